@@ -1,13 +1,13 @@
-"""Atelier's command line: start the bot or the preview, generate one grid, check, back up or restore."""
+"""Atelier's command line: start the bot or the preview, generate one grid, set up, check, back up or restore."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,22 @@ from dotenv import load_dotenv
 from bot.config import Config, ConfigError
 from bot.instance_lock import acquire_instance_lock
 from db.backup import BackupError, create_backup, restore_backup
+from db.backup_rotation import add_backup
 from db.connection import UnusableDatabaseError
 from generation import logs
 from generation.errors import UserError
 from generation.models.registry import ModelRegistry
 
 MISSING_TOKEN_HELP = """\
+To set it up:
+  python main.py setup
 To try Atelier without a Discord account:
   python main.py preview
-  python main.py imagine "a castle by the sea" --out pictures
+  python main.py imagine "a red boat on the sea" --out pictures
 How to get a token: docs/self-hosting.md"""
+
+IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
+IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
 # The preview has its own servers, runs beside the bot, and shows the bot's last output on its page.
 PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": ""}
@@ -34,14 +40,16 @@ PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT":
 def main() -> int:
     """Run the command and return the exit code: 2 for an error that the caller can fix."""
     arguments = _parse_arguments()
+    if arguments.command == "setup":
+        return _set_up(arguments)
     load_dotenv(Path(".env"))
     try:
-        config = Config.read(os.environ)
+        config = _read_config(arguments.command)
         # The progress bar says what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logs.configure(logs.LogConfig(level=level, style=config.log_format))
         if arguments.command == "backup":
-            return _back_up(config, arguments.file)
+            return _back_up(config, arguments.file, arguments.keep)
         if arguments.command == "restore":
             return _restore(config, arguments.file, replace=arguments.replace)
         return asyncio.run(_dispatch(arguments, config))
@@ -54,12 +62,28 @@ def main() -> int:
         return 130
 
 
+def _read_config(command: str | None) -> Config:
+    """Read the settings; raise ConfigError with everything that is wrong with them and with the files they name."""
+    config, problems = Config.read_leniently(os.environ)
+    if command is None and not config.discord_token and "DISCORD_TOKEN" not in " ".join(problems):
+        problems.insert(0, "DISCORD_TOKEN is not set")
+    if command in (None, "imagine", "preview"):
+        from bot.services import find_unusable_files
+
+        problems += find_unusable_files(config)
+    if problems:
+        raise ConfigError(*problems)
+    return config
+
+
 async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     match arguments.command:
         case "imagine":
             from bot.cli import generate_from_cli
 
-            await generate_from_cli(config, arguments.prompt, arguments.out, arguments.image)
+            await generate_from_cli(
+                config, " ".join(arguments.prompt), arguments.out, arguments.image, show=arguments.open
+            )
         case "doctor":
             from bot.doctor.run import run_checks
 
@@ -73,8 +97,29 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _back_up(config: Config, file: Path) -> int:
-    contents = create_backup(config.data_dir, file)
+def _set_up(arguments: argparse.Namespace) -> int:
+    """Run the wizard before `.env` is read: it may be missing or wrong."""
+    from bot.setup.terminal import Console, is_interactive
+    from bot.setup.wizard import SetupOptions, run_setup
+
+    options = SetupOptions(
+        token=arguments.token, device=arguments.device, model=arguments.model, service=arguments.service
+    )
+    try:
+        return run_setup(options, Console(interactive=is_interactive() and not arguments.yes))
+    except (ConfigError, OSError) as error:
+        print(f"atelier: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, EOFError):
+        print("\nNothing was written.", file=sys.stderr)
+        return 130
+
+
+def _back_up(config: Config, file: Path, keep: int | None) -> int:
+    if keep is not None or file.is_dir():
+        file, contents = add_backup(config.data_dir, file, keep)
+    else:
+        contents = create_backup(config.data_dir, file)
     print(f"{file}: {contents.jobs} jobs and {contents.images} pictures")
     return 0
 
@@ -101,11 +146,9 @@ async def _preview(config: Config, port: int, *, browser: bool) -> int:
 def describe_models(refs: Sequence[str]) -> dict[str, Any]:
     """Return the default model's name, subjects and examples, and the other models' names, for the preview page."""
     model, *others = ModelRegistry.from_refs(refs).models
-    facts = Path(model.ref) / "atelier.json"
-    known = json.loads(facts.read_text()).get("known", {}) if facts.is_file() else {}
     return {
         "model": model.name,
-        "known": known,
+        "known": dict(model.vocabulary.kinds) if model.vocabulary else {},
         "examples": list(model.examples),
         "others": [other.name for other in others],
     }
@@ -115,19 +158,51 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Atelier, a Midjourney-style studio for Discord.")
     commands = parser.add_subparsers(dest="command", title="without a command, start the bot")
     imagine = commands.add_parser("imagine", help="generate one grid without Discord")
-    imagine.add_argument("prompt", help='the prompt with parameters: "a red boat on the sea --ar 3:2"')
+    imagine.add_argument("prompt", nargs="*", help="the prompt with parameters: a red boat on the sea --ar 3:2")
     imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the images (pictures)")
     imagine.add_argument("--image", type=Path, help="an image to start from")
+    imagine.add_argument("--open", action="store_true", help="open the grid when it is finished")
     preview = commands.add_parser("preview", help="try the bot in a browser, without a Discord account")
     preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free port (4870)")
     preview.add_argument("--no-browser", action="store_true", help="only print the address")
+    setup = commands.add_parser("setup", help="ask for the bot's settings, check them and write .env")
+    setup.add_argument("--token", help="the bot's token; - reads it from standard input")
+    setup.add_argument("--device", help="auto, cpu, cuda, cuda:1 or mps")
+    setup.add_argument("--model", help="models as in .env: names, ids on huggingface.co or files, separated by commas")
+    setup.add_argument("--service", action=argparse.BooleanOptionalAction, help="write a service file, or do not")
+    setup.add_argument("--yes", action="store_true", help="ask nothing: keep what .env has, or take the defaults")
     commands.add_parser("doctor", help="check this installation and suggest fixes")
     backup = commands.add_parser("backup", help="write all data to one file, even while the bot runs")
-    backup.add_argument("file", type=Path, help="the file to write; an earlier backup is replaced")
+    backup.add_argument("file", type=Path, help="the file to write, replacing an earlier backup, or a folder for it")
+    backup.add_argument("--keep", type=_positive, metavar="N", help="in a folder: delete all but the N newest backups")
     restore = commands.add_parser("restore", help="restore a backup into the data folder")
     restore.add_argument("file", type=Path, help="a file written by backup")
     restore.add_argument("--replace", action="store_true", help="move existing data to a folder beside it")
-    return parser.parse_args()
+    return parser.parse_args(with_prompt_last(sys.argv[1:]))
+
+
+def with_prompt_last(arguments: Sequence[str]) -> list[str]:
+    """Put the words of a prompt, its parameters included, behind the options of `imagine`, which take no `--ar`."""
+    if "imagine" not in arguments[:1]:
+        return list(arguments)
+    options, words, rest = list[str](), list[str](), iter(arguments[1:])
+    for word in rest:
+        name = word.partition("=")[0]
+        if word == "--":
+            words += rest
+        elif name in IMAGINE_SWITCHES:
+            options.append(word)
+        elif name in IMAGINE_OPTIONS:
+            options += [word] if "=" in word else [word, *islice(rest, 1)]
+        else:
+            words.append(word)
+    return ["imagine", *options, *(["--", *words] if words else [])]
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1, not {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":  # the GPU process imports this file again and must not start a second bot

@@ -25,13 +25,22 @@ log = logging.getLogger(__name__)
 
 RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds; the last one repeats
 AUTHENTICATION_FAILED = 4004  # the gateway's close code
+# Discord is sent the commands in this order, so the one that everybody needs is first.
 EXTENSIONS = (
-    "cogs.batch",
+    "cogs.imagine",
     "cogs.blend",
+    "cogs.show",
+    "cogs.help",
+    "cogs.settings",
+    "cogs.info",
+    "cogs.queue",
+    "cogs.prefer",
+    "cogs.modes",
+    "cogs.privacy",
     "cogs.config",
+    "cogs.batch",
     "cogs.context_menus",
     "cogs.direct_messages",
-    "cogs.help",
     "cogs.image_buttons.cancel",
     "cogs.image_buttons.delete",
     "cogs.image_buttons.details",
@@ -39,16 +48,8 @@ EXTENSIONS = (
     "cogs.image_buttons.region",
     "cogs.image_buttons.remix",
     "cogs.image_buttons.variations",
-    "cogs.imagine",
-    "cogs.info",
-    "cogs.modes",
-    "cogs.prefer",
-    "cogs.privacy",
     "cogs.prompt_modal",
-    "cogs.queue",
     "cogs.reactions",
-    "cogs.settings",
-    "cogs.show",
 )
 
 
@@ -107,14 +108,12 @@ class App:
                 if closed.code == AUTHENTICATION_FAILED:
                     raise ConfigError("Discord refused DISCORD_TOKEN") from None
                 log.warning("Discord closed the connection: %s", closed)
-            except (
-                discord.HTTPException,
-                discord.GatewayNotFound,
-                aiohttp.ClientError,
-                OSError,
-                AttributeError,
-            ) as error:
-                log.warning("cannot connect to Discord: %s", error, exc_info=isinstance(error, AttributeError))
+            except ConfigError:
+                raise
+            except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
+                log.warning("cannot connect to Discord: %s", error)
+            except Exception:
+                log.exception("the connection to Discord ended because of an error nobody expected")
             log.info("reconnecting in %d s", pause)
             await asyncio.sleep(pause)
 

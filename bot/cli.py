@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import webbrowser
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.config import Config
 from bot.services import load_registry, make_worker
+from bot.ui import job_text
 from bot.ui.text import slugify
 from generation import messages
 from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
+from generation.models.registry import ModelRegistry
+from generation.models.unknown_words import unknown_words_note
 from generation.params import Params, Upload
-from generation.prompt import parse_params
-from generation.worker.worker import LocalWorker
+from generation.prompt import PromptError, PromptRequest, parse_prompt
+from generation.worker.worker import Broken, LocalWorker, Restarting, WorkerState
 
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
 
 
-async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path | None) -> None:
-    """Generate `prompt` into the folder `out` and print the paths. Raises UserError for problems the user can fix."""
+async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path | None, *, show: bool = False) -> None:
+    """Generate `prompt` into the folder `out`, and print the paths, the model, the seed and the time.
+
+    With `show`, open the grid. Raises UserError for problems the user can fix.
+    """
+    logging.getLogger("generation.worker").setLevel(logging.CRITICAL)  # its errors are printed as one sentence
     registry = load_registry(config)
-    params = parse_params(prompt, registry, source=Upload("") if image else None)
+    params = parse_cli_prompt(prompt, registry, with_image=image is not None)
     single_model_registry = replace(registry, models=(registry.resolve(params),))  # loads only the model of this prompt
     worker = make_worker(config, single_model_registry)
     source = await asyncio.to_thread(_read_image, image) if image else None
@@ -41,21 +52,70 @@ async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path 
         raise UserError(f"The drawing process ended: {crash}") from None
     finally:
         await worker.close()
-    for path in await asyncio.to_thread(_write_files, grid, params, request.job_id, out):
-        console.print(str(path), soft_wrap=True, highlight=False)
+    sheet, *tiles = await asyncio.to_thread(_write_files, grid, params, request.job_id, out)
+    lines = [f"{sheet}  (the grid)"]
+    lines += [f"{tile}  (seed {params.seed_of(index)})" for index, tile in enumerate(tiles)]
+    lines.append(f"{registry.model_name(params)} · seed {params.seed} · {grid.seconds:.1f} s")
+    if note := unknown_words_note(registry.resolve(params), params):
+        lines.append(note)
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if show and not await asyncio.to_thread(webbrowser.open, sheet.resolve().as_uri()):
+        raise UserError(f"No program was found to open {sheet}")
+
+
+def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool) -> Params:
+    """Parse a prompt typed in the terminal; raise PromptError for what works in Discord only."""
+    request = parse_prompt(prompt, registry, attached=int(with_image))
+    if problems := list(_impossible(request)):
+        raise PromptError(*problems)
+    if not with_image and not any(part.text for part in request.params.parts):
+        raise PromptError('Say what to draw: main.py imagine "a red boat on the sea"')
+    return request.with_images([Upload("")] if with_image else [])
+
+
+def _impossible(request: PromptRequest) -> Iterator[str]:
+    if request.links:
+        yield "Links to pictures do not work in the terminal: use --image FILE"
+    if request.repeat > 1:
+        yield "`--repeat` does not work in the terminal: run the command once for each grid"
+    if request.private is not None:
+        name = "stealth" if request.private else "public"
+        yield f"`--{name}` does not work in the terminal: the files are in your folder only"
+    if request.speed is not None:
+        yield f"`--{request.speed}` does not work in the terminal: there is no queue"
 
 
 async def _generate(worker: LocalWorker, request: Generate, bars: Progress) -> Grid:
     loading = bars.add_task("Loading", total=None)
     worker.subscribe(lambda: _show_loading(worker, bars, loading))
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    worker.subscribe(lambda: _notice_failure(worker.state, failure))
     await worker.start()
     generating = bars.add_task("Drawing", total=None, start=False)
-    return await worker.generate(request, lambda progress: _show_progress(progress, bars, generating))
+    grid = asyncio.ensure_future(worker.generate(request, lambda progress: _show_progress(progress, bars, generating)))
+    outcomes: set[asyncio.Future[Any]] = {grid, failure}
+    await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
+    if failure.done():
+        grid.cancel()
+        await asyncio.wait({grid})
+        failure.result()
+    return await grid
+
+
+def _notice_failure(state: WorkerState, failure: asyncio.Future[None]) -> None:
+    """End the wait when the model cannot be loaded or the process has died: nobody is there to try again for."""
+    if isinstance(state, Restarting | Broken) and not failure.done():
+        # A permanent failure is a sentence of its own.
+        is_sentence = isinstance(state, Broken)
+        failure.set_exception(UserError(state.reason if is_sentence else f"The drawing process ended: {state.reason}"))
 
 
 def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:
     if (now := worker.loading) is not None:
-        bars.update(task, description=f"Loading {now.model}: {now.part}", completed=now.done, total=now.total)
+        starting = now.part == job_text.ENGINE_PART
+        description = "Starting the engine" if starting else f"Loading {now.model}: {now.part}"
+        bars.update(task, description=description, completed=now.done, total=now.total)
     elif isinstance(worker.state, messages.Ready):
         bars.update(task, description="Loading", completed=1, total=1)
         bars.stop_task(task)
@@ -75,8 +135,8 @@ def _read_image(image: Path) -> bytes:
 
 def _write_files(grid: Grid, params: Params, job_id: str, out: Path) -> list[Path]:
     stem = f"{slugify(params.parts[0].text)}_{job_id}"
-    files = {out / f"{stem}-{index + 1}.png": tile for index, tile in enumerate(grid.tiles)}
-    files[out / f"{stem}.{grid.suffix}"] = grid.image
+    files = {out / f"{stem}.{grid.suffix}": grid.image}
+    files |= {out / f"{stem}-{index + 1}.png": tile for index, tile in enumerate(grid.tiles)}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path, data in files.items():

@@ -18,7 +18,12 @@ _PLAIN = re.compile(r"[!-~]+")  # printable ASCII without spaces
 
 
 class ConfigError(Exception):
-    """A setting is missing or invalid; the text names it."""
+    """Settings are missing or invalid; the text names all of them."""
+
+    def __init__(self, *problems: str) -> None:
+        heading = f"{len(problems)} settings are wrong:"
+        super().__init__(problems[0] if len(problems) == 1 else "\n  - ".join([heading, *problems]))
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,23 @@ class Config:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Config:
-        """Read the settings; an empty value counts as not set. Raises ConfigError."""
-        given = {name: environment.get(env_name(name), "").strip() for name in cls.__dataclass_fields__}
-        return cls(**{name: _PARSERS[name](env_name(name), text) for name, text in given.items() if text})
+        """Read the settings; an empty value counts as not set. Raises ConfigError with all wrong ones."""
+        config, problems = cls.read_leniently(environment)
+        if problems:
+            raise ConfigError(*problems)
+        return config
+
+    @classmethod
+    def read_leniently(cls, environment: Mapping[str, str]) -> tuple[Config, list[str]]:
+        """Read the settings, with the default for each wrong one, and return the problems too."""
+        values, problems = dict[str, Any](), list[str]()
+        for name in cls.__dataclass_fields__:
+            if text := environment.get(env_name(name), "").strip():
+                try:
+                    values[name] = _PARSERS[name](env_name(name), text)
+                except ConfigError as error:
+                    problems += error.problems
+        return cls(**values), problems
 
     @property
     def fake_discord_origin(self) -> str | None:

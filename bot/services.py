@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from bot.config import Config
+from bot.config import GENERATED, Config, ConfigError
 from bot.images.link_fetcher import LinkFetcher
 from bot.images.metadata import metadata_policy
 from bot.images.resizing import ImageResizer
@@ -21,7 +21,10 @@ from db.connection import DATABASE_FILE
 from db.database import Database
 from db.image_files import ImageStore
 from db.retention import Retention, retention_days_by_guild
+from generation.errors import UserError
 from generation.models.adapters import scan_adapters
+from generation.models.model import describe_model
+from generation.models.model_files import require_local_files
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import describe_upscaler
 from generation.queue.queue import Queue, QueueLimits
@@ -114,15 +117,46 @@ def load_registry(config: Config) -> ModelRegistry:
     return ModelRegistry.from_refs(config.models, adapters)
 
 
+def find_unusable_files(config: Config) -> list[str]:
+    """Return what is wrong with the models, the adapters, the upscaler and the certificate, one sentence each."""
+
+    def certificate() -> None:
+        if config.signing_certificate != GENERATED:  # that one is made at the start
+            metadata_policy(config)
+
+    checks: list[tuple[str, Callable[[], object]]] = [
+        *(("MODEL", partial(_require_usable_model, ref)) for ref in config.models),
+        ("LORAS", partial(scan_adapters, config.loras, None)),
+        ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
+        ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
+        ("SIGNING_CERTIFICATE", certificate),
+    ]
+    problems = []
+    for setting, check in checks:
+        try:
+            check()
+        except (ConfigError, UserError, OSError) as error:
+            problems.append(str(error) if setting in str(error) else f"{setting}: {error}")
+    return problems
+
+
+def _require_usable_model(ref: str) -> None:
+    require_local_files(describe_model(ref))
+
+
 def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalWorker:
     """Build the configured worker, for `registry` or all configured models.
 
-    Raises like `load_registry`. Also raises FileNotFoundError if the upscaler does not exist, UserError if its file is
-    not an upscaler, and ConfigError if images cannot be signed as configured.
+    Raises like `load_registry`. Also raises UserError for a model on this machine whose files are incomplete or
+    damaged, FileNotFoundError if the upscaler does not exist, UserError if its file is not an upscaler, and ConfigError
+    if images cannot be signed as configured.
     """
+    registry = registry or load_registry(config)
+    for model in registry.models:
+        require_local_files(model)
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
-        registry or load_registry(config),
+        registry,
         config.device,
         config.threads,
         capacity=config.jobs_at_once,

@@ -16,6 +16,7 @@ from bot.policy.moderation import can_moderate
 from bot.ui.i18n import tr
 from bot.ui.job_views import job_ids
 from bot.ui.modals import ModalValues, PersistentModal, modals
+from bot.ui.text import escape_markdown, truncate
 from cogs.direct_messages import image_messages, send_images
 from cogs.image_buttons.remix import open_remix_modal, remix_tile
 from cogs.prompt_modal import PromptTarget, open_prompt_modal
@@ -27,6 +28,7 @@ from generation.params import Tile, Upload
 REPORT_MODAL = "report"  # the custom_id prefix of the modal
 REASON_FIELD = "reason"
 MAX_REASON_LENGTH = 500
+MAX_NAME_LENGTH = 40
 FETCH_TIMEOUT_S = 2.0  # to download an image before the modal opens; Discord allows three seconds for both
 MAX_REQUEST_BYTES = 24 * 2**20  # bytes of all files of a message: Discord's limit of 25 MiB less the other fields
 
@@ -51,7 +53,7 @@ class ContextMenus(commands.Cog):
         record = await self._require_record(message)
         if record.suffix is None:
             raise UserError(tr("This is not drawn yet. Try again when it is finished."))
-        await interaction.response.defer(thinking=True, ephemeral=True)
+        await interaction.client.deferrals.defer(interaction, ephemeral=True)
         try:
             await send_images(self.client, record, interaction.user.id)
         except discord.Forbidden:
@@ -74,7 +76,12 @@ class ContextMenus(commands.Cog):
             raise UserError(
                 tr("This picture takes too long to download. Save it, then attach it to `/imagine` as `image`.")
             ) from None
-        await open_prompt_modal(interaction, PromptTarget(Action.IMAGINE, payload=upload.digest), "")
+        await open_prompt_modal(
+            interaction,
+            PromptTarget(Action.IMAGINE, payload=upload.digest),
+            "",
+            note=tr("From [the picture in this message]({url}) by {whom}", url=message.jump_url, whom=_author(message)),
+        )
 
     async def remix_this(self, interaction: Interaction, message: discord.Message) -> None:
         """Open the remix modal of a single image, or the prompt of a grid."""
@@ -124,6 +131,10 @@ class ContextMenus(commands.Cog):
             if url := embed.image.url or embed.thumbnail.url:
                 return await self.client.services.images.uploads.import_link(url)
         raise UserError(tr("There is no picture in this message."))
+
+
+def _author(message: discord.Message) -> str:
+    return escape_markdown(truncate(message.author.display_name, MAX_NAME_LENGTH))
 
 
 @modals.route(REPORT_MODAL)

@@ -14,11 +14,12 @@ from bot.services import Services
 from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.i18n import error_text, tr, trn
-from bot.ui.text import escape_markdown, truncate
+from bot.ui.text import escape_markdown, progress_bar, truncate
 from db.search import LifetimeTotals
 from db.usage import UsageTotals
 from generation.errors import UserError
 from generation.job import Job
+from generation.messages import Ready
 
 MAX_OPTIONS = 25  # of a select, by Discord's rules
 MAX_LINES = 10  # of jobs: they fit into a message in German too, even where escaping doubles the prompts
@@ -110,11 +111,17 @@ def _quota_lines(usage: UsageTotals, limits: RoleLimits) -> list[str]:
     """Return the line about the daily limits, if the server sets any."""
     parts = []
     if limits.jobs_a_day is not None:
-        parts.append(trn("{used:,} of {n:,} job", "{used:,} of {n:,} jobs", limits.jobs_a_day, used=usage.jobs))
+        jobs = trn("{used:,} of {n:,} job", "{used:,} of {n:,} jobs", limits.jobs_a_day, used=usage.jobs)
+        parts.append(f"{_used_bar(usage.jobs, limits.jobs_a_day)} {jobs}")
     if limits.gpu_seconds_a_day is not None:
         used, most = _duration(usage.seconds), _duration(limits.gpu_seconds_a_day)
-        parts.append(tr("{used} of {most} of drawing", used=used, most=most))
+        drawing = tr("{used} of {most} of drawing", used=used, most=most)
+        parts.append(f"{_used_bar(usage.seconds, limits.gpu_seconds_a_day)} {drawing}")
     return [tr("Used here in the last 24 hours: {used}", used=" · ".join(parts))] if parts else []
+
+
+def _used_bar(used: float, limit: float) -> str:
+    return progress_bar(used / limit if limit else 1.0)
 
 
 def _job_label(job: Job) -> str:
@@ -127,7 +134,9 @@ def _plain_prompt(job: Job) -> str:
 
 def _queue_position(services: Services, job: Job) -> str:
     position = services.queue.position(job.id)
-    return tr("waiting") if position is None else job_text.format_queue_position(position)
+    if position is None:
+        return tr("waiting")
+    return job_text.format_queue_position(position, is_ready=isinstance(services.worker.state, Ready))
 
 
 def _duration(seconds: float) -> str:

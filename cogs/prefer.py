@@ -31,55 +31,84 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     def __init__(self, services: Services) -> None:
         self.services = services
 
-    @app_commands.command(description="Add parameters to all your prompts; leave empty to add none")
-    @app_commands.describe(parameters="For example --ar 3:2 --no text")
+    @app_commands.command(description="Add parameters to all your prompts; without an option, see which")
+    @app_commands.describe(parameters="For example --ar 3:2 --no text", clear="Add nothing from now on")
     async def suffix(
-        self, interaction: Interaction, parameters: app_commands.Range[str, 0, MAX_SUFFIX_LENGTH] = ""
+        self,
+        interaction: Interaction,
+        parameters: app_commands.Range[str, 0, MAX_SUFFIX_LENGTH] = "",
+        clear: bool = False,
     ) -> None:
-        suffix = check_suffix(parameters, self.services.registry) if parameters.strip() else None
-        await self.services.db.preferences.update(interaction.user.id, suffix=suffix)
-        if suffix is None:
-            await _respond(interaction, tr("Nothing is added to your prompts any more."))
+        preferences = self.services.db.preferences
+        before = escape_markdown((await preferences.get(interaction.user.id)).suffix or "")
+        if parameters.strip():
+            suffix = check_suffix(parameters, self.services.registry)
+            await preferences.update(interaction.user.id, suffix=suffix)
+            text = tr("Added to all your prompts: {suffix}", suffix=escape_markdown(suffix))
+        elif not before:
+            text = tr("Nothing is added to your prompts.")
+        elif clear:
+            await preferences.update(interaction.user.id, suffix=None)
+            text = tr("Nothing is added to your prompts any more. Until now it was: {suffix}", suffix=before)
         else:
-            await _respond(interaction, tr("Added to all your prompts: {suffix}", suffix=escape_markdown(suffix)))
+            text = tr("Added to all your prompts: {suffix}", suffix=before)
+            text += "\n" + tr("-# `/prefer suffix clear: True` removes it.")
+        await _respond(interaction, text)
 
-    @app_commands.command(description="Choose the model for your prompts; leave empty for the server's model")
-    @app_commands.describe(name="The model for prompts without --model")
-    async def model(self, interaction: Interaction, name: app_commands.Range[str, 0, MAX_CHOICE_LENGTH] = "") -> None:
-        wanted = await resolve_model(self.services, interaction.guild_id, name) if name.strip() else None
-        await self.services.db.preferences.update(interaction.user.id, model=wanted and wanted.name)
-        if wanted is None:
-            await _respond(interaction, tr("Your prompts use the server's model now."))
-        else:
+    @app_commands.command(description="Choose the model for your prompts; without an option, see which")
+    @app_commands.describe(name="The model for prompts without --model", clear="Use the server's model from now on")
+    async def model(
+        self, interaction: Interaction, name: app_commands.Range[str, 0, MAX_CHOICE_LENGTH] = "", clear: bool = False
+    ) -> None:
+        preferences = self.services.db.preferences
+        before = escape_markdown((await preferences.get(interaction.user.id)).model or "")
+        if name.strip():
+            wanted = await resolve_model(self.services, interaction.guild_id, name)
+            await preferences.update(interaction.user.id, model=wanted.name)
             text = tr("Your prompts use **{model}** from now on.", model=escape_markdown(wanted.name))
             if len(self.services.registry.models) > 1:
                 text += " " + tr("Servers that do not allow it use their own model.")
-            await _respond(interaction, text)
+        elif clear or not before:
+            await preferences.update(interaction.user.id, model=None)
+            text = tr("Your prompts use the server's model now.")
+        else:
+            text = tr("Your prompts use **{model}**.", model=before)
+            text += "\n" + tr("-# `/prefer model clear: True` goes back to the server's model.")
+        await _respond(interaction, text)
 
     @model.autocomplete("name")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await complete_model(self.services, interaction.guild_id, typed)
 
-    @option.command(name="set", description="Give text and parameters a name; leave the value empty to delete it")
+    @option.command(name="set", description="Give text and parameters a name; without a value, see what it stands for")
     @app_commands.describe(
         name="One word; --name in a prompt then stands for the value",
         value="The text and parameters that it stands for",
+        delete="Delete this option",
     )
     async def set_option(
         self,
         interaction: Interaction,
         name: app_commands.Range[str, 1, 40],
         value: app_commands.Range[str, 0, MAX_OPTION_LENGTH] = "",
+        delete: bool = False,
     ) -> None:
         name, value = check_option(name, value, self.services.registry)
+        preferences, user_id = self.services.db.preferences, interaction.user.id
+        before = (await preferences.options(user_id)).get(name)
+        shown = escape_markdown(truncate(value or before or "", MAX_VALUE_LENGTH))
         if value:
-            await self.services.db.preferences.set_option(interaction.user.id, name, value)
-            shown = escape_markdown(truncate(value, MAX_VALUE_LENGTH))
-            await _respond(interaction, tr("`--{name}` now stands for: {value}", name=name, value=shown))
-        elif await self.services.db.preferences.remove_option(interaction.user.id, name):
-            await _respond(interaction, tr("`--{name}` is deleted.", name=name))
+            await preferences.set_option(user_id, name, value)
+            text = tr("`--{name}` now stands for: {value}", name=name, value=shown)
+        elif before is None:
+            text = tr("You have no option `--{name}`.", name=name)
+        elif delete:
+            await preferences.remove_option(user_id, name)
+            text = tr("`--{name}` is deleted. It stood for: {value}", name=name, value=shown)
         else:
-            await _respond(interaction, tr("You have no option `--{name}`.", name=name))
+            text = tr("`--{name}` stands for: {value}", name=name, value=shown)
+            text += "\n" + tr("-# `delete: True` deletes it.")
+        await _respond(interaction, text)
 
     @set_option.autocomplete("name")
     async def _complete_option(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:

@@ -18,6 +18,7 @@ from bot.ui.prompt_block import extract_prompt, format_prompt_block
 from bot.ui.text import truncate
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile
+from generation.planning import actions
 
 log = logging.getLogger(__name__)
 
@@ -86,16 +87,17 @@ def edit_prompt_button(target: PromptTarget, label: str | None = None) -> discor
     return discord.ui.Button(label=label or tr("Edit and retry"), custom_id=f"edit:{target}")
 
 
-async def open_prompt_modal(interaction: discord.Interaction[Any], target: PromptTarget, text: str) -> None:
-    """Respond to an interaction with the modal in which a prompt is edited."""
-    fields: list[discord.ui.Item[Any]] = [_prompt_field(text)]
+async def open_prompt_modal(
+    interaction: discord.Interaction[Any], target: PromptTarget, text: str, *, note: str = ""
+) -> None:
+    """Respond to an interaction with the modal in which a prompt is edited; `note` stands above its fields."""
+    fields: list[discord.ui.Item[Any]] = [discord.ui.TextDisplay(note)] if note else []
+    fields.append(_prompt_field(target, text))
     if target.action in (Action.REMIX_SUBTLE, Action.REMIX_STRONG):
         fields.append(_strength_field(target.action))
     if target.action is Action.VARY_REGION:
         fields.append(_mask_field())
-    await interaction.response.send_modal(
-        PersistentModal(f"{PROMPT}:{target}", tr(MODAL_TITLES[target.action]), *fields)
-    )
+    await interaction.response.send_modal(PersistentModal(f"{PROMPT}:{target}", _modal_title(target), *fields))
 
 
 async def reject_prompt(interaction: Interaction, error: Exception, target: PromptTarget, text: str) -> None:
@@ -113,7 +115,26 @@ async def reject_prompt(interaction: Interaction, error: Exception, target: Prom
     await respond_ephemeral(interaction, content, files=files, **fields)
 
 
-def _prompt_field(text: str) -> discord.ui.Label[Any]:
+def _modal_title(target: PromptTarget) -> str:
+    if target.action is Action.IMAGINE and target.payload:
+        return tr("Imagine from this picture")
+    return tr(MODAL_TITLES[target.action])
+
+
+def _field_description(target: PromptTarget) -> str | None:
+    """Return what a prompt can say here that it cannot say elsewhere."""
+    if target.action is Action.IMAGINE and target.payload:
+        return tr("Your picture is used as an image prompt: say what to draw from it.")
+    if target.action is Action.ZOOM_CUSTOM:
+        return tr(
+            "--zoom takes {low:g} to {high:g}: 2 halves the picture. --ar changes the shape.",
+            low=actions.MIN_ZOOM,
+            high=actions.MAX_ZOOM,
+        )
+    return None
+
+
+def _prompt_field(target: PromptTarget, text: str) -> discord.ui.Label[Any]:
     field = discord.ui.TextInput[Any](
         custom_id=PROMPT,
         style=discord.TextStyle.paragraph,
@@ -121,7 +142,7 @@ def _prompt_field(text: str) -> discord.ui.Label[Any]:
         max_length=MAX_TEXT_LENGTH,
         required=bool(text),  # images can be blended without text
     )
-    return discord.ui.Label(text=tr("Prompt"), component=field)
+    return discord.ui.Label(text=tr("Prompt"), description=_field_description(target), component=field)
 
 
 def _strength_field(action: Action) -> discord.ui.Label[Any]:

@@ -11,8 +11,9 @@ from bot.policy.visibility import can_view_job
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.i18n import tr
-from bot.ui.text import escape_markdown, truncate
+from bot.ui.text import escape_markdown, progress_bar, truncate
 from generation.job import Job
+from generation.messages import Ready
 from generation.prompt import format_prompt
 from generation.queue.queue import QueuePosition
 
@@ -23,59 +24,65 @@ MAX_PROMPT_LENGTH = 50  # characters; escaping may double them
 class QueueCommand(commands.Cog):
     """Show the queue."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
     @app_commands.command(description="The jobs that are running or waiting, and how long they will take")
     async def queue(self, interaction: Interaction) -> None:
-        await interaction.response.send_message(
-            overview(self.services, interaction), ephemeral=True, allowed_mentions=NO_MENTIONS
-        )
+        await interaction.response.send_message(overview(interaction), ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
-def overview(services: Services, interaction: Interaction) -> str:
+def overview(interaction: Interaction) -> str:
     """Return the queue as text; a prompt is shown only to users who can view its job."""
-    running, waiting = services.queue.running, services.queue.waiting
+    services = interaction.client.services
+    running, waiting = services.queue.running, _in_order(services)
     if not running and not waiting:
         return tr("The queue is empty: your next job starts at once.")
-    lines = [f"- {tr('being drawn')}: {_job_line(job, services, interaction)}" for job in running[:MAX_SHOWN]]
-    free_lines = MAX_SHOWN - len(lines)
-    lines += [
-        f"- {_position_text(services.queue.position(job.id))}: {_job_line(job, services, interaction)}"
-        for job in waiting[:free_lines]
-    ]
-    hidden = len(running) + len(waiting) - len(lines)
-    if hidden:
-        lines.append(tr("-# and {number} more", number=hidden))
-    heading = tr("**{running} being drawn, {waiting} waiting**", running=len(running), waiting=len(waiting))
-    return "\n".join([heading, *lines, *_last_start(services)])
-
-
-def _last_start(services: Services) -> list[str]:
-    positions = [position for job in services.queue.waiting if (position := services.queue.position(job.id))]
-    last = max((place.seconds for place in positions if place.seconds is not None), default=None)
-    return [] if last is None else [tr("-# The last one starts in {time}.", time=job_text.format_duration(last))]
-
-
-def _position_text(position: QueuePosition | None) -> str:
-    return tr("waiting") if position is None else job_text.format_queue_position(position)
-
-
-def _job_line(job: Job, services: Services, interaction: Interaction) -> str:
-    if job.requester.id == interaction.user.id:
-        return f"{tr('yours')}{_prompt_suffix(job, services)}"
-    if job.destination.guild_id is None or job.destination.guild_id != interaction.guild_id:
-        return tr("someone's, in another place")
-    return (
-        f"<@{job.requester.id}>{_prompt_suffix(job, services) if can_view_job(interaction, job) else tr(' (private)')}"
+    now = [_running_line(job, interaction) for job in running[:MAX_SHOWN]]
+    later = [_waiting_line(job, place, interaction) for job, place in waiting[: MAX_SHOWN - len(now)]]
+    hidden = len(running) + len(waiting) - len(now) - len(later)
+    return "\n".join(
+        [
+            *([tr("**Now** ({number} being drawn)", number=len(running)), *now] if now else []),
+            *([tr("**Next** ({number} waiting)", number=len(waiting)), *later] if later else []),
+            *([tr("-# and {number} more", number=hidden)] if hidden else []),
+            *_last_start([place for _, place in waiting]),
+        ]
     )
 
 
-def _prompt_suffix(job: Job, services: Services) -> str:
-    prompt = escape_markdown(truncate(format_prompt(job.params, services.registry), MAX_PROMPT_LENGTH))
-    return f", **{prompt}**" if prompt else ""
+def _in_order(services: Services) -> list[tuple[Job, QueuePosition]]:
+    places = [(job, place) for job in services.queue.waiting if (place := services.queue.position(job.id))]
+    return sorted(places, key=lambda each: each[1].position)
+
+
+def _last_start(places: list[QueuePosition]) -> list[str]:
+    last = max((place.seconds for place in places if place.seconds is not None), default=None)
+    return [] if last is None else [tr("-# The last one starts in {time}.", time=job_text.format_duration(last))]
+
+
+def _running_line(job: Job, interaction: Interaction) -> str:
+    progress = interaction.client.jobs.runner.progress.get(job.id)
+    percent = 0 if progress is None else progress.percent
+    return f"- {progress_bar(percent / 100)} {percent}% · {_job_label(job, interaction)}"
+
+
+def _waiting_line(job: Job, place: QueuePosition, interaction: Interaction) -> str:
+    is_ready = isinstance(interaction.client.services.worker.state, Ready)
+    wait = job_text.format_wait(place, is_ready=is_ready)
+    return f"{place.position}. {_job_label(job, interaction)}{f' · {wait}' if wait else ''}"
+
+
+def _job_label(job: Job, interaction: Interaction) -> str:
+    """Return whose job it is, and its prompt; the user's own is bold."""
+    registry = interaction.client.services.registry
+    prompt = escape_markdown(truncate(format_prompt(job.params, registry), MAX_PROMPT_LENGTH))
+    if job.requester.id == interaction.user.id:
+        return f"**{tr('yours')}{f': {prompt}' if prompt else ''}**"
+    if job.destination.guild_id is None or job.destination.guild_id != interaction.guild_id:
+        return tr("someone's, in another place")
+    if not can_view_job(interaction, job):
+        return f"<@{job.requester.id}>{tr(' (private)')}"
+    return f"<@{job.requester.id}>{f': {prompt}' if prompt else ''}"
 
 
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this."""
-    await client.add_cog(QueueCommand(client.services))
+    await client.add_cog(QueueCommand())

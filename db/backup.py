@@ -19,6 +19,7 @@ from pathlib import Path
 
 from db.connection import DATABASE_FILE, read_migrations
 from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, fsync_folder
+from db.sessions import RESTORED as RESTORED_PHASE
 
 LOCK_FILE = "lock"  # the file by which a program locks the data folder; it is not part of the data
 REDACTED_TOKEN = "not kept in backups"
@@ -29,6 +30,7 @@ _MEMBER_NAME = re.compile(
 )
 _STAGING_PREFIX = ".restoring-"
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_UNANSWERED = {"deferrals", "direct_messages"}  # a restored bot would answer them once more
 
 
 class BackupError(Exception):
@@ -101,9 +103,15 @@ def _copy_database(source: Path, target: Path) -> int:
         copy.execute("PRAGMA journal_mode = DELETE")
         _check_integrity(copy)
         copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0", (REDACTED_TOKEN,))
+        for table in _UNANSWERED & _table_names(copy):
+            copy.execute(f"DELETE FROM {table}")
         copy.commit()
         copy.execute("VACUUM")  # otherwise the tokens could still be read from free space in the file
         return _count_jobs(copy)
+
+
+def _table_names(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _write_archive(path: Path, database: Path, data_dir: Path) -> int:
@@ -185,6 +193,10 @@ def _check_database(path: Path) -> int:
             "UPDATE jobs SET state = 'failed', ending = ?, ended_at = ? WHERE state IN ('waiting', 'drawing')",
             (RESTORED_MESSAGE, time.time()),
         )
+        if _has_sessions(database):  # people have gone on without the bot: it only says that the session ends
+            database.execute(
+                "UPDATE collab_sessions SET phase = ?, due_at = 0 WHERE ended_at IS NULL", (RESTORED_PHASE,)
+            )
         database.execute("DELETE FROM memos WHERE name = 'commands'")  # other commands may have been synced since
         database.commit()
         return _count_jobs(database)
@@ -208,6 +220,12 @@ def _schema(database: sqlite3.Connection) -> set[tuple[str, ...]]:
         for column in database.execute("SELECT name, type FROM pragma_table_info(?)", (table,))
     ]
     return {*objects, *columns}
+
+
+def _has_sessions(database: sqlite3.Connection) -> bool:
+    """Return whether the backup is recent enough to know collaborative sessions."""
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'collab_sessions'"
+    return database.execute(query).fetchone() is not None
 
 
 def _count_jobs(database: sqlite3.Connection) -> int:

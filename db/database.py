@@ -8,14 +8,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from db.ballots import BallotStore
 from db.connection import Connection
+from db.deferrals import DeferralStore
+from db.direct_messages import DirectMessageStore
 from db.favourites import FavouriteStore
 from db.guilds import GuildStore
 from db.jobs import JobStore
+from db.lineage import LineageStore
 from db.preferences import PreferenceStore
 from db.privacy import PersonalData
 from db.reports import ReportStore
 from db.search import JobSearch
+from db.sessions import SessionStore
 from db.stats import Stats
 from db.threads import ThreadStore
 from db.usage import Usage
@@ -36,6 +41,11 @@ class Database:
     usage: Usage
     personal_data: PersonalData
     threads: ThreadStore
+    deferrals: DeferralStore
+    direct_messages: DirectMessageStore
+    sessions: SessionStore
+    ballots: BallotStore
+    lineage: LineageStore
 
     @classmethod
     @asynccontextmanager
@@ -54,4 +64,9 @@ class Database:
                 usage=Usage(connection),
                 personal_data=PersonalData(connection),
                 threads=ThreadStore(connection),
+                deferrals=DeferralStore(connection),
+                direct_messages=DirectMessageStore(connection, clock),
+                sessions=SessionStore(connection),
+                ballots=BallotStore(connection),
+                lineage=LineageStore(connection),
             )

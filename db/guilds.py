@@ -119,13 +119,26 @@ class GuildStore:
         )
 
     async def block(self, entry: AuditEntry, block: Block) -> None:
-        """Block a user; a later block replaces an earlier one."""
+        """Block a user; a later block replaces an earlier one.
+
+        What they have voted and suggested in sessions that go on is dropped: they have no say any more.
+        """
         await self._write_audited(
             entry,
             (
                 """INSERT INTO blocks VALUES (:guild_id, :person_id, :reason, :until, :by_id, :at)
                    ON CONFLICT (guild_id, person_id)
                    DO UPDATE SET reason = :reason, until = :until, by_id = :by_id, at = :at""",
+                asdict(block),
+            ),
+            (
+                """DELETE FROM ballots WHERE person = :person_id AND session IN (
+                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
+                asdict(block),
+            ),
+            (
+                """DELETE FROM suggestions WHERE person = :person_id AND session IN (
+                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
                 asdict(block),
             ),
             _insert_audit(entry),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +14,8 @@ from typing import Any
 
 import aiosqlite
 
-from db.connection import Connection
+from db.connection import Connection, Statement
+from db.lineage import Credit, replace_credits
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.params import Tile, from_dict, to_dict
 from generation.prompt import format_prompt
@@ -44,6 +45,7 @@ class JobRecord:
     end_message: str | None  # column ending: why there is no result, as shown to the requester
     seconds: float | None
     sensitive: bool
+    deleted: bool = False
 
 
 # Steps from one requester to the next through the index: scanning every job would take too long at startup.
@@ -80,9 +82,13 @@ class JobStore:
         async with Connection.open(path) as connection:
             yield cls(connection, clock)
 
-    async def add_job(self, job: Job) -> None:
-        """Store a new job; once this returns, the job survives a crash."""
-        await self._connection.write(_INSERT_JOB, _job_values(job))
+    async def add_job(self, job: Job, credited: Sequence[Credit] | None = None) -> None:
+        """Store a new job; once this returns, the job survives a crash.
+
+        `credited` are those who had a part in it; None credits its requester.
+        """
+        given = replace_credits(job.id, credited) if credited is not None else []
+        await self._connection.write_atomically((_INSERT_JOB, _job_values(job)), *given)
         self._notify(job.id, JobState.WAITING)
 
     async def add_jobs(self, jobs: Sequence[Job]) -> bool:
@@ -99,6 +105,13 @@ class JobStore:
         """Return a job by its id."""
         rows = await self._connection.fetch_all("SELECT * FROM jobs WHERE id = :id", {"id": job_id})
         return _record_from_row(rows[0]) if rows else None
+
+    async def get_many(self, job_ids: Iterable[str]) -> dict[str, JobRecord]:
+        """Return jobs by their ids; ids of unknown jobs are left out."""
+        rows = await self._connection.fetch_all(
+            "SELECT * FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(sorted(job_ids))}
+        )
+        return {row["id"]: _record_from_row(row) for row in rows}
 
     async def open_records(self) -> list[JobRecord]:
         """Return the jobs that are not finished or still have a status message, oldest first."""
@@ -143,10 +156,20 @@ class JobStore:
             {"suffix": suffix, "seconds": seconds, "model": model, "sensitive": sensitive},
         )
 
-    async def mark_posted(self, job_id: str, result_message_id: int) -> bool:
-        """Record that the result was posted."""
+    async def mark_posted(self, job_id: str, result_message_id: int, copy_for: int | None = None) -> bool:
+        """Record that the result was posted, and that `copy_for` is to get a copy by direct message."""
+        copy = (
+            """INSERT OR IGNORE INTO direct_messages
+               SELECT :id, :person, 'copy', :now WHERE changes() > 0""",
+            {"id": job_id, "person": copy_for, "now": self._clock()},
+        )
         return await self._transition(
-            job_id, JobState.POSTED, ("drawn",), "ended_at = :now, answer_id = :answer", {"answer": result_message_id}
+            job_id,
+            JobState.POSTED,
+            ("drawn",),
+            "ended_at = :now, answer_id = :answer",
+            {"answer": result_message_id},
+            *((copy,) if copy_for is not None else ()),
         )
 
     async def mark_failed(self, job_id: str, end_message: str) -> bool:
@@ -226,13 +249,18 @@ class JobStore:
         return True
 
     async def _transition(
-        self, job_id: str, to: JobState, allowed: tuple[str, ...], changes: str, values: dict[str, str | float | None]
+        self,
+        job_id: str,
+        to: JobState,
+        allowed: tuple[str, ...],
+        changes: str,
+        values: dict[str, str | float | None],
+        *then: Statement,
     ) -> bool:
         states = ", ".join(f"'{state}'" for state in allowed)
-        changed = await self._connection.write(
-            f"UPDATE jobs SET state = :to, {changes} WHERE id = :id AND state IN ({states})",
-            {"id": job_id, "to": to, "now": self._clock(), **values},
-        )
+        statement = f"UPDATE jobs SET state = :to, {changes} WHERE id = :id AND state IN ({states})"
+        values = {"id": job_id, "to": to, "now": self._clock(), **values}
+        changed = await self._connection.write_atomically((statement, values), *then)
         if changed:
             self._notify(job_id, to)
         return changed == 1
@@ -253,6 +281,7 @@ def _record_from_row(row: aiosqlite.Row) -> JobRecord:
         end_message=row["ending"],
         seconds=row["seconds"],
         sensitive=bool(row["sensitive"]),
+        deleted=row["deleted_at"] is not None,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from db.connection import Connection
 from db.prompt_index import purge_deleted_terms
+from db.sessions import ABANDONED
 from db.usage import COUNTED_JOBS, JOB_SECONDS
 
 ERASED_PERSON_ID = 0  # replaces the id of an erased user in reports
@@ -25,6 +26,13 @@ EXPORT_QUERIES = {
     "favourites": "SELECT job_id, tile_index, at FROM favourites WHERE person_id = :person ORDER BY at",
     "threads": "SELECT channel_id, thread_id FROM threads WHERE person_id = :person",
     "reports": "SELECT guild_id, job_id, reason, at, outcome FROM reports WHERE person_id = :person ORDER BY id",
+    "sessions": """SELECT id, kind, guild_id, channel_id, settings, made_at, ended_at
+                   FROM collab_sessions WHERE host_id = :person ORDER BY made_at""",
+    "ballots": "SELECT session, round, kind, choice, at FROM ballots WHERE person = :person ORDER BY at",
+    "suggestions": "SELECT session, words, at FROM suggestions WHERE person = :person ORDER BY at",
+    # Parts in other people's jobs: those in one's own are in the list of jobs.
+    "credits": """SELECT job, part, weight FROM credits WHERE person = :person
+                  AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = credits.job AND asker_id = :person)""",
     "blocks": "SELECT guild_id, reason, until, at FROM blocks WHERE person_id = :person",
 }
 JOBS_PAGE = """
@@ -91,7 +99,7 @@ class PersonalData:
         )
 
     async def export_rows(self, person_id: int) -> dict[str, list[dict[str, Any]]]:
-        """Return all data but the jobs as plain values: preferences, options, favourites, threads, reports, blocks."""
+        """Return all data but the jobs as plain values, by the names of `EXPORT_QUERIES`."""
         return {
             name: [dict(row) for row in await self._connection.fetch_all(sql, {"person": person_id})]
             for name, sql in EXPORT_QUERIES.items()
@@ -119,7 +127,22 @@ class PersonalData:
             ("DELETE FROM options WHERE person_id = :person", person),
             ("DELETE FROM favourites WHERE person_id = :person", person),
             ("DELETE FROM threads WHERE person_id = :person", person),
+            ("DELETE FROM deferrals WHERE person_id = :person", person),
+            ("DELETE FROM direct_messages WHERE person_id = :person", person),
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
+            ("DELETE FROM ballots WHERE person = :person", person),
+            ("DELETE FROM suggestions WHERE person = :person", person),
+            ("UPDATE credits SET person = :erased WHERE person = :person", person),
+            # The timer ends the sessions that go on, as it ends those that a backup restored.
+            (
+                """UPDATE collab_sessions SET phase = :abandoned, due_at = 0
+                   WHERE host_id = :person AND ended_at IS NULL""",
+                person | {"abandoned": ABANDONED},
+            ),
+            (
+                "UPDATE collab_sessions SET host_id = :erased, settings = '{}' WHERE host_id = :person",
+                person,
+            ),
         )
 
     async def pending_erasures(self) -> dict[int, float]:

@@ -80,6 +80,7 @@ class Retention:
         """Delete the expired jobs, then the files that no job needs."""
         result = SweepResult()
         await self._expire_jobs(result)
+        await self._expire_sessions()
         await self._delete_old_tallies()
         for kind in IMAGE_KINDS:
             await self._delete_partials(kind, result)
@@ -120,6 +121,24 @@ class Retention:
             result.files += await self._images.delete(job_id)
         await asyncio.gather(*(write("DELETE FROM jobs WHERE id = :id", {"id": job_id}) for job_id in expired))
         result.jobs += len(expired)
+
+    async def _expire_sessions(self) -> None:
+        """Delete sessions that ended as long ago as expired jobs, with their votes and words."""
+        guild_days, now = await self._guild_days(), self._clock()
+        if not self._days and not any(guild_days.values()):
+            return
+        after = 0.0
+        while rows := await self._connection.fetch_all(
+            """SELECT id, guild_id, ended_at FROM collab_sessions
+               WHERE ended_at > :after ORDER BY ended_at LIMIT :limit""",
+            {"after": after, "limit": BATCH_SIZE},
+        ):
+            after = rows[-1]["ended_at"]
+            for row in rows:
+                days = effective_days(self._days, guild_days.get(row["guild_id"], 0))
+                if days and row["ended_at"] < now - days * DAY_S:
+                    await self._connection.write("DELETE FROM collab_sessions WHERE id = :id", {"id": row["id"]})
+            await asyncio.sleep(BATCH_INTERVAL_S)
 
     async def _delete_old_tallies(self) -> None:
         """Delete the usage of erased jobs that is older than any limit's period of one day."""

@@ -51,7 +51,7 @@ TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
     "bot/ui/job_views.py": (job_views.text_labels(),),
     "cogs/batch.py": ({"confirm": batch.CONFIRM_LABEL},),
     "cogs/help.py": ({title: title for title in help_pages.PAGES}, {each.name: each.help for each in PARAMETERS}),
-    "cogs/image_buttons/region.py": ({name: name for name in region.PRESETS},),
+    "cogs/image_buttons/region.py": ({name: name for name in (*region.PRESETS, *region.SQUARE_NAMES)},),
     "cogs/prompt_modal.py": (prompt_modal.MODAL_TITLES,),
     "cogs/settings.py": (
         {label: label for *_, label in settings._BUTTONS},

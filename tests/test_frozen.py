@@ -88,6 +88,7 @@ CUSTOM_IDS = [
     "config:type:defaults",
     "help:page",
     "info:cancel",
+    "show:pick",
     "privacy:get",
     "privacy:delete",
     f"privacy:get:2:1795974333.25:{JOB}",
@@ -124,8 +125,15 @@ ACTIONS = [
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
+    "ballots": "session round person kind choice at",
     "blocked_words": "guild_id phrase mode",
     "blocks": "guild_id person_id reason until by_id at",
+    "deferrals": "token token_expires_at person_id locale target prompt",
+    "direct_messages": "job_id person_id kind asked_at",
+    "collab_rounds": "session round job_id message_id facts",
+    "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
+    "ended_at",
+    "credits": "job person part weight",
     "erasures": "person_id up_to",
     "favourites": "person_id job_id tile_index at",
     "guilds": "id settings version",
@@ -133,10 +141,12 @@ TABLES = {
     "jobs": "id state action params asker_id asker_name guild_id channel_id by_channel token token_expires_at "
     "upload_limit reply_to parent_job parent_index asked_at started_at ended_at attempts suffix notice_id answer_id "
     "ending prompt speed private deleted_at post_in sensitive removing seconds model",
+    "lineage": "child parent_job parent_index kind",
     "memos": "name value",
     "options": "person_id name value",
     "preferences": "person_id settings",
     "reports": "id guild_id job_id person_id reason at outcome",
+    "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "threads": "channel_id person_id thread_id",
     "uploads": "digest job_id brought_by",
@@ -193,6 +203,9 @@ MODEL_FACTS = [
     "trigger_words",
     "sampler",
     "partner",
+    "known",
+    "synonyms",
+    "unsupported",
 ]
 PARAMS = [
     "parts",
@@ -243,6 +256,11 @@ GUILD_SETTINGS = [
     "log_channel",
     "sensitive",
     "language",
+    "host_roles",
+    "min_account_days",
+    "min_member_hours",
+    "sessions_at_once",
+    "quiet_channels",
 ]
 BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -146,17 +148,49 @@ async def test_an_unusable_data_folder_is_reported_in_one_line(tmp_path, tiny_mo
     assert "Traceback" not in output
 
 
+async def test_all_wrong_settings_are_named_at_once(tmp_path):
+    wrong = {"DEVICE": "gpu", "RETENTION_DAYS": "-3", "MODEL": "/nowhere", "LORAS": "/no-loras", "UPSCALER": "/up.pth"}
+    code, output = await run(tmp_path, **wrong)
+    assert code == 2
+    assert "6 settings are wrong" in output
+    for name in ("DISCORD_TOKEN", *wrong):
+        assert name in output
+    assert "/nowhere" in output
+    assert "Traceback" not in output
+
+
+async def test_a_gpu_that_is_not_there_ends_the_command_in_one_sentence(tmp_path, tiny_model):
+    code, output = await run(tmp_path, "imagine", "a", "fox", MODEL=str(tiny_model), DEVICE="cuda:99")
+    assert code == 2
+    told = [line for line in output.splitlines() if "DEVICE=cuda:99" in line]
+    assert len(told) == 1 and told[0].startswith("atelier: DEVICE=cuda:99, but ")
+    assert "Traceback" not in output and "next try" not in output
+
+
 async def test_an_image_is_generated_from_the_command_line(tmp_path, tiny_model):
     prompt = "a red fox under the moon --ar 3:2 --seed 7 --model tiny"
     (tmp_path / "loras").mkdir()
     (tmp_path / "loras" / "old.pt").touch()
-    settings = {"MODEL": f"storybook, {tiny_model}", "LORAS": "loras"}
-    code, output = await run(tmp_path, "imagine", prompt, "--out", "out", **settings)
+    small = shutil.copytree(tiny_model, tmp_path / "small")
+    described = json.loads((small / "atelier.json").read_text()) | {"known": {"things": ["moon"]}}
+    (small / "atelier.json").write_text(json.dumps(described))
+    settings = {"MODEL": f"storybook, {small}", "LORAS": "loras"}
+    viewer = tmp_path / "viewer"
+    viewer.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    viewer.chmod(0o755)
+    code, output = await run(
+        tmp_path, "imagine", *prompt.split(), "--out", "out", "--open", BROWSER=str(viewer), **settings
+    )
     assert code == 0, output
+    assert "tiny does not know “red fox”. What it draws well: a red fox under the moon" in " ".join(output.split())
     assert output.count("old.pt is pickled") == 1
     files = sorted((tmp_path / "out").iterdir())
     assert [path.suffix for path in files] == [".png"] * 4 + [".webp"]
-    assert all(str(Path("out") / path.name) in output for path in files)
+    paths = [line for line in output.splitlines() if line.startswith("out/")]
+    assert paths[0] == f"out/{files[4].name}  (the grid)"
+    assert paths[1:] == [f"out/{path.name}  (seed {7 + number})" for number, path in enumerate(files[:4])]
+    assert "tiny · seed 7 · " in output
+    assert (tmp_path / "opened").read_text().strip() == files[4].as_uri()
     with Image.open(files[0]) as tile, Image.open(files[4]) as grid_image:
         assert grid_image.size == (2 * tile.width, 2 * tile.height)
         assert tile.width > tile.height
@@ -170,6 +204,40 @@ async def test_a_wrong_prompt_on_the_command_line_is_explained(tmp_path, tiny_mo
     assert code == 2
     assert "did you mean `--aspect`?" in output
     assert "Traceback" not in output
+
+
+def cut(model: Path) -> None:
+    """Cut a model's UNet, as an interrupted download does."""
+    path = model / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def point(model: Path) -> None:
+    """Replace a model's UNet by what a clone without git-lfs has in its place."""
+    path = model / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def reshape(model: Path) -> None:
+    """Describe a UNet of another shape than its weights have, which only loading shows."""
+    path = model / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"block_out_channels": [16, 16]}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(cut, "is damaged.*Download the model again"), (point, "git-lfs"), (reshape, "cannot be loaded")],
+)
+async def test_a_damaged_model_ends_imagine_with_one_sentence(tmp_path, tiny_model, damage, message):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    damage(tmp_path / "model")
+    code, output = await run(tmp_path, "imagine", "a fox --steps 1", MODEL=str(tmp_path / "model"), DEVICE="cpu")
+    assert code == 2
+    lines = [line for line in output.splitlines() if "atelier:" in line]
+    assert len(lines) == 1
+    assert re.search(message, output.replace("\n", " "))
+    assert "Traceback" not in output
+    assert "next try" not in output
 
 
 def job_states(folder):

@@ -58,7 +58,9 @@ async def check_account(config: Config, clock: Callable[[], float] = time.time) 
 
 async def _check_token(config: Config, api: RestClient) -> tuple[CheckResult, dict[str, Any] | None]:
     if not config.discord_token:
-        return failed("token", "DISCORD_TOKEN is not set", f"Copy it from {PORTAL} into .env."), None
+        return failed(
+            "token", "DISCORD_TOKEN is not set", f"Run `python main.py setup`, or copy it from {PORTAL} into .env."
+        ), None
     try:
         me, application = await api.get("/users/@me"), await api.get("/applications/@me")
     except UnauthorizedError:

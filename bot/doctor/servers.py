@@ -15,6 +15,8 @@ PAGE_SIZE = 200  # servers per request
 REQUIRED_PERMISSIONS = discord.Permissions(
     view_channel=True, send_messages=True, send_messages_in_threads=True, attach_files=True, read_message_history=True
 )
+# Without threads, results are posted where they were requested, so that permission is asked for and not required.
+INVITE_PERMISSIONS = REQUIRED_PERMISSIONS | discord.Permissions(create_public_threads=True)
 CHANNEL_PERMISSIONS = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
 TEXT_CHANNELS = (0, 5)  # Discord's types for text and announcements
 
@@ -23,9 +25,9 @@ Json = dict[str, Any]
 
 async def check_servers(config: Config, api: RestClient, application: Json) -> list[CheckResult]:
     """Check the permissions in every server, and the channels of the first ones."""
-    servers = await _servers(api)
+    servers = await list_servers(api)
     if not servers:
-        return [failed("servers", "the bot is in no server", f"Open {_invite_url(application)} and choose a server.")]
+        return [failed("servers", "the bot is in no server", f"Open {invite_url(application)} and choose a server.")]
     results = _missing_servers(config, application, servers)
     for number, server in enumerate(servers):
         result = _check_permissions(config, server)
@@ -36,7 +38,8 @@ async def check_servers(config: Config, api: RestClient, application: Json) -> l
     return results
 
 
-async def _servers(api: RestClient) -> list[Json]:
+async def list_servers(api: RestClient) -> list[Json]:
+    """Return every server that the bot is in, as Discord's JSON."""
     servers: list[Json] = []
     while True:
         page = await api.get("/users/@me/guilds", limit=PAGE_SIZE, after=servers[-1]["id"] if servers else 0)
@@ -47,7 +50,7 @@ async def _servers(api: RestClient) -> list[Json]:
 
 def _missing_servers(config: Config, application: Json, servers: list[Json]) -> list[CheckResult]:
     absent = sorted(config.allowed_guilds - {int(server["id"]) for server in servers})
-    fix = f"Open {_invite_url(application)} and choose it, or remove it from ALLOWED_GUILDS."
+    fix = f"Open {invite_url(application)} and choose it, or remove it from ALLOWED_GUILDS."
     return [failed("servers", f"the bot is not in {guild_id}, which ALLOWED_GUILDS lists", fix) for guild_id in absent]
 
 
@@ -95,7 +98,8 @@ def _permission_names(permissions: discord.Permissions) -> list[tuple[str, str]]
     return [(flag, flag.replace("_", " ").title()) for flag, value in permissions if value]
 
 
-def _invite_url(application: Json) -> str:
+def invite_url(application: Json) -> str:
+    """Return the link that invites the bot to a server, with its permissions and the scope for commands."""
     return discord.utils.oauth_url(
-        application["id"], permissions=REQUIRED_PERMISSIONS, scopes=("bot", "applications.commands")
+        application["id"], permissions=INVITE_PERMISSIONS, scopes=("bot", "applications.commands")
     )

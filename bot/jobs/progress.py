@@ -44,12 +44,17 @@ class JobProgress:
         if self._progress is None or progress.step >= self._progress.step:
             self._progress = progress
 
+    @property
+    def percent(self) -> int:
+        """Return how much of the job is done; 0 before its first step."""
+        return 100 * self._progress.step // self._progress.total if self._progress else 0
+
     def render(self) -> StatusContent:
         """Return the current text and preview."""
         text = self._queue_text() if self.worker is None else self._running_text(self.worker)
         if self._token_expires_soon():
             text = job_text.with_token_warning(text)
-        return StatusContent(text, self._preview)
+        return StatusContent(text, self._preview, job_text.image_description(self._job, self._services.registry))
 
     def _running_text(self, worker: Worker) -> str:
         """Return how far the job is, or what it waits for although it has a slot."""

@@ -33,7 +33,7 @@ class ResultChannels:
     async def assign(self, job: Job) -> Job:
         """Choose and store the channel for the result; return the job unchanged if that is where it was requested."""
         to = job.destination
-        if to.post_in is not None or not to.by_channel or to.guild_id is None:
+        if to.post_in is not None or not to.by_channel or to.guild_id is None or not to.has_interaction:
             return job
         try:
             async with self._thread_locks.setdefault(job.requester.id, asyncio.Lock()):
@@ -46,7 +46,7 @@ class ResultChannels:
     async def audience_channel_id(self, job: Job) -> int:
         """Return the channel whose NSFW rules apply to the result (a thread uses its parent's)."""
         to = job.destination
-        if to.post_in is None and to.by_channel and to.guild_id is not None:
+        if to.post_in is None and to.by_channel and to.guild_id is not None and to.has_interaction:
             settings = await self._services.policy.settings(to.guild_id)
             if settings.delivery is ResultPlacement.GALLERY and settings.gallery is not None:
                 return settings.gallery

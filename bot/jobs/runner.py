@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
+from weakref import WeakValueDictionary
 
 import discord
 
@@ -20,7 +21,7 @@ from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_withheld_m
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import user_message
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
@@ -48,6 +49,7 @@ class JobRunner:
         self.result_channels = ResultChannels(client, services, services.db.threads)
         # One retry at a time: a job that crashes the process again must not end the retries of other jobs.
         self.retry_lock = asyncio.Lock()
+        self.progress: WeakValueDictionary[str, JobProgress] = WeakValueDictionary()  # of the jobs that run now
 
     async def start(self, job: Job, status_message_id: int | None) -> None:
         """Start an accepted job, unless it was cancelled meanwhile."""
@@ -56,8 +58,17 @@ class JobRunner:
         log.info("job %s: %s by %s", job.id, job.action, job.requester.id)
         if record is not None and record.state is JobState.WAITING:
             self.tasks.spawn(job.id, self.run(job, status_message_id))
-        else:
-            self.services.queue.remove(job.id)
+            return
+        self.services.queue.remove(job.id)
+        if record is not None:  # it was cancelled before its status message was known
+            await self.report_end(job, status_message_id, record.end_message or "")
+
+    async def find_status_message(self, job: Job) -> int | None:
+        """Find and store a status message that Discord has, although its id was never stored."""
+        found = await self.delivery.find_status_message(job)
+        if found is not None:
+            await self.services.db.jobs.set_status_message(job.id, found)
+        return found
 
     async def run(self, job: Job, status_message_id: int | None) -> None:
         """Wait for a slot, generate, store and post; end the job with a message if that fails."""
@@ -92,10 +103,18 @@ class JobRunner:
             if record is not None and record.sensitive:
                 await self._require_nsfw_allowed(job, job.destination.channel_id)
             result_message_id = await self._post(job, status_message_id, image, suffix)
-        await self.services.db.jobs.mark_posted(job.id, result_message_id)
+        await self.mark_posted(job, status_message_id, result_message_id)
+
+    async def mark_posted(self, job: Job, status_message_id: int | None, result_message_id: int) -> None:
+        """Record that a job's result is posted, finish the job, and send a copy to a user who wants all results."""
+        preferences = await self.services.db.preferences.get(job.requester.id)
+        was_posted_by_dm = job.destination.guild_id is None and job.destination.by_channel
+        copy_for = job.requester.id if preferences.auto_dm and not was_posted_by_dm else None
+        await self.services.db.jobs.mark_posted(job.id, result_message_id, copy_for)
         log.info("job %s: answered in message %s", job.id, result_message_id)
         await self.finish(job, status_message_id, result_message_id)
-        self.client.dispatch("result_posted", job, result_message_id)
+        if copy_for is not None:
+            self.client.dispatch("copy_wanted", job)
 
     async def finish(self, job: Job, status_message_id: int | None, result_message_id: int | None) -> None:
         """Remove a posted job's status message, unless it became the result or links to it elsewhere."""
@@ -120,7 +139,8 @@ class JobRunner:
 
         A job that `failed` gets a button that opens its prompt again.
         """
-        text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
+        with audience(private=job.destination.private):
+            text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
         if status_message_id is not None:
             prompt = format_prompt(job.params, self.services.registry)
             view = failed_view(job, prompt) if failed else None
@@ -144,6 +164,7 @@ class JobRunner:
             image=image,
             filename=f"{stem}.{suffix}",
             view=result_view(job, self.services.registry.find(job.params.model)),
+            description=job_text.image_description(job, self.services.registry),
             spoiler=sensitive and not allows_nsfw(self.client, channel_id),
             nsfw=sensitive,
         )
@@ -161,17 +182,20 @@ class JobRunner:
     async def _generate(
         self, job: Job, status_message_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]
     ) -> Grid:
-        progress = JobProgress(self.services, job, self._previews_allowed(job))
+        self.progress[job.id] = progress = JobProgress(self.services, job, self._previews_allowed(job))
         async with (
             StatusMessage(self.delivery, job, status_message_id, progress.render),
             gate,
             self.services.queue.acquire(job) as slot,
         ):
             progress.worker = slot.worker
-            await self.services.policy.reauthorize(job)
+            await self.services.policy.reauthorize(job, await self._worded_by(job))
             if not await self.services.db.jobs.mark_running(job.id):
                 raise UserError(tr("This was cancelled."))
             return await slot.worker.generate(await self._build_request(job, slot.order), progress.update)
+
+    async def _worded_by(self, job: Job) -> list[int]:
+        return [each.person_id for each in await self.services.db.lineage.credits(job.id) if each.part == "worded"]
 
     def _previews_allowed(self, job: Job) -> bool:
         """Return whether previews can be shown. They are not classified, so they need a channel that allows NSFW."""

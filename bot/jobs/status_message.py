@@ -25,10 +25,11 @@ FLUSH_TIMEOUT_S = 5.0  # seconds to wait for an unfinished edit
 
 @dataclass(frozen=True, slots=True)
 class StatusContent:
-    """The text and image of a status message; `preview` is a JPEG."""
+    """The text and image of a status message; `preview` is a JPEG, and `description` its alternative text."""
 
     content: str
     preview: bytes | None = None
+    description: str = ""
 
 
 class StatusMessage:
@@ -94,6 +95,8 @@ class StatusMessage:
         if status.preview is not None and (
             self._last_content is None or status.preview is not self._last_content.preview
         ):
-            changes["attachments"] = [discord.File(io.BytesIO(status.preview), f"{self._job.id}.jpg")]
+            image = io.BytesIO(status.preview)
+            file = discord.File(image, f"{self._job.id}.jpg", description=status.description)
+            changes["attachments"] = [file]
         await self._delivery.edit_status_message(self._job, message_id, **changes)
         self._last_content = status

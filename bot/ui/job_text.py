@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.ui.i18n import render, tr
-from bot.ui.text import escape_markdown, jump_url, truncate
+from bot.ui.text import escape_markdown, jump_url, strip_markdown, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
+from generation.models.unknown_words import unknown_words_note
 from generation.prompt import format_prompt
 from generation.queue.queue import QueuePosition
 from generation.worker.worker import Broken, WorkerState
 
 MAX_PROMPT_LENGTH = 800  # characters shown; escaping may double them, and a message holds 2000
 MAX_END_MESSAGE_LENGTH = 250
+MAX_DESCRIPTION_LENGTH = 1024  # of an attachment, by Discord's rules
 MAX_MODEL_NAME_LENGTH = 60
+UNMEASURED_JOB_S = (10, 60)  # seconds that a job may take before one was measured: a large GPU, a small one
+
+ENGINE_PART = "torch"  # `Loading.part` while the GPU process starts
+_DOWNLOADED = re.compile(r", (\d+) MB$")  # at the end of `Loading.part` while files are downloaded
 
 
 def waiting(job: Job, registry: ModelRegistry, queue_position: QueuePosition | None, state: WorkerState) -> str:
@@ -21,16 +29,42 @@ def waiting(job: Job, registry: ModelRegistry, queue_position: QueuePosition | N
     headline = f"{_headline(job, registry)} ({tr('Waiting to start')})"
     if queue_position is None:
         return headline
-    return f"{headline}\n-# {format_queue_position(queue_position)}" + (
-        "" if isinstance(state, Ready) else f" · {_loading(state)}"
-    )
+    is_ready = isinstance(state, Ready)
+    reason = "" if is_ready else f" · {_loading(state)}"
+    return f"{headline}\n-# {format_queue_position(queue_position, is_ready=is_ready)}{reason}"
 
 
-def format_queue_position(queue_position: QueuePosition) -> str:
-    """Return the position of a job in the queue, with the estimated wait if known."""
-    position = queue_position.position
-    place = tr("next in the queue") if position == 1 else tr("number {position} in the queue", position=position)
-    return place if queue_position.seconds is None else f"{place}, {format_duration(queue_position.seconds)}"
+def format_queue_position(queue_position: QueuePosition, *, is_ready: bool) -> str:
+    """Return the position of a job in the queue, with the estimated wait."""
+    wait = format_wait(queue_position, is_ready=is_ready)
+    return f"{_place(queue_position.position)}{f', {wait}' if wait else ''}"
+
+
+def format_wait(queue_position: QueuePosition, *, is_ready: bool) -> str:
+    """Return the estimated wait: a range until a job was measured, and nothing while no worker `is_ready`."""
+    if queue_position.seconds is not None:
+        return format_duration(queue_position.seconds)
+    return _unmeasured_wait(queue_position.position) if is_ready else ""
+
+
+def _unmeasured_wait(jobs: int) -> str:
+    low, high = (seconds * jobs for seconds in UNMEASURED_JOB_S)
+    if high <= 120:
+        return tr("{low}–{high} seconds", low=low, high=high)
+    return tr("{low}–{high} minutes", low=max(1, round(low / 60)), high=round(high / 60))
+
+
+def _place(position: int) -> str:
+    if position == 1:
+        return tr("next in line")
+    match 0 if position % 100 in (11, 12, 13) else position % 10:
+        case 1:
+            return tr("{number}st in line", number=position)
+        case 2:
+            return tr("{number}nd in line", number=position)
+        case 3:
+            return tr("{number}rd in line", number=position)
+    return tr("{number}th in line", number=position)
 
 
 def running(
@@ -57,7 +91,17 @@ def with_token_warning(text: str) -> str:
 def finished(job: Job, registry: ModelRegistry, credit: Requester | None) -> str:
     """Return the text of a result; `credit` is the requester of the parent job, if that is another user."""
     thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit else ""
-    return f"{_headline(job, registry)}\n-# {thanks}" if thanks else _headline(job, registry)
+    notes = (thanks, _unknown_words(job, registry))
+    return "\n-# ".join([_headline(job, registry), *filter(None, notes)])
+
+
+def _unknown_words(job: Job, registry: ModelRegistry) -> str:
+    """Return which words of a prompt the model does not know, and what it draws instead; empty if it knows all."""
+    model = registry.find(job.params.model)
+    if model is None or job.action not in _ACTIONS_WITH_NEW_PROMPT:
+        return ""
+    note = unknown_words_note(model, job.params)
+    return escape_markdown(render(note)) if note else ""
 
 
 def posted_elsewhere(job: Job, registry: ModelRegistry, result_message_id: int | None) -> str:
@@ -82,6 +126,12 @@ def attribution(job: Job) -> str:
     return _action_label(job, whom) if job.action is not Action.IMAGINE else tr("Drawn for {whom}", whom=whom)
 
 
+def image_description(job: Job, registry: ModelRegistry) -> str:
+    """Return the alternative text of a job's image: its prompt, without Markdown."""
+    prompt = strip_markdown(format_prompt(job.params, registry))
+    return truncate(prompt or tr("A blend of pictures, without words"), MAX_DESCRIPTION_LENGTH)
+
+
 def _headline(job: Job, registry: ModelRegistry) -> str:
     prompt = escape_markdown(truncate(format_prompt(job.params, registry), MAX_PROMPT_LENGTH))
     title = f"**{prompt}** - " if prompt else ""  # images can be blended without text
@@ -93,16 +143,18 @@ def _action_label(job: Job, whom: str) -> str:
     return tr(label, number=job.parent.index + 1 if job.parent else 0, whom=whom) if label else whom
 
 
+# The buttons below a result draw the same prompt again, whose unknown words have been told.
+_ACTIONS_WITH_NEW_PROMPT = (Action.IMAGINE, Action.BLEND, Action.REMIX_SUBTLE, Action.REMIX_STRONG)
 _SPEED_LABELS = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is the default and is not shown
 _ACTION_LABELS = {
     Action.BLEND: "Blended by {whom}",
-    Action.REROLL: "Drawn again by {whom}",
+    Action.REROLL: "Rerolled by {whom}",
     Action.PICK: "Image #{number} {whom}",
     Action.UPSCALE_SUBTLE: "Upscaled (Subtle) by {whom}",
     Action.UPSCALE_CREATIVE: "Upscaled (Creative) by {whom}",
     Action.UPSCALE_CREATIVE_4: "Upscaled (Creative, 4×) by {whom}",
-    Action.VARY_SUBTLE: "Variations (Subtle) of image #{number} by {whom}",
-    Action.VARY_STRONG: "Variations (Strong) of image #{number} by {whom}",
+    Action.VARY_SUBTLE: "Variations (Subtle) by {whom}",
+    Action.VARY_STRONG: "Variations (Strong) by {whom}",
     Action.VARY_REGION: "Variations (Region) by {whom}",
     Action.ZOOM_2: "Zoom Out (2×) by {whom}",
     Action.ZOOM_1_5: "Zoom Out (1.5×) by {whom}",
@@ -129,17 +181,26 @@ def _model_name(name: str) -> str:
 
 def _loading(state: WorkerState) -> str:
     if isinstance(state, Loading):
-        model, number = _model_name(state.model), state.done + 1
-        return tr(
-            "loading {model} ({number} of {of}: {part})",
-            model=model,
-            number=number,
-            of=state.total,
-            part=render(state.part),
-        )
+        return _loading_part(state)
     if isinstance(state, Broken):
         return tr("the model cannot be loaded at the moment")
     return tr("the drawing process is being started again")
+
+
+def _loading_part(now: Loading) -> str:
+    """Return what is loading; the names of a model's parts mean something to programmers only."""
+    if now.part == ENGINE_PART:
+        return tr("the drawing engine is starting")
+    model, number, total = _model_name(now.model), now.done + 1, now.total
+    if downloaded := _DOWNLOADED.search(now.part):
+        return tr(
+            "loading {model} ({number} of {total}, {megabytes} MB downloaded)",
+            model=model,
+            number=number,
+            total=total,
+            megabytes=downloaded[1],
+        )
+    return tr("loading {model} ({number} of {total})", model=model, number=number, total=total)
 
 
 def format_duration(seconds: float) -> str:

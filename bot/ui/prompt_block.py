@@ -22,7 +22,7 @@ def format_prompt_block(text: str, prompt: str) -> tuple[str, list[discord.File]
     """Return a message of `text` and a prompt: as a code block, or as a file if the prompt does not fit."""
     if len(prompt) <= MAX_INLINE_PROMPT and "```" not in prompt and len(text) + len(prompt) <= 1980:
         return f"{text}\n```\n{prompt}\n```", []
-    return text, [discord.File(io.BytesIO(prompt.encode()), FILENAME)]
+    return text, [discord.File(io.BytesIO(prompt.encode()), FILENAME, description=tr("The whole prompt"))]
 
 
 async def extract_prompt(message: discord.Message) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
+BAR_LENGTH = 10  # characters
 MAX_SLUG_LENGTH = 40
 MAX_SLUG_BYTES = 100  # two slugs and an id stay below the 255 bytes of a file name
 
 # Characters to escape in Discord's markdown; colon and slash only where they would make a link.
 _MARKDOWN = re.compile(r"[\\*_~`|<>\[\]#]|:(?=//)|(?<=\.gg)/|/(?=invite/)|^[-+](?=\s)|(?<=^\d)\.(?=\s)", re.IGNORECASE)
+_EMPHASIS = re.compile(r"\*\*+|__+|~~|\|\||`+|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)")
+_ESCAPE = re.compile(r"\\(?=[^\w\s])")
+_LINE_START = re.compile(r"^(?:-# |#{1,3} |>{1,3} |[-*] )", re.MULTILINE)
 _MASS_MENTION = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
 _DIRECTION_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _RIGHT_TO_LEFT = ("R", "AL", "AN")
@@ -29,6 +33,12 @@ def pluralize(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def progress_bar(fraction: float) -> str:
+    """Return a bar of ten characters, filled from the left."""
+    filled = round(BAR_LENGTH * min(max(fraction, 0.0), 1.0))
+    return "▰" * filled + "▱" * (BAR_LENGTH - filled)
+
+
 def escape_markdown(text: str) -> str:
     """Return `text` as one line without markdown, mentions or links; right-to-left text is isolated."""
     plain = " ".join(_DIRECTION_MARKS.sub("", text).split())
@@ -36,6 +46,11 @@ def escape_markdown(text: str) -> str:
     if any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in plain):
         return f"\u2068{plain}\u2069"  # isolated, so that the rest of the line keeps its order
     return plain
+
+
+def strip_markdown(text: str) -> str:
+    """Return `text` as one line without the marks of Markdown, for places that show them as they are."""
+    return " ".join(_EMPHASIS.sub("", _ESCAPE.sub("", _LINE_START.sub("", text))).split())
 
 
 def truncate(text: str, limit: int) -> str:

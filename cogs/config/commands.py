@@ -82,13 +82,20 @@ class ConfigGroup(app_commands.Group):
         )
         self.services = services
 
-    @app_commands.command(description="Default parameters for everybody, such as --ar 3:2 --s 250")
-    @app_commands.describe(parameters="As in a prompt; leave empty to clear them")
-    async def defaults(self, interaction: Interaction, parameters: app_commands.Range[str, 1, 500] = "") -> None:
+    @app_commands.command(description="Default parameters for everybody; without an option, see which")
+    @app_commands.describe(parameters="As in a prompt, such as --ar 3:2 --s 250", clear="Set no default parameters")
+    async def defaults(
+        self, interaction: Interaction, parameters: app_commands.Range[str, 1, 500] = "", clear: bool = False
+    ) -> None:
+        before = (await self.services.policy.settings(interaction.guild_id)).defaults
+        if not parameters.strip() and not clear:
+            shown = tr("Default parameters: {parameters}", parameters=before or tr("none"))
+            await _show(interaction, shown, tr("-# `clear: True` removes them.") if before else "")
+            return
         text = parse_defaults(self.services, parameters)
         await self._update(
             interaction,
-            lambda: tr("defaults: {parameters}", parameters=text) if text else tr("defaults: none"),
+            lambda: _format_defaults(text, before),
             lambda now: replace(now, defaults=text),
         )
 
@@ -281,9 +288,16 @@ class ConfigGroup(app_commands.Group):
             lambda now: replace(now, retention_days=days),
         )
 
-    @app_commands.command(description="Channel for reports and changes of settings; leave empty for none")
-    @app_commands.describe(channel="Pick a channel only moderators can see")
-    async def log(self, interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
+    @app_commands.command(description="Channel for reports and changes of settings; without an option, see which")
+    @app_commands.describe(channel="Pick a channel only moderators can see", clear="Log to no channel")
+    async def log(
+        self, interaction: Interaction, channel: discord.TextChannel | None = None, clear: bool = False
+    ) -> None:
+        if channel is None and not clear:
+            before = (await self.services.policy.settings(interaction.guild_id)).log_channel
+            shown = tr("Log channel: {channel}", channel=f"<#{before}>" if before else tr("none"))
+            await _show(interaction, shown, tr("-# `clear: True` switches the log off.") if before else "")
+            return
         require_postable(interaction.guild, channel.id if channel else None, files=False)
         await self._update(
             interaction,
@@ -328,9 +342,14 @@ class ConfigGroup(app_commands.Group):
         await panel.show_panel(interaction)
 
     @app_commands.command(description="Jobs, people, times and failures, as a chart")
-    @app_commands.describe(period="How far to look back")
-    async def stats(self, interaction: Interaction, period: Literal["day", "week", "month"] = "week") -> None:
-        await stats.send_stats(interaction, self.services, period)
+    @app_commands.describe(period="How far to look back", theme="The chart's background")
+    async def stats(
+        self,
+        interaction: Interaction,
+        period: Literal["day", "week", "month"] = "week",
+        theme: Literal["dark", "light"] = "dark",
+    ) -> None:
+        await stats.send_stats(interaction, self.services, period, theme)
 
     @app_commands.command(description="The oldest open report, with buttons to deal with it")
     async def reports(self, interaction: Interaction) -> None:
@@ -366,6 +385,19 @@ class ConfigGroup(app_commands.Group):
 
 AUDIT_PAGE_SIZE = 15
 MAX_DETAILS_LENGTH = 90  # characters of an entry; 15 entries fit into a message
+
+
+async def _show(interaction: Interaction, text: str, hint: str) -> None:
+    """Respond with a setting that was not changed."""
+    await interaction.response.send_message(
+        "\n".join(filter(None, (text, hint))), ephemeral=True, allowed_mentions=NO_MENTIONS
+    )
+
+
+def _format_defaults(now: str, before: str) -> str:
+    if now:
+        return tr("defaults: {parameters}", parameters=now)
+    return tr("defaults: none, until now {parameters}", parameters=before) if before else tr("defaults: none")
 
 
 def _format_changes(added: str | None, removed: str | None, everything: str) -> str:

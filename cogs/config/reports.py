@@ -13,7 +13,7 @@ from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.services import Services
 from bot.ui.dynamic_items import PersistentItem, persistent_view
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import audience, tr, trn
 from bot.ui.text import escape_markdown, jump_url, truncate
 from cogs.image_buttons.delete import delete_job
 from db.guilds import AuditEntry, Block
@@ -67,8 +67,9 @@ class ReportLog(commands.Cog):
     @commands.Cog.listener()
     async def on_reported(self, report: Report) -> None:
         """Post a new report."""
-        content = await describe_report(self.services, report)
-        await self._post_to_log(report.guild_id, content, report_view(report))
+        with audience(private=False):
+            content = await describe_report(self.services, report)
+            await self._post_to_log(report.guild_id, content, report_view(report))
 
     @commands.Cog.listener()
     async def on_audit(self, entry: AuditEntry) -> None:

@@ -50,7 +50,7 @@ class WordsGroup(app_commands.Group):
         file: discord.Attachment | None = None,
     ) -> None:
         if file is not None:  # the download can take longer than Discord waits for a response
-            await interaction.response.defer(ephemeral=True, thinking=True)
+            await interaction.client.deferrals.defer(interaction, ephemeral=True)
         phrases = await asyncio.to_thread(_validate_phrases, await _read_phrases(words, file))
         blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if len(blocked.keys() | set(phrases)) > MAX_WORDS:
@@ -98,7 +98,8 @@ class WordsGroup(app_commands.Group):
             await _respond(interaction, tr("No words are blocked. Use `/config words block` to block some."))
             return
         lines = (f"{phrase}\t{tr(RULE_LABELS[WordRule(mode)])}" for phrase, mode in blocked.items())
-        file = discord.File(io.BytesIO("\n".join(lines).encode()), "blocked-words.txt")
+        data = io.BytesIO("\n".join(lines).encode())
+        file = discord.File(data, "blocked-words.txt", description=tr("The blocked words, one per line"))
         text = trn("{n:,} word blocked.", "{n:,} words blocked.", len(blocked))
         await interaction.response.send_message(text, file=file, ephemeral=True)
 

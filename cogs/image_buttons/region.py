@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,8 +12,11 @@ from typing import Any
 import discord
 
 from bot.client import Client, Interaction
+from bot.images.numbered_pictures import draw_region_grid
 from bot.jobs.destination import is_private
 from bot.policy.context import context_from
+from bot.policy.visibility import allows_nsfw
+from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
@@ -40,7 +45,21 @@ PRESETS = {
     "Everything around the middle": "111101111",
     "Corners": "101000101",
 }
+SQUARE_NAMES = (
+    "top left",
+    "top",
+    "top right",
+    "left",
+    "middle",
+    "right",
+    "bottom left",
+    "bottom",
+    "bottom right",
+)
 NO_CELLS = "0" * 9
+PICTURE_TIMEOUT_S = 1.5  # Discord allows three seconds for the whole response
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -86,7 +105,8 @@ class RegionButton(PersistentItem, template=rf"{Action.VARY_REGION}:{TILE_PATTER
 
     async def run(self, interaction: Interaction) -> None:
         await interaction.client.jobs.require_parent(self.tile)
-        await respond_ephemeral(interaction, _question(), view=picker_view(self.tile, NO_CELLS))
+        files = await _picture(interaction, self.tile)
+        await respond_ephemeral(interaction, _question(), files=files, view=picker_view(self.tile, NO_CELLS))
 
 
 class CellButton(PersistentItem, template=rf"cell(?P<number>[0-8]):{TILE_PATTERN}"):
@@ -178,7 +198,8 @@ async def _defer(interaction: Interaction, target: PromptTarget, text: str) -> N
         typed = (await parse_edited(interaction, text, parent.params)).private
     except UserError:
         typed = True  # the prompt is returned with its errors
-    await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, typed, preferred, parent))
+    private = is_private(interaction, typed, preferred, parent)
+    await interaction.client.deferrals.defer(interaction, ephemeral=private, target=str(target), prompt=text)
 
 
 async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> None:
@@ -203,15 +224,38 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
 
 
 def _question() -> str:
-    choose = tr("**Which part should be redrawn?** Pick it from the list or press squares, then *Continue*.")
+    choose = tr("**Which part should be redrawn?** Pick it from the list or press its numbers, then *Continue*.")
     return f"{choose} {tr('You can then edit the prompt and upload a mask.')}"
+
+
+async def _picture(interaction: Interaction, tile: Tile) -> list[discord.File]:
+    """Return the image with numbered squares; nothing if that takes too long, since the numbers have names as well."""
+    services = interaction.client.services
+    record = await services.db.jobs.get(tile.job_id)
+    try:
+        async with asyncio.timeout(PICTURE_TIMEOUT_S):
+            image = await services.images.files.read(tile)
+            grid = await asyncio.to_thread(draw_region_grid, image)
+    except (TimeoutError, OSError):
+        log.info("job %s: the picture of its region picker could not be drawn", tile.job_id, exc_info=True)
+        return []
+    assert record is not None, "its parent is required before"
+    hidden = record.sensitive and not allows_nsfw(interaction.client, interaction.channel_id)
+    return [
+        discord.File(
+            io.BytesIO(grid),
+            f"region_{tile}.jpg",
+            spoiler=hidden,
+            description=job_text.image_description(record.job, services.registry),
+        )
+    ]
 
 
 def picker_view(tile: Tile, cells: str) -> discord.ui.View:
     """Return the squares, the named parts and the button that continues."""
     squares: list[discord.ui.Item[Any]] = [
         discord.ui.Button(
-            label="■" if cell == "1" else "□",
+            label=_square_label(number, selected=cell == "1"),
             custom_id=f"cell{number}:{tile}",
             style=BLUE if cell == "1" else GREY,
             row=number // 3,
@@ -228,6 +272,11 @@ def picker_view(tile: Tile, cells: str) -> discord.ui.View:
         label=tr("Continue"), custom_id=f"go_on:{tile}", style=discord.ButtonStyle.success, row=4
     )
     return persistent_view(*squares, presets, proceed)
+
+
+def _square_label(number: int, *, selected: bool) -> str:
+    label = f"{number + 1} · {tr(SQUARE_NAMES[number])}"
+    return f"✓ {label}" if selected else label  # the colour alone says nothing to a screen reader
 
 
 def _selected_cells(message: discord.Message) -> str:

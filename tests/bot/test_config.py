@@ -196,3 +196,16 @@ def test_every_setting_has_a_reader():
 def test_settings_cannot_be_changed_later():
     with pytest.raises(FrozenInstanceError):
         Config().threads = 3
+
+
+def test_all_wrong_settings_are_told_at_once():
+    with pytest.raises(ConfigError) as raised:
+        Config.read({"DEVICE": "gpu", "THREADS": "many", "METRICS_PORT": "1", "COMPILE": "perhaps"})
+    assert len(raised.value.problems) == 3
+    assert str(raised.value).startswith("3 settings are wrong:")
+    assert all(name in str(raised.value) for name in ("DEVICE", "THREADS", "COMPILE"))
+
+
+def test_a_wrong_setting_has_its_default_where_the_others_are_looked_at():
+    config, problems = Config.read_leniently({"DEVICE": "gpu", "THREADS": "3"})
+    assert (config.device, config.threads, len(problems)) == ("auto", 3, 1)

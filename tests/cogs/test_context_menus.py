@@ -73,7 +73,8 @@ async def test_only_the_owner_cancels_by_the_menu_of_the_status_message(harness)
 async def test_a_finished_job_cannot_be_cancelled(harness):
     async with harness.bot():
         await harness.imagine("fox")
-        assert "already ended" in await private_text(await use_menu(harness, "Cancel job", await harness.result()))
+        said = await private_text(await use_menu(harness, "Cancel job", await harness.result()))
+    assert said.startswith("This picture is finished. *Delete*")
 
 
 async def test_anyone_who_sees_a_result_gets_its_images_by_direct_message(harness):
@@ -119,6 +120,10 @@ async def test_anyones_image_becomes_an_image_prompt(harness):
             harness.channel, "look", UploadedFile("red.png", red_png(300, 300))
         )
         asked = await use_menu(harness, "Use as image prompt", message)
+        modal = await asked.modal()
+        assert modal["title"] == "Imagine from this picture"
+        assert f"/{message.id})" in modal["components"][0]["content"]
+        assert "ben" in modal["components"][0]["content"]
         await harness.person(harness.ada).submit_modal(asked, prompt="a fox --iw 3")
         result = await harness.result(text="a fox")
         params = (await services.db.jobs.get(first_tile(result).job_id)).job.params
@@ -150,7 +155,7 @@ async def test_remix_this_opens_the_prompt_of_a_grid_or_a_single_image(harness):
         asked = await use_menu(harness, "Remix this", grid)
         assert modal_prompt(await asked.modal()) == "a fox"
         await harness.person(harness.ada).submit_modal(asked, prompt="an owl")
-        await harness.result(text="an owl** - Drawn again")
+        await harness.result(text="an owl** - Rerolled")
         await harness.person(harness.ada).press(grid, "U1")
         picked = await harness.result(text="Image #1")
         asked = await use_menu(harness, "Remix this", picked, harness.ben)

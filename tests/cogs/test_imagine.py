@@ -35,14 +35,33 @@ async def test_progress_and_previews_are_shown_during_generation(harness):
         await harness.result()
 
 
+async def test_every_picture_has_its_prompt_as_alternative_text(harness):
+    prompt = "a slow fox, " + 300 * "oil " + "paint"
+    async with harness.bot() as services:
+        await services.db.preferences.update(harness.ada.id, auto_dm=True)
+        asked = await harness.imagine(f"**{prompt}** --ar 2:1")
+        preview = await asked.wait_for(lambda message: message.attachments)
+        harness.release_slow_jobs()
+        result = await harness.result()
+        pressed = await harness.person(harness.ada).context_menu("DM results", result)
+        dm = harness.server.world.dm_channel(harness.ada)
+        await harness.server.wait_until(lambda: len(harness.server.world.channel_messages(dm)) >= 5)
+        await pressed.message()
+    for message in (preview, result, *harness.server.world.channel_messages(dm)):
+        for attachment in message.attachments:
+            assert attachment.description.startswith("a slow fox, oil oil")
+            assert "*" not in attachment.description
+            assert len(attachment.description) <= 1024
+
+
 async def test_the_queue_position_is_shown(harness):
     async with harness.bot(running_per_person=1):
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
         await harness.imagine("second")
         await harness.imagine("third")
-        await harness.status_message("next in the queue")
-        await harness.status_message("number 2 in the queue")
+        await harness.status_message("next in line")
+        await harness.status_message("2nd in line")
         harness.release_slow_jobs()
         await harness.result(text="third")
 
@@ -185,3 +204,9 @@ async def test_attachments_are_decoded_two_at_a_time_to_keep_others_going(harnes
             await harness.imagine(f"fox {number}", image=UploadedFile("red.png", red_png(900, 900)))
         await harness.server.wait_until(lambda: len(harness.results()) == 8)
     assert max(most) <= 2
+
+
+async def test_imagine_is_the_first_command_that_discord_is_sent(harness):
+    async with harness.bot():
+        names = [command["name"] for command in harness.person(harness.ada).commands(harness.channel)]
+    assert names[:3] == ["imagine", "blend", "show"]

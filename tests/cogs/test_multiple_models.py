@@ -39,7 +39,7 @@ async def test_a_prompt_names_its_model_and_derived_jobs_keep_it(harness, models
         assert open_image(harness.server, grid).size == LARGE
         record = await load_record(services, grid)
         assert (record.job.params.model, record.job.params.house_style) == ("Engraver", "in copper")
-        for label, says in [("V1", "Variations"), ("🔄", "Drawn again"), ("U1", "Image #1")]:
+        for label, says in [("V1", "Variations"), ("🔄", "Rerolled"), ("U1", "Image #1")]:
             await harness.person(harness.ben).press(grid, label)
             child = await load_record(services, await harness.result(text=says))
             assert child.job.params.model == "Engraver"
@@ -84,7 +84,9 @@ async def test_a_model_is_chosen_by_option_setting_or_command_and_autocompleted(
         await harness.imagine("an owl --model painter")
         await harness.result(text="an owl** - <@")
         assert "Model: **Engraver**" in await run_command(harness, "info")
-        assert "server's model" in await run_command(harness, "prefer model")
+        assert "Your prompts use **Engraver**." in await run_command(harness, "prefer model")
+        assert (await services.db.preferences.get(harness.ada.id)).model == "Engraver"
+        assert "server's model" in await run_command(harness, "prefer model", clear=True)
         assert (await services.db.preferences.get(harness.ada.id)).model is None
         assert "Your prompts use **Engraver** from now on." in await run_command(harness, "prefer model", name="engr")
         assert (await services.db.preferences.get(harness.ada.id)).model == "Engraver"

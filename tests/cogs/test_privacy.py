@@ -8,6 +8,7 @@ import json
 import zipfile
 
 from bot.images import data_export
+from db.privacy import EXPORT_QUERIES
 from generation.params import Tile
 from preview import UploadedFile
 from tests.support.bot_harness import eventually, first_tile, red_png
@@ -103,7 +104,7 @@ async def test_all_images_and_prompts_are_exported_as_a_file(harness):
         you = json.loads(archive.read("you.json"))
     assert [job["prompt"].partition(" --")[0] for job in jobs] == ["a fox in the snow"] * 2
     assert all("a_fox_in_the_snow" in name for name in jobs[0]["files"])
-    assert set(you) == {"preferences", "options", "favourites", "threads", "reports", "blocks"}
+    assert set(you) == set(EXPORT_QUERIES)
     assert not any(you.values())
     assert "token" not in jobs[0]
 

@@ -28,11 +28,13 @@ async def test_running_and_waiting_jobs_are_listed_without_pings(harness):
         await harness.imagine("a cat_one", harness.ben)
         await harness.status_message("a cat")
         text = await run_queue(harness)
-    assert "**1 being drawn, 2 waiting**" in text
-    lines = [line for line in text.splitlines() if line.startswith("- ")]
-    assert lines[0].startswith(f"- being drawn: <@{harness.ada.id}>, **a slow fox")
-    assert lines[1].startswith(f"- next in the queue: <@{harness.mod.id}>, **an owl")
-    assert lines[2].startswith("- number 2 in the queue: yours, **a cat\\_one**")
+    assert text.splitlines() == [
+        "**Now** (1 being drawn)",
+        f"- ▰▰▱▱▱▱▱▱▱▱ 25% · <@{harness.ada.id}>: a slow fox",
+        "**Next** (2 waiting)",
+        f"1. <@{harness.mod.id}>: an owl · 10–60 seconds",
+        "2. **yours: a cat\\_one** · 20–120 seconds",
+    ]
     assert not harness.server.pings
 
 
@@ -65,7 +67,7 @@ async def test_jobs_of_other_servers_are_listed_without_details(harness):
         text = await run_queue(harness, harness.ben, channel)
         direct = await run_queue(harness, harness.ben, world.dm_channel(harness.ben))
     for said in (text, direct):
-        assert "- being drawn: someone's, in another place\n" in f"{said}\n"
+        assert "25% · someone's, in another place\n" in f"{said}\n"
         assert "secret" not in said and str(harness.ada.id) not in said
 
 

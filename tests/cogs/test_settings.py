@@ -128,7 +128,9 @@ async def test_the_suffix_is_added_to_every_prompt_and_the_prompt_comes_first(ha
         await harness.result(text="an owl --ar 1:2 --raw")
         await harness.imagine("a wolf", harness.ben)
         assert "--" not in (await harness.result(text="wolf")).content
-        assert "Nothing" in await run_command(harness, "prefer suffix")
+        assert "Added to all your prompts: --ar 2:1 --raw" in await run_command(harness, "prefer suffix")
+        assert "until now it was: --ar 2:1 --raw" in (await run_command(harness, "prefer suffix", clear=True)).lower()
+        assert await run_command(harness, "prefer suffix") == "Nothing is added to your prompts."
         await harness.imagine("a cat")
         assert "--" not in (await harness.result(text="cat")).content
 
@@ -161,7 +163,10 @@ async def test_a_custom_option_stands_for_its_text_and_parameters(harness):
         await harness.result(text="a fox oil painting --ar 2:1")
         choices = await harness.person(harness.ada).autocomplete("prefer option set", harness.channel, "name", "--m")
         assert [choice["value"] for choice in choices] == ["mine"]
-        assert "`--mine` is deleted" in await run_command(harness, "prefer option set", name="--mine")
+        shown = await run_command(harness, "prefer option set", name="--mine")
+        assert "`--mine` stands for: oil painting --ar 2:1" in shown
+        deleted = await run_command(harness, "prefer option set", name="--mine", delete=True)
+        assert "`--mine` is deleted. It stood for: oil painting --ar 2:1" in deleted
         assert "You have no option `--mine`" in await run_command(harness, "prefer option set", name="mine")
 
 

@@ -20,13 +20,15 @@ from types import SimpleNamespace
 import pytest
 
 from db.backup import REDACTED_TOKEN, RESTORED_MESSAGE, BackupContents, BackupError, create_backup, restore_backup
-from db.connection import DATABASE_FILE, MIGRATIONS
+from db.connection import DATABASE_FILE, MIGRATIONS, Connection
 from db.image_files import ImageStore
 from db.jobs import JobState, JobStore
+from db.sessions import ENDED, RESTORED, SessionStore
 from generation.messages import Grid
 from generation.params import Tile
 from tests.support.jobs import make_full_job, make_job
 from tests.support.old_database import OLD_DATABASES, jobs_by_state
+from tests.support.sessions import make_session
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = Grid((b"1", b"2", b"3", b"4"), b"sheet", "webp", 0.1)
@@ -241,6 +243,21 @@ def test_jobs_waiting_at_the_backup_are_not_generated_after_a_restore(tmp_path, 
         assert after == (JobState.FAILED if is_failed else state)
         assert (ending == RESTORED_MESSAGE) is is_failed
     assert rows(data / DATABASE_FILE, "SELECT * FROM memos WHERE name = 'commands'") == []
+
+
+async def test_sessions_that_went_on_at_the_backup_only_say_that_they_end(tmp_path, file):
+    goes_on, over = make_session(due_at=5000.0), make_session()
+    async with Connection.open(tmp_path / "before" / DATABASE_FILE) as connection:
+        for session in (goes_on, over):
+            await SessionStore(connection).add(session, most=5)
+        await SessionStore(connection).end(over.id, 2.0)
+    create_backup(tmp_path / "before", file)
+    target = make_empty_folder(tmp_path)
+    restore_backup(file, target, replace=False)
+    async with Connection.open(target / DATABASE_FILE) as connection:
+        store = SessionStore(connection)
+        assert [(each.id, each.phase) for each in await store.due(0.0)] == [(goes_on.id, RESTORED)]
+        assert (await store.get(over.id)).phase == ENDED
 
 
 @pytest.mark.parametrize("old", sorted(OLD_DATABASES.glob("*.sql")), ids=lambda path: path.stem)

@@ -12,12 +12,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Backups and the doctor read the whole file, in their own processes; the migrations create the tables.
 EXEMPT_MODULES = {"backup", "connection", "integrity", "__init__"}
+# Unfinished jobs and sessions only.
+SMALL_INDEXES = r"INDEX (jobs_(open|noticed|to_remove)|collab_sessions_active)$"
 STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\s")
 SMALL_TABLES = {
+    "deferrals": "responses under way",
+    "direct_messages": "direct messages under way",
     "askers": "the recursive table of a statement",
     "guilds": "a row per server, read once a day",
     "erasures": "a row per user with an erasure in progress",
     "tallies": "usage of jobs erased in the last day, deleted once a day",
+    "line": "the recursive table of a statement",
     "memos": "a few rows",
 }
 
@@ -76,4 +81,4 @@ def _is_full_scan(step):
         ):
             return False
         case found:
-            return not re.search(r"INDEX jobs_(open|noticed|to_remove)$", found[2])  # small: unfinished jobs only
+            return not re.search(SMALL_INDEXES, found[2])

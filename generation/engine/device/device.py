@@ -4,6 +4,56 @@ from __future__ import annotations
 
 import torch
 
+from generation.errors import UserError
+
+CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
+
+
+class DeviceUnavailable(UserError):
+    """The device that DEVICE names cannot be used here; `fix` says what to do about it."""
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(f"{problem}: {fix}")
+        self.problem, self.fix = problem, fix
+
+    def __reduce__(self) -> tuple[type[DeviceUnavailable], tuple[str, str]]:
+        return DeviceUnavailable, (self.problem, self.fix)
+
+
+def require_device(name: str) -> None:
+    """Raise DeviceUnavailable if this PyTorch or this machine cannot use the device that `name` stands for."""
+    kind, _, index = name.partition(":")
+    if kind == "cuda":
+        _require_cuda(name, int(index or 0))
+    elif kind == "mps":
+        _require_mps(name)
+
+
+def _require_cuda(name: str, index: int) -> None:
+    version, _, build = str(torch.__version__).partition("+")
+    if torch.version.cuda is None and torch.version.hip is None:
+        raise DeviceUnavailable(
+            f"DEVICE={name}, but this PyTorch ({version}{f'+{build}' if build else ''}) was built without CUDA",
+            f"pip install torch=={version} --index-url {CUDA_WHEELS} --force-reinstall, or set DEVICE=auto.",
+        )
+    if not torch.cuda.is_available():
+        tool = "rocm-smi" if torch.version.hip is not None else "nvidia-smi"
+        raise DeviceUnavailable(
+            f"DEVICE={name}, but PyTorch finds no GPU that it can use",
+            f"install or update the GPU's driver ({tool} must list the GPU), or set DEVICE=auto.",
+        )
+    if index >= (count := torch.cuda.device_count()):
+        last = "cuda:0 is the only GPU" if count == 1 else f"the last GPU is cuda:{count - 1}"
+        raise DeviceUnavailable(f"DEVICE={name}, but {last}", "set DEVICE=cuda, or the number of a GPU that is there.")
+
+
+def _require_mps(name: str) -> None:
+    if not torch.backends.mps.is_available():
+        raise DeviceUnavailable(
+            f"DEVICE={name}, but Apple's GPU cannot be used here",
+            "it needs a Mac with Apple silicon and macOS 14 or newer; set DEVICE=auto on any other machine.",
+        )
+
 
 def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
     """Return the device that `name` ("auto", "cpu", "cuda", "cuda:1", "mps") stands for, and its best precision."""
@@ -12,10 +62,10 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
     device = torch.device(name)
     if device.type == "cuda":
         return device, torch.float16
-    return device, torch.bfloat16 if device.type == "cpu" and _has_native_bfloat16() else torch.float32
+    return device, torch.bfloat16 if device.type == "cpu" and has_native_bfloat16() else torch.float32
 
 
-def _has_native_bfloat16() -> bool:
+def has_native_bfloat16() -> bool:
     """Return whether the CPU has bfloat16 instructions: it takes half the time with them, and longer without."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(instructions, False) for instructions in ("avx512_bf16", "amx_bf16"))

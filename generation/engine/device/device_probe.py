@@ -8,13 +8,21 @@ import platform
 import sys
 from typing import Any
 
+import psutil
 import torch
 
-from generation.engine.device.device import choose_device
+from generation.engine.device.device import DeviceUnavailable, choose_device, require_device
 
 
 def probe(name: str) -> dict[str, Any]:
-    """Multiply matrices on a device; return its name, its memory in bytes, and the bytes per weight."""
+    """Multiply matrices on a device; return its name, its memory in bytes, and the bytes per weight.
+
+    If the device cannot be used here, return the problem and its fix instead.
+    """
+    try:
+        require_device(name)
+    except DeviceUnavailable as error:
+        return {"problem": error.problem, "fix": error.fix}
     device, precision = choose_device(name)
     eye = torch.eye(64, device=device, dtype=precision)
     if float((eye @ eye).sum()) != 64:
@@ -27,10 +35,8 @@ def probe(name: str) -> dict[str, Any]:
 def _memory(device: torch.device) -> tuple[int, int]:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = page * os.sysconf("SC_PHYS_PAGES")
-    free = page * os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else total
-    return free, total
+    ram = psutil.virtual_memory()
+    return ram.available, ram.total
 
 
 def _name(device: torch.device) -> str:

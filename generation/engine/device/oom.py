@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
+import psutil
 import torch
 
 from generation.text import Text
 
 DEVICE_MEMORY_FRACTION = 0.85  # of the memory that is free at start; the rest is for running jobs
 OOM_ERROR_TEXTS = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
+DEVICE_ERROR = re.compile(r"CUDA|cuDNN|CUBLAS|HIP|MPS")  # in torch's message when a device has failed
 OOM_MESSAGE = Text("There is not enough memory to draw this. Try a smaller size.")
 
 
@@ -43,16 +44,12 @@ def default_budgets(device: torch.device) -> tuple[int, int]:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(DEVICE_MEMORY_FRACTION * free), available_ram() // 2
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2, 0
+    return int(psutil.virtual_memory().total) // 2, 0
 
 
 def available_ram() -> int:
-    """Return the bytes of RAM available without swapping; half of all RAM where the system does not report it."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:")))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    """Return the bytes of RAM available without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def release_memory(device: torch.device) -> None:

@@ -282,6 +282,7 @@ def xl(model: Path) -> Path:
     for part in ("text_encoder", "tokenizer"):
         shutil.copytree(model / part, model / f"{part}_2")
         index[f"{part}_2"] = index[part]
+    index["text_encoder_2"] = ["transformers", "CLIPTextModelWithProjection"]
     (model / "model_index.json").write_text(json.dumps(index))
     return model
 
@@ -394,6 +395,13 @@ PROBED = {"device": "cuda:0", "name": "A GPU", "free": 2**33, "total": 2**34, "b
 def test_a_device_without_free_memory_fails():
     assert device._evaluate(PROBED | {"free": 2**20}).status is FAILED
     assert device._evaluate(PROBED).status is PASSED
+
+
+async def test_a_device_that_is_not_there_is_told_with_its_true_fix():
+    (result,) = await device.check_device("cuda:99")
+    assert result.status is FAILED
+    assert result.text.startswith("DEVICE=cuda:99, but ")
+    assert "DEVICE=auto" in result.fix
 
 
 @pytest.mark.parametrize(("weights", "status"), [(3_500_000_000, PASSED), (12_000_000_000, FAILED)])

@@ -45,7 +45,7 @@ async def test_200_status_messages_are_not_edited_all_at_once(token_expires_at, 
             shown[job_id] = frame
     assert 0 < edits / SECONDS < most_a_second
     first = jobs[int((tick * EDIT_INTERVAL_S) / SECONDS_PER_JOB)]
-    assert "next in the queue" in shown[first.id].content
+    assert "next in line" in shown[first.id].content
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_a_wait_longer_than_the_interaction_token_is_announced_at_once(seconds, 
 @pytest.mark.parametrize(
     ("wanted", "state", "loading", "shown"),
     [
-        ("Dreams", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "Dreams"), "loading Dreams (3 of 5: unet)"),
+        ("Dreams", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "Dreams"), "loading Dreams (3 of 5)"),
         ("", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "Dreams"), None),
-        ("", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "m"), "loading m (3 of 5: unet)"),
+        ("", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "m"), "loading m (3 of 5)"),
         ("Dreams", Restarting("died"), Loading("unet", 2, 5, "m"), "the drawing process is being started again"),
     ],
 )

@@ -16,6 +16,7 @@ from generation.job import Action, Destination, Job, Requester
 from generation.messages import Loading, Progress, Ready
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.models.vocabulary import Vocabulary
 from generation.params import Params, PromptPart, Tile
 from generation.prompt import PromptError, parse_params
 from generation.queue.queue import QueuePosition
@@ -74,17 +75,17 @@ def all_texts(job: Job) -> list[str]:
     ("place", "state", "expected"),
     [
         (None, READY, "**a red fox** - <@11> (Waiting to start)"),
-        (QueuePosition(1, None), READY, "**a red fox** - <@11> (Waiting to start)\n-# next in the queue"),
+        (QueuePosition(1, None), READY, "**a red fox** - <@11> (Waiting to start)\n-# next in line, 10–60 seconds"),
         (
             QueuePosition(3, 4.0),
             READY,
-            "**a red fox** - <@11> (Waiting to start)\n-# number 3 in the queue, a few seconds",
+            "**a red fox** - <@11> (Waiting to start)\n-# 3rd in line, a few seconds",
         ),
         (
             QueuePosition(2, 61.0),
             LOADING,
             "**a red fox** - <@11> (Waiting to start)\n"
-            "-# number 2 in the queue, about 60 seconds · loading Dreams \\_XL (2 of 5: text encoder)",
+            "-# 2nd in line, about 60 seconds · loading Dreams \\_XL (2 of 5)",
         ),
     ],
 )
@@ -95,7 +96,7 @@ def test_a_waiting_job_shows_position_estimate_and_reason(place, state, expected
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        (LOADING, "loading Dreams \\_XL (2 of 5: text encoder)"),
+        (LOADING, "loading Dreams \\_XL (2 of 5)"),
         (Restarting("CUDA error"), "the drawing process is being started again"),
         (Broken("no such file"), "the model cannot be loaded at the moment"),
     ],
@@ -127,7 +128,36 @@ def test_a_job_that_waits_for_the_process_shows_why_without_its_errors(state, wo
     ],
 )
 def test_an_estimate_is_rounded_to_a_suitable_unit(seconds, words):
-    assert job_text.waiting(JOB, REGISTRY, QueuePosition(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
+    assert job_text.waiting(JOB, REGISTRY, QueuePosition(2, seconds), READY).endswith(f"2nd in line, {words}")
+
+
+@pytest.mark.parametrize(
+    ("position", "place"),
+    [(1, "next"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (21, "21st"), (113, "113th")],
+)
+def test_a_place_in_the_queue_is_an_english_ordinal(position, place):
+    assert job_text.format_queue_position(QueuePosition(position, 0.0), is_ready=True).startswith(f"{place} in line")
+
+
+@pytest.mark.parametrize(
+    ("position", "wait"), [(1, "10–60 seconds"), (2, "20–120 seconds"), (12, "2–12 minutes"), (200, "33–200 minutes")]
+)
+def test_the_wait_is_a_range_until_a_job_was_measured(position, wait):
+    assert job_text.format_wait(QueuePosition(position, None), is_ready=True) == wait
+    assert job_text.format_wait(QueuePosition(position, None), is_ready=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("torch", "the drawing engine is starting"),
+        ("unet", "loading Dreams (1 of 5)"),
+        ("unet, 312 MB", "loading Dreams (1 of 5, 312 MB downloaded)"),
+    ],
+)
+def test_what_is_loading_is_told_in_words_of_people(part, words):
+    text = job_text.running(JOB, REGISTRY, None, Loading(part, 0, 5, "Dreams"))
+    assert text.endswith(f"-# {words}")
 
 
 @given(st.floats(0, 1e7))
@@ -146,7 +176,7 @@ def test_an_estimate_is_never_far_off(seconds):
     ("progress", "state", "end"),
     [
         (None, READY, "<@11> (Starting)"),
-        (None, LOADING, "<@11> (Starting)\n-# loading Dreams \\_XL (2 of 5: text encoder)"),
+        (None, LOADING, "<@11> (Starting)\n-# loading Dreams \\_XL (2 of 5)"),
         (Progress("x", 0, 25), READY, "<@11> (0%)"),
         (Progress("x", 1, 3), READY, "<@11> (33%)"),
         (Progress("x", 149, 150), READY, "<@11> (99%)"),
@@ -163,9 +193,9 @@ def test_a_running_job_shows_its_progress(progress, state, end):
         (Action.IMAGINE, ""),
         (Action.PICK, "Image #3 "),
         (Action.UPSCALE_SUBTLE, "Upscaled (Subtle) by "),
-        (Action.VARY_SUBTLE, "Variations (Subtle) of image #3 by "),
-        (Action.VARY_STRONG, "Variations (Strong) of image #3 by "),
-        (Action.REROLL, "Drawn again by "),
+        (Action.VARY_SUBTLE, "Variations (Subtle) by "),
+        (Action.VARY_STRONG, "Variations (Strong) by "),
+        (Action.REROLL, "Rerolled by "),
     ],
 )
 def test_a_result_shows_its_prompt_the_action_and_the_requester(action, label):
@@ -181,6 +211,32 @@ def test_every_action_has_its_own_label():
 def test_the_owner_of_the_parent_image_is_credited():
     text = job_text.finished(make_derived(Action.UPSCALE_SUBTLE), REGISTRY, Requester(12, "ben"))
     assert text.endswith("<@11>\n-# after a picture by <@12>")
+
+
+SMALL = replace(
+    MODEL, vocabulary=Vocabulary.from_json({"things": ["red"]}, {}), examples=("a red _boat_ " * 4, "the sea " * 6)
+)
+
+
+def test_a_result_says_which_words_the_model_does_not_know():
+    text = job_text.finished(JOB, ModelRegistry((SMALL,)), Requester(12, "ben"))
+    assert text.splitlines()[1] == "-# after a picture by <@12>"
+    assert text.splitlines()[2].startswith("-# m does not know “fox”. What it draws well: a red \\_boat\\_")
+
+
+def test_a_result_of_a_button_does_not_repeat_the_unknown_words():
+    registry = ModelRegistry((SMALL,))
+    assert "know" not in job_text.finished(make_derived(Action.UPSCALE_SUBTLE), registry, None)
+    assert "know" not in job_text.finished(JOB, REGISTRY, None)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["*_~" * 500, "_fox_and_" * 500, "x, " * 500, "_a* " * 300, "🦊 _, " * 300, "狐" * 1500]
+)
+def test_a_result_with_unknown_words_fits_into_a_message(prompt):
+    job = with_prompt(prompt)
+    text = job_text.finished(replace(job, action=Action.REMIX_SUBTLE), ModelRegistry((SMALL,)), Requester(2**63, "y"))
+    assert len(job_text.with_dm_reason(text, job)) <= MAX_MESSAGE_LENGTH
 
 
 def test_a_job_without_a_result_still_shows_its_prompt():

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.ui.text import MAX_SLUG_BYTES, MAX_SLUG_LENGTH, escape_markdown, slugify, truncate
+from bot.ui.text import (
+    MAX_SLUG_BYTES,
+    MAX_SLUG_LENGTH,
+    escape_markdown,
+    progress_bar,
+    slugify,
+    strip_markdown,
+    truncate,
+)
 
 TEXT = st.text(max_size=60) | st.lists(
     st.sampled_from(
@@ -114,3 +122,21 @@ def test_a_name_is_never_empty_nor_long_nor_a_path(text):
     assert 0 < len(name) <= MAX_SLUG_LENGTH
     assert len(name.encode()) <= MAX_SLUG_BYTES
     assert all(char.isalnum() or char == "_" or unicodedata.category(char).startswith("M") for char in name)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("**The last day:** 3 jobs\n-# 2 × out of memory", "The last day: 3 jobs 2 × out of memory"),
+        ("a _red_ ~~fox~~ in `snow` ||hidden||", "a red fox in snow hidden"),
+        ("snake_case, 3*4 and a-b", "snake_case, 3*4 and a-b"),
+        ("# big\n> quoted", "big quoted"),
+        (r"a \:: b \**loud\** C:\dir", r"a :: b loud C:\dir"),
+    ],
+)
+def test_marks_of_markdown_are_removed_where_they_would_be_read_aloud(text, plain):
+    assert strip_markdown(text) == plain
+
+
+def test_a_bar_is_filled_from_the_left_within_its_length():
+    assert [progress_bar(part) for part in (-1, 0.5, 2)] == ["▱" * 10, "▰" * 5 + "▱" * 5, "▰" * 10]

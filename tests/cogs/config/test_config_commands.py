@@ -67,6 +67,11 @@ async def test_each_setting_is_confirmed_stored_and_audited(harness):
         "stealth": ({"allowed": False}, "Private pictures: not allowed."),
         "retention": ({"days": 30}, "Picture retention: 30 days."),
         "log": ({"channel": harness.channel}, f"Log channel: <#{harness.channel.id}>."),
+        "together": (
+            {"add_host": role, "account_days": 1, "member_hours": 0, "at_once": 3, "quiet": harness.channel},
+            f"Pictures made together: <@&{role.id}> may start a session, accounts of 1 day, members for 0 hours, "
+            f"3 at once, none in <#{harness.channel.id}>.",
+        ),
         "sensitive": ({"pictures": "withheld"}, "Sensitive pictures: withheld."),
     }
     async with harness.bot():
@@ -75,7 +80,16 @@ async def test_each_setting_is_confirmed_stored_and_audited(harness):
     async with harness.bot() as services:  # everything is still there after a restart
         panel, audit = await run_config(harness, "panel"), await run_config(harness, "audit")
         kept = await guild_settings(services, harness)
-    for words in ("`--ar 3:2 --no text`", "30 days", "withheld", "not allowed", f"<@&{role.id}>", "5 jobs a day"):
+    for words in (
+        "`--ar 3:2 --no text`",
+        "30 days",
+        "withheld",
+        "not allowed",
+        f"<@&{role.id}>",
+        "5 jobs a day",
+        "3 at once",
+        "1 day",
+    ):
         assert words in panel
     assert len(audit.splitlines()) == len(changes)
     assert audit.splitlines()[0].endswith("sensitive pictures: withheld")
@@ -92,6 +106,7 @@ async def test_each_setting_is_confirmed_stored_and_audited(harness):
         ("defaults", {"parameters": "--public"}, "each person's own choice"),
         ("defaults", {"parameters": "--ar 3:2 --turbo"}, "each person's own choice"),
         ("results", {"where": "a gallery"}, "needs a channel"),
+        ("together", {}, "at least one option to change"),
         ("words block", {"words": "g.*e"}, "not a plain word"),
         ("words block", {}, "Give `words`"),
         ("words allow", {"words": "never blocked"}, "Not blocked"),
@@ -507,7 +522,7 @@ async def test_replies_are_german_in_a_german_server_and_the_audit_log_is_englis
             ("feature", {"feature": "fast mode", "add": role}, f"Schneller Modus: <@&{role.id}> hinzugefügt.\n-# Gilt"),
             ("limits", {"role": role, "jobs_a_day": 1}, f"Limits von <@&{role.id}>: 1 Auftrag am Tag."),
             ("results", {"where": "a thread for each person"}, "Ergebnisse: ein Thread pro Person."),
-            ("log", {}, "Log-Kanal: keiner."),
+            ("log", {"clear": True}, "Log-Kanal: keiner."),
             ("words block", {"words": "gore"}, "1 Wort gesperrt (ablehnen): `gore`"),
             (
                 "block add",
@@ -546,3 +561,19 @@ def test_the_titles_of_typed_settings_fit_into_a_modal():
     for field in FIELDS.values():
         if isinstance(field, TextField):
             assert len(run_in("de", field_title, field)) <= 45
+
+
+async def test_a_setting_is_shown_unless_it_is_to_be_cleared(harness):
+    async with harness.bot() as services:
+        await run_config(harness, "defaults", parameters="--ar 3:2")
+        await run_config(harness, "log", channel=harness.channel)
+        before = await services.policy.settings(harness.guild.id)
+        assert "Default parameters: --ar 3:2\n" in await run_config(harness, "defaults")
+        assert f"Log channel: <#{harness.channel.id}>\n" in await run_config(harness, "log")
+        assert await services.policy.settings(harness.guild.id) == before
+        assert "until now --ar 3:2" in await run_config(harness, "defaults", clear=True)
+        await run_config(harness, "log", clear=True)
+        now = await services.policy.settings(harness.guild.id)
+        assert (now.defaults, now.log_channel) == ("", None)
+        assert await run_config(harness, "defaults") == "Default parameters: none"
+        assert await run_config(harness, "log") == "Log channel: none"

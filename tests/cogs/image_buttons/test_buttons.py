@@ -103,7 +103,7 @@ async def test_u_of_a_grid_from_before_picking_still_upscales(harness):
     )
 
 
-@pytest.mark.parametrize(("label", "action"), [("V3", "Variations (Strong) of image #3"), ("🔄", "Drawn again by")])
+@pytest.mark.parametrize(("label", "action"), [("V3", "Variations (Strong) by"), ("🔄", "Rerolled by")])
 async def test_v_and_reroll_make_a_new_grid_as_a_reply(harness, label, action):
     async with harness.bot():
         await harness.imagine("a fox --seed 5")
@@ -153,7 +153,7 @@ async def test_a_reroll_of_a_variation_varies_the_same_image_again(harness):
         await harness.person(harness.ada).press(await harness.result(), "V2")
         varied = await harness.result(text="Variations")
         await harness.person(harness.ada).press(varied, "🔄")
-        again = await harness.result(text="Drawn again")
+        again = await harness.result(text="Rerolled")
         first, second = [await services.db.jobs.get(job_id(message)) for message in (varied, again)]
     assert first.job.params.source == second.job.params.source
     assert first.job.params.seed != second.job.params.seed
@@ -179,7 +179,7 @@ async def test_a_press_over_the_limit_is_refused_privately_without_highlight(har
         await harness.person(harness.ada).press(grid, "V1")
         await harness.status_message("(25%)")
         await harness.person(harness.ada).press(grid, "V2")
-        await harness.status_message("next in the queue")
+        await harness.status_message("next in line")
         refused = await (await harness.person(harness.ada).press(grid, "V3")).message()
         assert refused.ephemeral
         assert button_style(grid, "V3") == 2

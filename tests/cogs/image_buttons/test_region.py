@@ -50,6 +50,44 @@ async def test_squares_are_selected_one_by_one(harness):
     assert not similar(after.getpixel((32, 32)), before.getpixel((32, 32)))
 
 
+async def test_the_picker_shows_the_picture_and_numbers_its_squares(harness):
+    async with harness.bot():
+        picked = await pick_image(harness, "a fox --ar 2:1")
+        asked = await open_region_picker(harness, picked)
+        (attachment,) = asked.attachments
+        assert attachment.description == "a fox --ar 2:1"
+        shown, original = open_image(harness.server, asked), open_image(harness.server, picked)
+        assert shown.width / shown.height == pytest.approx(original.width / original.height, rel=0.02)
+        assert similar(shown.getpixel((shown.width // 2, shown.height // 4)), original.getpixel((40, 10)))
+        assert asked.labels[:9] == [
+            *("1 · top left", "2 · top", "3 · top right"),
+            *("4 · left", "5 · middle", "6 · right"),
+            *("7 · bottom left", "8 · bottom", "9 · bottom right"),
+        ]
+        await harness.person(harness.ada).press(asked, "5 · middle")
+        await harness.server.wait_until(lambda: asked.labels[4] == "✓ 5 · middle")
+        assert asked.attachments == [attachment]
+
+
+async def test_the_picker_works_without_its_picture(harness, monkeypatch):
+    async with harness.bot():
+        picked = await pick_image(harness)
+        monkeypatch.setattr(sys.modules["cogs.image_buttons.region"], "PICTURE_TIMEOUT_S", 0.0)
+        asked = await open_region_picker(harness, picked)
+        assert not asked.attachments
+        await harness.person(harness.ada).press(asked, "1 · top left")
+        await harness.server.wait_until(lambda: highlighted(asked) == [0])
+
+
+async def test_a_picker_of_an_earlier_version_keeps_working(harness):
+    async with harness.bot():
+        asked = await open_region_picker(harness, await pick_image(harness))
+        for button in asked.buttons[:9]:  # as version 0.2 labelled them
+            button["label"] = "□"
+        await harness.person(harness.ada).press(asked, custom_id=asked.buttons[8]["custom_id"])
+        await harness.server.wait_until(lambda: highlighted(asked) == [8])
+
+
 async def test_fast_presses_are_all_counted_before_the_first_is_shown(harness):
     async with harness.bot() as services:
         asked = await open_region_picker(harness, await pick_image(harness))

@@ -35,7 +35,7 @@ async def test_with_remix_off_a_press_submits_the_job_at_once(harness):
         assert (await pressed.response()).type == 7
 
 
-@pytest.mark.parametrize(("label", "says"), [("V2", "Remix (Strong) by"), ("🔄", "Drawn again by"), ("U1", "Image #1")])
+@pytest.mark.parametrize(("label", "says"), [("V2", "Remix (Strong) by"), ("🔄", "Rerolled by"), ("U1", "Image #1")])
 async def test_with_remix_on_all_grid_buttons_but_u_open_the_modal(harness, label, says):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
@@ -68,7 +68,7 @@ async def test_an_unchanged_prompt_is_a_plain_variation(harness):
         grid = await generate_grid(harness)
         pressed = await harness.person(harness.ada).press(grid, "V2")
         await harness.person(harness.ada).submit_modal(pressed)
-        result = await harness.result(text="Variations (Strong) of image #2")
+        result = await harness.result(text="Variations (Strong) by")
         params = (await load_record(services, result)).job.params
     assert params.source == Tile(first_tile(grid).job_id, 1)
     assert params.seed != 5
@@ -141,7 +141,7 @@ async def test_low_variation_makes_v_subtle(harness):
         await services.db.preferences.update(harness.ada.id, high_variation=False)
         grid = await generate_grid(harness)
         await harness.person(harness.ada).press(grid, "V1")
-        await harness.result(text="Variations (Subtle) of image #1")
+        await harness.result(text="Variations (Subtle) by")
         assert button_style(grid, "V1") == 1
 
 
@@ -175,7 +175,9 @@ async def test_a_custom_zoom_uses_the_typed_factor_and_ratio(harness, typed, siz
     async with harness.bot() as services:
         picked = await pick_image(harness)
         pressed, _ = await custom_zoom(harness, picked, typed)
-        assert modal_prompt(await pressed.modal()) == "a fox --ar 1:1 --zoom 2"
+        modal = await pressed.modal()
+        assert modal_prompt(modal) == "a fox --ar 1:1 --zoom 2"
+        assert "1 to 2" in modal["components"][0]["description"]
         result = await harness.result(text="Zoom Out by")
         params = (await load_record(services, result)).job.params
     assert open_image(harness.server, result).size == size

@@ -72,7 +72,7 @@ async def test_a_creative_upscale_has_a_reroll_and_a_picked_image_not(harness):
         await harness.person(harness.ada).press(picked, "Upscale (Creative)")
         large = await harness.result(text="Upscaled (Creative)")
         await harness.person(harness.ada).press(large, "🔄")
-        await harness.result(text="Drawn again")
+        await harness.result(text="Rerolled")
     assert "🔄" not in picked.labels
 
 
@@ -101,7 +101,7 @@ async def test_details_show_everything_and_link_to_the_ancestors(harness):
         f"Image #3 <@{harness.ada.id}>",
         f"Job `{first_tile(picked).job_id}`",
         "64 × 64 · Painter",
-        f"Variations (Strong) of image #2 by <@{harness.ben.id}>",
+        f"Variations (Strong) by <@{harness.ben.id}>",
         f"https://discord.com/channels/{harness.guild.id}/{harness.channel.id}/{varied.id}",
         f"https://discord.com/channels/{harness.guild.id}/{harness.channel.id}/{grid.id}",
     ):

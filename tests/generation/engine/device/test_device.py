@@ -1,0 +1,59 @@
+"""A device that cannot be used is refused with one sentence that says what to do."""
+
+from __future__ import annotations
+
+import pickle
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from generation.engine.device.device import DeviceUnavailable, require_device
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: str | None = None, hip: str | None = None, gpus: int = 0) -> None:
+    """Pretend a build of PyTorch, and a number of GPUs."""
+    monkeypatch.setattr(torch, "version", SimpleNamespace(cuda=cuda, hip=hip))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "problem", "fix"),
+    [
+        ("cuda", {}, "built without CUDA", "pip install torch=="),
+        ("cuda:1", {}, "built without CUDA", "--index-url https://download.pytorch.org/whl/cu"),
+        ("cuda", {"cuda": "13.0"}, "finds no GPU", "nvidia-smi"),
+        ("cuda", {"hip": "7.0"}, "finds no GPU", "rocm-smi"),
+        ("cuda:1", {"cuda": "13.0", "gpus": 1}, "cuda:0 is the only GPU", "set DEVICE=cuda"),
+        ("cuda:4", {"hip": "7.0", "gpus": 2}, "the last GPU is cuda:1", "set DEVICE=cuda"),
+        ("mps", {}, "Apple", "set DEVICE=auto"),
+    ],
+)
+def test_a_device_that_is_not_there_is_named_with_its_fix(
+    name: str, build: dict[str, str], problem: str, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, **build)  # type: ignore[arg-type]
+    with pytest.raises(DeviceUnavailable) as raised:
+        require_device(name)
+    assert f"DEVICE={name}" in raised.value.problem
+    assert problem in raised.value.problem
+    assert fix in raised.value.fix
+    assert "\n" not in str(raised.value)
+    assert pickle.loads(pickle.dumps(raised.value)).fix == raised.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "build"),
+    [
+        ("auto", {}),
+        ("cpu", {}),
+        ("cuda", {"cuda": "13.0", "gpus": 1}),
+        ("cuda:0", {"cuda": "13.0", "gpus": 1}),
+        ("cuda:1", {"hip": "7.0", "gpus": 2}),
+    ],
+)
+def test_a_device_that_is_there_is_accepted(name: str, build: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, **build)  # type: ignore[arg-type]
+    require_device(name)
