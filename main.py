@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -34,12 +36,15 @@ How to get a token: docs/self-hosting.md"""
 IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
-# The preview has its own servers, runs beside the bot, and shows the bot's last output on its page.
-PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": ""}
+# The preview has its own servers, runs beside the bot, and shows the bot's last output, read as UTF-8, on its page.
+PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": "", "PYTHONUTF8": "1"}
 
 
 def main() -> int:
     """Run the command and return the exit code: 2 for an error that the caller can fix."""
+    for stream in (sys.stdout, sys.stderr):  # a console that lacks a letter, as on Windows, must not end the program
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     arguments = _parse_arguments()
     if arguments.command == "setup":
         return _set_up(arguments)
@@ -77,6 +82,18 @@ def _read_config(command: str | None) -> Config:
     return config
 
 
+def cancel_on_signals() -> None:
+    """Cancel the running task on SIGINT, on SIGTERM, and on Windows on Ctrl+Break, so that it ends in order.
+
+    Not by the event loop's own handlers, which Windows does not have.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(task.cancel))
+
+
 async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     match arguments.command:
         case "imagine":
@@ -90,10 +107,12 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
 
             return await run_checks(config)
         case "preview":
+            cancel_on_signals()
             return await _preview(config, arguments.port, browser=not arguments.no_browser)
         case _:
             from bot.app import run
 
+            cancel_on_signals()
             await run(config)
     return 0
 
@@ -148,7 +167,7 @@ def describe_models(refs: Sequence[str]) -> dict[str, Any]:
     """Return the default model's name, subjects and examples, and the other models' names, for the preview page."""
     model, *others = ModelRegistry.from_refs(refs).models
     facts = Path(model.ref) / "atelier.json"
-    known = json.loads(facts.read_text()).get("known", {}) if facts.is_file() else {}
+    known = json.loads(facts.read_text(encoding="utf-8")).get("known", {}) if facts.is_file() else {}
     return {
         "model": model.name,
         "known": known,
