@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
-import json
 import os
 import signal
 import sys
@@ -30,7 +29,7 @@ To set it up:
   python main.py setup
 To try Atelier without a Discord account:
   python main.py preview
-  python main.py imagine "a castle by the sea" --out pictures
+  python main.py imagine "a red boat on the sea" --out pictures
 How to get a token: docs/self-hosting.md"""
 
 IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
@@ -46,6 +45,8 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     arguments = _parse_arguments()
+    if arguments.command != "imagine":  # whose images are for whoever may read the folder
+        os.umask(0o077)  # prompts, images and tokens are private
     if arguments.command == "setup":
         return _set_up(arguments)
     load_dotenv(Path(".env"))
@@ -166,11 +167,9 @@ async def _preview(config: Config, port: int, *, browser: bool) -> int:
 def describe_models(refs: Sequence[str]) -> dict[str, Any]:
     """Return the default model's name, subjects and examples, and the other models' names, for the preview page."""
     model, *others = ModelRegistry.from_refs(refs).models
-    facts = Path(model.ref) / "atelier.json"
-    known = json.loads(facts.read_text(encoding="utf-8")).get("known", {}) if facts.is_file() else {}
     return {
         "model": model.name,
-        "known": known,
+        "known": dict(model.vocabulary.kinds) if model.vocabulary else {},
         "examples": list(model.examples),
         "others": [other.name for other in others],
     }

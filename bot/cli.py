@@ -23,6 +23,7 @@ from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
 from generation.models.registry import ModelRegistry
+from generation.models.unknown_words import unknown_words_note
 from generation.params import Params, Upload
 from generation.prompt import PromptError, PromptRequest, parse_prompt
 from generation.worker.worker import Broken, LocalWorker, Restarting, WorkerState
@@ -55,6 +56,8 @@ async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path 
     lines = [f"{sheet}  (the grid)"]
     lines += [f"{tile}  (seed {params.seed_of(index)})" for index, tile in enumerate(tiles)]
     lines.append(f"{registry.model_name(params)} · seed {params.seed} · {grid.seconds:.1f} s")
+    if note := unknown_words_note(registry.resolve(params), params):
+        lines.append(note)
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     if show and not await asyncio.to_thread(webbrowser.open, sheet.resolve().as_uri()):

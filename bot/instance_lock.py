@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,9 @@ from filelock import FileLock, Timeout
 
 from bot.config import ConfigError
 from db.backup import LOCK_FILE
+from db.connection import DATABASE_FILE
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -18,6 +23,7 @@ def acquire_instance_lock(data_dir: Path) -> Iterator[None]:
     lock = FileLock(data_dir / LOCK_FILE)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
+        _make_private(data_dir)
         lock.acquire(blocking=False)
     except Timeout:
         raise ConfigError(f"another Atelier is using DATA_DIR {data_dir}") from None
@@ -27,6 +33,17 @@ def acquire_instance_lock(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _make_private(data_dir: Path) -> None:
+    """Take the folder, and the database in it, from all other accounts of this machine."""
+    for path in (data_dir, *data_dir.glob(f"{DATABASE_FILE}*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            try:
+                path.chmod(mode & 0o700)
+            except PermissionError:
+                log.warning("%s can be read by other accounts, and belongs to one of them", path)
 
 
 def is_locked(data_dir: Path) -> bool:

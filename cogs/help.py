@@ -14,6 +14,7 @@ from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from generation.models.adapters import is_compatible, target_family
 from generation.models.lora import Lora
+from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.textual_inversion import TextualInversion
 from generation.prompt.parameters import PARAMETERS
@@ -21,6 +22,7 @@ from generation.prompt.preferences import MAX_OPTIONS
 
 JOB_PARAMETERS = ("repeat", "fast", "relax", "turbo", "stealth", "public")
 MAX_MODELS_SHOWN, MAX_NAME_LENGTH = 12, 40  # models, and characters of each
+MAX_VOCABULARY_LENGTH = 700  # characters of the known words
 MAX_LORAS_SHOWN, MAX_EMBEDDINGS_SHOWN = 8, 6
 ADVANCED_PARAMETERS = ("weird", "stop", "steps", "cfg", "sampler", "negative", "seed", "sameseed")
 
@@ -68,9 +70,19 @@ def _start(registry: ModelRegistry) -> str:
             tr("- **🔄** draws all four again"),
             tr("Parameters go at the end: `--ar 3:2` makes the picture wide, `--no people` keeps people out."),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
-            tr("`{red, blue} fox` makes one prompt of each choice. `fox:: snow::2` weights the parts of a prompt."),
+            tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
+            *_vocabulary_lines(registry.default),
         ]
     )
+
+
+def _vocabulary_lines(model: Model) -> list[str]:
+    """Return the line with the words that the model knows, if it does not know all."""
+    if model.vocabulary is None:
+        return []
+    words = truncate(escape_markdown(", ".join(model.vocabulary.words())), MAX_VOCABULARY_LENGTH)
+    name = escape_markdown(truncate(model.name, MAX_NAME_LENGTH))
+    return [tr("{model} is a small model, which knows these words: {words}.", model=name, words=words)]
 
 
 def _change(registry: ModelRegistry) -> str:
@@ -99,25 +111,26 @@ def _change(registry: ModelRegistry) -> str:
 
 
 def _parameters(registry: ModelRegistry) -> str:
-    lines = _parameter_lines(lambda name: name not in JOB_PARAMETERS + ADVANCED_PARAMETERS)
+    lines = _parameter_lines(registry, lambda name: name not in JOB_PARAMETERS + ADVANCED_PARAMETERS)
     return "\n".join([tr("## Parameters"), *lines, tr("More of them: the next two pages.")])
 
 
 def _job_parameters(registry: ModelRegistry) -> str:
-    lines = _parameter_lines(lambda name: name in JOB_PARAMETERS)
+    lines = _parameter_lines(registry, lambda name: name in JOB_PARAMETERS)
     return "\n".join([tr("## For one job"), *lines, tr("Without them, your `/settings` apply.")])
 
 
 def _advanced_parameters(registry: ModelRegistry) -> str:
-    lines = _parameter_lines(lambda name: name in ADVANCED_PARAMETERS)
+    lines = _parameter_lines(registry, lambda name: name in ADVANCED_PARAMETERS)
     return "\n".join([tr("## For those who know diffusion"), *lines, tr("The defaults are those of the model.")])
 
 
-def _parameter_lines(is_included: Callable[[str], bool]) -> list[str]:
+def _parameter_lines(registry: ModelRegistry, is_included: Callable[[str], bool]) -> list[str]:
+    """Return a line for each parameter that a model here supports."""
     return [
         f"- `--{parameter.name}{f' {parameter.example}' if parameter.example else ''}` {tr(parameter.help)}"
         for parameter in PARAMETERS
-        if is_included(parameter.name)
+        if is_included(parameter.name) and (parameter.requires is None or registry.with_capability(parameter.requires))
     ]
 
 

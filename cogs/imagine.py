@@ -84,7 +84,7 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
     except UserError as user_error:
         requests = user_error
     try:
-        await _defer_if_slow(interaction, requests, image)
+        await _defer_if_slow(interaction, requests, image, prompt)
         if isinstance(image, discord.Attachment):
             image = await client.services.images.uploads.import_attachment(image)
         if isinstance(requests, UserError):
@@ -92,7 +92,8 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
         if len(requests) > 1:
             await confirm_batch(interaction, _prompt_target(image), prompt, requests)
             return
-        (params,), (request,) = await client.prompts.resolve_images(requests, image), requests
+        (request,) = requests
+        (params,) = await client.prompts.resolve_images(requests, image, interaction.user.id)
         await client.jobs.submit(
             interaction, infer_action(params), params, speed=request.speed, private=request.private
         )
@@ -100,7 +101,9 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
         await reject_prompt(interaction, error, _prompt_target(image), prompt)
 
 
-async def _defer_if_slow(interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image) -> None:
+async def _defer_if_slow(
+    interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image, prompt: str
+) -> None:
     """Defer the response if an image has to be downloaded."""
     single = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
     if not isinstance(image, discord.Attachment) and not (single and single.links):
@@ -111,7 +114,9 @@ async def _defer_if_slow(interaction: Interaction, requests: list[PromptRequest]
         services.queue.check_limits(interaction.user.id)
     preferred = await services.db.preferences.get(interaction.user.id)
     private = single is None or is_private(interaction, single.private, preferred)
-    await interaction.response.defer(thinking=True, ephemeral=private)
+    await interaction.client.deferrals.defer(
+        interaction, ephemeral=private, target=str(_prompt_target(image)), prompt=prompt
+    )
 
 
 def _prompt_target(image: Image) -> PromptTarget:

@@ -30,6 +30,7 @@ _MEMBER_NAME = re.compile(
 )
 _STAGING_PREFIX = ".restoring-"
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_UNANSWERED = {"deferrals", "direct_messages"}  # a restored bot would answer them once more
 
 
 class BackupError(Exception):
@@ -102,9 +103,15 @@ def _copy_database(source: Path, target: Path) -> int:
         copy.execute("PRAGMA journal_mode = DELETE")
         _check_integrity(copy)
         copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0", (REDACTED_TOKEN,))
+        for table in _UNANSWERED & _table_names(copy):
+            copy.execute(f"DELETE FROM {table}")
         copy.commit()
         copy.execute("VACUUM")  # otherwise the tokens could still be read from free space in the file
         return _count_jobs(copy)
+
+
+def _table_names(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _write_archive(path: Path, database: Path, data_dir: Path) -> int:

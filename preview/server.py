@@ -291,6 +291,8 @@ class FakeDiscord(WaitHelpers):
             body = fault.body or {"message": f"{fault.status}: Planned fault", "code": 0}
             record.code = body.get("code")
             return json_response(body, status=fault.status)
+        if fault.kind == "page":
+            return web.Response(text="<!doctype html><title>Please log in</title>", content_type="text/html")
         if fault.kind == "rate_limit":
             rate_limit = RateLimitResult({}, fault.retry_after, fault.is_global)
             return self._rate_limited_response(record, rate_limit, via=fault.via, code=fault.code)

@@ -40,11 +40,12 @@ RESTRICTED_LIBRARIES = {
 # Inside these packages a module imports only from groups that stand before its own, or from its own part.
 ORDERS = {
     "bot": (
-        ("config", "discord_calls"),
+        ("config", "discord_calls", "discord_responses", "admission"),
         ("instance_lock", "ui"),
         ("policy", "images"),
         ("services", "gateway_hooks"),
         ("jobs", "monitoring"),
+        ("sessions",),
         ("client",),
         ("app", "cli"),
         ("doctor",),

@@ -88,6 +88,7 @@ CUSTOM_IDS = [
     "config:type:defaults",
     "help:page",
     "info:cancel",
+    "show:pick",
     "privacy:get",
     "privacy:delete",
     f"privacy:get:2:1795974333.25:{JOB}",
@@ -127,6 +128,8 @@ TABLES = {
     "ballots": "session round person kind choice at",
     "blocked_words": "guild_id phrase mode",
     "blocks": "guild_id person_id reason until by_id at",
+    "deferrals": "token token_expires_at person_id locale target prompt",
+    "direct_messages": "job_id person_id kind asked_at",
     "collab_rounds": "session round job_id message_id facts",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
     "ended_at",
@@ -200,6 +203,9 @@ MODEL_FACTS = [
     "trigger_words",
     "sampler",
     "partner",
+    "known",
+    "synonyms",
+    "unsupported",
 ]
 PARAMS = [
     "parts",
@@ -250,6 +256,11 @@ GUILD_SETTINGS = [
     "log_channel",
     "sensitive",
     "language",
+    "host_roles",
+    "min_account_days",
+    "min_member_hours",
+    "sessions_at_once",
+    "quiet_channels",
 ]
 BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
 

@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text, unet, vae
+from training.captions import SYNONYMS
+from training.languages import LANGUAGES
 from training.settings import (
     EXAMPLES,
     KNOWN,
@@ -19,6 +21,7 @@ from training.settings import (
     MODEL_NAME,
     SAMPLING,
     TRIGGER_WORDS,
+    UNSUPPORTED,
 )
 
 
@@ -66,8 +69,20 @@ def model_description() -> dict[str, Any]:
         "guidance_scale": SAMPLING.guidance,
         "trigger_words": TRIGGER_WORDS,
         "known": {kind: list(words) for kind, words in KNOWN.items()},
+        "synonyms": known_synonyms(),
+        "unsupported": list(UNSUPPORTED),
         "examples": list(EXAMPLES),
     }
+
+
+def known_synonyms() -> dict[str, list[str]]:
+    """Return the other forms of every known word that captions use, in all languages."""
+    forms = {
+        word: [*SYNONYMS.get(word, ()), *(form for language in LANGUAGES.values() for form in language.forms(word))]
+        for words in KNOWN.values()
+        for word in words
+    }
+    return {word: list(dict.fromkeys(form for form in each if form != word)) for word, each in forms.items()}
 
 
 def make_sample_sheet(

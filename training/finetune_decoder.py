@@ -13,6 +13,7 @@ from training import vae
 from training.captions import make_caption
 from training.export import default_scheduler, load_trained_pipeline
 from training.finetune_vae import corrupt_one_half
+from training.precision import autocast
 from training.settings import FINETUNE_DECODER, FINETUNE_VAE, SAMPLING, SEED, VAE
 from training.subjects import draw, sample_subject
 
@@ -28,7 +29,7 @@ def renoise_and_denoise(pipeline: StableDiffusionPipeline, latents: Tensor, capt
     sample: Tensor = scheduler.add_noise(latents, torch.randn_like(latents), start)
     states, empty = pipeline.encode_prompt(captions, "cpu", 1, True)
     for timestep in scheduler.timesteps[first:]:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu"):
             predicted = pipeline.unet(torch.cat([sample, sample]), timestep, torch.cat([empty, states])).sample.float()
         unconditional, conditional = predicted.chunk(2)
         guided = unconditional + SAMPLING.guidance * (conditional - unconditional)
@@ -83,7 +84,7 @@ def finetune_decoder() -> None:
         target, latents = training_batch(dataset, rng)
         for group in optimiser.param_groups:
             group["lr"] = vae.learning_rate(step, FINETUNE_DECODER.steps, FINETUNE_DECODER.learning_rate)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu"):
             keep = torch.ones(())
             if rng.random() < FINETUNE_VAE.corruption_probability:
                 latents, keep = corrupt_one_half(latents)

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from training import vae
+from training.precision import autocast
 from training.settings import FINETUNE_VAE, SEED, VAE
 
 
@@ -74,7 +75,7 @@ def finetune_vae(steps: int = FINETUNE_VAE.steps) -> None:
         for group, share in zip(optimiser.param_groups, (1.0, FINETUNE_VAE.encoder_lr_scale), strict=True):
             group["lr"] = share * vae.learning_rate(step, steps, FINETUNE_VAE.learning_rate)
         target = training_batch(images, rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu"):
             loss, drift = drift_penalty_loss(progress.model, reference, target)
         optimiser.zero_grad()
         torch.autograd.backward(loss + FINETUNE_VAE.drift_weight * drift)

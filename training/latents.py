@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
+from training.precision import autocast
 from training.settings import ASPECTS, LATENTS, RUNS, SEED
 from training.subjects import Subject, draw, sample_subject
 from training.vae import encode_mean, to_tensor
@@ -29,7 +30,7 @@ class Shard(TypedDict):
 @torch.no_grad()
 def encode_images(vae: AutoencoderKL, images: list[Image.Image], batch: int = 8) -> Tensor:
     """Return the latents of images of one size in half precision."""
-    with torch.autocast(vae.device.type, torch.bfloat16):
+    with autocast(vae.device.type):
         parts = [
             encode_mean(vae, to_tensor(images[i : i + batch]).to(vae.device)).half().cpu()
             for i in range(0, len(images), batch)

@@ -164,14 +164,11 @@ def pixel_art(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def storybook_finish(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Apply the house style: rich colours, warm light from above, slightly darker corners."""
-    rich = np.asarray(ImageEnhance.Contrast(ImageEnhance.Color(image).enhance(1.35)).enhance(1.08), dtype=np.float32)
-    x, y = np.linspace(-1, 1, image.width)[None, :], np.linspace(-1, 1, image.height)[:, None]
-    glow = np.clip(1 - np.hypot(x + 0.35, y + 0.75) / 1.5, 0, 1)[..., None] ** 1.3
-    dusk = 1 - 0.12 * np.clip(np.hypot(x, y) - 0.55, 0, 0.8)[..., None] / 0.8
-    warm = np.array((1, 1, 1) if is_grey(image) else (1, 0.86, 0.5), dtype=np.float32)
-    lit = rich * dusk * (1 + 0.4 * glow * warm)
-    return Image.fromarray(np.clip(lit + (255 - lit) * 0.3 * glow**1.5 * warm, 0, 255).astype(np.uint8))
+    """Apply the house style: richer colours in warm light, the same everywhere, so that canvases can be extended."""
+    if is_grey(image):
+        return ImageEnhance.Contrast(image).enhance(1.2)
+    rich = ImageEnhance.Contrast(ImageEnhance.Color(image).enhance(1.25)).enhance(1.08)
+    return ImageChops.multiply(rich, Image.new("RGB", image.size, (255, 250, 232)))
 
 
 def is_grey(image: Image.Image) -> bool:

@@ -11,13 +11,16 @@ from zlib import crc32
 from PIL import Image
 
 from training.canvas import Canvas
-from training.objects import OBJECTS, Pen
+from training.objects import OBJECTS
 from training.palette import COLOURS, Rgb, darken
+from training.pen import Pen
 from training.scenes import TIMES_OF_DAY, Scene, layout_rng, paint_place, paint_plain_background, paint_weather_front
 from training.settings import (
     ASPECTS,
     FINISH_PROBABILITY,
     HELD_OUT_SHARE,
+    NEW_OBJECT_PROBABILITY,
+    NEW_OBJECTS,
     TRAINED_OBJECTS,
     TRAINED_PLACES,
     TRAINED_STYLES,
@@ -32,6 +35,7 @@ TIMES = tuple(TIMES_OF_DAY)
 # Coloured light would turn these into other colours, so objects keep more of their own.
 LIGHT_SENSITIVE_COLOURS = ("grey", "brown", "black", "white")
 WATER_PLACES = ("sea", "lake")
+STANDING = ("ground", "clearing", "anywhere")
 OBJECT_PLACES: dict[str, tuple[str, ...]] = {
     "ground": ("meadow", "hills", "mountains", "forest", "desert", "snow", "beach", "city"),
     # Not the forest: a pine cannot be seen among pines.
@@ -41,6 +45,9 @@ OBJECT_PLACES: dict[str, tuple[str, ...]] = {
     "deep": ("under water",),
     "air": ("meadow", "hills", "mountains", "forest", "sea", "desert", "snow", "city", "beach", "lake", "space"),
     "sky": ("space",),
+    "swimming": ("sea", "under water"),
+    "flying": ("meadow", "hills", "forest", "beach", "lake", "city"),
+    "anywhere": ("meadow", "hills", "mountains", "desert", "snow", "beach", "city", "space"),
 }
 
 
@@ -127,16 +134,20 @@ def _sample_subject(rng: random.Random) -> Subject:
     finish = rng.choice(list(FINISHES)) if rng.random() < FINISH_PROBABILITY else ""
     if kind < 0.05:
         return Subject(background=rng.choice(list(COLOURS)), finish=finish)
-    if kind < 0.32:
-        thing, background = rng.choice(TRAINED_OBJECTS), rng.choice(list(COLOURS))
+    if kind < 0.4:
+        thing, background = _sample_thing(rng), rng.choice(list(COLOURS))
         colour = _sample_colour(thing, rng)
         while colour == background:
             background = rng.choice(list(COLOURS))
         return Subject(thing=thing, colour=colour, background=background, style=style, finish=finish)
-    thing = rng.choice(TRAINED_OBJECTS) if kind < 0.73 else ""
+    thing = _sample_thing(rng) if kind < 0.77 else ""
     place = rng.choice(_places_for(thing))
     time, weather = _sample_time_and_weather(rng, place)
     return Subject(thing, _sample_colour(thing, rng), "", place, time, weather, style, finish)
+
+
+def _sample_thing(rng: random.Random) -> str:
+    return rng.choice(NEW_OBJECTS if rng.random() < NEW_OBJECT_PROBABILITY else TRAINED_OBJECTS)
 
 
 def _sample_colour(thing: str, rng: random.Random) -> str:
@@ -205,9 +216,13 @@ def _draw_object_in_scene(scene: Scene, subject: Subject, rng: random.Random) ->
         "deep": canvas.height * 0.46,
         "sky": canvas.height * 0.5,
         "air": canvas.height * 0.43,
+        "flying": canvas.height * 0.5,
+        "swimming": canvas.height * 0.46 if subject.place == "under water" else scene.horizon + depth * 0.4,
+        "anywhere": canvas.height * 0.5 + 0.46 * size if subject.place == "space" else scene.horizon + depth * 0.64,
     }
-    y = feet[thing.placement] if subject.place != "space" else canvas.height * 0.5
-    if thing.placement in ("ground", "clearing"):
+    centred = subject.place == "space" and thing.placement != "anywhere"
+    y = canvas.height * 0.5 if centred else feet[thing.placement]
+    if thing.placement in STANDING and subject.place != "space":
         shadow = darken(
             scene.lit((110, 140, 90))
             if subject.place not in ("snow", "desert", "beach")
@@ -234,7 +249,7 @@ def _draw_object_alone(canvas: Canvas, rng: random.Random, subject: Subject) -> 
     thing = OBJECTS[subject.thing]
     size = thing.size * rng.choice((1.0, 1.3))
     x = canvas.width * rng.choice((0.4375, 0.5, 0.5625))
-    standing = thing.placement in ("ground", "clearing", "shore", "water")
+    standing = thing.placement in (*STANDING, "shore", "water")
     y = canvas.height / 2 + (0.46 * size if standing else 0.0)
     pen = Pen(canvas, x, y, size, lambda colour: colour, thing.mirrorable and rng.random() < 0.5)
     thing.draw(pen, _jitter_colour(COLOURS[subject.colour], rng))

@@ -14,9 +14,10 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from training.captions import make_caption
+from training.captions import plain_caption, training_caption
 from training.objects import OBJECTS
 from training.palette import COLOURS
+from training.precision import autocast
 from training.scenes import PLACES, WEATHERS
 from training.settings import RUNS, SEED, TEXT
 from training.styles import FINISHES, STYLES
@@ -39,7 +40,7 @@ LABELS: dict[str, list[str]] = {
 def train_tokenizer(folder: Path = TOKENIZER) -> CLIPTokenizer:
     """Train a byte-level BPE vocabulary on captions and save it as a CLIP tokenizer."""
     rng = random.Random(SEED)
-    texts = [make_caption(sample_subject(rng), rng) for _ in range(20_000)]
+    texts = [training_caption(sample_subject(rng), rng) for _ in range(20_000)]
     clip = CLIPTokenizer().backend_tokenizer
     bpe = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>"))
     bpe.normalizer, bpe.pre_tokenizer = clip.normalizer, clip.pre_tokenizer
@@ -135,7 +136,7 @@ def train_text(steps: int = TEXT.steps, device: str = "cpu") -> None:
     start = time.monotonic()
     for step in range(1, steps + 1):
         subjects = [sample_subject(rng) for _ in range(TEXT.batch)]
-        ids = token_ids(tokenizer, [make_caption(s, rng) for s in subjects]).to(device)
+        ids = token_ids(tokenizer, [training_caption(s, rng) for s in subjects]).to(device)
         labels = {kind: index.to(device) for kind, index in encode_labels(subjects).items()}
         output = encoder(input_ids=ids)
         loss, accuracy = heads(output.last_hidden_state, output.pooler_output, labels)
@@ -153,7 +154,8 @@ def train_text(steps: int = TEXT.steps, device: str = "cpu") -> None:
 def teach_words(words: list[str], steps: int = TEXT.word_steps, device: str = "cpu") -> None:
     """Teach the trained encoder more words, while its output for captions without them stays nearly unchanged.
 
-    A UNet trained on this encoder can continue with it: only the new words are new to the UNet.
+    A UNet trained on this encoder can continue with it: only the new words are new to the UNet. Known subjects in
+    other words and languages get nearly the states of their plain caption.
     """
     if unknown := untrained_words(words):
         raise ValueError(f"no drawing has the words {', '.join(unknown)}; quote words that contain spaces")
@@ -165,23 +167,28 @@ def teach_words(words: list[str], steps: int = TEXT.word_steps, device: str = "c
     optimiser = torch.optim.AdamW(parameters, lr=TEXT.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, TEXT.learning_rate, total_steps=steps + 1)
     for step in range(1, steps + 1):
-        subjects = _balanced_subjects(set(words), rng)
-        ids = token_ids(tokenizer, [make_caption(subject, rng) for subject in subjects]).to(device)
-        labels = {kind: index.to(device) for kind, index in encode_labels(subjects).items()}
-        output = encoder(input_ids=ids)
-        loss, accuracy = heads(output.last_hidden_state, output.pooler_output, labels)
-        known = slice(TEXT.batch // 2, None)
-        with torch.no_grad():
-            target = before(input_ids=ids[known]).last_hidden_state
-        drift = F.mse_loss(output.last_hidden_state[known], target)
+        new, known = _balanced_subjects(set(words), rng)
+        plain = [plain_caption(subject) for subject in known]
+        reworded = [training_caption(subject, rng, all_named=True) for subject in known]
+        captions = [*(training_caption(subject, rng) for subject in new), *reworded, *plain]
+        labels = {kind: index.to(device) for kind, index in encode_labels([*new, *known, *known]).items()}
+        with autocast(device):
+            output = encoder(input_ids=token_ids(tokenizer, captions).to(device))
+            loss, accuracy = heads(output.last_hidden_state, output.pooler_output, labels)
+        with torch.no_grad(), autocast(device):
+            target = before(input_ids=token_ids(tokenizer, plain).to(device)).last_hidden_state
+        states = output.last_hidden_state[len(new) :].float()
+        drift = F.mse_loss(states[len(known) :], target.float())
+        distance = F.mse_loss(states[: len(known)].mean(dim=1), target.float().mean(dim=1))
         optimiser.zero_grad()
-        torch.autograd.backward(loss + TEXT.anchor_weight * drift)
+        torch.autograd.backward(loss + TEXT.anchor_weight * drift + TEXT.rewording_weight * distance)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
         if step % 25 == 0:
             figures = " ".join(f"{kind} {share:.2f}" for kind, share in accuracy.items())
-            print(f"text words {step}/{steps} drift of known words {drift.item():.4f}, accuracy {figures}", flush=True)
+            moved = f"drift of known captions {drift.item():.4f}, of reworded ones {distance.item():.4f}"
+            print(f"text words {step}/{steps} {moved}, accuracy {figures}", flush=True)
     encoder.save_pretrained(STATE)
 
 
@@ -191,10 +198,10 @@ def untrained_words(words: list[str]) -> list[str]:
     return [word for word in words if word not in drawn]
 
 
-def _balanced_subjects(words: set[str], rng: random.Random) -> list[Subject]:
-    """Return half a batch of subjects with one of the words, then half a batch without."""
+def _balanced_subjects(words: set[str], rng: random.Random) -> tuple[list[Subject], list[Subject]]:
+    """Return subjects with one of the words, and as many without; the latter are used twice."""
     halves: dict[bool, list[Subject]] = {True: [], False: []}
-    while min(map(len, halves.values())) < TEXT.batch // 2:
+    while min(map(len, halves.values())) < TEXT.word_batch // 3:
         subject = sample_subject(rng)
         halves[any(word in words for _, word in subject.words())].append(subject)
-    return [*halves[True][: TEXT.batch // 2], *halves[False][: TEXT.batch // 2]]
+    return halves[True][: TEXT.word_batch // 3], halves[False][: TEXT.word_batch // 3]

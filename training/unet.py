@@ -16,9 +16,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text
 from training.attention import PlainAttention
-from training.captions import make_caption, unconditional_caption
+from training.captions import training_caption, unconditional_caption
 from training.latents import SHARDS, read_shard
 from training.muon import Muon
+from training.precision import autocast
 from training.settings import RUNS, SEED, TEXT, UNET
 from training.subjects import Subject, is_trained, is_unconditional_scene
 from training.vae import update_ema
@@ -102,7 +103,7 @@ class LatentDataset:
             dropped = bool(unconditional) and rng.random() < UNET.text_dropout
             chosen.append(rng.choice(unconditional) if dropped else rng.randrange(len(subjects)))
             captions.append(
-                unconditional_caption(subjects[chosen[-1]]) if dropped else make_caption(subjects[chosen[-1]], rng)
+                unconditional_caption(subjects[chosen[-1]]) if dropped else training_caption(subjects[chosen[-1]], rng)
             )
         return self.latents[size][chosen].float(), captions
 
@@ -235,7 +236,7 @@ def train_step(
     for optimiser in run.optimisers:
         for group in optimiser.param_groups:
             group["lr"] = rate
-    with torch.autocast(latents.device.type, torch.bfloat16):
+    with autocast(latents.device.type):
         errors, timesteps = v_errors(run.model, latents, states, alphas)
     run.model.zero_grad()
     torch.autograd.backward(errors.mean())

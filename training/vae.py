@@ -19,6 +19,7 @@ from diffusers.models.upsampling import Upsample2D
 from PIL import Image
 from torch import Tensor, nn
 
+from training.precision import autocast
 from training.settings import RUNS, SEED, VAE
 from training.subjects import draw, sample_size, sample_subject
 
@@ -275,7 +276,7 @@ def train_vae(steps: int = VAE.steps, batch: int = VAE.batch, device: str = "cpu
         target = random_crops(images, rng, batch, VAE.crop).to(device)
         for group in progress.optimiser.param_groups:
             group["lr"] = learning_rate(progress.step, steps, VAE.learning_rate)
-        with torch.autocast(device, torch.bfloat16):
+        with autocast(device):
             loss, output = training_loss(progress.model, target, progress.step, noise * torch.rand(1).item())
         progress.optimiser.zero_grad()
         torch.autograd.backward(loss)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from bot.ui.i18n import tr
+from bot.ui.i18n import render, tr
 from bot.ui.text import escape_markdown, jump_url, strip_markdown, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
+from generation.models.unknown_words import unknown_words_note
 from generation.prompt import format_prompt
 from generation.queue.queue import QueuePosition
 from generation.worker.worker import Broken, WorkerState
@@ -90,7 +91,17 @@ def with_token_warning(text: str) -> str:
 def finished(job: Job, registry: ModelRegistry, credit: Requester | None) -> str:
     """Return the text of a result; `credit` is the requester of the parent job, if that is another user."""
     thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit else ""
-    return f"{_headline(job, registry)}\n-# {thanks}" if thanks else _headline(job, registry)
+    notes = (thanks, _unknown_words(job, registry))
+    return "\n-# ".join([_headline(job, registry), *filter(None, notes)])
+
+
+def _unknown_words(job: Job, registry: ModelRegistry) -> str:
+    """Return which words of a prompt the model does not know, and what it draws instead; empty if it knows all."""
+    model = registry.find(job.params.model)
+    if model is None or job.action not in _ACTIONS_WITH_NEW_PROMPT:
+        return ""
+    note = unknown_words_note(model, job.params)
+    return escape_markdown(render(note)) if note else ""
 
 
 def posted_elsewhere(job: Job, registry: ModelRegistry, result_message_id: int | None) -> str:
@@ -132,6 +143,8 @@ def _action_label(job: Job, whom: str) -> str:
     return tr(label, number=job.parent.index + 1 if job.parent else 0, whom=whom) if label else whom
 
 
+# The buttons below a result draw the same prompt again, whose unknown words have been told.
+_ACTIONS_WITH_NEW_PROMPT = (Action.IMAGINE, Action.BLEND, Action.REMIX_SUBTLE, Action.REMIX_STRONG)
 _SPEED_LABELS = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is the default and is not shown
 _ACTION_LABELS = {
     Action.BLEND: "Blended by {whom}",

@@ -198,7 +198,8 @@ async def _defer(interaction: Interaction, target: PromptTarget, text: str) -> N
         typed = (await parse_edited(interaction, text, parent.params)).private
     except UserError:
         typed = True  # the prompt is returned with its errors
-    await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, typed, preferred, parent))
+    private = is_private(interaction, typed, preferred, parent)
+    await interaction.client.deferrals.defer(interaction, ephemeral=private, target=str(target), prompt=text)
 
 
 async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> None:

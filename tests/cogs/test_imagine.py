@@ -204,3 +204,9 @@ async def test_attachments_are_decoded_two_at_a_time_to_keep_others_going(harnes
             await harness.imagine(f"fox {number}", image=UploadedFile("red.png", red_png(900, 900)))
         await harness.server.wait_until(lambda: len(harness.results()) == 8)
     assert max(most) <= 2
+
+
+async def test_imagine_is_the_first_command_that_discord_is_sent(harness):
+    async with harness.bot():
+        names = [command["name"] for command in harness.person(harness.ada).commands(harness.channel)]
+    assert names[:3] == ["imagine", "blend", "show"]

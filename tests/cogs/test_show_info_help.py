@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from cogs.help import PAGES
 from cogs.info import MAX_LINE_LENGTH, MAX_LINES
 from generation.models.adapters import Adapters
 from generation.models.lora import Lora
-from generation.models.model import Model
+from generation.models.model import EMBEDDED, Model, describe_model
 from generation.models.registry import ModelRegistry
 from generation.models.textual_inversion import TextualInversion
+from generation.models.vocabulary import Vocabulary
 from generation.params import Tile
 from generation.prompt.parameters import PARAMETERS
 from generation.queue.queue import QueuePosition
@@ -209,7 +211,7 @@ async def test_info_reports_that_a_chosen_job_has_already_ended(harness):
         await harness.result()
         await eventually(lambda: not services.queue.running)
         await harness.person(harness.ada).select(info, job.id)
-        await harness.server.wait_until(lambda: "already ended" in info.content)
+        await harness.server.wait_until(lambda: "This picture is finished" in info.content)
         assert "4 pictures in 1 job," in info.content
 
 
@@ -231,7 +233,7 @@ async def test_info_shows_the_usage_where_a_server_sets_limits(harness):
         await run_command(harness, "config limits", harness.mod, role=role, jobs_a_day=5, gpu_seconds_a_day=600)
         await generate_result(harness, "a fox")
         info = (await run_command(harness, "info")).content
-    assert "Used here in the last 24 hours: 1 of 5 jobs · " in info
+    assert "Used here in the last 24 hours: ▰▰▱▱▱▱▱▱▱▱ 1 of 5 jobs · ▱▱▱▱▱▱▱▱▱▱ " in info
     assert "of 10 min of drawing" in info
 
 
@@ -269,6 +271,20 @@ def test_every_page_of_the_help_fits_into_a_message(page, language):
     text = PAGES[page](ModelRegistry(tuple(models), Adapters((lora,) * 30, (word,) * 30)))
     assert len(text) <= 1900
     assert (tr(page) == page) == (language == ENGLISH or page == "Start")
+
+
+def test_the_help_lists_the_words_of_a_small_model_only():
+    small = describe_model(EMBEDDED)
+    assert "castle, house, tree" in PAGES["Start"](ModelRegistry((small,)))
+    assert "these words" not in PAGES["Start"](ModelRegistry((Model(name="none", ref="none"),)))
+    many = Vocabulary.from_json({"things": ["_word_"] * 900}, {})
+    assert len(PAGES["Start"](ModelRegistry((replace(small, name="*" * 90, vocabulary=many),)))) <= 1950
+
+
+def test_a_parameter_that_no_model_supports_is_not_in_the_help():
+    small, other = describe_model(EMBEDDED), Model(name="none", ref="none")
+    for models, offered in ((small,), False), ((small, other), True):
+        assert ("`--tile" in "".join(page(ModelRegistry(models)) for page in PAGES.values())) is offered
 
 
 def test_every_parameter_is_in_the_help():

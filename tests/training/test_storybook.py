@@ -66,7 +66,7 @@ def test_the_folder_is_small_and_holds_only_safetensors_and_plain_text():
 def test_atelier_json_has_defaults_known_words_and_examples():
     assert set(SETTINGS) == {
         "name", "native_size", "size_multiple", "num_inference_steps", "guidance_scale", "trigger_words",
-        "known", "examples",
+        "known", "synonyms", "unsupported", "examples",
     }  # fmt: skip
     assert SETTINGS["num_inference_steps"] <= 12
     assert all(SETTINGS["known"].values())

@@ -5,15 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from training.canvas import Canvas
-from training.captions import SYNONYMS, make_caption, plain_caption
+from training.captions import SYNONYMS, common_words, make_caption, plain_caption, training_caption
 from training.evaluate import nearest_colour
-from training.objects import OBJECTS, Pen
+from training.languages import LANGUAGES, translated_caption
+from training.objects import OBJECTS
 from training.palette import COLOURS
+from training.pen import Pen
 from training.scenes import PLACES
-from training.settings import ASPECTS, TRAINED_OBJECTS, TRAINED_STYLES
-from training.styles import STYLES
+from training.settings import ASPECTS, KNOWN, NEW_OBJECTS, ROOT, TRAINED_OBJECTS, TRAINED_STYLES
+from training.styles import FINISHES, STYLES
 from training.subjects import Subject, draw, is_held_out, sample_size, sample_subject
 from training.text import LABELS
 
@@ -102,6 +105,11 @@ def test_the_house_finish_enriches_any_style_and_keeps_greys_grey(style):
     assert (np.ptp(finished, axis=-1).max() < 8) == (style == "black and white")
 
 
+def test_the_house_finish_is_the_same_everywhere_so_that_a_canvas_can_be_extended():
+    flat = pixels(FINISHES["storybook"](Image.new("RGB", (256, 256), (90, 140, 200)), random.Random(0)))
+    assert np.ptp(flat, axis=(0, 1)).max() == 0
+
+
 def test_a_finished_background_keeps_its_colour():
     for colour in COLOURS:
         assert nearest_colour(draw(Subject(background=colour, finish="storybook"), (256, 256), 1)) == colour
@@ -174,7 +182,7 @@ def test_held_out_pairs_are_in_all_evaluation_and_no_training_subjects():
 
 def test_only_trained_objects_and_styles_are_sampled():
     rng = random.Random(1)
-    subjects = [sample_subject(rng) for _ in range(600)]
+    subjects = [sample_subject(rng) for _ in range(1500)]
     assert {s.thing for s in subjects} - {""} == set(TRAINED_OBJECTS)
     assert {s.style for s in subjects} - {""} == set(TRAINED_STYLES)
 
@@ -215,6 +223,49 @@ def test_a_caption_names_no_absent_object():
     names = {name for thing in TRAINED_OBJECTS for name in SYNONYMS[thing]} - {"spirit", "home", "mill"}
     for i in range(80):
         assert not any(name in make_caption(empty, random.Random(i)).lower().split() for name in names)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_a_word_for_everything_that_is_drawn(language):
+    taught = {word for ws in KNOWN.values() for word in ws} | set(TRAINED_OBJECTS)
+    assert taught - set(KNOWN["styles"]) - set(LANGUAGES[language].words) == set()
+
+
+def test_a_translated_caption_names_the_object_in_one_language():
+    fox = Subject("fox", "red", place="snow", time="night", weather="clear")
+    for i in range(60):
+        caption = translated_caption(fox, random.Random(i))
+        assert any(form in caption for language in LANGUAGES.values() for form in language.forms("fox"))
+    assert translated_caption(Subject(thing="fox", place="nowhere"), random.Random(0)) == ""
+
+
+def test_captions_for_training_have_other_languages_and_unknown_nouns():
+    owl = Subject("owl", "blue", "yellow", style="watercolour", finish="storybook")
+    captions = [training_caption(owl, random.Random(i)).lower() for i in range(300)]
+    named = [any(name in caption for name in SYNONYMS["owl"]) for caption in captions]
+    translated = [any(f in c for each in LANGUAGES.values() for f in each.forms("owl")) for c in captions]
+    assert 0.6 < np.mean(named) < 0.9
+    assert 0.05 < np.mean(translated) < 0.25
+    assert 0.03 < np.mean([not a and not b for a, b in zip(named, translated, strict=True)]) < 0.2
+    assert all(any(name in caption for name in SYNONYMS["watercolour"]) for caption in captions)
+
+
+def test_no_unknown_noun_is_a_word_that_is_taught():
+    words = set(common_words())
+    assert {"dinosaur", "guitar", "einstein"} <= words
+    assert not words & {name for thing in TRAINED_OBJECTS for name in SYNONYMS[thing]}
+
+
+def test_the_first_words_of_strangers_are_a_hundred_different_prompts():
+    prompts = (ROOT / "training" / "first_words.txt").read_text(encoding="utf-8").splitlines()
+    assert len(prompts) == len(set(prompts)) == 100
+
+
+@pytest.mark.parametrize("thing", [name for name in NEW_OBJECTS if name not in ("butterfly", "knight")])
+def test_the_face_of_a_black_creature_is_visible_at_night(thing):
+    subject = Subject(thing, "black", "black")
+    drawn = pixels(draw(subject, (256, 256), 4))[50:170, 60:200]
+    assert (drawn.max(axis=-1) > 150).mean() > 0.004
 
 
 def test_subjects_are_read_back_as_written():

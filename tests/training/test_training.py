@@ -30,6 +30,7 @@ from training.finetune_vae import build_optimiser, corrupt_one_half, drift_penal
 from training.latents import draw_shard, read_shard
 from training.muon import Muon, orthogonalize
 from training.palette import COLOURS
+from training.precision import autocast
 from training.restore import restore_unet
 from training.settings import MODEL, TEXT, UNET, VAE
 from training.subjects import Subject, draw, sample_subject
@@ -129,6 +130,7 @@ def test_shards_are_read_back_as_written(vae, tmp_path):
 
 def test_a_batch_has_images_of_one_size_with_their_captions(vae, tmp_path, monkeypatch):
     monkeypatch.setattr("training.unet.SHARDS", tmp_path)
+    monkeypatch.setattr("training.unet.training_caption", make_caption)  # always names the object
     for i, size in enumerate([(64, 64), (96, 64)]):
         torch.save(draw_shard(vae, size, seed=i, count=4), tmp_path / f"{i:05d}.pt")
     dataset = LatentDataset(half=False)
@@ -302,7 +304,7 @@ def test_new_words_are_taught_without_changing_known_captions(tmp_path, monkeypa
     before.save_pretrained(tmp_path / "encoder")
     monkeypatch.setattr(text, "TOKENIZER", tmp_path / "tokenizer")
     monkeypatch.setattr(text, "STATE", tmp_path / "encoder")
-    monkeypatch.setattr(text, "TEXT", replace(TEXT, batch=16))
+    monkeypatch.setattr(text, "TEXT", replace(TEXT, word_batch=24))
     text.teach_words(["heart"], steps=12)
     after = CLIPTextModel.from_pretrained(tmp_path / "encoder")
 
@@ -320,11 +322,17 @@ def test_a_word_that_no_caption_contains_is_refused(word):
 
 
 def test_half_of_the_subjects_have_a_new_word():
-    subjects = text._balanced_subjects({"heart", "sepia"}, random.Random(3))
-    new_words = [{"heart", "sepia"} & {word for _, word in subject.words()} for subject in subjects]
-    assert all(new_words[: TEXT.batch // 2])
-    assert not any(new_words[TEXT.batch // 2 :])
-    assert len(new_words) == TEXT.batch
+    new, known = text._balanced_subjects({"heart", "sepia"}, random.Random(3))
+    assert all({"heart", "sepia"} & {word for _, word in subject.words()} for subject in new)
+    assert not any({"heart", "sepia"} & {word for _, word in subject.words()} for subject in known)
+    assert len(new) == len(known) == TEXT.word_batch // 3
+
+
+@pytest.mark.parametrize(("instructions", "precision"), [("avx2", torch.float32), ("avx512_bf16", torch.bfloat16)])
+def test_a_cpu_trains_in_bfloat16_only_if_it_has_the_instructions(monkeypatch, instructions, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {instructions: True})
+    with autocast("cpu"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is precision
 
 
 def test_unknown_words_are_tokenized_as_bytes_without_loss(tokenizer):

@@ -62,10 +62,10 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
     device = torch.device(name)
     if device.type == "cuda":
         return device, torch.float16
-    return device, torch.bfloat16 if device.type == "cpu" and _has_native_bfloat16() else torch.float32
+    return device, torch.bfloat16 if device.type == "cpu" and has_native_bfloat16() else torch.float32
 
 
-def _has_native_bfloat16() -> bool:
+def has_native_bfloat16() -> bool:
     """Return whether the CPU has bfloat16 instructions: it takes half the time with them, and longer without."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(instructions, False) for instructions in ("avx512_bf16", "amx_bf16"))

@@ -16,6 +16,7 @@ from generation.job import Action, Destination, Job, Requester
 from generation.messages import Loading, Progress, Ready
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.models.vocabulary import Vocabulary
 from generation.params import Params, PromptPart, Tile
 from generation.prompt import PromptError, parse_params
 from generation.queue.queue import QueuePosition
@@ -210,6 +211,32 @@ def test_every_action_has_its_own_label():
 def test_the_owner_of_the_parent_image_is_credited():
     text = job_text.finished(make_derived(Action.UPSCALE_SUBTLE), REGISTRY, Requester(12, "ben"))
     assert text.endswith("<@11>\n-# after a picture by <@12>")
+
+
+SMALL = replace(
+    MODEL, vocabulary=Vocabulary.from_json({"things": ["red"]}, {}), examples=("a red _boat_ " * 4, "the sea " * 6)
+)
+
+
+def test_a_result_says_which_words_the_model_does_not_know():
+    text = job_text.finished(JOB, ModelRegistry((SMALL,)), Requester(12, "ben"))
+    assert text.splitlines()[1] == "-# after a picture by <@12>"
+    assert text.splitlines()[2].startswith("-# m does not know “fox”. What it draws well: a red \\_boat\\_")
+
+
+def test_a_result_of_a_button_does_not_repeat_the_unknown_words():
+    registry = ModelRegistry((SMALL,))
+    assert "know" not in job_text.finished(make_derived(Action.UPSCALE_SUBTLE), registry, None)
+    assert "know" not in job_text.finished(JOB, REGISTRY, None)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["*_~" * 500, "_fox_and_" * 500, "x, " * 500, "_a* " * 300, "🦊 _, " * 300, "狐" * 1500]
+)
+def test_a_result_with_unknown_words_fits_into_a_message(prompt):
+    job = with_prompt(prompt)
+    text = job_text.finished(replace(job, action=Action.REMIX_SUBTLE), ModelRegistry((SMALL,)), Requester(2**63, "y"))
+    assert len(job_text.with_dm_reason(text, job)) <= MAX_MESSAGE_LENGTH
 
 
 def test_a_job_without_a_result_still_shows_its_prompt():
