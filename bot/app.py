@@ -31,6 +31,7 @@ EXTENSIONS = (
     "cogs.blend",
     "cogs.show",
     "cogs.help",
+    "cogs.together.tree",
     "cogs.settings",
     "cogs.info",
     "cogs.queue",
