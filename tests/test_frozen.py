@@ -89,6 +89,7 @@ CUSTOM_IDS = [
     "help:page",
     "info:cancel",
     "show:pick",
+    "default_model:imagine",
     "privacy:get",
     "privacy:delete",
     f"privacy:get:2:1795974333.25:{JOB}",
