@@ -24,6 +24,7 @@ from bot.jobs.runner import JobRunner
 from bot.jobs.service import JobService
 from bot.jobs.tasks import TaskRegistry
 from bot.services import Services
+from bot.sessions.service import SessionService
 from bot.ui.command_translator import CommandTranslator
 from bot.ui.errors import on_tree_error
 from bot.ui.i18n import use_interaction_locale
@@ -61,6 +62,7 @@ class Client(commands.AutoShardedBot):
         self.deferrals = Deferrals(self, services)
         self.prompts = PromptReader(services)
         self.jobs = JobService(services, tasks, self.delivery, JobRunner(self, services, tasks, self.delivery))
+        self.sessions = SessionService(self, services)
         self.tree.on_error = on_tree_error  # type: ignore[method-assign]
         self.tree.interaction_check = _set_locale  # type: ignore[method-assign]
         self.gateway_hooks = GatewayHooks(self, services.config.allowed_guilds)
@@ -85,6 +87,7 @@ class Client(commands.AutoShardedBot):
 
     async def close(self) -> None:
         # Tasks end first, while they can still reach Discord. Cancelled jobs are resumed at the next start.
+        await self.sessions.stop()
         await self.tasks.cancel_all(self.gateway_hooks.admission.close())
         await super().close()
 
@@ -97,6 +100,13 @@ class Client(commands.AutoShardedBot):
 
     async def on_ready(self) -> None:
         log.info("connected as %s", self.user)
+        self.sessions.start()  # now, because the servers and their channels are known
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        await self.sessions.end_in_channel(channel.id)
+
+    async def on_raw_thread_delete(self, thread: discord.RawThreadDeleteEvent) -> None:
+        await self.sessions.end_in_channel(thread.thread_id)
 
     async def sync_commands(self) -> None:
         """Send Discord the commands and their translations if they have changed: it allows 200 changes a day."""

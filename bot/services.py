@@ -24,6 +24,7 @@ from db.retention import Retention, retention_days_by_guild
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
 from generation.models.model import describe_model
+from generation.models.model_files import require_local_files
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import describe_upscaler
 from generation.queue.limits import QueueLimits
@@ -125,7 +126,7 @@ def find_unusable_files(config: Config) -> list[str]:
             metadata_policy(config)
 
     checks: list[tuple[str, Callable[[], object]]] = [
-        *(("MODEL", partial(describe_model, ref)) for ref in config.models),
+        *(("MODEL", partial(_require_usable_model, ref)) for ref in config.models),
         ("LORAS", partial(scan_adapters, config.loras, None)),
         ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
         ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
@@ -140,15 +141,23 @@ def find_unusable_files(config: Config) -> list[str]:
     return problems
 
 
+def _require_usable_model(ref: str) -> None:
+    require_local_files(describe_model(ref))
+
+
 def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalWorker:
     """Build the configured worker, for `registry` or all configured models.
 
-    Raises like `load_registry`. Also raises FileNotFoundError if the upscaler does not exist, UserError if its file is
-    not an upscaler, and ConfigError if images cannot be signed as configured.
+    Raises like `load_registry`. Also raises UserError for a model on this machine whose files are incomplete or
+    damaged, FileNotFoundError if the upscaler does not exist, UserError if its file is not an upscaler, and ConfigError
+    if images cannot be signed as configured.
     """
+    registry = registry or load_registry(config)
+    for model in registry.models:
+        require_local_files(model)
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
-        registry or load_registry(config),
+        registry,
         config.device,
         config.threads,
         capacity=config.jobs_at_once,

@@ -45,6 +45,7 @@ ORDERS = {
         ("policy", "images"),
         ("services", "gateway_hooks"),
         ("jobs", "monitoring"),
+        ("sessions",),
         ("client",),
         ("app", "cli"),
         ("doctor",),

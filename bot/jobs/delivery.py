@@ -181,6 +181,12 @@ class Delivery:
                     return message_id
         raise DeliveryFailed(tr("Your picture is ready, but I can neither post it here nor send you a direct message."))
 
+    async def send_status_message(self, job: Job, text: str, view: discord.ui.View) -> int:
+        """Send the status message of a job without an interaction to its channel; return the message's id."""
+        fields = self._send_fields(job) | {"nonce": f"status-{job.id}", "allowed_mentions": NO_MENTIONS}
+        message = await retry_until_available(lambda: self._channel(job).send(text, view=view, **fields))
+        return message.id
+
     async def find_result(self, job: Job) -> int | None:
         """Search for a result that was posted although Discord's response never arrived."""
         found = None
