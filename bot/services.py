@@ -27,7 +27,8 @@ from generation.models.model import describe_model
 from generation.models.model_files import require_local_files
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import describe_upscaler
-from generation.queue.queue import Queue, QueueLimits
+from generation.queue.limits import QueueLimits
+from generation.queue.queue import Queue
 from generation.worker.engine_loader import load_engine
 from generation.worker.worker import LocalWorker, Worker
 
