@@ -44,19 +44,8 @@ UNITS = (
     *("Steps: 1 ", "Negative prompt: a ", "Model: a, ", "a: b, ", "Sampler: a ", 'a: "', "a: [1,", '{"a":"', "-s 1 "),
     *(" AND ", ", Atelier: ", "1,", "a1", "aa ", "g0re", "g*re ", "aabb ", "&amp;", "&#103;", "\n", " ", "\0"),
 )
-PREFIXES = (
-    "",
-    '"',
-    "{",
-    "--no ",
-    "--negative ",
-    "--ar ",
-    "--lora ",
-    "https://a/b.png ",
-    "<lora:",
-    "Steps: 1, Seed: 2, ",
-)
-SUFFIXES = ("", '"', "}", " --ar 3:2", " - @a (fast)")
+PREFIXES = ("", '"', "{", "--no ", "--negative ", "--ar ", "--lora ", "https://a/b.png ", "Steps: 1, Seed: 2, ")
+SUFFIXES = ("", '"', " --ar 3:2")
 
 
 def hostile_texts(length: int = LENGTH) -> Iterator[str]:

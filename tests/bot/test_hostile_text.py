@@ -12,7 +12,9 @@ from benchmarks.hostile_text import FUNCTIONS, UNITS
 SHORT, LONG = 1500, 6000
 ENOUGH_S = 0.012  # under that, a ratio says nothing
 MOST = 9  # times as long for a text of four times the length; a square makes it 16
-PREFIXES = ("", "--no ", "Steps: 1, Seed: 2, ")
+STARTS = ("", "Steps: 1, Seed: 2, --no ")
+# One mark of a kind is enough here; the benchmark takes all.
+FEW_UNITS = [unit for unit in UNITS if len(unit) > 1 or unit.isascii() or unit in "ﷺ—：、。“字ᾨ"]
 
 
 def seconds(function, text: str) -> float:
@@ -30,8 +32,8 @@ def seconds(function, text: str) -> float:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_work_grows_as_the_text_does(name):
     function = FUNCTIONS[name]
-    for prefix in PREFIXES:
-        for unit in UNITS:
+    for prefix in STARTS:
+        for unit in FEW_UNITS:
             long = seconds(function, prefix + unit * (LONG // len(unit)))
             if long >= ENOUGH_S:
                 assert long < MOST * seconds(function, prefix + unit * (SHORT // len(unit))) + ENOUGH_S, (prefix, unit)

@@ -78,7 +78,7 @@ def find_matches(text: str) -> set[str]:
         "g    o    r    e",
         "&#103;ore",
         "g&shy;ore",
-        "\u13d0o\u13d2\u13ac",  # Cherokee
+        "\u13c0o\u13d2\u13ac",  # Cherokee
         "g\u2c9f\u2c85e",  # Coptic
         "ꓖꓳꓣꓰ",  # Lisu
         "goɾe",
