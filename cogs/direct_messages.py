@@ -18,7 +18,7 @@ from bot.images.metadata import filename_stem
 from bot.jobs.delivery import is_result_message
 from bot.services import Services
 from bot.ui import job_text
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.text import escape_markdown, jump_url, truncate
 from db.direct_messages import DirectMessage, DirectMessageKind
 from db.jobs import JobRecord
@@ -133,7 +133,8 @@ async def _send_copy(
     image, suffix = await services.images.resizer.fit_to_limit(
         image, record.suffix or "", DEFAULT_FILE_SIZE_LIMIT_BYTES, job
     )
-    result = await client.jobs.runner.build_result_message(job, image, suffix, None)
+    with audience(private=True):
+        result = await client.jobs.runner.build_result_message(job, image, suffix, None)
 
     async def post() -> int:
         sent = await channel.send(

@@ -30,7 +30,7 @@ from generation.models import model
 from generation.params import Frame, LoraWeight, Params, PromptPart, Tile, Upload
 from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
-from generation.queue.queue import PersonQueueFull, QueueFull
+from generation.queue.limits import PersonQueueFull, QueueFull
 from scripts.commands_doc import offline_client
 
 JOB, TILE = "0123456789ab", "0123456789ab-3"
@@ -88,12 +88,18 @@ CUSTOM_IDS = [
     "config:type:defaults",
     "help:page",
     "info:cancel",
+    "show:pick",
+    "default_model:imagine",
     "privacy:get",
     "privacy:delete",
     f"privacy:get:2:1795974333.25:{JOB}",
     "report:delete:7",
     "report:block:7",
     "report:dismiss:7",
+    f"tree:{JOB}",
+    f"tree:{JOB}:{JOB}",
+    f"tree_go:{JOB}:{JOB}",
+    f"tree_share:{JOB}:{JOB}",
     "set:speed:turbo",
     "set:high_variation:off",
     "set:model",

@@ -24,14 +24,15 @@ from bot.policy.policy import JobRequest, RequestContext
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
+from db.storage import retry_until_stored
 from generation.errors import UserError
 from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.params import Params, Tile
-from generation.queue.queue import MemberLimits
+from generation.queue.limits import MemberLimits
 
 log = getLogger(__name__)
 
@@ -84,7 +85,8 @@ class JobService:
                 limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
                 self.services.queue.enqueue(job, limits)
             await self._store(job)
-        await self._acknowledge(interaction, job, pressed)
+        with audience(private=private):
+            await self._acknowledge(interaction, job, pressed)
         if grant.warning:
             await respond_ephemeral(interaction, grant.warning)
 
@@ -237,7 +239,8 @@ class JobService:
         if interaction.message is not None:  # the bot may be killed before it has learned this id itself
             await self._adopt_status_message(job_id, interaction.message.id)
         record, end_message = await self.cancel(job_id, interaction.user.id, partial(can_moderate, interaction))
-        text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
+        with audience(private=record.job.destination.private):
+            text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
         try:
             await interaction.response.edit_message(
                 content=text, attachments=[], view=None, allowed_mentions=NO_MENTIONS
@@ -245,7 +248,7 @@ class JobService:
         except Exception:
             log.warning("job %s: could not show that it was cancelled", job_id, exc_info=True)
             await self.runner.report_end(record.job, record.status_message_id, end_message)
-        await self.services.db.jobs.set_status_message(job_id, None)
+        await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job_id, None))
 
     async def _adopt_status_message(self, job_id: str, message_id: int) -> None:
         record = await self.services.db.jobs.get(job_id)
@@ -264,12 +267,19 @@ class JobService:
             raise UserError(tr("I no longer know this job."))
         if person_id != record.job.requester.id and not can_moderate(record.job):
             raise UserError(tr("Only {whom} or a moderator can cancel this.", whom=f"<@{record.job.requester.id}>"))
-        end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
+        with audience(private=record.job.destination.private):
+            end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
         if not await self.services.db.jobs.cancel(job_id, end_message):
-            raise UserError(tr("This has already ended, so there is nothing left to cancel."))
+            raise UserError(await self._nothing_to_cancel(job_id))
         await log_moderation(self.services.db.guilds, record.job, person_id, "cancelled", self.services.clock())
         await self.tasks.cancel(job_id)
         return record, end_message
+
+    async def _nothing_to_cancel(self, job_id: str) -> str:
+        record = await self.services.db.jobs.get(job_id)
+        if record is not None and record.state in (JobState.GENERATED, JobState.POSTED):
+            return tr("This picture is finished. *Delete* below it removes it, and so does your reaction ❌.")
+        return tr("This has already ended, so there is nothing left to cancel.")
 
 
 async def _highlight_button(interaction: Interaction, pressed: str) -> None:
