@@ -30,7 +30,7 @@ from generation.models import model
 from generation.params import Frame, LoraWeight, Params, PromptPart, Tile, Upload
 from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
-from generation.queue.queue import PersonQueueFull, QueueFull
+from generation.queue.limits import PersonQueueFull, QueueFull
 from scripts.commands_doc import offline_client
 
 JOB, TILE = "0123456789ab", "0123456789ab-3"
@@ -89,6 +89,7 @@ CUSTOM_IDS = [
     "help:page",
     "info:cancel",
     "show:pick",
+    "default_model:imagine",
     "privacy:get",
     "privacy:delete",
     f"privacy:get:2:1795974333.25:{JOB}",
