@@ -293,7 +293,7 @@ def test_every_shell_script_has_a_twin_for_windows():
 
 
 @POSIX_ONLY
-@pytest.mark.parametrize("name", ["environment", "atelier", "preview", "test"])
+@pytest.mark.parametrize("name", ["environment", "atelier", "preview", "test", "update"])
 def test_the_shell_scripts_can_be_run_and_are_well_formed(name):
     script = ROOT / "scripts" / name
     assert os.access(script, os.X_OK)
