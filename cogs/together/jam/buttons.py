@@ -25,7 +25,7 @@ from bot.ui.text import escape_markdown, truncate
 from cogs.together.jam import messages
 from cogs.together.jam.handler import ASLEEP, DRAWING, FINALE, OPEN_PHASES, JamHandler
 from cogs.together.jam.messages import MAX_WORDS, PREFIX
-from cogs.together.jam.rules import AGAIN, AS_THEY_ARE, MOVE, MOVES, TILE, WORDS, reworded
+from cogs.together.jam.rules import AGAIN, AS_THEY_ARE, MOVE, MOVES, TILE, WORDS, move_label, reworded
 from db.ballots import Ballot, Suggestion
 from db.sessions import ENDED, Round, Session
 from generation.errors import UserError
@@ -249,7 +249,7 @@ def _own_votes(own: dict[str, str], suggestions: list[Suggestion]) -> str:
     if TILE in own:
         parts.append(tr("draw it again") if own[TILE] == AGAIN else tr("picture {number}", number=int(own[TILE]) + 1))
     if own.get(MOVE) in MOVES:
-        parts.append(tr(MOVES[Action(own[MOVE])]))
+        parts.append(move_label(Action(own[MOVE])))
     if own.get(WORDS) in words:
         parts.append(f'"{escape_markdown(words[own[WORDS]])}"')
     return tr("Your votes: {votes}", votes=" · ".join(parts) or tr("none"))

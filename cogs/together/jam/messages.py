@@ -10,7 +10,7 @@ import discord
 from bot.ui.dynamic_items import persistent_view
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, truncate
-from cogs.together.jam.rules import AGAIN, AS_THEY_ARE, MOVE, MOVES, TILE, WORDS, Tallies
+from cogs.together.jam.rules import AGAIN, AS_THEY_ARE, MOVE, MOVES, TILE, WORDS, Tallies, move_label
 from db.ballots import Suggestion
 from db.lineage import Credit
 from db.sessions import Round, Session
@@ -107,7 +107,7 @@ def _tile_bars(votes: dict[str, int] | object, count: int) -> str:
 
 
 def _next_line(standing: Standing, tallies: Tallies) -> str:
-    moves = [f"{tr(MOVES[Action(move)])} {votes}" for move, votes in _ranked(tallies.get(MOVE, {})) if move in MOVES]
+    moves = [f"{move_label(Action(move))} {votes}" for move, votes in _ranked(tallies.get(MOVE, {})) if move in MOVES]
     names = {str(each.person_id): each.words for each in standing.suggestions}
     words = [
         f'"{escape_markdown(truncate(names[choice], 40))}" {votes}'
@@ -143,7 +143,7 @@ def move_select(standing: Standing) -> discord.ui.Select[discord.ui.View]:
         placeholder=tr("What happens to it?"), custom_id=f"{PREFIX}:{MOVE}:{standing.job.id}", row=1
     )
     for action in standing.moves:
-        select.add_option(label=tr(MOVES[action]), value=action)
+        select.add_option(label=move_label(action), value=action)
     if not standing.moves:
         select.add_option(label=tr("Draw it again"), value=Action.REROLL)
     return select

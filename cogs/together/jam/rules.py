@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.ui.i18n import tr
 from cogs.image_buttons.action_params import params_for
 from db.ballots import Suggestion, first_by_lot, winner
 from generation.job import Action
@@ -41,6 +42,11 @@ class Decision:
     votes: int
     words: str = ""
     worded_by: int | None = None
+
+
+def move_label(action: Action) -> str:
+    """Return the name of a move, as people vote for it."""
+    return tr(MOVES[action])
 
 
 def possible_moves(params: Params, model: Model | None) -> list[Action]:
