@@ -40,6 +40,11 @@ class BotProcess:
         self._changed = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
 
+    @property
+    def exited(self) -> bool:
+        """Return whether the bot has ended."""
+        return self._reading.done()
+
     async def wait_for_log(self, text: str, seconds: float) -> None:
         """Wait until a log line contains `text`; raises TimeoutError, or RuntimeError if the bot exits."""
         async with asyncio.timeout(seconds):
@@ -76,6 +81,13 @@ class BotProcess:
             await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        await self._reading
+
+    async def kill(self) -> None:
+        """Kill the bot and its GPU process at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
         await self._reading
 
     async def _read(self) -> None:
@@ -142,7 +154,7 @@ async def start_harness(
         harness = BenchmarkHarness(server, people, folder)
         async with server:
             settings = {"data_dir": folder / "data", "model": resolve_model(args.model, folder)} | settings
-            harness.bot = await _start(program, server, folder, settings | {"threads": args.threads})
+            harness.bot = await start_bot(program, server, folder, settings | {"threads": args.threads})
             try:
                 await harness.bot.wait_for_log(" is ready on ", LOAD_TIMEOUT_S)
                 await server.wait_connected()
@@ -155,7 +167,10 @@ async def start_harness(
             raise RuntimeError(f"the fake Discord reports errors: {server.crashes} {violations}")
 
 
-async def _start(program: Sequence[str], server: FakeDiscord, folder: Path, settings: dict[str, object]) -> BotProcess:
+async def start_bot(
+    program: Sequence[str], server: FakeDiscord, folder: Path, settings: dict[str, object]
+) -> BotProcess:
+    """Start a bot in its own process and session."""
     variables = {name.upper(): str(value) for name, value in settings.items()}
     address = {"DISCORD_API_URL": server.api_url, "DISCORD_TOKEN": server.world.application.token}
     process = await asyncio.create_subprocess_exec(
