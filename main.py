@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -33,12 +35,15 @@ How to get a token: docs/self-hosting.md"""
 IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
-# The preview has its own servers, runs beside the bot, and shows the bot's last output on its page.
-PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": ""}
+# The preview has its own servers, runs beside the bot, and shows the bot's last output, read as UTF-8, on its page.
+PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": "", "PYTHONUTF8": "1"}
 
 
 def main() -> int:
     """Run the command and return the exit code: 2 for an error that the caller can fix."""
+    for stream in (sys.stdout, sys.stderr):  # a console that lacks a letter, as on Windows, must not end the program
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     arguments = _parse_arguments()
     if arguments.command != "imagine":  # whose images are for whoever may read the folder
         os.umask(0o077)  # prompts, images and tokens are private
@@ -78,6 +83,18 @@ def _read_config(command: str | None) -> Config:
     return config
 
 
+def cancel_on_signals() -> None:
+    """Cancel the running task on SIGINT, on SIGTERM, and on Windows on Ctrl+Break, so that it ends in order.
+
+    Not by the event loop's own handlers, which Windows does not have.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(task.cancel))
+
+
 async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     match arguments.command:
         case "imagine":
@@ -91,10 +108,12 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
 
             return await run_checks(config)
         case "preview":
+            cancel_on_signals()
             return await _preview(config, arguments.port, browser=not arguments.no_browser)
         case _:
             from bot.app import run
 
+            cancel_on_signals()
             await run(config)
     return 0
 

@@ -13,6 +13,7 @@ import discord
 from bot.discord_calls import is_too_large
 from bot.images.metadata import filename_stem
 from bot.jobs.delivery import Delivery, ResultChannelGone, ResultMessage
+from bot.jobs.family_line import family_line
 from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
@@ -165,8 +166,9 @@ class JobRunner:
         is_other_user = origin is not None and origin.job.requester.id != job.requester.id
         credit = origin.job.requester if origin and is_other_user and not origin.job.destination.private else None
         stem = f"{slugify(job.requester.name)}_{filename_stem(self.services.config, job.params)}_{job.id}"
+        family = family_line(await self.services.db.lineage.line(job.id), job)
         return ResultMessage(
-            content=job_text.finished(job, self.services.registry, credit),
+            content=job_text.finished(job, self.services.registry, credit) + family,
             image=image,
             filename=f"{stem}.{suffix}",
             view=result_view(job, self.services.registry.find(job.params.model)),

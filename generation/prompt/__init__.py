@@ -2,7 +2,7 @@
 
 from generation.prompt.errors import PromptError
 from generation.prompt.parameter_names import is_reserved_name
-from generation.prompt.parser import MAX_IMAGES, choose_model, drop_unknown, parse_params, parse_prompt
+from generation.prompt.parser import MAX_IMAGES, choose_model, drop_unknown, parse_params, parse_prompt, without_model
 from generation.prompt.permutations import TooManyPermutations, expand, permute, with_parameter
 from generation.prompt.request import PENDING_IMAGE, PromptRequest
 from generation.prompt.splitter import MAX_LENGTH
@@ -26,4 +26,5 @@ __all__ = [
     "parse_prompt",
     "permute",
     "with_parameter",
+    "without_model",
 ]

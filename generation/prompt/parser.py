@@ -20,7 +20,8 @@ from generation.params import ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
 from generation.prompt.errors import PromptError, quote, unsupported
 from generation.prompt.layers import ParameterLayer, layer_from_defaults, layer_from_prompt
-from generation.prompt.parameters import PARAMETERS, StepFraction, steps_for
+from generation.prompt.parameter_names import split_name
+from generation.prompt.parameters import BY_NAME, PARAMETERS, StepFraction, steps_for
 from generation.prompt.request import PENDING_IMAGE, PromptRequest
 from generation.prompt.splitter import split_prompt
 from generation.prompt.syntax import unmask_escaped
@@ -87,6 +88,20 @@ def drop_unknown(parameters: str, registry: ModelRegistry) -> str:
         return parameters
     each = [f"--{unmask_escaped(parameter)}" for parameter in split_prompt(parameters).parameters]
     return " ".join(parameter for parameter in each if not layer_from_defaults(parameter, frozenset(), scope).problems)
+
+
+def without_model(typed: str) -> str:
+    """Return the typed prompt without the parameters that choose a model; unchanged if it has choices in braces."""
+    if "{" in typed:
+        return typed
+    parts = split_prompt(typed)
+    kept = [f"--{unmask_escaped(parameter)}" for parameter in parts.parameters if not _chooses_model(parameter)]
+    return " ".join(filter(None, (*parts.links, unmask_escaped(parts.text), *kept)))
+
+
+def _chooses_model(parameter: str) -> bool:
+    known = BY_NAME.get(split_name(parameter)[0])
+    return known is not None and known.field == "model"
 
 
 def choose_model(defaults: Sequence[str], registry: ModelRegistry) -> Model:
