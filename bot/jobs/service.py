@@ -40,6 +40,7 @@ log = getLogger(__name__)
 Interaction = discord.Interaction[Any]
 
 UNFINISHED = (JobState.WAITING, JobState.RUNNING)
+REPEATABLE = (Action.REROLL, Action.VARY_SUBTLE, Action.VARY_STRONG)  # pressed twice, they are wanted twice
 ALREADY_ACKNOWLEDGED = 40060  # Discord's code for a second first response
 
 
@@ -69,7 +70,7 @@ class JobService:
         `speed` and `private` are what was typed for this job; None means the user's preferences. `pressed` is the
         custom_id of the button to highlight; a second press by mistake makes no second job.
         """
-        if not pressed or interaction.message is None:
+        if not pressed or interaction.message is None or action in REPEATABLE:
             await self._submit(interaction, action, params, parent, speed, private, pressed)
             return
         press = (interaction.user.id, interaction.message.id, pressed)
