@@ -41,6 +41,11 @@ class BotProcess:
         self._reading = asyncio.create_task(self._read())
 
     @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
+    @property
     def exited(self) -> bool:
         """Return whether the bot has ended."""
         return self._reading.done()
@@ -260,11 +265,16 @@ def summarize(values: Sequence[float]) -> list[float]:
 SUMMARY_COLUMNS = ("median", "p99", "worst")
 
 
-def run(measure: Callable[[argparse.Namespace], Coroutine[Any, Any, bool]], description: str | None) -> int:
+def run(
+    measure: Callable[[argparse.Namespace], Coroutine[Any, Any, bool]],
+    description: str | None,
+    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> int:
     """Parse the command line, measure, print the machine's load before and after, and return the exit code."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", default=EMBEDDED, help='folder, hub id, or "tiny" for random weights')
     parser.add_argument("--threads", type=int, default=1, help="CPU threads for generation (1)")
+    add_arguments(parser)
     args = parser.parse_args()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # stopping the bot aborts its uploads
     before = os.getloadavg()[0]
