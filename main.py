@@ -51,7 +51,7 @@ def main() -> int:
         return _set_up(arguments)
     load_dotenv(Path(".env"))
     try:
-        config = _read_config(arguments.command)
+        config = _read_config(arguments.command, with_files=not getattr(arguments, "dry_run", False))
         # The progress bar says what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logs.configure(logs.LogConfig(level=level, style=config.log_format))
@@ -69,12 +69,12 @@ def main() -> int:
         return 130
 
 
-def _read_config(command: str | None) -> Config:
-    """Read the settings; raise ConfigError with everything that is wrong with them and with the files they name."""
+def _read_config(command: str | None, *, with_files: bool) -> Config:
+    """Read the settings; raise ConfigError with all that is wrong with them and, `with_files`, the files they name."""
     config, problems = Config.read_leniently(os.environ)
     if command is None and not config.discord_token and "DISCORD_TOKEN" not in " ".join(problems):
         problems.insert(0, "DISCORD_TOKEN is not set")
-    if command in (None, "imagine", "preview"):
+    if with_files and command in (None, "imagine", "preview"):
         from bot.services import find_unusable_files
 
         problems += find_unusable_files(config)
@@ -98,6 +98,10 @@ def cancel_on_signals() -> None:
 async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     match arguments.command:
         case "imagine":
+            if arguments.dry_run:
+                from bot.dry_run import print_dry_run
+
+                return print_dry_run(config, " ".join(arguments.prompt), with_image=arguments.image is not None)
             from bot.cli import generate_from_cli
 
             await generate_from_cli(
@@ -182,6 +186,9 @@ def _parse_arguments() -> argparse.Namespace:
     imagine.add_argument("prompt", nargs="*", help="the prompt with parameters: a red boat on the sea --ar 3:2")
     imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the images (pictures)")
     imagine.add_argument("--image", type=Path, help="an image to start from")
+    imagine.add_argument(
+        "--dry-run", action="store_true", help="only print what was read of the prompt, as JSON; draw nothing"
+    )
     imagine.add_argument("--open", action="store_true", help="open the grid when it is finished")
     preview = commands.add_parser("preview", help="try the bot in a browser, without a Discord account")
     preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free port (4870)")

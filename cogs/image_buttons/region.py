@@ -236,7 +236,7 @@ async def _picture(interaction: Interaction, tile: Tile) -> list[discord.File]:
         async with asyncio.timeout(PICTURE_TIMEOUT_S):
             image = await services.images.files.read(tile)
             grid = await asyncio.to_thread(draw_region_grid, image)
-    except (TimeoutError, OSError):
+    except (TimeoutError, OSError, UserError):
         log.info("job %s: the picture of its region picker could not be drawn", tile.job_id, exc_info=True)
         return []
     assert record is not None, "its parent is required before"

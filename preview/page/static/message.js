@@ -3,7 +3,9 @@
 import { components } from "./components.js";
 import { embed } from "./embeds.js";
 import { openForm } from "./form.js";
+import { friendsAt, openFriends } from "./friends.js";
 import { h, icon } from "./dom.js";
+import { withEmoji } from "./emoji.js";
 import { act } from "./link.js";
 import { markdown } from "./markdown.js";
 import { openEmoji, openMenu } from "./menu.js";
@@ -14,6 +16,8 @@ import { clockOf, exactly, when } from "./time.js";
 
 const LOADING = 1 << 7;
 const V2 = 1 << 15;
+const MANY_ROWS = 4; // of buttons: the picture above them is shown smaller, so that the message fits the window
+const BLOCKS = "p, .heading, .subtext, li, blockquote, pre";
 const SLOTS = ["origin", "head", "content", "attachments", "embeds", "components", "reactions", "private", "fault"];
 
 /** Return the display name of an author. */
@@ -23,7 +27,9 @@ export const authorName = (author) => store.users.get(author.id)?.display ?? aut
 export function snippet(message) {
   const probe = document.createElement("div");
   probe.append(markdown(message.content || textOf(message.components) || ""));
-  const text = probe.textContent.replace(/\s+/g, " ").trim();
+  for (const block of probe.querySelectorAll(BLOCKS)) block.append("\n");
+  const rows = probe.textContent.split("\n").map((row) => row.replace(/\s+/g, " ").trim());
+  const text = rows.filter(Boolean).join(" · ");
   return text ? [...text].slice(0, 140).join("") : message.attachments?.length ? "a picture" : "a message";
 }
 
@@ -73,6 +79,17 @@ export class MessageView {
       },
       icon("smile"),
     );
+    this.friends = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-label": "Let friends press",
+        title: "Let friends press",
+        onclick: () => openFriends(this.friends, () => this.message),
+      },
+      icon("friends"),
+    );
     this.face = h("div", { class: "face" });
     this.element = h(
       "li",
@@ -84,7 +101,7 @@ export class MessageView {
         { class: "body" },
         SLOTS.slice(1).map((name) => this.slots[name]),
       ),
-      h("div", { class: "tools" }, this.smile, this.more),
+      h("div", { class: "tools" }, this.friends, this.smile, this.more),
     );
     this.element.addEventListener("contextmenu", (event) => this.#onContextMenu(event));
     this.update(message);
@@ -100,8 +117,10 @@ export class MessageView {
       "mentions-me",
       message.mention_everyone || message.mentions.some((each) => each.id === store.me),
     );
+    this.element.classList.toggle("many-rows", message.components.length >= MANY_ROWS);
     this.element.classList.toggle("thinking", Boolean(flags & LOADING));
     this.smile.hidden = ephemeral;
+    this.friends.hidden = !friendsAt(message).length;
     this.#slot(
       "origin",
       [
@@ -152,7 +171,9 @@ export class MessageView {
           { class: "origin-line" },
           avatar(user.id, authorName(user), true),
           h("bdi", { class: "name" }, authorName(user)),
-          " used ",
+          " ",
+          h("span", {}, "used"),
+          " ",
           h("span", { class: "mention" }, name ? (message.type === 20 ? `/${name}` : name) : "a form"),
         ),
       ];
@@ -168,7 +189,8 @@ export class MessageView {
         icon("reply"),
         h("span", { class: "unseen" }, "Go to the message this replies to, by "),
         h("bdi", { class: "name" }, authorName(parent.author)),
-        h("bdi", { class: "snippet" }, snippet(parent)),
+        " ",
+        h("bdi", { class: "snippet" }, withEmoji(snippet(parent))),
       ),
     ];
   }
@@ -187,7 +209,9 @@ export class MessageView {
     );
     return [
       this.name,
+      " ",
       author.bot && h("span", { class: "badge" }, "app"),
+      " ",
       h("time", { datetime: timestamp, title: exactly(timestamp) }, when(timestamp)),
     ].filter(Boolean);
   }
@@ -201,9 +225,9 @@ export class MessageView {
     if (!message.content) return [];
     const text = h("div", { class: "text", dir: "auto" }, markdown(message.content));
     if (message.edited_timestamp) {
-      const mark = h("small", { class: "edited", title: exactly(message.edited_timestamp) }, "edited");
+      const mark = h("small", { class: "edited", title: exactly(message.edited_timestamp) }, "(edited)");
       const last = text.lastElementChild;
-      (last?.matches("p, .subtext") ? last : text).append(mark);
+      (last?.matches("p, .subtext") ? last : text).append(" ", mark);
     }
     return [text];
   }
@@ -220,8 +244,8 @@ export class MessageView {
         "data-key": emoji,
         onclick: () => this.react(emoji, !mine),
       },
-      h("span", { class: "emoji" }, emoji.includes(":") ? `:${emoji.split(":")[0]}:` : emoji),
-      String(count),
+      h("span", { class: "emoji" }, emoji.includes(":") ? `:${emoji.split(":")[0]}:` : withEmoji(emoji)),
+      ` ${count}`,
     );
   }
 
@@ -290,6 +314,12 @@ export class MessageView {
     const own = [
       !ephemeral && { label: "Add a reaction…", act: () => openEmoji(this.more, (emoji) => this.react(emoji, true)) },
       !ephemeral && writable && { label: "Reply", act: () => this.page.reply(message) },
+      message.author.id === store.me &&
+        message.content && { label: "Edit message", act: () => this.page.edit(message) },
+      friendsAt(message).length > 0 && {
+        label: "Let friends press…",
+        act: () => openFriends(this.more, () => this.message),
+      },
       message.content && { label: "Copy text", act: () => navigator.clipboard?.writeText(message.content) },
     ];
     const last = [

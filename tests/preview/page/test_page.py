@@ -40,7 +40,7 @@ async def test_a_prompt_is_generated_with_live_previews_and_working_buttons(prev
         await upscaled.get_by_role("button", name="Vary (Subtle)").wait_for()
         await expect(grid.get_by_role("button", name="U2")).to_have_class(re.compile("primary"))
         await grid.get_by_role("button", name="V3").click()
-        await find_grids(page, "Variations (Strong) by").wait_for()
+        await find_grids(page, "a slow boat - Variations (Strong)").wait_for()
         await grid.get_by_role("button", name="🔄").click()
         await find_grids(page, "Rerolled").wait_for()
         await upscaled.get_by_role("button", name=re.compile("Go to the message this replies to")).click()
@@ -55,6 +55,19 @@ async def test_a_picture_opens_in_the_lightbox_and_closes(preview, browser):
         await expect(large.locator("img")).to_be_visible()
         await page.keyboard.press("Escape")
         await expect(large).to_have_count(0)
+
+
+async def test_the_region_picker_stands_beside_its_numbered_picture(preview, browser):
+    async with visit(browser, preview.address) as page:
+        await send_command(page, "imagine", "a wide garden")
+        await find_grids(page, "a wide garden").get_by_role("button", name="U1").click()
+        await find_messages(page, re.compile("a wide garden - Image #1")).get_by_role("button", name="Region").click()
+        picker = find_messages(page, "Which part should be redrawn").last
+        first = picker.get_by_role("button", name=re.compile("^1 "))
+        await expect(first).to_be_in_viewport()
+        picture = await picker.get_by_role("button", name="Open picture").bounding_box()
+        assert picture["x"] + picture["width"] < (await first.bounding_box())["x"]
+        await expect(picker.locator(".head")).to_be_in_viewport()
 
 
 async def test_a_job_is_cancelled_by_its_owner_and_not_by_a_member(preview, browser):
@@ -185,4 +198,4 @@ async def test_the_page_reconnects_when_the_preview_restarts(preview: PreviewPro
         picture = find_grids(page, "a lasting star").locator("img.shown")
         assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 128
         await find_grids(page, "a lasting star").get_by_role("button", name="V4").click()
-        await find_grids(page, "Variations (Strong) by").wait_for()
+        await find_grids(page, "a lasting star - Variations (Strong)").wait_for()
