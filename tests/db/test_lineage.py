@@ -115,6 +115,17 @@ async def test_given_credits_replace_those_of_the_requester(jobs, lineage):
     assert await lineage.credits(job.id) == given
 
 
+async def test_who_worded_a_job_for_somebody_else_is_found_by_name(jobs, lineage, connection):
+    await post(jobs, make_job(requester=BEN))
+    own, for_ben, unknown = make_job(), make_job(), make_job()
+    await jobs.add_job(own)
+    await jobs.add_job(for_ben, [Credit(person_id=BEN.id, part="worded"), Credit(person_id=5, part="chose")])
+    await jobs.add_job(unknown, [Credit(person_id=5, part="worded")])
+    assert await lineage.worded_by_others([own.id, for_ben.id, unknown.id]) == {for_ben.id: "ben", unknown.id: ""}
+    await PersonalData(connection).begin_erasure(BEN.id, 1.0)
+    assert await lineage.worded_by_others([for_ben.id]) == {}
+
+
 async def test_an_erased_person_stays_in_the_credits_without_a_name(jobs, lineage, connection):
     job = make_job()
     await jobs.add_job(job, [Credit(person_id=5, part="chose"), Credit(person_id=6, part="chose")])
