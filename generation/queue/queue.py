@@ -312,27 +312,28 @@ class Queue:
         return {each.job.id: (place, starts.get(each.job.id)) for place, each in enumerate(waiting, start=1)}
 
     def _simulate_starts(self, waiting: deque[_QueuedJob]) -> dict[str, float]:
-        """Simulate the queue: return when each job starts, as far as throughput is known and a worker is ready."""
+        """Simulate the queue: return when each job starts, as far as that is known and a worker is ready.
+
+        Until a job was measured, that is known only of those that can start at once.
+        """
         now, loaded, starts = self._clock(), self._expected_models(), dict[str, float]()
-        if not self._throughput.has_samples:
-            return starts
+        is_measured = self._throughput.has_samples
         free = sum(max(0, self._free_capacity(worker)) for worker in self._workers if isinstance(worker.state, Ready))
         ends = [
             (each.since + self._estimate_seconds(each.job, needs_loading=each.needs_loading), each.job.id, each.job)
-            for each in self._running.values()
+            for each in (self._running.values() if is_measured else ())
         ]
         heapq.heapify(ends)
-        running = Counter(key for _, _, job in ends for key in _limit_keys(job))
+        running = Counter(key for each in self._running.values() for key in _limit_keys(each.job))
         while waiting:
             first = next((each for each in waiting if self._is_within_limits(each, running)), None)
             if free and first:
                 starts[first.job.id] = now
                 waiting.remove(first)
                 needs_loading = self._model_name(first.job) not in loaded
-                heapq.heappush(
-                    ends,
-                    (now + self._estimate_seconds(first.job, needs_loading=needs_loading), first.job.id, first.job),
-                )
+                if is_measured:
+                    seconds = self._estimate_seconds(first.job, needs_loading=needs_loading)
+                    heapq.heappush(ends, (now + seconds, first.job.id, first.job))
                 loaded |= {self._model_name(first.job)}
                 running.update(_limit_keys(first.job))
                 free -= 1
