@@ -40,6 +40,8 @@ PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT":
 def main() -> int:
     """Run the command and return the exit code: 2 for an error that the caller can fix."""
     arguments = _parse_arguments()
+    if arguments.command != "imagine":  # whose images are for whoever may read the folder
+        os.umask(0o077)  # prompts, images and tokens are private
     if arguments.command == "setup":
         return _set_up(arguments)
     load_dotenv(Path(".env"))

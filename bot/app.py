@@ -7,6 +7,7 @@ import logging
 import signal
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 
 import aiohttp
@@ -23,6 +24,7 @@ from bot.services import Services, make_worker, open_services
 
 log = logging.getLogger(__name__)
 
+THREADS = 32
 RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds; the last one repeats
 AUTHENTICATION_FAILED = 4004  # the gateway's close code
 # Discord is sent the commands in this order, so the one that everybody needs is first.
@@ -31,6 +33,7 @@ EXTENSIONS = (
     "cogs.blend",
     "cogs.show",
     "cogs.help",
+    "cogs.together.tree",
     "cogs.settings",
     "cogs.info",
     "cogs.queue",
@@ -58,6 +61,8 @@ async def run(config: Config) -> None:
     if not config.discord_token:
         raise ConfigError("DISCORD_TOKEN is not set")
     Route.BASE = config.discord_api_url
+    # DNS lookups can take long, and share these threads with images and files.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     with acquire_instance_lock(config.data_dir):
         async with open_services(config, make_worker(config)) as services:
             app = App(services)

@@ -102,7 +102,8 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
         if len(requests) > 1:
             await confirm_batch(interaction, _prompt_target(image), prompt, requests)
             return
-        (params,), (request,) = await client.prompts.resolve_images(requests, image), requests
+        (request,) = requests
+        (params,) = await client.prompts.resolve_images(requests, image, interaction.user.id)
         await client.jobs.submit(
             interaction, infer_action(params), params, speed=request.speed, private=request.private
         )

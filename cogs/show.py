@@ -72,9 +72,17 @@ class Show(commands.Cog):
         is_favourite = await self.services.db.favourites.has_any(interaction.user.id, record.job.id)
         await repost(interaction, record, is_favourite=is_favourite)
 
+    async def find(self, interaction: Interaction, typed: str) -> JobRecord:
+        """Return a job by its id, or the user's newest with these words in its prompt; raise UserError otherwise."""
+        return await self._resolve_job(typed, await self.services.db.search.by_prompt(interaction.user.id, typed))
+
+    async def complete(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """Suggest the user's jobs with these words in their prompts."""
+        return self._choices(await self.services.db.search.by_prompt(interaction.user.id, typed))
+
     @show.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return self._choices(await self.services.db.search.by_prompt(interaction.user.id, typed))
+        return await self.complete(interaction, typed)
 
     @favourites.autocomplete("picture")
     async def _complete_favourite(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:

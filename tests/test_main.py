@@ -326,6 +326,23 @@ async def test_a_backup_of_a_running_bot_works_in_another_folder(running_bot, tm
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_other_accounts_cannot_read_the_data(running_bot):
+    data = running_bot.folder / "data"
+    modes = {path: path.stat().st_mode & 0o777 for path in (data, *data.rglob("*"))}
+    assert len(modes) > 8
+    assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
+
+
+async def test_an_existing_data_folder_is_taken_from_other_accounts(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data" / "atelier.sqlite3").touch(mode=0o644)
+    (tmp_path / "data" / "atelier.sqlite3").write_text("no database" * 100)
+    await run(tmp_path, "restore", "nothing.zip")
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "data" / "atelier.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_running_bot_serves_its_health_and_metrics(running_bot):
     async with aiohttp.ClientSession(f"http://127.0.0.1:{running_bot.port}") as session:
         assert (await session.get("/health")).status == 200

@@ -45,11 +45,14 @@ class PromptReader:
             )
         return requests
 
-    async def resolve_images(self, requests: list[PromptRequest], image: Upload | None) -> list[Params]:
+    async def resolve_images(
+        self, requests: list[PromptRequest], image: Upload | None, person_id: int = 0
+    ) -> list[Params]:
         """Import each linked image once and return the requests' Params; `image` was attached to the command."""
         attached = [image] if image else []
         uploads = self._services.images.uploads
-        linked = {links: await uploads.import_links(links) for links in {request.links for request in requests}}
+        all_links = {request.links for request in requests}
+        linked = {links: await uploads.import_links(links, person_id) for links in all_links}
         return [request.with_images([*attached, *linked[request.links]]) for request in requests]
 
 

@@ -13,6 +13,7 @@ import discord
 from bot.discord_calls import is_too_large
 from bot.images.metadata import filename_stem
 from bot.jobs.delivery import Delivery, ResultChannelGone, ResultMessage
+from bot.jobs.family_line import family_line
 from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
@@ -25,6 +26,7 @@ from bot.ui.i18n import audience, tr
 from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
+from db.storage import retry_until_stored
 from generation.errors import UserError, WorkerCrashed
 from generation.job import Action, Job
 from generation.messages import Generate, Grid
@@ -53,7 +55,7 @@ class JobRunner:
 
     async def start(self, job: Job, status_message_id: int | None) -> None:
         """Start an accepted job, unless it was cancelled meanwhile."""
-        await self.services.db.jobs.set_status_message(job.id, status_message_id)
+        await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job.id, status_message_id))
         record = await self.services.db.jobs.get(job.id)
         log.info("job %s: %s by %s", job.id, job.action, job.requester.id)
         if record is not None and record.state is JobState.WAITING:
@@ -67,7 +69,7 @@ class JobRunner:
         """Find and store a status message that Discord has, although its id was never stored."""
         found = await self.delivery.find_status_message(job)
         if found is not None:
-            await self.services.db.jobs.set_status_message(job.id, found)
+            await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job.id, found))
         return found
 
     async def run(self, job: Job, status_message_id: int | None) -> None:
@@ -78,14 +80,19 @@ class JobRunner:
             )
             if grid.sensitive:
                 await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
-            await self.services.images.files.save(job.id, grid)
-            model = self.services.registry.model_name(job.params) if needs_gpu(job) else None
-            if await self.services.db.jobs.mark_generated(
-                job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive
-            ):
+            if await self._store_images(job, grid):
                 await self.post_result(job, status_message_id, grid.image, grid.suffix)
         except Exception as error:
             await self.fail(job, status_message_id, error)
+
+    async def _store_images(self, job: Job, grid: Grid) -> bool:
+        """Store a job's images, as soon as there is room; return False if the job was cancelled."""
+        files, jobs = self.services.images.files, self.services.db.jobs
+        await retry_until_stored(lambda: files.save(job.id, grid))
+        model = self.services.registry.model_name(job.params) if needs_gpu(job) else None
+        return await retry_until_stored(
+            lambda: jobs.mark_generated(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive)
+        )
 
     async def _require_nsfw_allowed(self, job: Job, channel_id: int) -> None:
         if await is_nsfw_withheld(self.services.policy, self.client, job.destination.guild_id, channel_id):
@@ -110,7 +117,7 @@ class JobRunner:
         preferences = await self.services.db.preferences.get(job.requester.id)
         was_posted_by_dm = job.destination.guild_id is None and job.destination.by_channel
         copy_for = job.requester.id if preferences.auto_dm and not was_posted_by_dm else None
-        await self.services.db.jobs.mark_posted(job.id, result_message_id, copy_for)
+        await retry_until_stored(lambda: self.services.db.jobs.mark_posted(job.id, result_message_id, copy_for))
         log.info("job %s: answered in message %s", job.id, result_message_id)
         await self.finish(job, status_message_id, result_message_id)
         if copy_for is not None:
@@ -124,12 +131,12 @@ class JobRunner:
             else:
                 text = job_text.posted_elsewhere(job, self.services.registry, result_message_id)
                 await self.delivery.report_end(job, status_message_id, text)
-        await self.services.db.jobs.set_status_message(job.id, None)
+        await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job.id, None))
 
     async def fail(self, job: Job, status_message_id: int | None, error: Exception) -> None:
         """End a job without a result, and report the error."""
         end_message = user_message(error)
-        if await self.services.db.jobs.mark_failed(job.id, end_message):
+        if await retry_until_stored(lambda: self.services.db.jobs.mark_failed(job.id, end_message)):
             await self.report_end(job, status_message_id, end_message, failed=True)
 
     async def report_end(
@@ -149,7 +156,7 @@ class JobRunner:
             )
         elif not needs_gpu(job):
             await self.delivery.report_end_privately(job, text)
-        await self.services.db.jobs.set_status_message(job.id, None)
+        await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job.id, None))
 
     async def build_result_message(self, job: Job, image: bytes, suffix: str, channel_id: int | None) -> ResultMessage:
         """Build the result message for a channel; a `channel_id` of None stands for direct messages."""
@@ -159,8 +166,9 @@ class JobRunner:
         is_other_user = origin is not None and origin.job.requester.id != job.requester.id
         credit = origin.job.requester if origin and is_other_user and not origin.job.destination.private else None
         stem = f"{slugify(job.requester.name)}_{filename_stem(self.services.config, job.params)}_{job.id}"
+        family = family_line(await self.services.db.lineage.line(job.id), job)
         return ResultMessage(
-            content=job_text.finished(job, self.services.registry, credit),
+            content=job_text.finished(job, self.services.registry, credit) + family,
             image=image,
             filename=f"{stem}.{suffix}",
             view=result_view(job, self.services.registry.find(job.params.model)),
@@ -190,7 +198,7 @@ class JobRunner:
         ):
             progress.worker = slot.worker
             await self.services.policy.reauthorize(job, await self._worded_by(job))
-            if not await self.services.db.jobs.mark_running(job.id):
+            if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id)):
                 raise UserError(tr("This was cancelled."))
             return await slot.worker.generate(await self._build_request(job, slot.order), progress.update)
 
@@ -203,7 +211,7 @@ class JobRunner:
 
     async def _extract_tile(self, job: Job) -> Grid:
         """Return an existing tile in the same form as a generated grid."""
-        if not await self.services.db.jobs.mark_running(job.id, served=False):
+        if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id, served=False)):
             raise UserError(tr("This was cancelled."))
         assert job.parent is not None
         try:

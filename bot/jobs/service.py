@@ -28,6 +28,7 @@ from bot.ui.i18n import audience, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
+from db.storage import retry_until_stored
 from generation.errors import UserError
 from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.params import Params, Tile
@@ -247,7 +248,7 @@ class JobService:
         except Exception:
             log.warning("job %s: could not show that it was cancelled", job_id, exc_info=True)
             await self.runner.report_end(record.job, record.status_message_id, end_message)
-        await self.services.db.jobs.set_status_message(job_id, None)
+        await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job_id, None))
 
     async def _adopt_status_message(self, job_id: str, message_id: int) -> None:
         record = await self.services.db.jobs.get(job_id)

@@ -13,6 +13,7 @@ from bot.policy import settings as guild_settings
 from bot.policy.settings import GuildSettings, RoleLimits
 from bot.policy.word_filter import WordFilter, check_prompt
 from bot.ui.i18n import tr, trn
+from bot.ui.text import escape_markdown
 from db.guilds import Block, GuildStore
 from db.usage import Usage, UsageTotals
 from generation.errors import UserError
@@ -256,7 +257,7 @@ def _require_allowed_size(params: Params, limits: RoleLimits) -> None:
 
 
 def _blocked_message(block: Block) -> str:
-    reason = block.reason
+    reason = escape_markdown(block.reason)  # it may quote a report, which anyone can write
     if block.until is None:
         if not reason:
             return tr("The moderators have blocked you from using me in this server.")

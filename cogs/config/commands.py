@@ -16,10 +16,9 @@ from bot.policy.summary import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, 
 from bot.policy.updates import Actor, update_settings
 from bot.services import Services
 from bot.ui.i18n import tr
-from bot.ui.text import truncate
 from cogs.autocomplete import choices
 from cogs.config import panel, stats
-from cogs.config.audit import in_english
+from cogs.config.audit import format_details, in_english
 from cogs.config.panel_fields import DRAWING_CHANNEL_TYPES
 from cogs.config.reports import show_open_report
 from cogs.config.validation import (
@@ -363,7 +362,7 @@ class ConfigGroup(app_commands.Group):
             interaction.guild_id, offset=(page - 1) * AUDIT_PAGE_SIZE, limit=AUDIT_PAGE_SIZE
         )
         lines = [
-            f"<t:{int(entry.at)}:f> <@{entry.person_id}> {truncate(entry.details, MAX_DETAILS_LENGTH)}"
+            f"<t:{int(entry.at)}:f> <@{entry.person_id}> {format_details(entry, MAX_DETAILS_LENGTH)}"
             for entry in entries
         ]
         empty = tr("Nothing has been changed yet.") if page == 1 else tr("There are no older entries.")

@@ -63,7 +63,7 @@ async def test_one_5xx_at_the_first_response_is_a_line_in_the_log(harness, caplo
 async def test_a_stop_while_a_link_is_fetched_is_quiet_and_answered_later(harness, caplog, monkeypatch):
     stuck = asyncio.Event()
 
-    async def never(self, link):
+    async def never(*_):
         stuck.set()
         await asyncio.Event().wait()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 
@@ -295,6 +296,49 @@ async def test_a_result_by_direct_message_is_found_after_a_long_outage(harness, 
         harness.server.world.clock.advance(10 * 60)  # Discord has forgotten the nonce
         await eventually(lambda: not harness.tasks)
     assert len(harness.results(direct)) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [
+        ("jobs", "mark_running"),
+        ("files", "save"),
+        ("jobs", "mark_generated"),
+        ("jobs", "mark_posted"),
+        ("jobs", "set_status_message"),
+    ],
+)
+async def test_a_job_goes_on_once_the_disk_has_room_again(harness, monkeypatch, owner, method):
+    monkeypatch.setattr("db.storage.STORAGE_PAUSES", (0.01,))
+    async with harness.bot() as services:
+        store = services.db.jobs if owner == "jobs" else services.images.files
+        fill_disk(monkeypatch, store, method)
+        await harness.imagine("a fox")
+        await harness.result()
+        await harness.server.wait_until(lambda: not harness.status_messages())
+        await eventually(lambda: not harness.tasks)
+        assert await services.db.jobs.open_records() == []
+    assert len(harness.results()) == 1
+
+
+async def test_a_job_that_fails_says_so_once_the_disk_has_room_again(harness, monkeypatch):
+    monkeypatch.setattr("db.storage.STORAGE_PAUSES", (0.01,))
+    async with harness.bot() as services:
+        fill_disk(monkeypatch, services.db.jobs, "mark_failed")
+        await harness.imagine("huge fox")
+        await harness.status_message("too large for the GPU's memory")
+
+
+def fill_disk(monkeypatch, store, method):
+    """Make the first three calls of a method fail as if the disk were full."""
+    original, errors = getattr(store, method), [OSError(errno.ENOSPC, "No space left on device")] * 3
+
+    async def write(*args, **fields):
+        if errors:
+            raise errors.pop()
+        return await original(*args, **fields)
+
+    monkeypatch.setattr(store, method, write)
 
 
 async def test_a_resumed_gateway_session_loses_no_command(harness):

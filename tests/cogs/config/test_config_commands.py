@@ -437,6 +437,10 @@ async def test_the_log_channel_receives_every_audit_entry(harness):
         await run_config(harness, "log", channel=log)
         await run_config(harness, "words block", words="gore")
         await run_config(harness, "block add", person=harness.ada, reason="spam")
+        await run_config(harness, "block add", person=harness.ben, reason="[the rules](https://evil.example)")
+        shown = await harness.server.wait_for(log, lambda message: "the rules" in message.content)
+        assert "[the rules](" not in shown.content
+        assert f"<@{harness.ben.id}>" in shown.content
         for words in ("log channel", "`gore`", "permanently: spam"):
             heard = await harness.server.wait_for(log, lambda message, words=words: words in message.content)
             assert f"<@{harness.mod.id}>" in heard.content
