@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import threading
-from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 
@@ -57,7 +55,7 @@ EXTENSIONS = (
 
 
 async def run(config: Config) -> None:
-    """Run the bot until SIGINT or SIGTERM. Raises ConfigError for problems that only the bot operator can fix."""
+    """Run the bot until cancelled. Raises ConfigError for problems that only the bot operator can fix."""
     if not config.discord_token:
         raise ConfigError("DISCORD_TOKEN is not set")
     Route.BASE = config.discord_api_url
@@ -67,21 +65,10 @@ async def run(config: Config) -> None:
         async with open_services(config, make_worker(config)) as services:
             app = App(services)
             async with serve_monitoring(services, app.current_client):
-                await _until_stopped(app.run_forever())
-
-
-async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
-    loop = asyncio.get_running_loop()
-    task = asyncio.create_task(serving, name="Discord")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        log.info("stopping; unfinished jobs resume at the next start")
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+                try:
+                    await app.run_forever()
+                except asyncio.CancelledError:
+                    log.info("stopping; unfinished jobs resume at the next start")
 
 
 class App:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from bot.config import ConfigError
 from db.backup import LOCK_FILE
@@ -19,18 +20,19 @@ log = logging.getLogger(__name__)
 @contextmanager
 def acquire_instance_lock(data_dir: Path) -> Iterator[None]:
     """Lock the data folder inside the block, creating it if needed. Raises ConfigError if that is impossible."""
+    lock = FileLock(data_dir / LOCK_FILE)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         _make_private(data_dir)
-        file = (data_dir / LOCK_FILE).open("w")
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ConfigError(f"another Atelier is using DATA_DIR {data_dir}") from None
     except OSError as error:
         raise ConfigError(f"DATA_DIR {data_dir} cannot be used: {error.strerror}") from None
-    with file as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"another Atelier is using DATA_DIR {data_dir}") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _make_private(data_dir: Path) -> None:
@@ -46,11 +48,11 @@ def _make_private(data_dir: Path) -> None:
 
 def is_locked(data_dir: Path) -> bool:
     """Return whether another process has locked the data folder; changes nothing."""
+    file = data_dir / LOCK_FILE
+    if not file.exists():
+        return False
     try:
-        with (data_dir / LOCK_FILE).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+        with FileLock(file).acquire(blocking=False):
+            return False
+    except Timeout:
         return True
-    except FileNotFoundError:
-        pass
-    return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +16,7 @@ from bot.images.resizing import ImageResizer
 from bot.images.uploads import UploadImporter
 from bot.policy.allowlist import denial_message
 from bot.policy.policy import Policy
+from bot.registry import load_registry
 from db.connection import DATABASE_FILE
 from db.database import Database
 from db.image_files import ImageStore
@@ -27,11 +27,10 @@ from generation.models.model import describe_model
 from generation.models.model_files import require_local_files
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import describe_upscaler
-from generation.queue.queue import Queue, QueueLimits
+from generation.queue.limits import QueueLimits
+from generation.queue.queue import Queue
 from generation.worker.engine_loader import load_engine
 from generation.worker.worker import LocalWorker, Worker
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -104,17 +103,6 @@ async def background_task(work: Coroutine[None, None, None]) -> AsyncIterator[No
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-def load_registry(config: Config) -> ModelRegistry:
-    """Load the registry of the configured models and adapters; unusable LoRAs and embeddings are left out.
-
-    Raises FileNotFoundError if a model or folder does not exist, and UserError if a model cannot be used.
-    """
-    adapters, unusable = scan_adapters(config.loras, config.embeddings)
-    for reason in unusable:
-        log.warning("left out: %s", reason)
-    return ModelRegistry.from_refs(config.models, adapters)
 
 
 def find_unusable_files(config: Config) -> list[str]:

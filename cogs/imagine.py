@@ -11,10 +11,11 @@ from discord.ext import commands
 from bot.client import Client, Interaction
 from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
-from bot.jobs.requests import infer_action
+from bot.jobs.requests import infer_action, left_out_note
 from bot.policy.context import context_from
 from bot.services import Services
 from bot.ui.dynamic_items import PersistentItem
+from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
 from bot.ui.job_views import BLUE
 from bot.ui.modals import ModalValues, modals
@@ -107,6 +108,8 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
         await client.jobs.submit(
             interaction, infer_action(params), params, speed=request.speed, private=request.private
         )
+        if request.left_out:
+            await respond_ephemeral(interaction, left_out_note(request.left_out))
     except Exception as error:
         target = _prompt_target(image)
         buttons = await _default_model_buttons(interaction, target, prompt) if isinstance(error, PromptError) else []

@@ -115,14 +115,17 @@ def _table_names(database: sqlite3.Connection) -> set[str]:
 
 
 def _write_archive(path: Path, database: Path, data_dir: Path) -> int:
-    with path.open("xb") as file:
-        os.fchmod(file.fileno(), 0o600)  # prompts are private
+    with open(path, "xb", opener=_open_private) as file:  # prompts are private
         with zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
             archive.write(database, DATABASE_FILE, zipfile.ZIP_DEFLATED)
             images = sum(_add_file(archive, image, data_dir) for image in _image_files(data_dir))
         file.flush()
         os.fsync(file.fileno())
     return images
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _image_files(data_dir: Path) -> Iterator[Path]:
@@ -257,7 +260,8 @@ def _install(staging: Path, data_dir: Path) -> None:
     """Move everything to its place: the database last, because it marks the folder as complete."""
     for path in sorted(staging.iterdir(), key=lambda path: path.name == DATABASE_FILE):
         path.rename(data_dir / path.name)
-    os.sync()
+    if hasattr(os, "sync"):  # not on Windows, which writes them within seconds
+        os.sync()
 
 
 @contextmanager

@@ -140,6 +140,8 @@ def _is_older(path: Path, before: float) -> bool:
 
 def fsync_folder(folder: Path) -> None:
     """Flush a folder's entries to disk, so that files just created or renamed in it survive a power cut."""
+    if os.name == "nt":  # which flushes them itself, and cannot open a folder
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

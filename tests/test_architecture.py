@@ -41,12 +41,14 @@ RESTRICTED_LIBRARIES = {
 ORDERS = {
     "bot": (
         ("config", "discord_calls", "discord_responses", "admission"),
+        ("registry",),
         ("instance_lock", "ui"),
         ("policy", "images"),
         ("services", "gateway_hooks"),
         ("jobs", "monitoring"),
         ("sessions",),
         ("client",),
+        ("dry_run",),
         ("app", "cli"),
         ("doctor",),
         ("setup",),

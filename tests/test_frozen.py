@@ -30,7 +30,7 @@ from generation.models import model
 from generation.params import Frame, LoraWeight, Params, PromptPart, Tile, Upload
 from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
-from generation.queue.queue import PersonQueueFull, QueueFull
+from generation.queue.limits import PersonQueueFull, QueueFull
 from scripts.commands_doc import offline_client
 
 JOB, TILE = "0123456789ab", "0123456789ab-3"

@@ -199,6 +199,13 @@ async def test_an_image_is_generated_from_the_command_line(tmp_path, tiny_model)
         assert "Model: tiny" in tile.text["parameters"]
 
 
+async def test_a_dry_run_says_what_a_prompt_means(tmp_path):
+    code, output = await run(tmp_path, "imagine", "--dry-run", "a fox —ar 3:2")
+    assert (code, json.loads(output)["parameters"]) == (0, {"aspect": "3:2"})
+    code, output = await run(tmp_path, "imagine", "--dry-run", "a fox --wibble 3")
+    assert (code, json.loads(output)["faults"]) == (2, ["Unrecognized parameter `--wibble`"])
+
+
 async def test_a_wrong_prompt_on_the_command_line_is_explained(tmp_path, tiny_model):
     code, output = await run(tmp_path, "imagine", "a fox --aspct 3:2", MODEL=str(tiny_model))
     assert code == 2

@@ -19,7 +19,7 @@ from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import audience, tr, trn
 from generation.errors import UserError
 from generation.job import Job
-from generation.queue.queue import MemberLimits
+from generation.queue.limits import MemberLimits
 
 log = logging.getLogger(__name__)
 

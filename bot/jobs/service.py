@@ -32,7 +32,7 @@ from db.storage import retry_until_stored
 from generation.errors import UserError
 from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.params import Params, Tile
-from generation.queue.queue import MemberLimits
+from generation.queue.limits import MemberLimits
 
 log = getLogger(__name__)
 

@@ -17,15 +17,9 @@ from generation.models.catalogue import Family
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart, Upload
-from generation.queue.queue import (
-    MAX_WAIT_S,
-    MemberLimits,
-    PersonQueueFull,
-    Queue,
-    QueueFull,
-    QueueLimits,
-    QueuePosition,
-)
+from generation.queue.fair_order import MAX_WAIT_S
+from generation.queue.limits import MemberLimits, PersonQueueFull, QueueFull, QueueLimits
+from generation.queue.queue import Queue, QueuePosition
 from generation.worker.worker import Broken, Restarting
 
 MODEL = Model(name="none", ref="none")
@@ -464,6 +458,15 @@ async def record_duration(harness, clock, seconds):
     [person] = await harness.submit_all(DAN)
     clock.now += seconds
     await person.finish()
+
+
+async def test_a_job_that_starts_at_once_has_no_wait_even_before_any_was_measured():
+    harness = QueueHarness()
+    first, second = make_job(ANN), make_job(BOB)
+    harness.queue.enqueue(first)
+    harness.queue.enqueue(second)
+    assert harness.queue.position(first.id) == QueuePosition(1, 0.0)
+    assert harness.queue.position(second.id) == QueuePosition(2, None)
 
 
 async def test_the_estimate_is_the_time_of_the_jobs_ahead():
