@@ -17,6 +17,7 @@ from bot.ui.i18n import tr
 from bot.ui.job_text import MAX_DESCRIPTION_LENGTH, image_description
 from bot.ui.text import truncate
 from db.jobs import JobRecord
+from generation.errors import UserError
 
 MAX_NAME_LENGTH = 80  # characters of each prompt in the alternative text
 
@@ -54,7 +55,7 @@ async def _thumbnail(services: Services, record: JobRecord | None) -> Image.Imag
         return None
     try:
         return await asyncio.to_thread(thumbnail, await services.images.files.read_grid(record.job.id, record.suffix))
-    except OSError:  # deleted, or damaged
+    except (OSError, UserError):  # deleted, or damaged
         return None
 
 

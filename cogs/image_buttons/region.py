@@ -242,7 +242,7 @@ async def _picture(interaction: Interaction, tile: Tile) -> list[discord.File]:
     record = await services.db.jobs.get(tile.job_id)
     try:
         grid = await asyncio.to_thread(draw_region_grid, await services.images.files.read(tile))
-    except OSError:
+    except (OSError, UserError):
         log.info("job %s: the picture of its region picker could not be drawn", tile.job_id, exc_info=True)
         return []
     assert record is not None, "its parent is required before"

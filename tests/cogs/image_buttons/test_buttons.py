@@ -217,3 +217,20 @@ async def test_a_double_click_is_one_press(harness, label):
         harness.server.world.clock.advance(2.1)
         await ada.press(grid, label)
         await harness.server.wait_until(lambda: len(harness.results()) == 4)
+
+
+@pytest.mark.parametrize("button", ["U1", "V1"])
+async def test_a_tile_that_is_damaged_on_the_disk_is_not_posted(harness, button):
+    async with harness.bot() as services:
+        await harness.imagine("a fox")
+        grid = await harness.result()
+        path = next(path for path in services.images.files.folders("tiles")[0].iterdir() if path.stem.endswith("-0"))
+        path.write_bytes(path.read_bytes()[:-50])
+        pressed = await harness.person(harness.ada).press(grid, button)
+        said = await (pressed.followup() if button == "U1" else harness.server.wait_for(harness.channel, _is_damage))
+        assert "is damaged" in said.content
+        assert len(harness.results()) == 1
+
+
+def _is_damage(message):
+    return "is damaged" in message.content
