@@ -6,7 +6,7 @@ ENV ATELIER_TORCH=${TORCH} \
     PIP_NO_CACHE_DIR=1 \
     PYTHONUNBUFFERED=1
 
-RUN useradd --system --uid 10001 --create-home --home-dir /atelier atelier \
+RUN useradd --uid 10001 --create-home --home-dir /atelier atelier \
     && install -d -o atelier -g atelier -m 0700 /data /models
 WORKDIR /atelier
 
