@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+import db.jobs
 from db.connection import MIGRATIONS, Connection
 from db.jobs import JobStore
 from db.lineage import Ancestor, Credit, Edge, LineageStore
@@ -137,16 +138,20 @@ async def test_an_erased_person_stays_in_the_credits_without_a_name(jobs, lineag
     assert await lineage.credits(job.id) == []
 
 
-async def test_jobs_from_before_are_in_the_tables_as_new_ones_are(tmp_path, path):
+async def test_jobs_from_before_are_in_the_tables_as_new_ones_are(tmp_path, path, monkeypatch):
     shutil.copytree(MIGRATIONS, tmp_path / "before")
     for script in sorted((tmp_path / "before").glob("*.sql"))[5:]:
         script.unlink()
+    new_insert = db.jobs._INSERT_JOB
+    old_insert = new_insert.replace(", locale)", ")").replace(", :locale)", ")")  # a column of later versions
+    monkeypatch.setattr(db.jobs, "_INSERT_JOB", old_insert)
     async with Connection.open(path, tmp_path / "before") as connection:
         jobs = JobStore(connection)
         first = await post(jobs, make_job())
         await child_of(jobs, first, 1)
         params = replace(make_job().params, source=Tile(first, 1), blended=(Tile(first, 3),))
         await post(jobs, make_job(params=params, action=Action.BLEND))
+    monkeypatch.setattr(db.jobs, "_INSERT_JOB", new_insert)
     async with Connection.open(path) as connection:
         await post(JobStore(connection), make_job())
     tables = {}
