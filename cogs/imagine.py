@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 
 import discord
 from discord import app_commands
@@ -36,6 +36,7 @@ from generation.prompt import (
     without_model,
 )
 
+MAX_REPAIRED_LENGTH = 2000  # characters
 MAX_MODEL_LENGTH = 60  # characters of a name on a button
 Image = discord.Attachment | Upload | None
 
@@ -95,16 +96,17 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
     except UserError as user_error:
         requests = user_error
     try:
-        await _defer_if_slow(interaction, requests, image, prompt)
-        if isinstance(image, discord.Attachment):
-            image = await client.services.images.uploads.import_attachment(image)
-        if isinstance(requests, UserError):
-            raise requests
-        if len(requests) > 1:
+        async with await _deferred_if_slow(interaction, requests, image, prompt):
+            if isinstance(image, discord.Attachment):
+                image = await client.services.images.uploads.import_attachment(image)
+            if isinstance(requests, UserError):
+                raise requests
+            several = len(requests) > 1
+            all_params = [] if several else await client.prompts.resolve_images(requests, image, interaction.user.id)
+        if several:
             await confirm_batch(interaction, _prompt_target(image), prompt, requests)
             return
-        (request,) = requests
-        (params,) = await client.prompts.resolve_images(requests, image, interaction.user.id)
+        (params,), (request,) = all_params, requests
         await client.jobs.submit(
             interaction, infer_action(params), params, speed=request.speed, private=request.private
         )
@@ -130,6 +132,8 @@ async def _default_model_buttons(
     interaction: Interaction, target: PromptTarget, prompt: str
 ) -> list[discord.ui.Button[discord.ui.View]]:
     """Return the button that draws with the usual model, if only the model is wrong with a prompt."""
+    if len(prompt) > MAX_REPAIRED_LENGTH:  # reading it twice more would take long
+        return []
     with suppress(UserError):
         if (other := without_model(prompt)) != prompt:
             await interaction.client.prompts.parse(interaction, other, with_image=bool(target.payload))
@@ -139,21 +143,23 @@ async def _default_model_buttons(
     return []
 
 
-async def _defer_if_slow(
+async def _deferred_if_slow(
     interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image, prompt: str
-) -> None:
-    """Defer the response if an image has to be downloaded."""
+) -> AbstractAsyncContextManager[None]:
+    """Return a context that defers the response if images have to be downloaded and that takes long."""
     single = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
     if not isinstance(image, discord.Attachment) and not (single and single.links):
-        return
+        return nullcontext()
     services = interaction.client.services
     await services.policy.check_access(context_from(interaction))
     if single:
         services.queue.check_limits(interaction.user.id)
     preferred = await services.db.preferences.get(interaction.user.id)
-    private = single is None or is_private(interaction, single.private, preferred)
-    await interaction.client.deferrals.defer(
-        interaction, ephemeral=private, target=str(_prompt_target(image)), prompt=prompt
+    return interaction.client.deferrals.deferred_if_slow(
+        interaction,
+        ephemeral=single is None or is_private(interaction, single.private, preferred),
+        target=str(_prompt_target(image)),
+        prompt=prompt,
     )
 
 
