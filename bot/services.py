@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from bot.config import GENERATED, Config, ConfigError
 from bot.images.link_fetcher import LinkFetcher
@@ -24,7 +25,7 @@ from db.retention import Retention, retention_days_by_guild
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
 from generation.models.model import describe_model
-from generation.models.model_files import require_local_files
+from generation.models.model_files import check_classifier_files, require_local_files
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import describe_upscaler
 from generation.queue.limits import QueueLimits
@@ -142,6 +143,8 @@ def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalW
     registry = registry or load_registry(config)
     for model in registry.models:
         require_local_files(model)
+    if config.sensitive_classifier and Path(config.sensitive_classifier).is_dir():
+        check_classifier_files(config.sensitive_classifier)
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
         registry,
