@@ -52,9 +52,13 @@ class Count:
     wrong: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
 
     def report(self, kind: str, example: str) -> None:
-        """Count something that is wrong."""
+        """Count something that is wrong, once: every round checks all jobs again."""
+        if (kind, example) in self._seen:
+            return
+        self._seen.add((kind, example))
         self.wrong[kind] += 1
         self.examples.append(f"kill {self.kills}: {kind}: {example}")
         print(self.examples[-1], flush=True)
