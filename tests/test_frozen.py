@@ -203,6 +203,7 @@ MODEL_FACTS = [
     "known",
     "synonyms",
     "unsupported",
+    "steps_with_other_samplers",
 ]
 PARAMS = [
     "parts",
