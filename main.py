@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -33,18 +35,23 @@ How to get a token: docs/self-hosting.md"""
 IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
-# The preview has its own servers, runs beside the bot, and shows the bot's last output on its page.
-PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": ""}
+# The preview has its own servers, runs beside the bot, and shows the bot's last output, read as UTF-8, on its page.
+PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": "", "PYTHONUTF8": "1"}
 
 
 def main() -> int:
     """Run the command and return the exit code: 2 for an error that the caller can fix."""
+    for stream in (sys.stdout, sys.stderr):  # a console that lacks a letter, as on Windows, must not end the program
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     arguments = _parse_arguments()
+    if arguments.command != "imagine":  # whose images are for whoever may read the folder
+        os.umask(0o077)  # prompts, images and tokens are private
     if arguments.command == "setup":
         return _set_up(arguments)
     load_dotenv(Path(".env"))
     try:
-        config = _read_config(arguments.command)
+        config = _read_config(arguments.command, with_files=not getattr(arguments, "dry_run", False))
         # The progress bar says what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logs.configure(logs.LogConfig(level=level, style=config.log_format))
@@ -62,12 +69,12 @@ def main() -> int:
         return 130
 
 
-def _read_config(command: str | None) -> Config:
-    """Read the settings; raise ConfigError with everything that is wrong with them and with the files they name."""
+def _read_config(command: str | None, *, with_files: bool) -> Config:
+    """Read the settings; raise ConfigError with all that is wrong with them and, `with_files`, the files they name."""
     config, problems = Config.read_leniently(os.environ)
     if command is None and not config.discord_token and "DISCORD_TOKEN" not in " ".join(problems):
         problems.insert(0, "DISCORD_TOKEN is not set")
-    if command in (None, "imagine", "preview"):
+    if with_files and command in (None, "imagine", "preview"):
         from bot.services import find_unusable_files
 
         problems += find_unusable_files(config)
@@ -76,9 +83,25 @@ def _read_config(command: str | None) -> Config:
     return config
 
 
+def cancel_on_signals() -> None:
+    """Cancel the running task on SIGINT, on SIGTERM, and on Windows on Ctrl+Break, so that it ends in order.
+
+    Not by the event loop's own handlers, which Windows does not have.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(task.cancel))
+
+
 async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     match arguments.command:
         case "imagine":
+            if arguments.dry_run:
+                from bot.dry_run import print_dry_run
+
+                return print_dry_run(config, " ".join(arguments.prompt), with_image=arguments.image is not None)
             from bot.cli import generate_from_cli
 
             await generate_from_cli(
@@ -89,10 +112,12 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
 
             return await run_checks(config)
         case "preview":
+            cancel_on_signals()
             return await _preview(config, arguments.port, browser=not arguments.no_browser)
         case _:
             from bot.app import run
 
+            cancel_on_signals()
             await run(config)
     return 0
 
@@ -161,6 +186,9 @@ def _parse_arguments() -> argparse.Namespace:
     imagine.add_argument("prompt", nargs="*", help="the prompt with parameters: a red boat on the sea --ar 3:2")
     imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the images (pictures)")
     imagine.add_argument("--image", type=Path, help="an image to start from")
+    imagine.add_argument(
+        "--dry-run", action="store_true", help="only print what was read of the prompt, as JSON; draw nothing"
+    )
     imagine.add_argument("--open", action="store_true", help="open the grid when it is finished")
     preview = commands.add_parser("preview", help="try the bot in a browser, without a Discord account")
     preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free port (4870)")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import threading
-from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 
 import aiohttp
@@ -23,15 +22,26 @@ from bot.services import Services, make_worker, open_services
 
 log = logging.getLogger(__name__)
 
+THREADS = 32
 RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds; the last one repeats
 AUTHENTICATION_FAILED = 4004  # the gateway's close code
+# Discord is sent the commands in this order, so the one that everybody needs is first.
 EXTENSIONS = (
-    "cogs.batch",
+    "cogs.imagine",
     "cogs.blend",
+    "cogs.show",
+    "cogs.help",
+    "cogs.together.tree",
+    "cogs.settings",
+    "cogs.info",
+    "cogs.queue",
+    "cogs.prefer",
+    "cogs.modes",
+    "cogs.privacy",
     "cogs.config",
+    "cogs.batch",
     "cogs.context_menus",
     "cogs.direct_messages",
-    "cogs.help",
     "cogs.image_buttons.cancel",
     "cogs.image_buttons.delete",
     "cogs.image_buttons.details",
@@ -39,43 +49,26 @@ EXTENSIONS = (
     "cogs.image_buttons.region",
     "cogs.image_buttons.remix",
     "cogs.image_buttons.variations",
-    "cogs.imagine",
-    "cogs.info",
-    "cogs.modes",
-    "cogs.prefer",
-    "cogs.privacy",
     "cogs.prompt_modal",
-    "cogs.queue",
     "cogs.reactions",
-    "cogs.settings",
-    "cogs.show",
 )
 
 
 async def run(config: Config) -> None:
-    """Run the bot until SIGINT or SIGTERM. Raises ConfigError for problems that only the bot operator can fix."""
+    """Run the bot until cancelled. Raises ConfigError for problems that only the bot operator can fix."""
     if not config.discord_token:
         raise ConfigError("DISCORD_TOKEN is not set")
     Route.BASE = config.discord_api_url
+    # DNS lookups can take long, and share these threads with images and files.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     with acquire_instance_lock(config.data_dir):
         async with open_services(config, make_worker(config)) as services:
             app = App(services)
             async with serve_monitoring(services, app.current_client):
-                await _until_stopped(app.run_forever())
-
-
-async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
-    loop = asyncio.get_running_loop()
-    task = asyncio.create_task(serving, name="Discord")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        log.info("stopping; unfinished jobs resume at the next start")
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+                try:
+                    await app.run_forever()
+                except asyncio.CancelledError:
+                    log.info("stopping; unfinished jobs resume at the next start")
 
 
 class App:
@@ -107,14 +100,12 @@ class App:
                 if closed.code == AUTHENTICATION_FAILED:
                     raise ConfigError("Discord refused DISCORD_TOKEN") from None
                 log.warning("Discord closed the connection: %s", closed)
-            except (
-                discord.HTTPException,
-                discord.GatewayNotFound,
-                aiohttp.ClientError,
-                OSError,
-                AttributeError,
-            ) as error:
-                log.warning("cannot connect to Discord: %s", error, exc_info=isinstance(error, AttributeError))
+            except ConfigError:
+                raise
+            except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
+                log.warning("cannot connect to Discord: %s", error)
+            except Exception:
+                log.exception("the connection to Discord ended because of an error nobody expected")
             log.info("reconnecting in %d s", pause)
             await asyncio.sleep(pause)
 

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.config import Config
-from bot.services import load_registry, make_worker
+from bot.registry import load_registry
+from bot.services import make_worker
 from bot.ui import job_text
 from bot.ui.text import slugify
 from generation import messages
@@ -25,7 +26,7 @@ from generation.messages import Generate, Grid
 from generation.models.registry import ModelRegistry
 from generation.models.unknown_words import unknown_words_note
 from generation.params import Params, Upload
-from generation.prompt import PromptError, PromptRequest, parse_prompt
+from generation.prompt import PromptError, PromptRequest, convert_infotext, parse_prompt
 from generation.worker.worker import Broken, LocalWorker, Restarting, WorkerState
 
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
@@ -58,6 +59,8 @@ async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path 
     lines.append(f"{registry.model_name(params)} · seed {params.seed} · {grid.seconds:.1f} s")
     if note := unknown_words_note(registry.resolve(params), params):
         lines.append(note)
+    if left_out := convert_infotext(prompt, registry)[1]:
+        lines.append(f"Not used: {', '.join(left_out)}")
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     if show and not await asyncio.to_thread(webbrowser.open, sheet.resolve().as_uri()):
@@ -69,8 +72,6 @@ def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool) 
     request = parse_prompt(prompt, registry, attached=int(with_image))
     if problems := list(_impossible(request)):
         raise PromptError(*problems)
-    if not with_image and not any(part.text for part in request.params.parts):
-        raise PromptError('Say what to draw: main.py imagine "a red boat on the sea"')
     return request.with_images([Upload("")] if with_image else [])
 
 

@@ -14,7 +14,9 @@ from discord.gateway import DiscordWebSocket
 
 from bot.config import DISCORD_API_URL
 from bot.discord_calls import NO_MENTIONS
+from bot.discord_responses import watch_responses
 from bot.gateway_hooks import GatewayHooks
+from bot.jobs.deferrals import Deferrals
 from bot.jobs.delivery import Delivery
 from bot.jobs.recovery import resume_unfinished_jobs
 from bot.jobs.requests import PromptReader
@@ -22,6 +24,7 @@ from bot.jobs.runner import JobRunner
 from bot.jobs.service import JobService
 from bot.jobs.tasks import TaskRegistry
 from bot.services import Services
+from bot.sessions.service import SessionService
 from bot.ui.command_translator import CommandTranslator
 from bot.ui.errors import on_tree_error
 from bot.ui.i18n import use_interaction_locale
@@ -56,13 +59,17 @@ class Client(commands.AutoShardedBot):
         self.tasks = tasks
         self.unfinished_jobs = unfinished_jobs
         self.delivery = Delivery(self, services.clock)
+        self.deferrals = Deferrals(self, services)
         self.prompts = PromptReader(services)
         self.jobs = JobService(services, tasks, self.delivery, JobRunner(self, services, tasks, self.delivery))
+        self.sessions = SessionService(self, services)
         self.tree.on_error = on_tree_error  # type: ignore[method-assign]
         self.tree.interaction_check = _set_locale  # type: ignore[method-assign]
         self.gateway_hooks = GatewayHooks(self, services.config.allowed_guilds)
+        watch_responses(self, self.gateway_hooks.admission.answered)
 
     async def setup_hook(self) -> None:
+        await self.deferrals.load()
         if self.services.config.discord_api_url != DISCORD_API_URL:
             # discord.py connects to this address after a session that cannot be resumed, and ignores any other.
             _, gateway, _ = await self.http.get_bot_gateway()
@@ -80,17 +87,26 @@ class Client(commands.AutoShardedBot):
 
     async def close(self) -> None:
         # Tasks end first, while they can still reach Discord. Cancelled jobs are resumed at the next start.
-        await self.tasks.cancel_all()
+        await self.sessions.stop()
+        await self.tasks.cancel_all(self.gateway_hooks.admission.close())
         await super().close()
 
     async def on_connect(self) -> None:
         resume_unfinished_jobs(self.jobs.runner, self.unfinished_jobs)
+        self.tasks.spawn("deferrals", self.deferrals.answer_open())
 
     async def on_interaction(self, interaction: Interaction) -> None:
         await modals.dispatch(interaction)
 
     async def on_ready(self) -> None:
         log.info("connected as %s", self.user)
+        self.sessions.start()  # now, because the servers and their channels are known
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        await self.sessions.end_in_channel(channel.id)
+
+    async def on_raw_thread_delete(self, thread: discord.RawThreadDeleteEvent) -> None:
+        await self.sessions.end_in_channel(thread.thread_id)
 
     async def sync_commands(self) -> None:
         """Send Discord the commands and their translations if they have changed: it allows 200 changes a day."""

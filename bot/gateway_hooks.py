@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
 import discord
 
+from bot.admission import Admission
 from bot.policy.allowlist import denial_message
 from bot.ui.errors import report_errors, respond_ephemeral
 from generation import logs
+
+log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 Parser = Callable[[Json], None]
@@ -26,22 +30,50 @@ class GatewayHooks:
     """
 
     def __init__(self, client: discord.Client, allowed: Collection[int]) -> None:
+        self.admission = Admission()
         self._state = client._connection
         self._allowed = allowed
         self._reject_tasks: set[asyncio.Task[None]] = set()
+        self._unreadable: set[str] = set()
         parsers: dict[str, Parser] = self._state.parsers
         parsers["INTERACTION_CREATE"] = self._wrap_interaction_parser(parsers["INTERACTION_CREATE"])
         for event in REACTION_EVENTS:
             parsers[event] = self._wrap_reaction_parser(parsers[event])
+        for event, parse in parsers.items():
+            parsers[event] = self._guard(event, parse)
+
+    def _guard(self, event: str, parse: Parser) -> Parser:
+        """Return a parser that skips what it cannot read: discord.py would end its connection, and so the program."""
+
+        def handle(data: Json) -> None:
+            try:
+                parse(data)
+            except Exception as error:
+                log.error(
+                    "an event %s cannot be read: %s: %s",
+                    event,
+                    type(error).__name__,
+                    error,
+                    exc_info=error if event not in self._unreadable else None,  # once is enough
+                )
+                self._unreadable.add(event)
+
+        return handle
 
     def _wrap_interaction_parser(self, parse: Parser) -> Parser:
+        parse = self._guard("INTERACTION_CREATE", parse)
+
         def handle(data: Json) -> None:
             person = data["member"]["user"] if "member" in data else data["user"]
-            with logs.log_context(interaction=data["id"], guild=data.get("guild_id"), person=person["id"]):
-                if self._denial_message(data):
-                    self._reject(data)
-                else:
-                    parse(data)
+
+            def start() -> None:
+                with logs.log_context(interaction=data["id"], guild=data.get("guild_id"), person=person["id"]):
+                    if self._denial_message(data):
+                        self._reject(data)
+                    else:
+                        parse(data)
+
+            self.admission.submit(int(data["id"]), start)
 
         return handle
 
@@ -49,7 +81,7 @@ class GatewayHooks:
         def handle(data: Json) -> None:
             with logs.log_context(guild=data.get("guild_id"), person=data["user_id"]):
                 if not self._denial_message(data):
-                    parse(data)
+                    self.admission.track(lambda: parse(data))
 
         return handle
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +16,7 @@ from bot.images.resizing import ImageResizer
 from bot.images.uploads import UploadImporter
 from bot.policy.allowlist import denial_message
 from bot.policy.policy import Policy
+from bot.registry import load_registry
 from db.connection import DATABASE_FILE
 from db.database import Database
 from db.image_files import ImageStore
@@ -24,13 +24,13 @@ from db.retention import Retention, retention_days_by_guild
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
 from generation.models.model import describe_model
+from generation.models.model_files import require_local_files
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import describe_upscaler
-from generation.queue.queue import Queue, QueueLimits
+from generation.queue.limits import QueueLimits
+from generation.queue.queue import Queue
 from generation.worker.engine_loader import load_engine
 from generation.worker.worker import LocalWorker, Worker
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -105,17 +105,6 @@ async def background_task(work: Coroutine[None, None, None]) -> AsyncIterator[No
         await asyncio.wait({task})
 
 
-def load_registry(config: Config) -> ModelRegistry:
-    """Load the registry of the configured models and adapters; unusable LoRAs and embeddings are left out.
-
-    Raises FileNotFoundError if a model or folder does not exist, and UserError if a model cannot be used.
-    """
-    adapters, unusable = scan_adapters(config.loras, config.embeddings)
-    for reason in unusable:
-        log.warning("left out: %s", reason)
-    return ModelRegistry.from_refs(config.models, adapters)
-
-
 def find_unusable_files(config: Config) -> list[str]:
     """Return what is wrong with the models, the adapters, the upscaler and the certificate, one sentence each."""
 
@@ -124,7 +113,7 @@ def find_unusable_files(config: Config) -> list[str]:
             metadata_policy(config)
 
     checks: list[tuple[str, Callable[[], object]]] = [
-        *(("MODEL", partial(describe_model, ref)) for ref in config.models),
+        *(("MODEL", partial(_require_usable_model, ref)) for ref in config.models),
         ("LORAS", partial(scan_adapters, config.loras, None)),
         ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
         ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
@@ -139,15 +128,23 @@ def find_unusable_files(config: Config) -> list[str]:
     return problems
 
 
+def _require_usable_model(ref: str) -> None:
+    require_local_files(describe_model(ref))
+
+
 def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalWorker:
     """Build the configured worker, for `registry` or all configured models.
 
-    Raises like `load_registry`. Also raises FileNotFoundError if the upscaler does not exist, UserError if its file is
-    not an upscaler, and ConfigError if images cannot be signed as configured.
+    Raises like `load_registry`. Also raises UserError for a model on this machine whose files are incomplete or
+    damaged, FileNotFoundError if the upscaler does not exist, UserError if its file is not an upscaler, and ConfigError
+    if images cannot be signed as configured.
     """
+    registry = registry or load_registry(config)
+    for model in registry.models:
+        require_local_files(model)
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
-        registry or load_registry(config),
+        registry,
         config.device,
         config.threads,
         capacity=config.jobs_at_once,

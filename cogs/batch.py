@@ -7,7 +7,7 @@ import discord
 from bot.client import Client, Interaction
 from bot.jobs.batch import submit_batch
 from bot.jobs.destination import is_private
-from bot.jobs.requests import infer_action
+from bot.jobs.requests import infer_action, left_out_note
 from bot.policy.policy import JobRequest
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import respond_ephemeral
@@ -30,6 +30,7 @@ async def confirm_batch(
     """Ask privately whether to submit all jobs of a prompt."""
     shown = [f"{number}. {_prompt_preview(each, interaction)}" for number, each in enumerate(requests[:MAX_SHOWN], 1)]
     more = [tr("-# … and {number} more", number=len(requests) - MAX_SHOWN)] if len(requests) > MAX_SHOWN else []
+    more += [f"-# {left_out_note(requests[0].left_out)}"] if requests[0].left_out else []
     heading = tr("This makes {number} jobs:", number=len(requests))
     content, files = format_prompt_block("\n".join([heading, *shown, *more]), prompt)
     view = persistent_view(
@@ -65,7 +66,7 @@ async def _submit_all(interaction: Interaction, target: PromptTarget, prompt: st
     image = Upload(target.payload) if target.payload else None
     requests = await client.prompts.parse(interaction, prompt, with_image=image is not None)
     await interaction.response.defer()
-    params_list = await client.prompts.resolve_images(requests, image)
+    params_list = await client.prompts.resolve_images(requests, image, interaction.user.id)
     preferred = await client.services.db.preferences.get(interaction.user.id)
     job_requests = [
         _job_request(interaction, params, request, len(requests), preferred)

@@ -53,7 +53,7 @@ class ContextMenus(commands.Cog):
         record = await self._require_record(message)
         if record.suffix is None:
             raise UserError(tr("This is not drawn yet. Try again when it is finished."))
-        await interaction.response.defer(thinking=True, ephemeral=True)
+        await interaction.client.deferrals.defer(interaction, ephemeral=True)
         try:
             await send_images(self.client, record, interaction.user.id)
         except discord.Forbidden:
@@ -71,7 +71,7 @@ class ContextMenus(commands.Cog):
         await self.services.policy.check_access(context_from(interaction))
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_S):
-                upload = await self._import_image(message)
+                upload = await self._import_image(message, interaction.user.id)
         except TimeoutError:
             raise UserError(
                 tr("This picture takes too long to download. Save it, then attach it to `/imagine` as `image`.")
@@ -123,13 +123,13 @@ class ContextMenus(commands.Cog):
             raise UserError(tr("I found no job for this message; it may be deleted."))
         return record
 
-    async def _import_image(self, message: discord.Message) -> Upload:
+    async def _import_image(self, message: discord.Message, person_id: int) -> Upload:
         for attachment in message.attachments:
             if (attachment.content_type or "").startswith("image/"):
                 return await self.client.services.images.uploads.import_attachment(attachment)
         for embed in message.embeds:
             if url := embed.image.url or embed.thumbnail.url:
-                return await self.client.services.images.uploads.import_link(url)
+                return await self.client.services.images.uploads.import_link(url, person_id)
         raise UserError(tr("There is no picture in this message."))
 
 

@@ -6,18 +6,21 @@ import io
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import discord
 from discord.ext import commands
 from discord.utils import DEFAULT_FILE_SIZE_LIMIT_BYTES
 
 from bot.client import Client
-from bot.discord_calls import NO_MENTIONS, retry_until_available
+from bot.discord_calls import NO_MENTIONS, post_once, retry_until_available
 from bot.images.metadata import filename_stem
+from bot.jobs.delivery import is_result_message
 from bot.services import Services
 from bot.ui import job_text
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.text import escape_markdown, jump_url, truncate
+from db.direct_messages import DirectMessage, DirectMessageKind
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.job import Job
@@ -45,43 +48,116 @@ class ImageMessage:
 
 
 class DirectMessages(commands.Cog):
-    """Send copies of their results to those who want them all."""
+    """Send copies of their results to those who want them all, and resume what a restart interrupted."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.services = client.services
+        self._unsent: list[DirectMessage] = []
+
+    async def cog_load(self) -> None:
+        self._unsent = await self.services.db.direct_messages.all()
 
     @commands.Cog.listener()
-    async def on_result_posted(self, job: Job, _: int) -> None:
-        """Send a copy to a user who wants all results, unless this one was posted by direct message anyway."""
-        was_posted_by_dm = job.destination.guild_id is None and job.destination.by_channel
-        if was_posted_by_dm or not (await self.services.db.preferences.get(job.requester.id)).auto_dm:
-            return
-        try:
-            await self._send_copy(job)
-        except discord.Forbidden:
-            log.info("job %s: its requester does not accept direct messages", job.id)
+    async def on_connect(self) -> None:
+        """Send the rest of what earlier clients had begun to send."""
+        while self._unsent:
+            self._spawn(self._unsent.pop(), resumed=True)
 
-    async def _send_copy(self, job: Job) -> None:
-        record = await self.services.db.jobs.get(job.id)
-        if record is None or record.suffix is None:
-            return
-        image = await self.services.images.files.read_grid(job.id, record.suffix)
-        image, suffix = await self.services.images.resizer.fit_to_limit(
-            image, record.suffix, DEFAULT_FILE_SIZE_LIMIT_BYTES, job
-        )
-        message = await self.client.jobs.runner.build_result_message(job, image, suffix, None)
-        channel = await self.client.create_dm(discord.Object(job.requester.id))
-        await retry_until_available(
-            lambda: channel.send(message.content, file=message.file(), view=message.view, allowed_mentions=NO_MENTIONS)
-        )
+    @commands.Cog.listener()
+    async def on_copy_wanted(self, job: Job) -> None:
+        """Send the copy of a result."""
+        for message in await self.services.db.direct_messages.copies(job.id):
+            self._spawn(message, resumed=False)
+
+    def _spawn(self, message: DirectMessage, *, resumed: bool) -> None:
+        name = f"{message.kind} of {message.job_id} for {message.person_id}"
+        self.client.tasks.spawn(name, self._send(message, resumed=resumed))
+
+    async def _send(self, message: DirectMessage, *, resumed: bool) -> None:
+        try:
+            await send(self.client, message, resumed=resumed)
+        except discord.Forbidden:
+            log.info("job %s: its requester does not accept direct messages", message.job_id)
+        except Exception:
+            log.exception("job %s: its images could not be sent by direct message", message.job_id)
 
 
 async def send_images(client: Client, record: JobRecord, person_id: int) -> None:
     """Send a job's images one by one; raise discord.Forbidden where the user does not accept direct messages."""
-    channel = await client.create_dm(discord.Object(person_id))
-    async for message in image_messages(client.services, record, DEFAULT_FILE_SIZE_LIMIT_BYTES):
-        await _send(channel, message)
+    message = await client.services.db.direct_messages.add(record.job.id, person_id, DirectMessageKind.IMAGES)
+    if message is None:
+        raise UserError(tr("I am already sending you these pictures."))
+    await send(client, message, resumed=False)
+
+
+async def send(client: Client, message: DirectMessage, *, resumed: bool) -> None:
+    """Send a stored direct message and remove it from the store, unless the bot stops first.
+
+    If it is `resumed`, what the user already has is not sent again.
+    """
+    try:
+        await _send_all(client, message, resumed=resumed)
+    except Exception:
+        await client.services.db.direct_messages.remove(message)
+        raise
+    await client.services.db.direct_messages.remove(message)
+
+
+async def _send_all(client: Client, message: DirectMessage, *, resumed: bool) -> None:
+    record = await client.services.db.jobs.get(message.job_id)
+    if record is None or record.suffix is None:
+        return
+    channel = await retry_until_available(lambda: client.create_dm(discord.Object(message.person_id)))
+    if message.kind is DirectMessageKind.COPY:
+        await _send_copy(client, channel, record, message, resumed=resumed)
+        return
+    for index in range(record.job.params.count):
+        tile = Tile(record.job.id, index)
+        image = await _image_message(client.services, record, tile, DEFAULT_FILE_SIZE_LIMIT_BYTES)
+        nonce = f"{tile}-{int(message.asked_at * 1000) % 10**8}"  # another request for the same images has another
+        await post_once(
+            channel,
+            message.asked_at,
+            partial(_has_file_of, tile),
+            partial(_post, channel, image, nonce),
+            search_first=resumed,
+        )
+
+
+async def _send_copy(
+    client: Client, channel: discord.DMChannel, record: JobRecord, message: DirectMessage, *, resumed: bool
+) -> None:
+    job, services = record.job, client.services
+    image = await services.images.files.read_grid(job.id, record.suffix or "")
+    image, suffix = await services.images.resizer.fit_to_limit(
+        image, record.suffix or "", DEFAULT_FILE_SIZE_LIMIT_BYTES, job
+    )
+    with audience(private=True):
+        result = await client.jobs.runner.build_result_message(job, image, suffix, None)
+
+    async def post() -> int:
+        sent = await channel.send(
+            result.content,
+            file=result.file(),
+            view=result.view,
+            allowed_mentions=NO_MENTIONS,
+            nonce=f"{job.id}-copy",
+        )
+        return sent.id
+
+    await post_once(channel, message.asked_at, partial(is_result_message, job), post, search_first=resumed)
+
+
+async def _post(channel: discord.DMChannel, image: ImageMessage, nonce: str) -> int:
+    sent = await channel.send(
+        image.content, file=image.file(), allowed_mentions=NO_MENTIONS, suppress_embeds=True, nonce=nonce
+    )
+    return sent.id
+
+
+def _has_file_of(tile: Tile, message: discord.Message) -> bool:
+    return any(f"_{tile}." in attachment.filename for attachment in message.attachments)
 
 
 async def image_messages(services: Services, record: JobRecord, limit: int) -> AsyncIterator[ImageMessage]:
@@ -106,12 +182,6 @@ async def _image_message(services: Services, record: JobRecord, tile: Tile, limi
         f"{stem}_{tile}.{suffix}",
         record.sensitive,
         job_text.image_description(job, services.registry),
-    )
-
-
-async def _send(channel: discord.DMChannel, message: ImageMessage) -> None:
-    await retry_until_available(
-        lambda: channel.send(message.content, file=message.file(), allowed_mentions=NO_MENTIONS, suppress_embeds=True)
     )
 
 

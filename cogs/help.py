@@ -211,6 +211,7 @@ def _search(registry: ModelRegistry) -> str:
             tr("## Find a picture again"),
             tr("- `/show` posts an earlier result again with its buttons. Type words of its prompt, or the job's id"),
             tr("- `/favourites` does the same for pictures that you marked with ❤️"),
+            tr("- `/tree` shows what a picture was made from, and what others made from it"),
             tr("- `/info` lists your queued jobs and lets you cancel them; `/queue` shows everyone's"),
             tr("- **Details** below a picture shows its seed, id, parameters and the pictures that it was made from"),
             tr("Every file contains its prompt and seed, too."),

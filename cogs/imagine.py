@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -9,23 +11,32 @@ from discord.ext import commands
 from bot.client import Client, Interaction
 from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
-from bot.jobs.requests import infer_action
+from bot.jobs.requests import infer_action, left_out_note
 from bot.policy.context import context_from
 from bot.services import Services
+from bot.ui.dynamic_items import PersistentItem
+from bot.ui.errors import respond_ephemeral
+from bot.ui.i18n import tr
+from bot.ui.job_views import BLUE
 from bot.ui.modals import ModalValues, modals
+from bot.ui.prompt_block import extract_prompt
+from bot.ui.text import truncate
 from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_lora, complete_model
 from cogs.batch import confirm_batch
-from cogs.prompt_modal import PROMPT, PromptTarget, reject_prompt
+from cogs.prompt_modal import PROMPT, TARGET_PATTERN, PromptTarget, reject_prompt
 from generation.errors import UserError
 from generation.job import Action
 from generation.params import Upload
 from generation.prompt import (
+    PromptError,
     PromptRequest,
     lora_parameter,
     model_parameter,
     with_parameter,
+    without_model,
 )
 
+MAX_MODEL_LENGTH = 60  # characters of a name on a button
 Image = discord.Attachment | Upload | None
 
 
@@ -84,7 +95,7 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
     except UserError as user_error:
         requests = user_error
     try:
-        await _defer_if_slow(interaction, requests, image)
+        await _defer_if_slow(interaction, requests, image, prompt)
         if isinstance(image, discord.Attachment):
             image = await client.services.images.uploads.import_attachment(image)
         if isinstance(requests, UserError):
@@ -92,15 +103,45 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
         if len(requests) > 1:
             await confirm_batch(interaction, _prompt_target(image), prompt, requests)
             return
-        (params,), (request,) = await client.prompts.resolve_images(requests, image), requests
+        (request,) = requests
+        (params,) = await client.prompts.resolve_images(requests, image, interaction.user.id)
         await client.jobs.submit(
             interaction, infer_action(params), params, speed=request.speed, private=request.private
         )
+        if request.left_out:
+            await respond_ephemeral(interaction, left_out_note(request.left_out))
     except Exception as error:
-        await reject_prompt(interaction, error, _prompt_target(image), prompt)
+        target = _prompt_target(image)
+        buttons = await _default_model_buttons(interaction, target, prompt) if isinstance(error, PromptError) else []
+        await reject_prompt(interaction, error, target, prompt, *buttons)
 
 
-async def _defer_if_slow(interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image) -> None:
+class DefaultModelButton(PersistentItem, template=rf"default_model:{TARGET_PATTERN}"):
+    """Draw with …: submits the prompt in the message without the model that it asked for."""
+
+    async def run(self, interaction: Interaction) -> None:
+        assert interaction.message is not None
+        target = PromptTarget.from_match(self.match)
+        prompt = without_model(await extract_prompt(interaction.message))
+        await submit_prompt(interaction, prompt, Upload(target.payload) if target.payload else None)
+
+
+async def _default_model_buttons(
+    interaction: Interaction, target: PromptTarget, prompt: str
+) -> list[discord.ui.Button[discord.ui.View]]:
+    """Return the button that draws with the usual model, if only the model is wrong with a prompt."""
+    with suppress(UserError):
+        if (other := without_model(prompt)) != prompt:
+            await interaction.client.prompts.parse(interaction, other, with_image=bool(target.payload))
+            model = (await load_prompt_defaults(interaction.client.services, interaction)).model
+            label = tr("Draw with {model}", model=truncate(model.name, MAX_MODEL_LENGTH))
+            return [discord.ui.Button(label=label, custom_id=f"default_model:{target}", style=BLUE)]
+    return []
+
+
+async def _defer_if_slow(
+    interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image, prompt: str
+) -> None:
     """Defer the response if an image has to be downloaded."""
     single = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
     if not isinstance(image, discord.Attachment) and not (single and single.links):
@@ -111,7 +152,9 @@ async def _defer_if_slow(interaction: Interaction, requests: list[PromptRequest]
         services.queue.check_limits(interaction.user.id)
     preferred = await services.db.preferences.get(interaction.user.id)
     private = single is None or is_private(interaction, single.private, preferred)
-    await interaction.response.defer(thinking=True, ephemeral=private)
+    await interaction.client.deferrals.defer(
+        interaction, ephemeral=private, target=str(_prompt_target(image)), prompt=prompt
+    )
 
 
 def _prompt_target(image: Image) -> PromptTarget:
@@ -121,3 +164,4 @@ def _prompt_target(image: Image) -> PromptTarget:
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this."""
     await client.add_cog(Imagine(client.services))
+    client.add_dynamic_items(DefaultModelButton)

@@ -14,7 +14,7 @@ from bot.services import Services
 from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.i18n import error_text, tr, trn
-from bot.ui.text import escape_markdown, truncate
+from bot.ui.text import escape_markdown, progress_bar, truncate
 from db.search import LifetimeTotals
 from db.usage import UsageTotals
 from generation.errors import UserError
@@ -111,11 +111,17 @@ def _quota_lines(usage: UsageTotals, limits: RoleLimits) -> list[str]:
     """Return the line about the daily limits, if the server sets any."""
     parts = []
     if limits.jobs_a_day is not None:
-        parts.append(trn("{used:,} of {n:,} job", "{used:,} of {n:,} jobs", limits.jobs_a_day, used=usage.jobs))
+        jobs = trn("{used:,} of {n:,} job", "{used:,} of {n:,} jobs", limits.jobs_a_day, used=usage.jobs)
+        parts.append(f"{_used_bar(usage.jobs, limits.jobs_a_day)} {jobs}")
     if limits.gpu_seconds_a_day is not None:
         used, most = _duration(usage.seconds), _duration(limits.gpu_seconds_a_day)
-        parts.append(tr("{used} of {most} of drawing", used=used, most=most))
+        drawing = tr("{used} of {most} of drawing", used=used, most=most)
+        parts.append(f"{_used_bar(usage.seconds, limits.gpu_seconds_a_day)} {drawing}")
     return [tr("Used here in the last 24 hours: {used}", used=" · ".join(parts))] if parts else []
+
+
+def _used_bar(used: float, limit: float) -> str:
+    return progress_bar(used / limit if limit else 1.0)
 
 
 def _job_label(job: Job) -> str:

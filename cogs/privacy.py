@@ -62,7 +62,7 @@ async def send_export(interaction: Interaction, number: int, after: Cursor) -> N
         raise UserError(tr("I am already preparing your files."))
     _exporting.add(person_id)
     try:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await interaction.client.deferrals.defer(interaction, ephemeral=True)
         with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
             await _send_parts(interaction, number, after, Path(folder))
     finally:
@@ -123,7 +123,7 @@ async def on_confirm(interaction: Interaction, _: str, __: ModalValues) -> None:
     """Delete all data of a user, and report when that is done."""
     client, person_id = interaction.client, interaction.user.id
     up_to = client.services.clock()
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await interaction.client.deferrals.defer(interaction, ephemeral=True)
     await client.services.db.personal_data.begin_erasure(person_id, up_to)
     client.tasks.spawn(_task_name(person_id), _erase_and_report(interaction, person_id, up_to))
 

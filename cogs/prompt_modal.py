@@ -100,14 +100,20 @@ async def open_prompt_modal(
     await interaction.response.send_modal(PersistentModal(f"{PROMPT}:{target}", _modal_title(target), *fields))
 
 
-async def reject_prompt(interaction: Interaction, error: Exception, target: PromptTarget, text: str) -> None:
-    """Send the error privately, with the whole prompt to be edited."""
+async def reject_prompt(
+    interaction: Interaction,
+    error: Exception,
+    target: PromptTarget,
+    text: str,
+    *buttons: discord.ui.Button[discord.ui.View],
+) -> None:
+    """Send the error privately, with the whole prompt to be edited, and `buttons` for other ways on."""
     if isinstance(error, discord.NotFound) and error.code == UNKNOWN_INTERACTION:
         log.warning("interaction %s was answered too late, so Discord has dropped it", interaction.id)
         return
     message, fields = truncate(user_message(error), MAX_ERROR_LENGTH), {}
     if len(text) <= MAX_TEXT_LENGTH:
-        fields["view"] = persistent_view(edit_prompt_button(target))
+        fields["view"] = persistent_view(*buttons, edit_prompt_button(target))
     else:
         hint = tr("-# It has more than {most} characters: edit the file, then try again.", most=MAX_TEXT_LENGTH)
         message += f"\n{hint}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -15,11 +16,12 @@ from bot.jobs.destination import is_private
 from bot.policy.context import context_from
 from bot.policy.policy import JobRequest
 from bot.policy.visibility import can_view_job, is_nsfw_withheld, nsfw_message
-from bot.ui.dynamic_items import persistent_view
+from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import audience, tr, trn
 from bot.ui.job_views import LIKE
 from bot.ui.text import truncate
+from cogs.contact_sheet import contact_sheet
 from db.jobs import JobRecord
 from db.search import SearchHit
 from generation.errors import UserError
@@ -29,6 +31,8 @@ from generation.params import Tile
 from generation.prompt import format_prompt
 
 MAX_CHOICE_LENGTH = 100  # characters, by Discord's rules
+MAX_THUMBNAILS = 12  # on a contact sheet
+PICTURES = "show:pick"  # the custom_id of the select below it
 
 
 class Show(commands.Cog):
@@ -39,32 +43,64 @@ class Show(commands.Cog):
         self.services = client.services
 
     @app_commands.command(description="Post one of your earlier results again, with its buttons")
-    @app_commands.describe(job="Words of the prompt, or the job's id")
-    async def show(self, interaction: Interaction, job: app_commands.Range[str, 1, 100]) -> None:
-        hits = await self.services.db.search.by_prompt(interaction.user.id, job)
-        await self._repost(interaction, await self._resolve_job(job, hits))
+    @app_commands.describe(job="Words of the prompt, or the job's id; without it, choose from your newest")
+    async def show(self, interaction: Interaction, job: app_commands.Range[str, 1, 100] | None = None) -> None:
+        hits = await self.services.db.search.by_prompt(interaction.user.id, job or "")
+        if job is None:
+            if not hits:
+                raise UserError(tr("You have no pictures yet: `/imagine` draws some."))
+            await self._offer(interaction, hits, tr("**Your newest pictures:** which one should I post again?"))
+            return
+        await repost(interaction, await self._resolve_job(job, hits))
 
     @app_commands.command(description="Post one of your favourites again, with its buttons")
-    @app_commands.describe(picture="Words of the prompt of a picture that you marked with ❤️")
-    async def favourites(self, interaction: Interaction, picture: app_commands.Range[str, 1, 100]) -> None:
+    @app_commands.describe(picture="Words of its prompt; without them, choose from your newest favourites")
+    async def favourites(
+        self, interaction: Interaction, picture: app_commands.Range[str, 1, 100] | None = None
+    ) -> None:
         hits = await self.services.db.search.favourites(interaction.user.id, "")
         if not hits:
             raise UserError(tr("You have no favourites yet: press ❤️ below a picture."))
+        if picture is None:
+            await self._offer(interaction, hits, tr("**Your newest favourites:** which one should I post again?"))
+            return
         favourite_ids = {each.job_id for each in hits}
         if picture not in favourite_ids:
             hits = await self.services.db.search.favourites(interaction.user.id, picture)
         record = await self._resolve_job(picture, hits)
         # The typed id may belong to anyone's job.
         is_favourite = await self.services.db.favourites.has_any(interaction.user.id, record.job.id)
-        await self._repost(interaction, record, is_favourite=is_favourite)
+        await repost(interaction, record, is_favourite=is_favourite)
+
+    async def find(self, interaction: Interaction, typed: str) -> JobRecord:
+        """Return a job by its id, or the user's newest with these words in its prompt; raise UserError otherwise."""
+        return await self._resolve_job(typed, await self.services.db.search.by_prompt(interaction.user.id, typed))
+
+    async def complete(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """Suggest the user's jobs with these words in their prompts."""
+        return self._choices(await self.services.db.search.by_prompt(interaction.user.id, typed))
 
     @show.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return self._choices(await self.services.db.search.by_prompt(interaction.user.id, typed))
+        return await self.complete(interaction, typed)
 
     @favourites.autocomplete("picture")
     async def _complete_favourite(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return self._choices(await self.services.db.search.favourites(interaction.user.id, typed))
+
+    async def _offer(self, interaction: Interaction, hits: Sequence[SearchHit], heading: str) -> None:
+        """Show a contact sheet of the newest results privately, with a select that posts one of them."""
+        await self.services.policy.check_access(context_from(interaction))
+        await self.client.deferrals.defer(interaction, ephemeral=True)
+        newest = hits[:MAX_THUMBNAILS]
+        names = [choice.name for choice in self._choices(newest)]
+        options = [
+            discord.SelectOption(label=truncate(f"{number}. {name}", MAX_CHOICE_LENGTH), value=hit.job_id)
+            for number, (hit, name) in enumerate(zip(newest, names, strict=True), 1)
+        ]
+        view = persistent_view(discord.ui.Select[Any](custom_id=PICTURES, options=options))
+        sheet = await contact_sheet(interaction, [each.job_id for each in newest])
+        await interaction.edit_original_response(content=heading, attachments=[sheet], view=view)
 
     def _choices(self, hits: Iterable[SearchHit]) -> list[app_commands.Choice[str]]:
         now, registry = self.services.clock(), self.services.registry
@@ -80,35 +116,48 @@ class Show(commands.Cog):
             raise _not_found()
         return record
 
-    async def _repost(self, interaction: Interaction, record: JobRecord, *, is_favourite: bool = False) -> None:
-        job, suffix = record.job, record.suffix or ""
-        if not (can_view_job(interaction, job) or (is_favourite and not job.destination.private)):
+
+class PictureSelect(PersistentItem, template=PICTURES):
+    """Posts the result that was chosen from a contact sheet."""
+
+    async def run(self, interaction: Interaction) -> None:
+        db, job_id = interaction.client.services.db, selected_values(interaction)[0]
+        record = await db.jobs.get(job_id)
+        if record is None or record.suffix is None:
             raise _not_found()
-        await self.services.policy.authorize(
-            context_from(interaction), JobRequest(action=Action.PICK, params=job.params)
-        )
-        if record.sensitive and await is_nsfw_withheld(
-            self.services.policy, self.client, interaction.guild_id, interaction.channel_id
-        ):
-            raise UserError(nsfw_message())
-        preferences = await self.services.db.preferences.get(interaction.user.id)
-        # Another user's result from another channel stays private here.
-        is_own_or_same_channel = (
-            job.requester.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
-        )
-        private = is_private(interaction, None, preferences, job) or not is_own_or_same_channel
-        await interaction.response.defer(thinking=True, ephemeral=private)
-        try:
-            image = await self.services.images.files.read_grid(job.id, suffix)
-        except FileNotFoundError:
-            fields = {"view": _unfavourite_view(job)} if is_favourite else {}
-            await respond_ephemeral(interaction, tr("This picture is no longer stored."), **fields)
-            return
-        image, suffix = await self.services.images.resizer.fit_to_limit(image, suffix, interaction.filesize_limit, job)
-        message = await self.client.jobs.runner.build_result_message(job, image, suffix, interaction.channel_id)
-        await interaction.edit_original_response(
-            content=message.content, attachments=[message.file()], view=message.view, allowed_mentions=NO_MENTIONS
-        )
+        await repost(interaction, record, is_favourite=await db.favourites.has_any(interaction.user.id, job_id))
+
+
+async def repost(interaction: Interaction, record: JobRecord, *, is_favourite: bool = False) -> None:
+    """Post a result again, if the user may see it here."""
+    client, services = interaction.client, interaction.client.services
+    job, suffix = record.job, record.suffix or ""
+    if not (can_view_job(interaction, job) or (is_favourite and not job.destination.private)):
+        raise _not_found()
+    await services.policy.authorize(context_from(interaction), JobRequest(action=Action.PICK, params=job.params))
+    if record.sensitive and await is_nsfw_withheld(
+        services.policy, client, interaction.guild_id, interaction.channel_id
+    ):
+        raise UserError(nsfw_message())
+    preferences = await services.db.preferences.get(interaction.user.id)
+    # Another user's result from another channel stays private here.
+    is_own_or_same_channel = (
+        job.requester.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
+    )
+    private = is_private(interaction, None, preferences, job) or not is_own_or_same_channel
+    await client.deferrals.defer(interaction, ephemeral=private)
+    try:
+        image = await services.images.files.read_grid(job.id, suffix)
+    except FileNotFoundError:
+        fields = {"view": _unfavourite_view(job)} if is_favourite else {}
+        await respond_ephemeral(interaction, tr("This picture is no longer stored."), **fields)
+        return
+    image, suffix = await services.images.resizer.fit_to_limit(image, suffix, interaction.filesize_limit, job)
+    with audience(private=private):
+        message = await client.jobs.runner.build_result_message(job, image, suffix, interaction.channel_id)
+    await interaction.edit_original_response(
+        content=message.content, attachments=[message.file()], view=message.view, allowed_mentions=NO_MENTIONS
+    )
 
 
 def _not_found() -> UserError:
@@ -147,3 +196,4 @@ def _format_age(seconds: float) -> str:
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this."""
     await client.add_cog(Show(client))
+    client.add_dynamic_items(PictureSelect)

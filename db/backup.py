@@ -30,6 +30,7 @@ _MEMBER_NAME = re.compile(
 )
 _STAGING_PREFIX = ".restoring-"
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_UNANSWERED = {"deferrals", "direct_messages"}  # a restored bot would answer them once more
 
 
 class BackupError(Exception):
@@ -102,20 +103,29 @@ def _copy_database(source: Path, target: Path) -> int:
         copy.execute("PRAGMA journal_mode = DELETE")
         _check_integrity(copy)
         copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0", (REDACTED_TOKEN,))
+        for table in _UNANSWERED & _table_names(copy):
+            copy.execute(f"DELETE FROM {table}")
         copy.commit()
         copy.execute("VACUUM")  # otherwise the tokens could still be read from free space in the file
         return _count_jobs(copy)
 
 
+def _table_names(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
 def _write_archive(path: Path, database: Path, data_dir: Path) -> int:
-    with path.open("xb") as file:
-        os.fchmod(file.fileno(), 0o600)  # prompts are private
+    with open(path, "xb", opener=_open_private) as file:  # prompts are private
         with zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
             archive.write(database, DATABASE_FILE, zipfile.ZIP_DEFLATED)
             images = sum(_add_file(archive, image, data_dir) for image in _image_files(data_dir))
         file.flush()
         os.fsync(file.fileno())
     return images
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _image_files(data_dir: Path) -> Iterator[Path]:
@@ -250,7 +260,8 @@ def _install(staging: Path, data_dir: Path) -> None:
     """Move everything to its place: the database last, because it marks the folder as complete."""
     for path in sorted(staging.iterdir(), key=lambda path: path.name == DATABASE_FILE):
         path.rename(data_dir / path.name)
-    os.sync()
+    if hasattr(os, "sync"):  # not on Windows, which writes them within seconds
+        os.sync()
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from db.ballots import BallotStore
 from db.connection import Connection
+from db.deferrals import DeferralStore
+from db.direct_messages import DirectMessageStore
 from db.favourites import FavouriteStore
 from db.guilds import GuildStore
 from db.jobs import JobStore
@@ -39,6 +41,8 @@ class Database:
     usage: Usage
     personal_data: PersonalData
     threads: ThreadStore
+    deferrals: DeferralStore
+    direct_messages: DirectMessageStore
     sessions: SessionStore
     ballots: BallotStore
     lineage: LineageStore
@@ -60,6 +64,8 @@ class Database:
                 usage=Usage(connection),
                 personal_data=PersonalData(connection),
                 threads=ThreadStore(connection),
+                deferrals=DeferralStore(connection),
+                direct_messages=DirectMessageStore(connection, clock),
                 sessions=SessionStore(connection),
                 ballots=BallotStore(connection),
                 lineage=LineageStore(connection),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from db.connection import Connection
@@ -36,6 +37,15 @@ class FavouriteStore:
             _values(person_id, tile),
         )
         return removed == 1
+
+    async def counts(self, job_ids: Iterable[str]) -> dict[str, int]:
+        """Return how many people have an image of each job among their favourites; jobs without any are left out."""
+        rows = await self._connection.fetch_all(
+            """SELECT job_id, count(DISTINCT person_id) AS people FROM favourites
+               WHERE job_id IN (SELECT value FROM json_each(:ids)) GROUP BY job_id""",
+            {"ids": json.dumps(sorted(job_ids))},
+        )
+        return {row["job_id"]: row["people"] for row in rows}
 
     async def has_any(self, person_id: int, job_id: str) -> bool:
         """Return whether an image of a job is among a user's favourites."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -12,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
+from generation.errors import UserError
+from generation.files.completeness import require_complete
 from generation.messages import Grid
 from generation.params import ImageRef, Tile, Upload
 
@@ -20,6 +23,9 @@ ImageKind = Literal["tiles", "sheets", "uploads"]
 IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)  # names of folders on disk; "sheets" are grid images
 PARTIAL_SUFFIX = ".partial"  # of a file that is still being written
 _NAME = re.compile(r"[0-9A-Za-z-]+")
+
+
+log = logging.getLogger(__name__)
 
 
 class ImageStore:
@@ -41,12 +47,12 @@ class ImageStore:
         return upload
 
     async def read(self, image: ImageRef) -> bytes:
-        """Return an image as PNG; raises FileNotFoundError if it was deleted."""
-        return await asyncio.to_thread(self.path(image).read_bytes)
+        """Return an image as PNG; raises FileNotFoundError if it was deleted, and UserError if it is damaged."""
+        return await asyncio.to_thread(self._read, self.path(image))
 
     async def read_grid(self, job_id: str, suffix: str) -> bytes:
-        """Return a job's grid image; raises FileNotFoundError if it was deleted."""
-        return await asyncio.to_thread(self.grid_path(job_id, suffix).read_bytes)
+        """Return a job's grid image; raises like `read`."""
+        return await asyncio.to_thread(self._read, self.grid_path(job_id, suffix))
 
     async def delete(self, job_id: str) -> int:
         """Delete a job's tiles and grid images; return the number of files."""
@@ -72,6 +78,15 @@ class ImageStore:
     def grid_path(self, job_id: str, suffix: str) -> Path:
         """Return the path of a job's grid image, which need not exist; raises ValueError as `path` does."""
         return self._file_path("sheets", job_id, suffix)
+
+    def _read(self, path: Path) -> bytes:
+        data = path.read_bytes()
+        try:
+            require_complete(data)
+        except UserError:
+            log.error("%s is damaged: restore it from a backup, and check the disk", path)
+            raise
+        return data
 
     def _write_all(self, files: dict[Path, bytes]) -> None:
         # A job only counts as generated once its images survive a power cut, and so do their directory entries.
@@ -140,6 +155,8 @@ def _is_older(path: Path, before: float) -> bool:
 
 def fsync_folder(folder: Path) -> None:
     """Flush a folder's entries to disk, so that files just created or renamed in it survive a power cut."""
+    if os.name == "nt":  # which flushes them itself, and cannot open a folder
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

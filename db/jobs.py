@@ -14,7 +14,7 @@ from typing import Any
 
 import aiosqlite
 
-from db.connection import Connection
+from db.connection import Connection, Statement
 from db.lineage import Credit, replace_credits
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.params import Tile, from_dict, to_dict
@@ -156,10 +156,20 @@ class JobStore:
             {"suffix": suffix, "seconds": seconds, "model": model, "sensitive": sensitive},
         )
 
-    async def mark_posted(self, job_id: str, result_message_id: int) -> bool:
-        """Record that the result was posted."""
+    async def mark_posted(self, job_id: str, result_message_id: int, copy_for: int | None = None) -> bool:
+        """Record that the result was posted, and that `copy_for` is to get a copy by direct message."""
+        copy = (
+            """INSERT OR IGNORE INTO direct_messages
+               SELECT :id, :person, 'copy', :now WHERE changes() > 0""",
+            {"id": job_id, "person": copy_for, "now": self._clock()},
+        )
         return await self._transition(
-            job_id, JobState.POSTED, ("drawn",), "ended_at = :now, answer_id = :answer", {"answer": result_message_id}
+            job_id,
+            JobState.POSTED,
+            ("drawn",),
+            "ended_at = :now, answer_id = :answer",
+            {"answer": result_message_id},
+            *((copy,) if copy_for is not None else ()),
         )
 
     async def mark_failed(self, job_id: str, end_message: str) -> bool:
@@ -239,13 +249,18 @@ class JobStore:
         return True
 
     async def _transition(
-        self, job_id: str, to: JobState, allowed: tuple[str, ...], changes: str, values: dict[str, str | float | None]
+        self,
+        job_id: str,
+        to: JobState,
+        allowed: tuple[str, ...],
+        changes: str,
+        values: dict[str, str | float | None],
+        *then: Statement,
     ) -> bool:
         states = ", ".join(f"'{state}'" for state in allowed)
-        changed = await self._connection.write(
-            f"UPDATE jobs SET state = :to, {changes} WHERE id = :id AND state IN ({states})",
-            {"id": job_id, "to": to, "now": self._clock(), **values},
-        )
+        statement = f"UPDATE jobs SET state = :to, {changes} WHERE id = :id AND state IN ({states})"
+        values = {"id": job_id, "to": to, "now": self._clock(), **values}
+        changed = await self._connection.write_atomically((statement, values), *then)
         if changed:
             self._notify(job_id, to)
         return changed == 1

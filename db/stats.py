@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from db.connection import Connection
 
 MAX_BREAKDOWN_ROWS = 6  # of each breakdown, largest first
-MAX_REASONS = 3
+MAX_REASONS = 200  # different beginnings of reasons, which people's languages and numbers multiply
 REASON_LENGTH = 60  # characters: the rest differs between failures, for example by an error id
 
 # The action 'pick' extracts a tile of an existing grid: it neither waits nor generates.
@@ -32,15 +32,15 @@ BY_ACTION = f"""
     GROUP BY action ORDER BY seconds DESC, jobs DESC LIMIT :most
 """
 BY_MODEL = f"""
-    SELECT model AS name, count(*) AS jobs, sum(seconds) AS seconds {_FROM_PERIOD} AND model IS NOT NULL
-    GROUP BY model ORDER BY jobs DESC LIMIT :most
+    SELECT coalesce(model, '') AS name, count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds {_FROM_PERIOD}
+    GROUP BY name ORDER BY jobs DESC LIMIT :most
 """
 OVER_TIME = f"""
     SELECT CAST((asked_at - :since) / :width AS INTEGER) AS part, count(*) AS jobs {_FROM_PERIOD} GROUP BY part
 """
 REASONS = f"""
-    SELECT substr(ending, 1, {REASON_LENGTH}) AS reason, count(*) AS jobs {_FROM_PERIOD} AND state = 'failed'
-    GROUP BY reason ORDER BY jobs DESC LIMIT :most
+    SELECT max(ending) AS reason, count(*) AS jobs {_FROM_PERIOD} AND state = 'failed'
+    GROUP BY substr(ending, 1, {REASON_LENGTH}) ORDER BY jobs DESC LIMIT :most
 """
 
 
@@ -65,8 +65,8 @@ class Breakdown:
 class Statistics:
     """The statistics of one guild and period; breakdowns are sorted largest first.
 
-    `over_time` is the number of jobs in each bucket of the period. `failures` has the most frequent reasons, as shown
-    to requesters, with their counts.
+    `over_time` is the number of jobs in each bucket of the period. `by_model` has the jobs that no model drew under "".
+    `failures` has reasons as shown to requesters, in their languages, with the number of jobs whose reasons begin so.
     """
 
     jobs: int

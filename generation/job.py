@@ -71,6 +71,11 @@ class Destination:
     post_in: int | None = None
 
     @property
+    def has_interaction(self) -> bool:
+        """Return whether a command or button made the job. Without one, its messages go to its own channel only."""
+        return bool(self.token)
+
+    @property
     def result_channel_id(self) -> int:
         """Return the channel where the result is, or will be, posted."""
         return self.channel_id if self.post_in is None else self.post_in

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
-import fcntl
 import os
-import signal
 import sys
 import threading
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from preview.page.site import Page
 from preview.seed_data import make_world
@@ -25,7 +25,7 @@ from preview.supervisor import BotSupervisor, StartupError
 async def run(
     bot: Sequence[str], environment: Mapping[str, str], folder: Path, about: Json, *, port: int, browser: bool
 ) -> int:
-    """Run the preview until SIGINT or SIGTERM and return the exit code.
+    """Run the preview until cancelled and return the exit code.
 
     `bot` is the command line of the bot. `environment` is its environment, to which the address of the fake Discord
     is added. `folder` stores all data. `about` describes the model to the page.
@@ -59,7 +59,8 @@ async def _serve(
         print(f"Atelier's preview is at {address} (press Ctrl-C to stop)", flush=True)
         if browser:
             _open_browser(address)
-        await _run_until_stopped(supervisor)
+        with contextlib.suppress(asyncio.CancelledError):
+            await supervisor.run_forever()
     finally:
         await server.close()
 
@@ -72,20 +73,21 @@ def _create_server(folder: Path, port: int) -> FakeDiscord:
     return FakeDiscord(None if has_saved_world else make_world(), folder=folder, port=port)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _lock_folder(folder: Path) -> Iterator[None]:
     """Lock the folder, so that no second preview writes to it. Raise StartupError if it is locked or unusable."""
+    lock = FileLock(folder / "lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise StartupError(f"another preview is already using {folder}") from None
     except OSError as error:
         raise StartupError(f"{folder} cannot be used: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StartupError(f"another preview is already using {folder}") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 async def _start_server(server: FakeDiscord, port: int) -> None:
@@ -96,24 +98,6 @@ async def _start_server(server: FakeDiscord, port: int) -> None:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise StartupError(f"port {port} is taken; try --port {port + 1}, or --port 0 for any free port") from None
         raise StartupError(f"cannot listen on port {port}: {error}") from None
-
-
-async def _run_until_stopped(supervisor: BotSupervisor) -> None:
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signal_number, stopping.set)
-    running = asyncio.create_task(supervisor.run_forever(), name="the bot")
-    stopped = asyncio.create_task(stopping.wait(), name="Ctrl-C")
-    try:
-        await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            await running
-    finally:
-        running.cancel()
-        stopped.cancel()
-        await asyncio.wait([running, stopped])
-        for signal_number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(signal_number)
 
 
 def _open_browser(address: str) -> None:

@@ -32,6 +32,7 @@ from preview.state.world import Channel, Json, Message, User, World
 from preview.users.simulated_user import SimulatedUser
 from preview.users.wait_helpers import WaitHelpers
 from preview.validation.openapi import OpenApi
+from preview.validation.shapes import check_body
 
 log = logging.getLogger(__name__)
 UNAUTHENTICATED_PATHS = ("/interactions/", "/webhooks/")
@@ -231,7 +232,7 @@ class FakeDiscord(WaitHelpers):
     ) -> web.Response:
         try:
             self._authorise(request, record.path)
-            self._check_openapi(request, record)
+            self._check_body(request, record)
             response = await handler(request)
         except ApiError as error:
             return self._error_response(record, error, rate_limit.headers)
@@ -252,8 +253,11 @@ class FakeDiscord(WaitHelpers):
         if request.headers.get("Authorization") != f"Bot {self.world.application.token}":
             raise ApiError(0)
 
-    def _check_openapi(self, request: web.Request, record: RecordedRequest) -> None:
-        """Check the body against Discord's OpenAPI file. Raise Invalid Form Body for any problem."""
+    def _check_body(self, request: web.Request, record: RecordedRequest) -> None:
+        """Check the types of the body, and Discord's OpenAPI file if there is one. Raise Invalid Form Body."""
+        array = record.method == "PUT" and record.path.endswith("/commands")
+        if problems := check_body(record.body, array=array):
+            raise ApiError(50035, problems)
         if self.openapi is None:
             return
         if problems := self.openapi.check_request(record.method, record.path, record.body):
@@ -291,6 +295,8 @@ class FakeDiscord(WaitHelpers):
             body = fault.body or {"message": f"{fault.status}: Planned fault", "code": 0}
             record.code = body.get("code")
             return json_response(body, status=fault.status)
+        if fault.kind == "page":
+            return web.Response(text="<!doctype html><title>Please log in</title>", content_type="text/html")
         if fault.kind == "rate_limit":
             rate_limit = RateLimitResult({}, fault.retry_after, fault.is_global)
             return self._rate_limited_response(record, rate_limit, via=fault.via, code=fault.code)

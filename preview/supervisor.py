@@ -7,7 +7,9 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from preview.state.world import Json
@@ -18,6 +20,9 @@ STOP_TIMEOUT_S = 15.0  # seconds to shut down before it is killed
 MAX_OUTPUT_CHARS = 1000
 USER_ERROR_EXIT_CODE = 2  # the bot's exit code for an error that only its operator can fix
 PR_SET_PDEATHSIG = 1
+# Windows cannot send SIGTERM, and Ctrl+Break reaches only a process group of its own.
+STOP_SIGNAL = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
+NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
 class StartupError(Exception):
@@ -35,7 +40,8 @@ class BotSupervisor:
         self.environment: Mapping[str, str] = {}
         self.on_change: Callable[[], None] = lambda: None
         self._process: asyncio.subprocess.Process | None = None
-        self._output_task: asyncio.Task[None] | None = None
+        self._output_ended: asyncio.Future[None] | None = None
+        self._output_tail = ""
         self._alive = True
         self._last_line = ""
 
@@ -61,9 +67,12 @@ class BotSupervisor:
 
     async def _run_once(self) -> int:
         """Run the bot once and return its exit code."""
-        # Not asyncio's pipe: with it, wait() would also wait for all other processes that hold the write end.
+        # Not asyncio's pipe: with it, wait() would also wait for all other processes that hold the write end. And not
+        # asyncio's reader: on Windows it cannot read such a pipe.
         read_end, write_end = os.pipe()
-        self._output_task = asyncio.create_task(self._forward_output(read_end))
+        self._output_tail, self._output_ended = "", asyncio.get_running_loop().create_future()
+        forward = (read_end, asyncio.get_running_loop(), self._output_ended)
+        threading.Thread(target=self._forward_output, args=forward, name="bot output", daemon=True).start()
         try:
             self._process = process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -72,6 +81,7 @@ class BotSupervisor:
                 stdout=write_end,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
+                creationflags=NEW_GROUP,
                 preexec_fn=_exit_with_parent if sys.platform == "linux" else None,
             )
         finally:
@@ -82,19 +92,20 @@ class BotSupervisor:
         self._set_alive(alive=False)
         return code
 
-    async def _forward_output(self, pipe: int) -> None:
-        reader = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb"))
-        tail = ""
-        while chunk := await reader.read(1 << 16):
-            text = chunk.decode(errors="replace")
-            sys.stderr.write(text)
-            sys.stderr.flush()
-            tail = (tail + text)[-MAX_OUTPUT_CHARS:]
-            self._last_line = tail.strip().rpartition("\n")[2]
-            self.on_change()
-        transport.close()
+    def _forward_output(self, pipe: int, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None:
+        """Read the bot's output in a thread, until all processes that write it have ended."""
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            with open(pipe, "rb", buffering=0) as file:
+                while chunk := file.read(1 << 16):
+                    loop.call_soon_threadsafe(self._show_output, chunk.decode(errors="replace"))
+            loop.call_soon_threadsafe(_set_ended, ended)
+
+    def _show_output(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        self._output_tail = (self._output_tail + text)[-MAX_OUTPUT_CHARS:]
+        self._last_line = self._output_tail.strip().rpartition("\n")[2]
+        self.on_change()
 
     async def _stop(self) -> None:
         """Stop the bot as Ctrl-C would, so that it can shut down cleanly."""
@@ -102,7 +113,7 @@ class BotSupervisor:
         if process is None:
             return
         if process.returncode is None:
-            process.terminate()
+            process.send_signal(STOP_SIGNAL)
             try:
                 async with asyncio.timeout(STOP_TIMEOUT_S):
                     await process.wait()
@@ -113,14 +124,22 @@ class BotSupervisor:
     async def _kill_session(self, process: asyncio.subprocess.Process) -> None:
         """Kill the rest of the bot's session, its GPU processes included, and read the remaining output."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:  # on Windows its GPU processes notice that it has ended
+                process.kill()
         await process.wait()
-        if self._output_task:
-            await self._output_task
+        if self._output_ended:
+            await self._output_ended
 
     def _set_alive(self, *, alive: bool) -> None:
         self._alive = alive
         self.on_change()
+
+
+def _set_ended(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 def _describe_exit(code: int) -> str:

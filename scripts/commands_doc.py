@@ -68,7 +68,7 @@ BUTTON_DESCRIPTIONS = {
     Action.UPSCALE_CREATIVE_4: "Four times the size, with new details.",
     Action.VARY_SUBTLE: "Four pictures near this one.",
     Action.VARY_STRONG: "Four pictures that keep the idea of this one.",
-    Action.VARY_REGION: "A part of it is drawn anew: named, picked from nine fields, or by a mask of your own.",
+    Action.VARY_REGION: "Redraws a part of it: a named one, numbered squares, or your own mask.",
     Action.ZOOM_2: "The picture in the middle of one that shows twice as much.",
     Action.ZOOM_1_5: "The picture in the middle of one that shows half as much again.",
     Action.ZOOM_CUSTOM: "The same with a factor, a shape and a prompt of your own.",

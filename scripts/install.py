@@ -29,6 +29,7 @@ HEARTBEAT_S = 10.0  # seconds of silence after which a line says that it goes on
 UNPACKED_PER_DOWNLOADED = 3  # about; for the size of development tools
 RETRY = "Run the same command again: what was downloaded is kept."
 NO_SPACE = "The disk is full. Free some space, and run the same command again."
+NO_TRUST = f"A proxy shows a certificate that Python does not trust: set PIP_CERT to your network's own file. {RETRY}"
 NO_NETWORK = f"The package index could not be reached: check the internet connection. {RETRY}"
 
 
@@ -238,6 +239,8 @@ def explain_failure(output: str) -> str:
     """Return what went wrong in pip's output, and what to do."""
     if "No space left" in output or "not enough space" in output:
         return NO_SPACE
+    if "CERTIFICATE_VERIFY_FAILED" in output:
+        return NO_TRUST
     if re.search(r"name resolution|NewConnectionError|ConnectTimeout|Max retries|getaddrinfo|ProxyError", output):
         return NO_NETWORK
     errors = [line for line in output.splitlines() if line.startswith("ERROR")] or output.splitlines()[-5:]

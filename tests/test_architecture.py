@@ -40,12 +40,15 @@ RESTRICTED_LIBRARIES = {
 # Inside these packages a module imports only from groups that stand before its own, or from its own part.
 ORDERS = {
     "bot": (
-        ("config", "discord_calls"),
+        ("config", "discord_calls", "discord_responses", "admission"),
+        ("registry",),
         ("instance_lock", "ui"),
         ("policy", "images"),
         ("services", "gateway_hooks"),
         ("jobs", "monitoring"),
+        ("sessions",),
         ("client",),
+        ("dry_run",),
         ("app", "cli"),
         ("doctor",),
         ("setup",),

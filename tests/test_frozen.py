@@ -30,7 +30,7 @@ from generation.models import model
 from generation.params import Frame, LoraWeight, Params, PromptPart, Tile, Upload
 from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
-from generation.queue.queue import PersonQueueFull, QueueFull
+from generation.queue.limits import PersonQueueFull, QueueFull
 from scripts.commands_doc import offline_client
 
 JOB, TILE = "0123456789ab", "0123456789ab-3"
@@ -88,12 +88,18 @@ CUSTOM_IDS = [
     "config:type:defaults",
     "help:page",
     "info:cancel",
+    "show:pick",
+    "default_model:imagine",
     "privacy:get",
     "privacy:delete",
     f"privacy:get:2:1795974333.25:{JOB}",
     "report:delete:7",
     "report:block:7",
     "report:dismiss:7",
+    f"tree:{JOB}",
+    f"tree:{JOB}:{JOB}",
+    f"tree_go:{JOB}:{JOB}",
+    f"tree_share:{JOB}:{JOB}",
     "set:speed:turbo",
     "set:high_variation:off",
     "set:model",
@@ -127,6 +133,8 @@ TABLES = {
     "ballots": "session round person kind choice at",
     "blocked_words": "guild_id phrase mode",
     "blocks": "guild_id person_id reason until by_id at",
+    "deferrals": "token token_expires_at person_id locale target prompt",
+    "direct_messages": "job_id person_id kind asked_at",
     "collab_rounds": "session round job_id message_id facts",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
     "ended_at",
@@ -254,6 +262,11 @@ GUILD_SETTINGS = [
     "log_channel",
     "sensitive",
     "language",
+    "host_roles",
+    "min_account_days",
+    "min_member_hours",
+    "sessions_at_once",
+    "quiet_channels",
 ]
 BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -198,11 +199,52 @@ async def test_an_image_is_generated_from_the_command_line(tmp_path, tiny_model)
         assert "Model: tiny" in tile.text["parameters"]
 
 
+async def test_a_dry_run_says_what_a_prompt_means(tmp_path):
+    code, output = await run(tmp_path, "imagine", "--dry-run", "a fox —ar 3:2")
+    assert (code, json.loads(output)["parameters"]) == (0, {"aspect": "3:2"})
+    code, output = await run(tmp_path, "imagine", "--dry-run", "a fox --wibble 3")
+    assert (code, json.loads(output)["faults"]) == (2, ["Unrecognized parameter `--wibble`"])
+
+
 async def test_a_wrong_prompt_on_the_command_line_is_explained(tmp_path, tiny_model):
     code, output = await run(tmp_path, "imagine", "a fox --aspct 3:2", MODEL=str(tiny_model))
     assert code == 2
     assert "did you mean `--aspect`?" in output
     assert "Traceback" not in output
+
+
+def cut(model: Path) -> None:
+    """Cut a model's UNet, as an interrupted download does."""
+    path = model / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def point(model: Path) -> None:
+    """Replace a model's UNet by what a clone without git-lfs has in its place."""
+    path = model / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def reshape(model: Path) -> None:
+    """Describe a UNet of another shape than its weights have, which only loading shows."""
+    path = model / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"block_out_channels": [16, 16]}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(cut, "is damaged.*Download the model again"), (point, "git-lfs"), (reshape, "cannot be loaded")],
+)
+async def test_a_damaged_model_ends_imagine_with_one_sentence(tmp_path, tiny_model, damage, message):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    damage(tmp_path / "model")
+    code, output = await run(tmp_path, "imagine", "a fox --steps 1", MODEL=str(tmp_path / "model"), DEVICE="cpu")
+    assert code == 2
+    lines = [line for line in output.splitlines() if "atelier:" in line]
+    assert len(lines) == 1
+    assert re.search(message, output.replace("\n", " "))
+    assert "Traceback" not in output
+    assert "next try" not in output
 
 
 def job_states(folder):
@@ -288,6 +330,23 @@ async def test_a_backup_of_a_running_bot_works_in_another_folder(running_bot, tm
         before = len(results(elsewhere, running_bot.channel))
         await elsewhere.person(running_bot.ada).press(running_bot.grid, "🔄")
         await elsewhere.wait_until(lambda: len(results(elsewhere, running_bot.channel)) == before + 1)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_other_accounts_cannot_read_the_data(running_bot):
+    data = running_bot.folder / "data"
+    modes = {path: path.stat().st_mode & 0o777 for path in (data, *data.rglob("*"))}
+    assert len(modes) > 8
+    assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
+
+
+async def test_an_existing_data_folder_is_taken_from_other_accounts(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data" / "atelier.sqlite3").touch(mode=0o644)
+    (tmp_path / "data" / "atelier.sqlite3").write_text("no database" * 100)
+    await run(tmp_path, "restore", "nothing.zip")
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "data" / "atelier.sqlite3").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.asyncio(loop_scope="module")

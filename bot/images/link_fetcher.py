@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections import Counter
 from ipaddress import ip_address, ip_network
+from weakref import WeakValueDictionary
 
 import aiohttp
 from yarl import URL
@@ -16,7 +18,9 @@ from generation.errors import UserError
 from generation.files.sanitize import MAX_BYTES
 
 TIMEOUT = 30.0  # seconds for the whole fetch, from DNS lookup to last byte
-MAX_CONCURRENT = 4  # each can take MAX_BYTES of memory, and a default executor thread for its DNS lookup
+MAX_CONCURRENT = 12  # each can take MAX_BYTES of memory, and a default executor thread for its DNS lookup
+MAX_CONCURRENT_PER_PERSON = 2  # so that one person's slow links leave places for others
+MAX_PENDING_PER_PERSON = 20  # links under way or waiting for a place
 MAX_REDIRECTS = 4
 MAX_SHOWN_LENGTH = 100  # characters of the link in an error message
 
@@ -54,12 +58,29 @@ class LinkFetcher:
     def __init__(self, fake_discord_origin: str | None = None) -> None:
         self._fake_discord_origin = URL(fake_discord_origin) if fake_discord_origin else None
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT)
+        self._pending: Counter[int] = Counter()  # links by person
+        self._person_semaphores: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def fetch(self, link: str) -> bytes:
+    async def fetch(self, link: str, person_id: int = 0) -> bytes:
         """Return the bytes behind `link`, at most MAX_BYTES, without checking that they are an image.
 
-        Raises UserError, which names the link and the problem.
+        Raises UserError, which names the link and the problem. A person has a few places; 0 stands for nobody.
         """
+        if not person_id:
+            return await self._fetch(link)
+        if self._pending[person_id] >= MAX_PENDING_PER_PERSON:
+            raise UserError(tr("I am still fetching your earlier links. Try again when they are here."))
+        places = self._person_semaphores.setdefault(person_id, asyncio.Semaphore(MAX_CONCURRENT_PER_PERSON))
+        self._pending[person_id] += 1
+        try:
+            async with places:
+                return await self._fetch(link)
+        finally:
+            self._pending[person_id] -= 1
+            if not self._pending[person_id]:
+                del self._pending[person_id]
+
+    async def _fetch(self, link: str) -> bytes:
         try:
             async with self._semaphore, asyncio.timeout(TIMEOUT):
                 return await self._follow_redirects(_parse_url(link))

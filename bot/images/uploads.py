@@ -47,9 +47,9 @@ class UploadImporter:
             ) from None
         return await self._images.save_upload(png)
 
-    async def import_link(self, link: str) -> Upload:
-        """Save the image behind a link; raises UserError if it cannot be fetched or is not an image."""
-        data = await self._fetcher.fetch(link)
+    async def import_link(self, link: str, person_id: int = 0) -> Upload:
+        """Save the image behind a person's link; raises UserError if it cannot be fetched or is not an image."""
+        data = await self._fetcher.fetch(link, person_id)
         try:
             async with self._semaphore:
                 png = await asyncio.to_thread(sanitize.sanitize_image, data)
@@ -61,6 +61,6 @@ class UploadImporter:
         """Save several attachments and return them in the same order."""
         return list(await asyncio.gather(*map(self.import_attachment, images)))
 
-    async def import_links(self, links: Iterable[str]) -> list[Upload]:
-        """Save the images behind several links and return them in the same order."""
-        return list(await asyncio.gather(*map(self.import_link, links)))
+    async def import_links(self, links: Iterable[str], person_id: int = 0) -> list[Upload]:
+        """Save the images behind a person's links and return them in the same order."""
+        return list(await asyncio.gather(*(self.import_link(link, person_id) for link in links)))

@@ -16,10 +16,10 @@ from bot.jobs.service import JobService
 from bot.policy.context import context_from
 from bot.policy.policy import JobRequest
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import audience, tr, trn
 from generation.errors import UserError
 from generation.job import Job
-from generation.queue.queue import MemberLimits
+from generation.queue.limits import MemberLimits
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,8 @@ async def submit_batch(jobs: JobService, interaction: Interaction, requests: Seq
         text = trn("{n} job is on its way.", "{n} jobs are on their way.", len(accepted))
         await interaction.edit_original_response(content=text, attachments=[], view=None)
     for job in accepted:
-        await jobs.runner.start(job, await _send_status_message(jobs, interaction, job))
+        with audience(private=job.destination.private):
+            await jobs.runner.start(job, await _send_status_message(jobs, interaction, job))
     for warning in dict.fromkeys(warnings):
         await respond_ephemeral(interaction, warning)
     return True

@@ -7,13 +7,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import count
+from functools import partial
 from typing import Any
 
 import discord
+from discord.abc import Messageable
 
-from bot.discord_calls import NO_MENTIONS, is_outage, is_too_large, retry_until_available
+from bot.discord_calls import (
+    NO_MENTIONS,
+    IsPosted,
+    find_message,
+    is_too_large,
+    post_once,
+    retry_until_available,
+)
 from bot.ui import job_text
 from bot.ui.i18n import tr
 from generation.errors import UserError
@@ -24,7 +31,6 @@ log = logging.getLogger(__name__)
 TOKEN_MARGIN_S = 30.0  # a token is not used in the last seconds before it expires
 TOKEN_EXPIRED_CODES = (50027, 10015)  # Discord's codes: invalid token, unknown webhook
 UNKNOWN_MESSAGE = 10008
-SEARCH_LIMIT = 2000  # messages of a channel to search for a result, from the start of the job on
 _ORIGINAL_RESPONSE: Any = "@original"  # Discord accepts this in place of a message id
 
 
@@ -75,6 +81,14 @@ class Delivery:
             lambda: self._webhook(job).edit_message(status_message_id, allowed_mentions=NO_MENTIONS, **changes),
             lambda: self._partial_message(job, status_message_id).edit(allowed_mentions=NO_MENTIONS, **changes),
         )
+
+    async def highlight_button(self, parent: Job, message: discord.Message, view: discord.ui.View) -> None:
+        """Show in a result of `parent` which button was pressed, if that is possible without a response."""
+        if not message.flags.ephemeral and parent.destination.by_channel:
+            channel = self._client.get_partial_messageable(message.channel.id, guild_id=parent.destination.guild_id)
+            await channel.get_partial_message(message.id).edit(view=view)
+        elif self.token_is_valid(parent):
+            await self._webhook(parent).edit_message(message.id, view=view)
 
     async def delete_message(self, job: Job, message_id: int) -> None:
         """Delete a message of the job, if it still exists."""
@@ -129,16 +143,22 @@ class Delivery:
         await self._report_by_dm(job, text)
 
     async def find_status_message(self, job: Job) -> int | None:
-        """Return the id of the interaction's first response if it is the job's status message."""
+        """Return the id of a status message that Discord has, although the bot never learned its id."""
+        found = await self._find_first_response(job)
+        if found is None and job.destination.by_channel:
+            found = await self._find(self._channel(job), job, _has_cancel_button)
+        return found
+
+    async def _find_first_response(self, job: Job) -> int | None:
+        """Return the id of the first response, unless it is the pressed message or a question before the job."""
         if not self.token_is_valid(job):
             return None
         try:
-            message = await self._webhook(job).fetch_message(_ORIGINAL_RESPONSE)
-            return message.id if _is_status_message(job, message) else None
-        except discord.HTTPException as error:
-            if is_outage(error):
-                raise
+            message = await retry_until_available(lambda: self._webhook(job).fetch_message(_ORIGINAL_RESPONSE))
+        except discord.HTTPException:
             return None
+        is_own = message.flags.loading or _has_cancel_button(job, message) or is_result_message(job, message)
+        return message.id if is_own else None
 
     async def post(self, job: Job, status_message_id: int | None, result: ResultMessage) -> int:
         """Post the result, mention the requester, and return the message's id.
@@ -161,36 +181,37 @@ class Delivery:
                     return message_id
         raise DeliveryFailed(tr("Your picture is ready, but I can neither post it here nor send you a direct message."))
 
-    async def find_result(self, job: Job, status_message_id: int | None) -> int | None:
-        """Search the channel for a result that was posted although Discord's response never arrived."""
-        if not job.destination.by_channel:
-            return None
-        since = discord.utils.time_snowflake(datetime.fromtimestamp(job.asked_at, UTC))
-        try:
-            return await retry_until_available(lambda: self._search(job, discord.Object(status_message_id or since)))
-        except discord.HTTPException:
-            log.info("job %s: could not read the channel's history", job.id)
-            return None
+    async def send_status_message(self, job: Job, text: str, view: discord.ui.View) -> int:
+        """Send the status message of a job without an interaction to its channel; return the message's id."""
+        fields = self._send_fields(job) | {"nonce": f"status-{job.id}", "allowed_mentions": NO_MENTIONS}
+        message = await retry_until_available(lambda: self._channel(job).send(text, view=view, **fields))
+        return message.id
 
-    async def _search(self, job: Job, since: discord.Object) -> int | None:
-        async for message in self._result_channel(job).history(limit=SEARCH_LIMIT, after=since):
-            if _is_result_message(job, message):
-                return message.id
-        return None
+    async def find_result(self, job: Job) -> int | None:
+        """Search for a result that was posted although Discord's response never arrived."""
+        found = None
+        if job.destination.by_channel:
+            found = await self._find(self._result_channel(job), job, is_result_message)
+        if found is None and not (job.destination.by_channel and job.destination.guild_id is None):
+            found = await self._find(await self._dm_channel(job), job, is_result_message)
+        return found
 
-    async def _post_by_channel(self, job: Job, status_message_id: int | None, result: ResultMessage) -> int | None:
+    async def _find(
+        self, channel: Messageable, job: Job, matches: Callable[[Job, discord.Message], bool]
+    ) -> int | None:
+        return await retry_until_available(
+            lambda: find_message(channel, job.asked_at, lambda message: matches(job, message))
+        )
+
+    async def _post_by_channel(self, job: Job, _: int | None, result: ResultMessage) -> int | None:
         if not job.destination.by_channel:
             return None
         channel, fields = self._result_channel(job), self._send_fields(job)
-        attempts = count(1)
 
         async def send() -> int:
-            # Discord remembers a nonce for some minutes, and an outage may last longer.
-            if next(attempts) > 1 and (posted := await self.find_result(job, status_message_id)):
-                return posted
             return (await channel.send(result.content, file=result.file(), view=result.view, **fields)).id
 
-        return await retry_until_available(send)
+        return await post_once(channel, job.asked_at, partial(is_result_message, job), send)
 
     def _send_fields(self, job: Job) -> dict[str, Any]:
         fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _mention_requester(job)}
@@ -235,8 +256,11 @@ class Delivery:
 
     async def _post_by_dm(self, job: Job, _: int | None, result: ResultMessage) -> int:
         message = replace(result, spoiler=result.spoiler or result.nsfw)
-        return await retry_until_available(
-            lambda: self._send_dm(job, message.content, file=message.file(), view=message.view)
+        return await self._send_dm(
+            job,
+            message.content,
+            partial(is_result_message, job),
+            lambda: {"file": message.file(), "view": message.view},
         )
 
     async def _report_by_dm(
@@ -247,13 +271,23 @@ class Delivery:
         view: discord.ui.View | None = None,
     ) -> None:
         try:
-            await retry_until_available(lambda: self._send_dm(job, text, files=files(), view=view))
+            content = job_text.with_dm_reason(text, job)
+            await self._send_dm(
+                job, text, lambda message: message.content == content, lambda: {"files": files(), "view": view}
+            )
         except discord.HTTPException as error:
             log.warning("job %s: could not send a direct message about its end: %s", job.id, error)
 
-    async def _send_dm(self, job: Job, text: str, **fields: Any) -> int:
-        channel = await self._client.create_dm(discord.Object(job.requester.id))
-        return (await channel.send(job_text.with_dm_reason(text, job), nonce=job.id, **fields)).id
+    async def _send_dm(self, job: Job, text: str, is_posted: IsPosted, fields: Callable[[], dict[str, Any]]) -> int:
+        channel, content = await self._dm_channel(job), job_text.with_dm_reason(text, job)
+
+        async def send() -> int:
+            return (await channel.send(content, nonce=job.id, **fields())).id
+
+        return await post_once(channel, job.asked_at, is_posted, send)
+
+    async def _dm_channel(self, job: Job) -> discord.DMChannel:
+        return await retry_until_available(lambda: self._client.create_dm(discord.Object(job.requester.id)))
 
     async def _by_token_or_channel(
         self, job: Job, by_token: Callable[[], Awaitable[Any]], by_channel: Callable[[], Awaitable[Any]]
@@ -299,12 +333,12 @@ def _mention_requester(job: Job) -> discord.AllowedMentions:
     )
 
 
-def _is_status_message(job: Job, message: discord.Message) -> bool:
-    """Return whether a first response is the status message, and not the pressed message or a question before it."""
-    return message.flags.loading or f"cancel:{job.id}" in _custom_ids(message)
+def _has_cancel_button(job: Job, message: discord.Message) -> bool:
+    return f"cancel:{job.id}" in _custom_ids(message)
 
 
-def _is_result_message(job: Job, message: discord.Message) -> bool:
+def is_result_message(job: Job, message: discord.Message) -> bool:
+    """Return whether a message has the buttons of a job's result."""
     return any(f":{job.id}-" in custom_id for custom_id in _custom_ids(message))
 
 

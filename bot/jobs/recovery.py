@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bot.discord_calls import retry_until_available
 from bot.jobs.runner import JobRunner
 from bot.ui.i18n import ENGLISH, set_locale, tr
 from db.jobs import JobRecord, JobState
@@ -28,17 +27,16 @@ async def _resume(runner: JobRunner, record: JobRecord) -> None:
 
 async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
     job, status_message_id = record.job, record.status_message_id
+    if status_message_id is None:  # a kill may have come between Discord's response and its record
+        status_message_id = await runner.find_status_message(job)
     match record.state:
-        case JobState.WAITING if status_message_id is None:
-            found = await retry_until_available(lambda: runner.delivery.find_status_message(job))
-            await runner.run(job, found)
         case JobState.WAITING | JobState.RUNNING if record.attempts >= MAX_ATTEMPTS:
             error = UserError(tr("I was interrupted too often while drawing this."))
             await runner.fail(job, status_message_id, error)
         case JobState.WAITING | JobState.RUNNING:
             await runner.run(job, status_message_id)
         case JobState.GENERATED:
-            await _repost_or_finish(runner, record)
+            await _repost_or_finish(runner, record, status_message_id)
         case JobState.POSTED:
             await runner.finish(job, status_message_id, record.result_message_id)
         case JobState.FAILED | JobState.CANCELLED:
@@ -46,13 +44,12 @@ async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
             await runner.report_end(job, status_message_id, record.end_message or "", failed=failed)
 
 
-async def _repost_or_finish(runner: JobRunner, record: JobRecord) -> None:
+async def _repost_or_finish(runner: JobRunner, record: JobRecord, status_message_id: int | None) -> None:
     """Post a generated result, unless it reached Discord before the bot stopped."""
     job, suffix = record.job, record.suffix or ""
-    posted = await runner.delivery.find_result(job, record.status_message_id)
+    posted = await runner.delivery.find_result(job)
     if posted is None:
         image = await runner.services.images.files.read_grid(job.id, suffix)
-        await runner.post_result(job, record.status_message_id, image, suffix)
+        await runner.post_result(job, status_message_id, image, suffix)
     else:
-        await runner.services.db.jobs.mark_posted(job.id, posted)
-        await runner.finish(job, record.status_message_id, posted)
+        await runner.mark_posted(job, status_message_id, posted)

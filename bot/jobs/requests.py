@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -11,7 +12,8 @@ from bot.services import Services
 from bot.ui.i18n import tr
 from generation.job import Action
 from generation.params import Params, Upload
-from generation.prompt import PromptError, PromptRequest, TooManyPermutations, permute
+from generation.prompt import PromptError, PromptRequest, TooManyPermutations, convert_infotext, permute
+from generation.prompt.errors import quote
 
 
 class PromptReader:
@@ -26,6 +28,7 @@ class PromptReader:
         """Return one request per job; raise UserError with all problems."""
         defaults = await load_prompt_defaults(self._services, interaction)
         limit = (await self._services.policy.settings(interaction.guild_id)).permutations
+        prompt, left_out = convert_infotext(prompt, self._services.registry)
         requests: list[PromptRequest] = []
         problems: list[str] = []
         for text in permute(prompt, limit):
@@ -43,14 +46,22 @@ class PromptReader:
                     most=f"{limit:,}",
                 )
             )
-        return requests
+        return [replace(request, left_out=left_out) for request in requests] if left_out else requests
 
-    async def resolve_images(self, requests: list[PromptRequest], image: Upload | None) -> list[Params]:
+    async def resolve_images(
+        self, requests: list[PromptRequest], image: Upload | None, person_id: int = 0
+    ) -> list[Params]:
         """Import each linked image once and return the requests' Params; `image` was attached to the command."""
         attached = [image] if image else []
         uploads = self._services.images.uploads
-        linked = {links: await uploads.import_links(links) for links in {request.links for request in requests}}
+        all_links = {request.links for request in requests}
+        linked = {links: await uploads.import_links(links, person_id) for links in all_links}
         return [request.with_images([*attached, *linked[request.links]]) for request in requests]
+
+
+def left_out_note(names: tuple[str, ...]) -> str:
+    """Return the note for the settings of pasted infotext that are not used."""
+    return tr("These settings of the pasted text are not used here: {names}.", names=", ".join(map(quote, names)))
 
 
 def infer_action(params: Params) -> Action:

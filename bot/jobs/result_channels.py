@@ -14,6 +14,7 @@ from bot.policy.settings import ResultPlacement
 from bot.services import Services
 from bot.ui.i18n import tr
 from bot.ui.text import truncate
+from db.storage import retry_until_stored
 from db.threads import ThreadStore
 from generation.job import Job
 
@@ -33,7 +34,7 @@ class ResultChannels:
     async def assign(self, job: Job) -> Job:
         """Choose and store the channel for the result; return the job unchanged if that is where it was requested."""
         to = job.destination
-        if to.post_in is not None or not to.by_channel or to.guild_id is None:
+        if to.post_in is not None or not to.by_channel or to.guild_id is None or not to.has_interaction:
             return job
         try:
             async with self._thread_locks.setdefault(job.requester.id, asyncio.Lock()):
@@ -46,7 +47,7 @@ class ResultChannels:
     async def audience_channel_id(self, job: Job) -> int:
         """Return the channel whose NSFW rules apply to the result (a thread uses its parent's)."""
         to = job.destination
-        if to.post_in is None and to.by_channel and to.guild_id is not None:
+        if to.post_in is None and to.by_channel and to.guild_id is not None and to.has_interaction:
             settings = await self._services.policy.settings(to.guild_id)
             if settings.delivery is ResultPlacement.GALLERY and settings.gallery is not None:
                 return settings.gallery
@@ -55,11 +56,12 @@ class ResultChannels:
     async def fall_back(self, job: Job) -> Job:
         """Forget a thread or gallery that Discord does not let the bot use, and return the job without it."""
         assert job.destination.post_in is not None
-        await self._threads.delete(job.destination.post_in)
+        gone = job.destination.post_in
+        await retry_until_stored(lambda: self._threads.delete(gone))
         return await self._store_channel(job, None)
 
     async def _store_channel(self, job: Job, channel_id: int | None) -> Job:
-        await self._services.db.jobs.set_result_channel(job.id, channel_id)
+        await retry_until_stored(lambda: self._services.db.jobs.set_result_channel(job.id, channel_id))
         return replace(job, destination=replace(job.destination, post_in=channel_id))
 
     async def _resolve_channel(self, job: Job) -> int | None:
@@ -80,7 +82,7 @@ class ResultChannels:
             return known
         thread_id = await self._create_thread(job, tr("Pictures of {name}", name=person.name))
         if thread_id is not None:
-            await self._threads.save(person.id, channel_id, thread_id)
+            await retry_until_stored(lambda: self._threads.save(person.id, channel_id, thread_id))
         return thread_id
 
     async def _create_thread(self, job: Job, name: str) -> int | None:

@@ -13,6 +13,7 @@ import discord
 from bot.discord_calls import is_too_large
 from bot.images.metadata import filename_stem
 from bot.jobs.delivery import Delivery, ResultChannelGone, ResultMessage
+from bot.jobs.family_line import family_line
 from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
@@ -21,10 +22,11 @@ from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_withheld_m
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import user_message
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
+from db.storage import retry_until_stored
 from generation.errors import UserError, WorkerCrashed
 from generation.job import Action, Job
 from generation.messages import Generate, Grid
@@ -53,13 +55,22 @@ class JobRunner:
 
     async def start(self, job: Job, status_message_id: int | None) -> None:
         """Start an accepted job, unless it was cancelled meanwhile."""
-        await self.services.db.jobs.set_status_message(job.id, status_message_id)
+        await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job.id, status_message_id))
         record = await self.services.db.jobs.get(job.id)
         log.info("job %s: %s by %s", job.id, job.action, job.requester.id)
         if record is not None and record.state is JobState.WAITING:
             self.tasks.spawn(job.id, self.run(job, status_message_id))
-        else:
-            self.services.queue.remove(job.id)
+            return
+        self.services.queue.remove(job.id)
+        if record is not None:  # it was cancelled before its status message was known
+            await self.report_end(job, status_message_id, record.end_message or "")
+
+    async def find_status_message(self, job: Job) -> int | None:
+        """Find and store a status message that Discord has, although its id was never stored."""
+        found = await self.delivery.find_status_message(job)
+        if found is not None:
+            await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job.id, found))
+        return found
 
     async def run(self, job: Job, status_message_id: int | None) -> None:
         """Wait for a slot, generate, store and post; end the job with a message if that fails."""
@@ -69,14 +80,19 @@ class JobRunner:
             )
             if grid.sensitive:
                 await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
-            await self.services.images.files.save(job.id, grid)
-            model = self.services.registry.model_name(job.params) if needs_gpu(job) else None
-            if await self.services.db.jobs.mark_generated(
-                job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive
-            ):
+            if await self._store_images(job, grid):
                 await self.post_result(job, status_message_id, grid.image, grid.suffix)
         except Exception as error:
             await self.fail(job, status_message_id, error)
+
+    async def _store_images(self, job: Job, grid: Grid) -> bool:
+        """Store a job's images, as soon as there is room; return False if the job was cancelled."""
+        files, jobs = self.services.images.files, self.services.db.jobs
+        await retry_until_stored(lambda: files.save(job.id, grid))
+        model = self.services.registry.model_name(job.params) if needs_gpu(job) else None
+        return await retry_until_stored(
+            lambda: jobs.mark_generated(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive)
+        )
 
     async def _require_nsfw_allowed(self, job: Job, channel_id: int) -> None:
         if await is_nsfw_withheld(self.services.policy, self.client, job.destination.guild_id, channel_id):
@@ -94,10 +110,18 @@ class JobRunner:
             if record is not None and record.sensitive:
                 await self._require_nsfw_allowed(job, job.destination.channel_id)
             result_message_id = await self._post(job, status_message_id, image, suffix)
-        await self.services.db.jobs.mark_posted(job.id, result_message_id)
+        await self.mark_posted(job, status_message_id, result_message_id)
+
+    async def mark_posted(self, job: Job, status_message_id: int | None, result_message_id: int) -> None:
+        """Record that a job's result is posted, finish the job, and send a copy to a user who wants all results."""
+        preferences = await self.services.db.preferences.get(job.requester.id)
+        was_posted_by_dm = job.destination.guild_id is None and job.destination.by_channel
+        copy_for = job.requester.id if preferences.auto_dm and not was_posted_by_dm else None
+        await retry_until_stored(lambda: self.services.db.jobs.mark_posted(job.id, result_message_id, copy_for))
         log.info("job %s: answered in message %s", job.id, result_message_id)
         await self.finish(job, status_message_id, result_message_id)
-        self.client.dispatch("result_posted", job, result_message_id)
+        if copy_for is not None:
+            self.client.dispatch("copy_wanted", job)
 
     async def finish(self, job: Job, status_message_id: int | None, result_message_id: int | None) -> None:
         """Remove a posted job's status message, unless it became the result or links to it elsewhere."""
@@ -107,12 +131,12 @@ class JobRunner:
             else:
                 text = job_text.posted_elsewhere(job, self.services.registry, result_message_id)
                 await self.delivery.report_end(job, status_message_id, text)
-        await self.services.db.jobs.set_status_message(job.id, None)
+        await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job.id, None))
 
     async def fail(self, job: Job, status_message_id: int | None, error: Exception) -> None:
         """End a job without a result, and report the error."""
         end_message = user_message(error)
-        if await self.services.db.jobs.mark_failed(job.id, end_message):
+        if await retry_until_stored(lambda: self.services.db.jobs.mark_failed(job.id, end_message)):
             await self.report_end(job, status_message_id, end_message, failed=True)
 
     async def report_end(
@@ -122,7 +146,8 @@ class JobRunner:
 
         A job that `failed` gets a button that opens its prompt again.
         """
-        text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
+        with audience(private=job.destination.private):
+            text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
         if status_message_id is not None:
             prompt = format_prompt(job.params, self.services.registry)
             view = failed_view(job, prompt) if failed else None
@@ -131,7 +156,7 @@ class JobRunner:
             )
         elif not needs_gpu(job):
             await self.delivery.report_end_privately(job, text)
-        await self.services.db.jobs.set_status_message(job.id, None)
+        await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job.id, None))
 
     async def build_result_message(self, job: Job, image: bytes, suffix: str, channel_id: int | None) -> ResultMessage:
         """Build the result message for a channel; a `channel_id` of None stands for direct messages."""
@@ -141,8 +166,9 @@ class JobRunner:
         is_other_user = origin is not None and origin.job.requester.id != job.requester.id
         credit = origin.job.requester if origin and is_other_user and not origin.job.destination.private else None
         stem = f"{slugify(job.requester.name)}_{filename_stem(self.services.config, job.params)}_{job.id}"
+        family = family_line(await self.services.db.lineage.line(job.id), job)
         return ResultMessage(
-            content=job_text.finished(job, self.services.registry, credit),
+            content=job_text.finished(job, self.services.registry, credit) + family,
             image=image,
             filename=f"{stem}.{suffix}",
             view=result_view(job, self.services.registry.find(job.params.model)),
@@ -171,10 +197,13 @@ class JobRunner:
             self.services.queue.acquire(job) as slot,
         ):
             progress.worker = slot.worker
-            await self.services.policy.reauthorize(job)
-            if not await self.services.db.jobs.mark_running(job.id):
+            await self.services.policy.reauthorize(job, await self._worded_by(job))
+            if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id)):
                 raise UserError(tr("This was cancelled."))
             return await slot.worker.generate(await self._build_request(job, slot.order), progress.update)
+
+    async def _worded_by(self, job: Job) -> list[int]:
+        return [each.person_id for each in await self.services.db.lineage.credits(job.id) if each.part == "worded"]
 
     def _previews_allowed(self, job: Job) -> bool:
         """Return whether previews can be shown. They are not classified, so they need a channel that allows NSFW."""
@@ -182,7 +211,7 @@ class JobRunner:
 
     async def _extract_tile(self, job: Job) -> Grid:
         """Return an existing tile in the same form as a generated grid."""
-        if not await self.services.db.jobs.mark_running(job.id, served=False):
+        if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id, served=False)):
             raise UserError(tr("This was cancelled."))
         assert job.parent is not None
         try:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from logging import getLogger
 from typing import Any
 
 import discord
 
-from bot.discord_calls import NO_MENTIONS, is_outage
+from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, is_outage
 from bot.jobs.delivery import Delivery
 from bot.jobs.destination import destination_from, is_private
 from bot.jobs.progress import waiting_reason
@@ -18,22 +20,25 @@ from bot.jobs.runner import JobRunner, needs_gpu
 from bot.jobs.tasks import TaskRegistry
 from bot.policy.context import context_from
 from bot.policy.moderation import can_moderate, log_moderation
-from bot.policy.policy import JobRequest
+from bot.policy.policy import JobRequest, RequestContext
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
-from db.jobs import JobRecord
+from db.jobs import JobRecord, JobState
+from db.lineage import Credit
+from db.storage import retry_until_stored
 from generation.errors import UserError
 from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.params import Params, Tile
-from generation.queue.queue import MemberLimits
+from generation.queue.limits import MemberLimits
 
 log = getLogger(__name__)
 
 Interaction = discord.Interaction[Any]
 
+UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 ALREADY_ACKNOWLEDGED = 40060  # Discord's code for a second first response
 
 
@@ -80,9 +85,36 @@ class JobService:
                 limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
                 self.services.queue.enqueue(job, limits)
             await self._store(job)
-        await self._acknowledge(interaction, job, pressed)
+        with audience(private=private):
+            await self._acknowledge(interaction, job, pressed)
         if grant.warning:
             await respond_ephemeral(interaction, grant.warning)
+
+    async def submit_for(
+        self, context: RequestContext, request: JobRequest, job: Job, credited: Sequence[Credit] | None = None
+    ) -> None:
+        """Accept a job that no interaction asks for, or raise UserError; start it.
+
+        `context` is that of the job's requester, whose rules and limits apply. `credited` are those who had a part in
+        it. Nothing happens if the job is stored already, so that a step can be repeated after a crash.
+        """
+        if await self.services.db.jobs.get(job.id) is not None:
+            return
+        self.services.registry.require_supported(request.params)
+        async with self.services.policy.authorized(context, request) as grant:
+            job = replace(job, speed=grant.speed)
+            limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
+            self.services.queue.enqueue(job, limits)
+            await self._store(job, credited)
+        await self.runner.start(job, await self._send_to_channel(job))
+
+    async def _send_to_channel(self, job: Job) -> int | None:
+        """Send a status message to the job's channel; the job goes on if that is not possible."""
+        try:
+            return await self.delivery.send_status_message(job, self._waiting_text(job), cancel_view(job.id))
+        except discord.HTTPException as error:
+            log.warning("job %s: could not send its status message: %s", job.id, error)
+            return None
 
     async def _require_visible_parent(self, interaction: Interaction, parent: Tile | None) -> Job | None:
         """Return the parent job; raise UserError if it is another user's private job."""
@@ -100,26 +132,41 @@ class JobService:
             effective, tile = record.job.action, record.job.parent
         return action if effective is Action.PICK else effective  # PICK generates nothing
 
-    async def _store(self, job: Job) -> None:
+    async def _store(self, job: Job, credited: Sequence[Credit] | None = None) -> None:
         try:
-            await self.services.db.jobs.add_job(job)
-        except Exception:
+            await self.services.db.jobs.add_job(job, credited)
+        except BaseException:
             self.services.queue.remove(job.id)
             raise
 
     async def _acknowledge(self, interaction: Interaction, job: Job, pressed: str) -> None:
         """Respond to the interaction and start the job; cancel the job if the response fails."""
         try:
-            await _highlight_button(interaction, pressed)
-            status_message_id = await self._respond_with_status(interaction, job) if needs_gpu(job) else None
+            status_message_id = await self._respond(interaction, job, pressed)
             await self.runner.start(job, status_message_id)
+        except asyncio.CancelledError:  # the bot stops, and resumes the job at the next start
+            self.services.queue.remove(job.id)
+            raise
         except Exception:
             self.services.queue.remove(job.id)
             if not self.tasks.stopping:  # otherwise the response may have arrived, and the job is resumed
                 await self.services.db.jobs.cancel(job.id, tr("I could not respond in time."))
             raise
+        await self._highlight_parent(interaction, job, pressed)
 
-    async def _respond_with_status(self, interaction: Interaction, job: Job) -> int | None:
+    async def _respond(self, interaction: Interaction, job: Job, pressed: str) -> int | None:
+        """Respond to the interaction; return the id of the status message, if there is one.
+
+        A token can find only its first response again, after an outage or a kill. So that response is the job's own
+        message, except in a channel that can be searched.
+        """
+        if job.destination.by_channel:
+            await _highlight_button(interaction, pressed)
+            if not needs_gpu(job):
+                return None
+        return await self._send_first_message(interaction, job)
+
+    async def _send_first_message(self, interaction: Interaction, job: Job) -> int | None:
         try:
             return await self.send_status_message(interaction, job)
         except Exception as error:
@@ -130,12 +177,23 @@ class JobService:
                 raise
             return status_message_id
 
+    async def _highlight_parent(self, interaction: Interaction, job: Job, pressed: str) -> None:
+        """Highlight the pressed button of a message that the response did not update."""
+        message = interaction.message
+        if job.destination.by_channel or message is None or job.parent is None or pressed not in custom_ids(message):
+            return
+        parent = await self.services.db.jobs.get(job.parent.job_id)
+        with suppress(*TRANSPORT_ERRORS):
+            if parent is not None:
+                await self.delivery.highlight_button(parent.job, message, highlighted_view(message, pressed))
+
     async def send_status_message(self, interaction: Interaction, job: Job) -> int | None:
         """Respond to an interaction with a job's status message; return that message's id."""
-        position, reason = self.services.queue.position(job.id), waiting_reason(job, self.services.worker)
-        text = job_text.waiting(job, self.services.registry, position, reason)
-        view, private = cancel_view(job.id), job.destination.private
+        text, view, private = self._waiting_text(job), cancel_view(job.id), job.destination.private
         match interaction.response.type:
+            case None if not needs_gpu(job):  # it takes a moment
+                deferred = await interaction.response.defer(thinking=True, ephemeral=private)
+                return deferred.message_id if deferred else None
             case None:
                 callback = await interaction.response.send_message(
                     text, view=view, ephemeral=private, allowed_mentions=NO_MENTIONS
@@ -148,6 +206,10 @@ class JobService:
                     text, view=view, ephemeral=private, allowed_mentions=NO_MENTIONS, wait=True
                 )
                 return followup.id
+
+    def _waiting_text(self, job: Job) -> str:
+        position, reason = self.services.queue.position(job.id), waiting_reason(job, self.services.worker)
+        return job_text.waiting(job, self.services.registry, position, reason)
 
     def create_job(
         self, interaction: Interaction, action: Action, params: Params, parent: Tile | None, speed: Speed, private: bool
@@ -174,8 +236,11 @@ class JobService:
 
     async def cancel_from_button(self, interaction: Interaction, job_id: str) -> None:
         """Cancel a job by the button below its status message; raise UserError if that is not possible."""
+        if interaction.message is not None:  # the bot may be killed before it has learned this id itself
+            await self._adopt_status_message(job_id, interaction.message.id)
         record, end_message = await self.cancel(job_id, interaction.user.id, partial(can_moderate, interaction))
-        text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
+        with audience(private=record.job.destination.private):
+            text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
         try:
             await interaction.response.edit_message(
                 content=text, attachments=[], view=None, allowed_mentions=NO_MENTIONS
@@ -183,7 +248,12 @@ class JobService:
         except Exception:
             log.warning("job %s: could not show that it was cancelled", job_id, exc_info=True)
             await self.runner.report_end(record.job, record.status_message_id, end_message)
-        await self.services.db.jobs.set_status_message(job_id, None)
+        await retry_until_stored(lambda: self.services.db.jobs.set_status_message(job_id, None))
+
+    async def _adopt_status_message(self, job_id: str, message_id: int) -> None:
+        record = await self.services.db.jobs.get(job_id)
+        if record is not None and record.status_message_id is None and record.state in UNFINISHED:
+            await self.services.db.jobs.set_status_message(job_id, message_id)
 
     async def cancel(
         self, job_id: str, person_id: int, can_moderate: Callable[[Job], bool] = lambda job: False
@@ -197,12 +267,19 @@ class JobService:
             raise UserError(tr("I no longer know this job."))
         if person_id != record.job.requester.id and not can_moderate(record.job):
             raise UserError(tr("Only {whom} or a moderator can cancel this.", whom=f"<@{record.job.requester.id}>"))
-        end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
+        with audience(private=record.job.destination.private):
+            end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
         if not await self.services.db.jobs.cancel(job_id, end_message):
-            raise UserError(tr("This has already ended, so there is nothing left to cancel."))
+            raise UserError(await self._nothing_to_cancel(job_id))
         await log_moderation(self.services.db.guilds, record.job, person_id, "cancelled", self.services.clock())
         await self.tasks.cancel(job_id)
         return record, end_message
+
+    async def _nothing_to_cancel(self, job_id: str) -> str:
+        record = await self.services.db.jobs.get(job_id)
+        if record is not None and record.state in (JobState.GENERATED, JobState.POSTED):
+            return tr("This picture is finished. *Delete* below it removes it, and so does your reaction ❌.")
+        return tr("This has already ended, so there is nothing left to cancel.")
 
 
 async def _highlight_button(interaction: Interaction, pressed: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any
 
 from db.jobs import JobStore
 from generation import logs
@@ -51,14 +52,16 @@ class TaskRegistry:
             task.cancel()
             await asyncio.wait({task}, timeout=CANCEL_TIMEOUT_S)
 
-    async def cancel_all(self) -> None:
+    async def cancel_all(self, others: Sequence[asyncio.Task[Any]] = ()) -> None:
         """Cancel all tasks and start no more; unfinished jobs stay unfinished in the store.
+
+        `others` are cancelled already, and awaited together with the jobs.
 
         It does not wait for a step that takes long or hangs: closing the worker ends that step.
         """
         self.stopping = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
+        tasks = [*others, *self._tasks.values()]
+        for task in self._tasks.values():
             task.cancel()
         await self._jobs.undo_attempts()
         if tasks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -13,6 +13,7 @@ from bot.policy import settings as guild_settings
 from bot.policy.settings import GuildSettings, RoleLimits
 from bot.policy.word_filter import WordFilter, check_prompt
 from bot.ui.i18n import tr, trn
+from bot.ui.text import escape_markdown
 from db.guilds import Block, GuildStore
 from db.usage import Usage, UsageTotals
 from generation.errors import UserError
@@ -126,8 +127,14 @@ class Policy:
         limits = (await self.settings(context.guild_id)).limits_for(context.guild_id, context.role_ids)
         return await self._usage.totals(context.person_id, context.guild_id, self._clock() - DAY_S), limits
 
-    async def reauthorize(self, job: Job) -> None:
+    async def check_words(self, guild_id: int, params: Params) -> str | None:
+        """Return the warning about the words of `params`, if there is one; raises PromptError for a blocked word."""
+        return check_prompt(await self._word_filter(guild_id), params)
+
+    async def reauthorize(self, job: Job, worded_by: Collection[int] = ()) -> None:
         """Check a job again that has waited or was resumed after a restart; raises like `authorize`.
+
+        `worded_by` are the people whose words it draws: none of them may be blocked either.
 
         Rules that need the interaction, such as role limits, are not checked again.
         """
@@ -139,6 +146,9 @@ class Policy:
         if await self._guilds.active_block(guild_id, job.requester.id):
             # Without the reason: everybody in the channel can read the status message.
             raise PolicyDenied(tr("The moderators have blocked you from using me in this server."))
+        for person_id in set(worded_by) - {job.requester.id}:
+            if await self._guilds.active_block(guild_id, person_id):
+                raise PolicyDenied(tr("These are the words of somebody whom the moderators have blocked."))
         check_prompt(await self._word_filter(guild_id), job.params)
 
     async def _require_unblocked(self, guild_id: int, person_id: int) -> None:
@@ -247,7 +257,7 @@ def _require_allowed_size(params: Params, limits: RoleLimits) -> None:
 
 
 def _blocked_message(block: Block) -> str:
-    reason = block.reason
+    reason = escape_markdown(block.reason)  # it may quote a report, which anyone can write
     if block.until is None:
         if not reason:
             return tr("The moderators have blocked you from using me in this server.")

@@ -65,6 +65,10 @@ class GuildSettings:
     all. `channels` may contain categories and includes the threads inside. The `…_roles` are the roles that may use a
     feature; empty allows everybody. `bounds` maps a role to its limits; the guild's own id stands for @everyone.
     `retention_days` of 0 uses the bot operator's setting.
+
+    For pictures made together: `host_roles` may start a session, which needs no role if it is empty; an account must be
+    `min_account_days` old and its member here for `min_member_hours`; a channel has at most `sessions_at_once`
+    sessions, and none if it is among the `quiet_channels`, which may contain categories.
     """
 
     defaults: str = ""
@@ -83,6 +87,11 @@ class GuildSettings:
     log_channel: int | None = None
     sensitive: NsfwMode = NsfwMode.SPOILER
     language: str = ""
+    host_roles: tuple[int, ...] = ()
+    min_account_days: int = 7
+    min_member_hours: int = 24
+    sessions_at_once: int = 2
+    quiet_channels: tuple[int, ...] = ()
 
     def allows(self, model: str) -> bool:
         """Return whether the model called `model` is allowed here."""
@@ -101,6 +110,18 @@ def _most_generous(name: str, role_limits: list[RoleLimits]) -> int | None:
     return min(given) if name == "cooldown" else max(given)
 
 
+LIST_FIELDS = (
+    "models",
+    "channels",
+    "fast_roles",
+    "upscale_roles",
+    "repeat_roles",
+    "permutation_roles",
+    "host_roles",
+    "quiet_channels",
+)
+
+
 def to_dict(settings: GuildSettings) -> dict[str, Any]:
     """Return the settings that differ from the defaults, as plain values for JSON."""
     values = dataclasses.asdict(settings)
@@ -115,7 +136,7 @@ def to_dict(settings: GuildSettings) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> GuildSettings:
     """Load settings that `to_dict` wrote; unknown settings are ignored and missing ones get their default."""
     known = {name: value for name, value in values.items() if name in GuildSettings.__dataclass_fields__}
-    for name in ("models", "channels", "fast_roles", "upscale_roles", "repeat_roles", "permutation_roles"):
+    for name in LIST_FIELDS:
         known[name] = tuple(known.get(name, ()))
     known["bounds"] = {int(role): _role_limits(each) for role, each in known.get("bounds", {}).items()}
     known["delivery"] = ResultPlacement(known.get("delivery", ResultPlacement.HERE))

@@ -88,8 +88,23 @@ def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: i
         _nsfw_line(settings.sensitive),
         _language_line(settings.language),
         tr("**Blocked words:** {number}", number=words),
+        *_session_lines(settings, list_limit),
         _log_channel(settings.log_channel),
         *_limits(settings.bounds, guild_id, list_limit),
+    ]
+
+
+def _session_lines(settings: GuildSettings, list_limit: int) -> list[str]:
+    quiet = [f"<#{channel}>" for channel in settings.quiet_channels]
+    return [
+        tr(
+            "**Sessions:** {roles}, {number} at once; accounts of {days}, members for {hours}",
+            roles=_role_list(settings.host_roles, list_limit),
+            number=settings.sessions_at_once,
+            days=trn("{n} day", "{n} days", settings.min_account_days),
+            hours=trn("{n} hour", "{n} hours", settings.min_member_hours),
+        ),
+        *([tr("**No sessions in:** {channels}", channels=_shortened_list(quiet, "", list_limit))] if quiet else []),
     ]
 
 

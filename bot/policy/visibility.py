@@ -62,3 +62,16 @@ def can_view_job(interaction: discord.Interaction[Any], job: Job) -> bool:
     if isinstance(channel, discord.Thread) and channel.is_private():
         return channel.id == interaction.channel_id
     return channel is not None and channel.permissions_for(interaction.user).view_channel
+
+
+def can_everybody_view(interaction: discord.Interaction[Any], job: Job) -> bool:
+    """Return whether everybody who reads this channel may see the job: a public one of this or an open channel."""
+    guild = interaction.guild
+    if job.destination.private or guild is None or job.destination.guild_id != guild.id:
+        return False
+    if interaction.channel_id in (job.destination.channel_id, job.destination.post_in):
+        return True
+    channel = guild.get_channel_or_thread(job.destination.channel_id)
+    if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
+        return False
+    return channel.permissions_for(guild.default_role).view_channel

@@ -12,7 +12,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.discord_calls import TRANSPORT_ERRORS
+from bot.discord_calls import TRANSPORT_ERRORS, is_outage
 from bot.ui.i18n import error_text, tr, use_interaction_locale
 from generation.errors import UserError
 
@@ -43,7 +43,10 @@ def user_message(error: BaseException) -> str:
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
         return tr("This command has changed since Discord showed it to you: please try it again in a minute.")
     error_id = secrets.token_hex(4)
-    log.error("error %s", error_id, exc_info=error)
+    if is_outage(error):  # its traceback says nothing, and an outage has many
+        log.warning("error %s: Discord cannot be reached: %s", error_id, error)
+    else:
+        log.error("error %s", error_id, exc_info=error)
     return tr(
         "Something went wrong on my side, not with your prompt. It is in the log as `{error_id}`.", error_id=error_id
     )
@@ -82,5 +85,5 @@ async def respond_ephemeral(interaction: discord.Interaction[Any], text: str, **
             await interaction.followup.send(text, ephemeral=True, **fields)
         else:
             await interaction.response.send_message(text, ephemeral=True, **fields)
-    except TRANSPORT_ERRORS:
-        log.warning("could not send to %s: %s", interaction.user.id, text, exc_info=True)
+    except TRANSPORT_ERRORS as error:
+        log.warning("could not send to %s (%s): %s", interaction.user.id, error, text)

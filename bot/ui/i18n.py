@@ -1,9 +1,15 @@
-"""Translate messages with gettext, into the language of the server's setting or else Discord's locale."""
+"""Translate messages with gettext: into the server's language, or the person's where only that person reads them."""
 
 from __future__ import annotations
 
 import gettext
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +28,53 @@ CATALOGUES = {  # by Discord's language codes; without a catalogue or a translat
 }
 _UNTRANSLATED = gettext.NullTranslations()
 
+MIN_FIXED_CHARACTERS = 10  # of a template that is recognised by its words
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+MAX_REMEMBERED_PEOPLE = 10_000
+
 _locale: ContextVar[str] = ContextVar("language", default=ENGLISH)
+_audiences: ContextVar[Audiences | None] = ContextVar("audiences", default=None)
+_people: OrderedDict[int, str] = OrderedDict()  # the language of each person's last interaction
+
+
+@dataclass(frozen=True, slots=True)
+class Audiences:
+    """The languages of an interaction: for the person alone, and for everyone in the channel."""
+
+    person: str
+    everyone: str
 
 
 def set_locale(locale: str) -> None:
-    """Set the language of this task and of the tasks that it starts."""
+    """Set the language of this task and of the tasks that it starts, whoever reads what they send."""
+    _audiences.set(None)
     _locale.set(locale)
+
+
+@contextmanager
+def audience(*, private: bool) -> Iterator[None]:
+    """Use the language of those who read what the block and its tasks send: the person alone, or everyone."""
+    languages = _audiences.get()
+    if languages is None:  # there was no interaction: one language for all
+        yield
+        return
+    token = _locale.set(languages.person if private else languages.everyone)
+    try:
+        yield
+    finally:
+        _locale.reset(token)
+
+
+def remembered_locale(person_id: int) -> str | None:
+    """Return the language of a person's last interaction since the start; a reaction does not name one."""
+    return _people.get(person_id)
+
+
+def _remember(person_id: int, locale: str) -> None:
+    _people[person_id] = locale
+    _people.move_to_end(person_id)
+    if len(_people) > MAX_REMEMBERED_PEOPLE:
+        _people.popitem(last=False)
 
 
 def tr(text: str, **values: object) -> str:
@@ -63,12 +110,68 @@ def error_text(error: UserError) -> str:
     return error.translated(render)
 
 
+def find_template(text: str) -> str | None:
+    """Return the English template of a translated or English sentence that was filled in; None if none fits."""
+    if text in _templates():
+        return _templates()[text]
+    fitting = (each for each in _patterns() if each.pattern.fullmatch(text))
+    best = max(fitting, key=lambda each: each.letters, default=None)
+    return None if best is None else best.template
+
+
+@dataclass(frozen=True, slots=True)
+class _FilledPattern:
+    """A template with placeholders as a pattern, and how many of its characters are fixed."""
+
+    pattern: re.Pattern[str]
+    template: str
+    letters: int
+
+
+@cache
+def _templates() -> dict[str, str]:
+    """Return the English template of each text without values, in every language."""
+    return {text: template for text, template in _all_texts() if not _PLACEHOLDER.search(text)}
+
+
+@cache
+def _patterns() -> tuple[_FilledPattern, ...]:
+    found = []
+    for text, template in _all_texts():
+        fixed = _PLACEHOLDER.split(text)
+        letters = sum(map(len, fixed))
+        if len(fixed) > 1 and letters >= MIN_FIXED_CHARACTERS:
+            pattern = re.compile(".*?".join(map(re.escape, fixed)), re.DOTALL)
+            found.append(_FilledPattern(pattern, template, letters))
+    return tuple(found)
+
+
+def _all_texts() -> Iterator[tuple[str, str]]:
+    """Yield every text of every catalogue, and the English text itself, each with its English template."""
+    for catalogue in CATALOGUES.values():
+        for key, text in catalogue._catalog.items():  # type: ignore[attr-defined]
+            template = key[0] if isinstance(key, tuple) else key
+            if template:
+                yield text, template
+                yield template, template
+
+
 def _catalogue() -> gettext.NullTranslations:
     return CATALOGUES.get(_locale.get(), _UNTRANSLATED)
 
 
 async def use_interaction_locale(interaction: discord.Interaction[Any]) -> None:
-    """Set the language of an interaction: the server's setting, or else Discord's locale for the server or user."""
+    """Set the languages of an interaction: the server's setting, or else Discord's locales of person and server.
+
+    The language is the person's; `audience` switches to the server's for what everyone reads.
+    """
     settings = await interaction.client.services.policy.settings(interaction.guild_id)
-    locale = interaction.guild_locale if interaction.guild_id is not None else interaction.locale
-    set_locale(settings.language or str(locale or ENGLISH).partition("-")[0])
+    person = _language(interaction.locale)
+    everyone = person if interaction.guild_id is None else _language(interaction.guild_locale)
+    _remember(interaction.user.id, person)
+    set_locale(settings.language or person)
+    _audiences.set(Audiences(settings.language or person, settings.language or everyone))
+
+
+def _language(locale: discord.Locale | None) -> str:
+    return str(locale or ENGLISH).partition("-")[0]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from bot.ui.i18n import render, tr
+from bot.ui.i18n import CATALOGUES, render, tr
 from bot.ui.text import escape_markdown, jump_url, strip_markdown, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
 from generation.models.unknown_words import unknown_words_note
 from generation.prompt import format_prompt
+from generation.prompt.copied_text import recognize_messages
 from generation.queue.queue import QueuePosition
 from generation.worker.worker import Broken, WorkerState
 
@@ -167,6 +168,16 @@ _ACTION_LABELS = {
     Action.REMIX_SUBTLE: "Remix (Subtle) by {whom}",
     Action.REMIX_STRONG: "Remix (Strong) by {whom}",
 }
+
+
+def _recognize_own_messages() -> None:
+    """Let prompts that are copied from a message in any language be read without the rest of the message."""
+    modes = (*_SPEED_LABELS.values(), "Waiting to start", "Starting")
+    for catalogue in CATALOGUES.values():
+        recognize_messages(map(catalogue.gettext, _ACTION_LABELS.values()), map(catalogue.gettext, modes))
+
+
+_recognize_own_messages()
 
 
 def _waiting_for_memory(name: str, state: WorkerState) -> str:

@@ -19,6 +19,7 @@ BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 
 LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # these create no job, or open a modal first
 RETRY = "retry"
+FAMILY_TREE, FAMILY_TREE_LABEL = "tree", "Family tree"
 CANCEL_LABEL, RETRY_LABEL = "Cancel", "Edit and retry"
 
 IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
@@ -54,7 +55,7 @@ NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE)  # another seed would chan
 
 def text_labels() -> dict[str, str]:
     """Return the labels that are translated, by action; emojis are not."""
-    rows = (*IMAGE_BUTTON_ROWS, LAST_ROW, {"cancel": CANCEL_LABEL, RETRY: RETRY_LABEL})
+    rows = (*IMAGE_BUTTON_ROWS, LAST_ROW, {"cancel": CANCEL_LABEL, RETRY: RETRY_LABEL, FAMILY_TREE: FAMILY_TREE_LABEL})
     return {action: label for row in rows for action, label in row.items() if not _is_emoji(label)}
 
 
@@ -68,6 +69,13 @@ def failed_view(job: Job, prompt: str) -> discord.ui.View | None:
     if job.action in NEVER_REMIXED or len(prompt) > MAX_TEXT_LENGTH:
         return None
     return persistent_view(discord.ui.Button(label=tr(RETRY_LABEL), custom_id=f"{RETRY}:{job.id}"))
+
+
+def family_tree_view(job_id: str) -> discord.ui.View:
+    """Return the button that opens a picture's family tree."""
+    return persistent_view(
+        discord.ui.Button(label=tr(FAMILY_TREE_LABEL), emoji="🌳", custom_id=f"{FAMILY_TREE}:{job_id}")
+    )
 
 
 def result_view(job: Job, model: Model | None) -> discord.ui.View:

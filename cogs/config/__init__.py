@@ -7,6 +7,7 @@ from cogs.config.blocks import BlockGroup
 from cogs.config.commands import ConfigGroup
 from cogs.config.panel import EditFieldButton, FieldSelect, FieldValueSelect
 from cogs.config.reports import ReportButton, ReportLog
+from cogs.config.together import together
 from cogs.config.word_rules import WordsGroup
 
 
@@ -15,6 +16,7 @@ async def setup(client: Client) -> None:
     group = ConfigGroup(client.services)
     group.add_command(WordsGroup(client.services))
     group.add_command(BlockGroup(client.services))
+    group.add_command(together)
     client.tree.add_command(group)
     await client.add_cog(ReportLog(client))
     client.add_dynamic_items(FieldSelect, FieldValueSelect, EditFieldButton, ReportButton)

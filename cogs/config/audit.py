@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextvars import copy_context
 
 from bot.client import Interaction
 from bot.ui.i18n import ENGLISH, set_locale
+from bot.ui.text import escape_markdown, truncate
 from db.guilds import AuditEntry
 
 
@@ -23,6 +25,9 @@ def in_english(text: Callable[[], str]) -> str:
     return context.run(text)
 
 
+_MENTION_OR_CODE = re.compile(r"(<(?:@[!&]?|#)\d+>|<t:\d+:[a-zA-Z]>|`[^`\n]+`)")
+
+
 def audit_entry(interaction: Interaction, name: str, details: str) -> AuditEntry:
     """Build an audit entry for what the user does now, in this guild."""
     return AuditEntry(
@@ -32,3 +37,14 @@ def audit_entry(interaction: Interaction, name: str, details: str) -> AuditEntry
         details=details,
         at=interaction.client.services.clock(),
     )
+
+
+def format_details(entry: AuditEntry, limit: int) -> str:
+    """Return an entry's details without markdown, except mentions and code: they may quote what anyone has typed."""
+    parts = _MENTION_OR_CODE.split(truncate(entry.details, limit))
+    return "".join(part if number % 2 else _escape(part) for number, part in enumerate(parts))
+
+
+def _escape(text: str) -> str:
+    start, end = (" " if text[:1].isspace() else ""), (" " if text[-1:].isspace() and text.strip() else "")
+    return f"{start}{escape_markdown(text)}{end}"

@@ -16,10 +16,9 @@ from bot.policy.summary import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, 
 from bot.policy.updates import Actor, update_settings
 from bot.services import Services
 from bot.ui.i18n import tr
-from bot.ui.text import truncate
 from cogs.autocomplete import choices
 from cogs.config import panel, stats
-from cogs.config.audit import in_english
+from cogs.config.audit import format_details, in_english
 from cogs.config.panel_fields import DRAWING_CHANNEL_TYPES
 from cogs.config.reports import show_open_report
 from cogs.config.validation import (
@@ -342,9 +341,14 @@ class ConfigGroup(app_commands.Group):
         await panel.show_panel(interaction)
 
     @app_commands.command(description="Jobs, people, times and failures, as a chart")
-    @app_commands.describe(period="How far to look back")
-    async def stats(self, interaction: Interaction, period: Literal["day", "week", "month"] = "week") -> None:
-        await stats.send_stats(interaction, self.services, period)
+    @app_commands.describe(period="How far to look back", theme="The chart's background")
+    async def stats(
+        self,
+        interaction: Interaction,
+        period: Literal["day", "week", "month"] = "week",
+        theme: Literal["dark", "light"] = "dark",
+    ) -> None:
+        await stats.send_stats(interaction, self.services, period, theme)
 
     @app_commands.command(description="The oldest open report, with buttons to deal with it")
     async def reports(self, interaction: Interaction) -> None:
@@ -358,7 +362,7 @@ class ConfigGroup(app_commands.Group):
             interaction.guild_id, offset=(page - 1) * AUDIT_PAGE_SIZE, limit=AUDIT_PAGE_SIZE
         )
         lines = [
-            f"<t:{int(entry.at)}:f> <@{entry.person_id}> {truncate(entry.details, MAX_DETAILS_LENGTH)}"
+            f"<t:{int(entry.at)}:f> <@{entry.person_id}> {format_details(entry, MAX_DETAILS_LENGTH)}"
             for entry in entries
         ]
         empty = tr("Nothing has been changed yet.") if page == 1 else tr("There are no older entries.")

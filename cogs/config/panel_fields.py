@@ -11,7 +11,15 @@ import discord
 from bot.policy.settings import NsfwMode, ResultPlacement
 from bot.services import Services
 from bot.ui.i18n import tr
-from cogs.config.validation import MAX_JOBS_PER_PROMPT, MAX_RETENTION_DAYS, integer_in_range, parse_defaults
+from cogs.config.validation import (
+    MAX_ACCOUNT_DAYS,
+    MAX_JOBS_PER_PROMPT,
+    MAX_MEMBER_HOURS,
+    MAX_RETENTION_DAYS,
+    MAX_SESSIONS,
+    integer_in_range,
+    parse_defaults,
+)
 from generation.errors import UserError
 
 MAX_SELECT_OPTIONS = 25  # Discord's limit for a select
@@ -82,6 +90,11 @@ FIELDS: dict[str, Field] = {
     "sensitive": ChoiceField(
         "Sensitive pictures", {"Hidden behind a spoiler": NsfwMode.SPOILER, "Withheld": NsfwMode.WITHHOLD}
     ),
+    "host_roles": RoleField("Roles that may start a session"),
+    "quiet_channels": ChannelField("Channels without sessions", DRAWING_CHANNEL_TYPES),
+    "sessions_at_once": TextField("Sessions in a channel at once", integer_in_range(1, MAX_SESSIONS)),
+    "min_account_days": TextField("Sessions: age of an account in days", integer_in_range(0, MAX_ACCOUNT_DAYS)),
+    "min_member_hours": TextField("Sessions: hours since joining", integer_in_range(0, MAX_MEMBER_HOURS)),
     "log_channel": ChannelField("Log channel", [discord.ChannelType.text], max_values=1),
 }
 

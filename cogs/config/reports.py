@@ -13,8 +13,9 @@ from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.services import Services
 from bot.ui.dynamic_items import PersistentItem, persistent_view
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import audience, tr, trn
 from bot.ui.text import escape_markdown, jump_url, truncate
+from cogs.config.audit import format_details
 from cogs.image_buttons.delete import delete_job
 from db.guilds import AuditEntry, Block
 from db.jobs import JobRecord, JobState
@@ -67,13 +68,14 @@ class ReportLog(commands.Cog):
     @commands.Cog.listener()
     async def on_reported(self, report: Report) -> None:
         """Post a new report."""
-        content = await describe_report(self.services, report)
-        await self._post_to_log(report.guild_id, content, report_view(report))
+        with audience(private=False):
+            content = await describe_report(self.services, report)
+            await self._post_to_log(report.guild_id, content, report_view(report))
 
     @commands.Cog.listener()
     async def on_audit(self, entry: AuditEntry) -> None:
         """Post an audit entry of an owner or moderator."""
-        await self._post_to_log(entry.guild_id, f"-# <@{entry.person_id}>: {truncate(entry.details, 1500)}", None)
+        await self._post_to_log(entry.guild_id, f"-# <@{entry.person_id}>: {format_details(entry, 1500)}", None)
 
     async def _post_to_log(self, guild_id: int, content: str, view: discord.ui.View | None) -> None:
         channel_id = (await self.services.policy.settings(guild_id)).log_channel

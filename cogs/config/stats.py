@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import discord
@@ -12,25 +15,27 @@ from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
 from bot.ui import job_text
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import find_template, tr, trn
 from bot.ui.text import escape_markdown, strip_markdown, truncate
-from cogs.config.stats_chart import ChartLabels, draw_chart, duration
+from cogs.config.stats_chart import PALETTES, ChartLabels, draw_chart, duration
 from db.stats import Percentiles, Statistics
 
+MAX_REASONS_SHOWN, MAX_REASON_LENGTH = 3, 60
+MAX_RECOGNISED_LENGTH = 500  # characters of a reason
 HOUR, DAY = 3600.0, 86_400.0
 PERIOD_TITLES = {"day": "The last day", "week": "The last week", "month": "The last month"}
 PERIODS = {"day": (24, HOUR), "week": (7, DAY), "month": (30, DAY)}  # number of bars, and seconds of each
 
 
-async def send_stats(interaction: Interaction, services: Services, period: str) -> None:
-    """Respond with the statistics of the last day, week or month."""
+async def send_stats(interaction: Interaction, services: Services, period: str, theme: str) -> None:
+    """Respond with the statistics of the last day, week or month, as a chart of a theme."""
     assert interaction.guild_id is not None
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await interaction.client.deferrals.defer(interaction, ephemeral=True)
     buckets, width = PERIODS[period]
     now = services.clock()
     statistics = await services.db.stats.for_guild(interaction.guild_id, now - buckets * width, now, buckets)
-    image = await asyncio.to_thread(draw_chart, statistics, _chart_labels(period, now))
-    text = summary_text(statistics, period)
+    image = await asyncio.to_thread(draw_chart, statistics, _chart_labels(period, now), PALETTES[theme])
+    text = await asyncio.to_thread(summary_text, statistics, period)
     file = discord.File(
         io.BytesIO(image),
         f"stats_{period}.png",
@@ -57,8 +62,24 @@ def summary_text(statistics: Statistics, period: str) -> str:
             drawing=_format_times(statistics.generation_time),
         ),
     ]
-    lines += [f"-# {jobs:,} × {escape_markdown(reason)}…" for reason, jobs in statistics.failures.items()]
+    lines += [f"-# {jobs:,} × {escape_markdown(reason)}" for reason, jobs in _top_reasons(statistics.failures)]
     return "\n".join(lines)
+
+
+def _top_reasons(failures: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return the most frequent reasons in the current language; a reason counts once, whatever it was told in."""
+    counted: Counter[str] = Counter()
+    for sentence, jobs in failures.items():
+        counted[_reason(sentence)] += jobs
+    return counted.most_common(MAX_REASONS_SHOWN)
+
+
+def _reason(sentence: str) -> str:
+    """Return the sentence of a failure without its names and numbers."""
+    template = find_template(sentence) if len(sentence) <= MAX_RECOGNISED_LENGTH else None
+    if template is None:
+        return truncate(sentence, MAX_REASON_LENGTH)
+    return re.sub(r"\{[^{}]*\}", "…", tr(template))
 
 
 def _format_times(times: Percentiles | None) -> str:
@@ -69,7 +90,8 @@ def _format_times(times: Percentiles | None) -> str:
 
 def _chart_labels(name: str, now: float) -> ChartLabels:
     buckets, width = PERIODS[name]
-    date_format = "%H:%M UTC" if width == HOUR else tr("%d %b")  # without names of months where they are not English
-    first, last = (datetime.fromtimestamp(at, UTC).strftime(date_format) for at in (now - buckets * width, now))
-    jobs = tr("Jobs by hour") if width == HOUR else tr("Jobs by day")
-    return ChartLabels(tr(PERIOD_TITLES[name]), jobs, first, last)
+    date_format = "%H:%M" if width == HOUR else tr("%d %b")  # without names of months where they are not English
+    begins = (now - (buckets - number) * width for number in range(buckets))
+    ticks = [datetime.fromtimestamp(at, UTC).strftime(date_format) for at in begins]
+    jobs = tr("Jobs by hour (UTC)") if width == HOUR else tr("Jobs by day")
+    return ChartLabels(tr(PERIOD_TITLES[name]), jobs, ticks)

@@ -1,8 +1,9 @@
-"""The chart of /config stats: bars on a dark background, with text large enough for a phone."""
+"""The chart of /config stats: bars on a dark or light background, with text large enough for a phone."""
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,27 @@ from db.stats import Breakdown, Percentiles, Statistics
 from generation.job import Action
 
 WIDTH, MARGIN = 1080, 56
-BACKGROUND, PANEL, TEXT, MUTED_TEXT, BAR, MUTED_BAR = "#1e1f22", "#2b2d31", "#f2f3f5", "#b5bac1", "#7aa2f7", "#3d4f7c"
 LARGE, MEDIUM, SMALL = 68, 38, 32  # font height in pixels; a phone shows it at about a third
 LABEL_WIDTH, VALUE_WIDTH = 320, 270  # pixels before and after a bar
+MAX_TICKS = 7  # labels below the bars over time
 
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The colours of a chart."""
+
+    background: str
+    panel: str
+    text: str
+    muted_text: str
+    bar: str
+    muted_bar: str
+
+
+PALETTES = {  # Discord does not say which theme a person uses
+    "dark": Palette("#1e1f22", "#2b2d31", "#f2f3f5", "#b5bac1", "#7aa2f7", "#3d4f7c"),
+    "light": Palette("#ffffff", "#ebedef", "#060607", "#4e5058", "#3358b8", "#b7c6ee"),
+}
 
 ACTION_LABELS: dict[str, str] = {
     Action.IMAGINE: "imagine",
@@ -44,22 +62,21 @@ ACTION_LABELS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ChartLabels:
-    """The chart's title, the heading of the bars over time, and the labels below the first and the last of them."""
+    """The chart's title, the heading of the bars over time, and a label for each of them."""
 
     title: str
     jobs_over_time: str
-    first_label: str
-    last_label: str
+    ticks: Sequence[str]
 
 
-def draw_chart(statistics: Statistics, labels: ChartLabels) -> bytes:
+def draw_chart(statistics: Statistics, labels: ChartLabels, palette: Palette = PALETTES["dark"]) -> bytes:
     """Return the chart as a PNG; run it in a thread, because it takes a moment."""
-    chart = _Chart()
+    chart = _Chart(palette)
     chart.heading(labels.title, LARGE)
     chart.figures(_figures(statistics))
     chart.heading(labels.jobs_over_time)
     chart.columns(statistics.over_time, labels)
-    chart.heading(tr("Median · 90% within"))
+    chart.heading(tr("Median · 90th percentile"))
     chart.times({tr("Waiting"): statistics.queue_time, tr("Drawing"): statistics.generation_time})
     chart.heading(tr("Drawing time by person"))
     chart.bars(_bar_row(breakdown, breakdown.name or tr("somebody"), statistics) for breakdown in statistics.by_person)
@@ -67,7 +84,7 @@ def draw_chart(statistics: Statistics, labels: ChartLabels) -> bytes:
     chart.bars(_bar_row(share, _action_label(share.name), statistics) for share in statistics.by_action)
     if statistics.by_model:
         chart.heading(tr("Jobs by model"))
-        chart.bars((share.name, share.jobs, _localize(f"{share.jobs:,}")) for share in statistics.by_model)
+        chart.bars(_model_rows(statistics))
     return chart.png()
 
 
@@ -107,18 +124,28 @@ def _bar_row(breakdown: Breakdown, name: str, statistics: Statistics) -> tuple[s
     return name, breakdown.seconds, _percent(breakdown.seconds, statistics.seconds)
 
 
+def _model_rows(statistics: Statistics) -> list[tuple[str, float, str]]:
+    """Return the jobs of each model, of none and of all others, so that they add up to all jobs."""
+    named = [(share.name, share.jobs) for share in statistics.by_model if share.name]
+    unfinished = sum(share.jobs for share in statistics.by_model if not share.name)
+    others = statistics.jobs - unfinished - sum(jobs for _, jobs in named)
+    rows = [*named, (tr("other models"), others), (tr("not finished"), unfinished)]
+    return [(name, jobs, _localize(f"{jobs:,}")) for name, jobs in rows if jobs > 0]
+
+
 class _Chart:
     """An image that is filled from top to bottom."""
 
-    def __init__(self) -> None:
-        self._image = Image.new("RGB", (WIDTH, 3000), BACKGROUND)
+    def __init__(self, palette: Palette) -> None:
+        self._palette = palette
+        self._image = Image.new("RGB", (WIDTH, 3000), palette.background)
         self._canvas = ImageDraw.Draw(self._image)
         self._y = MARGIN
 
     def heading(self, text: str, size: int = MEDIUM) -> None:
         """Add a heading."""
         self._y += 16
-        self._write(MARGIN, text, size, TEXT)
+        self._write(MARGIN, text, size, self._palette.text)
         self._y += size + 24
 
     def figures(self, figures: dict[str, str]) -> None:
@@ -126,28 +153,29 @@ class _Chart:
         room, gap = (WIDTH - 2 * MARGIN + 16) // len(figures), 16
         for number, (what, figure) in enumerate(figures.items()):
             x, box = MARGIN + number * room, 164
-            self._canvas.rounded_rectangle((x, self._y, x + room - gap, self._y + box), 16, PANEL)
+            self._canvas.rounded_rectangle((x, self._y, x + room - gap, self._y + box), 16, self._palette.panel)
             size = next(size for size in range(58, 20, -2) if _text_width(figure, size) <= room - 56 or size == 22)
-            self._write(x + 20, figure, size, TEXT, self._y + 26)
-            self._write(x + 20, what, SMALL, MUTED_TEXT, self._y + 104)
+            self._write(x + 20, figure, size, self._palette.text, self._y + 26)
+            self._write(x + 20, what, SMALL, self._palette.muted_text, self._y + 104)
         self._y += 188
 
     def columns(self, values: Sequence[int], labels: ChartLabels) -> None:
-        """Add a column for each value, with the highest value labelled."""
+        """Add a column for each value, between lines at 0 and at the highest value."""
         height, highest = 240, max((*values, 1))
-        width = (WIDTH - 2 * MARGIN) / len(values)
-        floor = self._y + height + 44
+        scale = [_localize(f"{value:,}") for value in (0, highest)]
+        axis = MARGIN + 16 + max(_text_width(number, SMALL) for number in scale)
+        width = (WIDTH - MARGIN - axis) / len(values)
+        floor = self._y + height + 24
+        for label, y in zip(scale, (floor, floor - height), strict=True):
+            self._write(axis - 16 - _text_width(label, SMALL), label, SMALL, self._palette.muted_text, y - SMALL / 2)
+            self._canvas.line((axis, y + 2, WIDTH - MARGIN, y + 2), self._palette.muted_bar, 3)
         for number, value in enumerate(values):
-            left, tall = MARGIN + number * width, height * value / highest
+            left, tall = axis + number * width, height * value / highest
             if value:
-                self._canvas.rectangle((left + 2, floor - max(tall, 3), left + width - 2, floor), BAR)
-        self._canvas.line((MARGIN, floor + 2, WIDTH - MARGIN, floor + 2), MUTED_BAR, 3)
-        top = values.index(max(values))
-        self._centre(MARGIN + (top + 0.5) * width, _localize(f"{max(values):,}"), floor - height - 44)
-        self._write(MARGIN, labels.first_label, SMALL, MUTED_TEXT, floor + 14)
-        self._write(
-            WIDTH - MARGIN - _text_width(labels.last_label, SMALL), labels.last_label, SMALL, MUTED_TEXT, floor + 14
-        )
+                self._canvas.rectangle((left + 2, floor - max(tall, 3), left + width - 2, floor), self._palette.bar)
+        step = math.ceil(len(values) / MAX_TICKS)
+        for number in range(0, len(values), step):
+            self._centre(axis + (number + 0.5) * width, labels.ticks[number], floor + 14)
         self._y = floor + 74
 
     def times(self, times: dict[str, Percentiles | None]) -> None:
@@ -179,16 +207,18 @@ class _Chart:
     def _bar(self, name: str, fraction: float, background_fraction: float, value_text: str) -> None:
         left = MARGIN + LABEL_WIDTH
         room = WIDTH - MARGIN - left - VALUE_WIDTH
-        self._write(MARGIN, _truncate(name, left - MARGIN - 20), SMALL, MUTED_TEXT, self._y + 2)
-        for part, colour in ((background_fraction, MUTED_BAR), (fraction, BAR)):
+        self._write(MARGIN, _truncate(name, left - MARGIN - 20), SMALL, self._palette.muted_text, self._y + 2)
+        for part, colour in ((background_fraction, self._palette.muted_bar), (fraction, self._palette.bar)):
             if part > 0:
                 self._canvas.rounded_rectangle((left, self._y, left + max(8, room * part), self._y + 40), 6, colour)
-        self._write(WIDTH - MARGIN - _text_width(value_text, SMALL), value_text, SMALL, TEXT, self._y + 2)
+        self._write(WIDTH - MARGIN - _text_width(value_text, SMALL), value_text, SMALL, self._palette.text, self._y + 2)
         self._y += 58
 
     def _centre(self, x: float, text: str, y: float) -> None:
         left = x - _text_width(text, SMALL) / 2
-        self._write(min(max(left, MARGIN), WIDTH - MARGIN - _text_width(text, SMALL)), text, SMALL, TEXT, y)
+        self._write(
+            min(max(left, MARGIN), WIDTH - MARGIN - _text_width(text, SMALL)), text, SMALL, self._palette.muted_text, y
+        )
 
     def _write(self, x: float, text: str, size: int, colour: str, y: float | None = None) -> None:
         self._canvas.text((x, self._y if y is None else y), text, colour, ImageFont.load_default(size))

@@ -21,6 +21,9 @@ MAX_JOBS_PER_PROMPT = 40  # jobs that one prompt may make
 MAX_MODELS = 25
 MAX_CHANNELS = 500
 MAX_ROLES = 250
+MAX_ACCOUNT_DAYS = 365  # days
+MAX_MEMBER_HOURS = 24 * 30  # hours
+MAX_SESSIONS = 10  # in a channel at once
 
 
 def parse_defaults(services: Services, parameters: str) -> str:

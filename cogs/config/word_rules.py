@@ -50,7 +50,7 @@ class WordsGroup(app_commands.Group):
         file: discord.Attachment | None = None,
     ) -> None:
         if file is not None:  # the download can take longer than Discord waits for a response
-            await interaction.response.defer(ephemeral=True, thinking=True)
+            await interaction.client.deferrals.defer(interaction, ephemeral=True)
         phrases = await asyncio.to_thread(_validate_phrases, await _read_phrases(words, file))
         blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if len(blocked.keys() | set(phrases)) > MAX_WORDS:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.ui import job_text
-from bot.ui.dynamic_items import PersistentItem
+from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.i18n import tr
-from bot.ui.job_views import DETAILS
+from bot.ui.job_views import DETAILS, family_tree_view
 from bot.ui.prompt_block import format_prompt_block
 from bot.ui.text import escape_markdown, jump_url, truncate
 from db.jobs import JobRecord, JobStore
+from db.lineage import LineageStore
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.registry import ModelRegistry
@@ -35,9 +36,16 @@ class DetailsButton(PersistentItem, template=rf"{DETAILS}:{TILE_PATTERN}"):
         ancestors = await _ancestors(services.db.jobs, record)
         text = "\n".join([*fact_lines(record, services.registry), *_lineage(ancestors, interaction.user.id)])
         content, files = format_prompt_block(text, format_prompt(record.job.params, services.registry, seed=True))
-        await interaction.response.send_message(
-            content, files=files, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
+        view = (
+            family_tree_view(self.job_id) if await _has_family(services.db.lineage, self.job_id) else persistent_view()
         )
+        await interaction.response.send_message(
+            content, files=files, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
+        )
+
+
+async def _has_family(lineage: LineageStore, job_id: str) -> bool:
+    return bool(await lineage.parents([job_id]) or await lineage.children(job_id, 1))
 
 
 async def _ancestors(jobs: JobStore, record: JobRecord) -> list[JobRecord]:

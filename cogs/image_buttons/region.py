@@ -198,7 +198,8 @@ async def _defer(interaction: Interaction, target: PromptTarget, text: str) -> N
         typed = (await parse_edited(interaction, text, parent.params)).private
     except UserError:
         typed = True  # the prompt is returned with its errors
-    await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, typed, preferred, parent))
+    private = is_private(interaction, typed, preferred, parent)
+    await interaction.client.deferrals.defer(interaction, ephemeral=private, target=str(target), prompt=text)
 
 
 async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> None:
@@ -235,7 +236,7 @@ async def _picture(interaction: Interaction, tile: Tile) -> list[discord.File]:
         async with asyncio.timeout(PICTURE_TIMEOUT_S):
             image = await services.images.files.read(tile)
             grid = await asyncio.to_thread(draw_region_grid, image)
-    except (TimeoutError, OSError):
+    except (TimeoutError, OSError, UserError):
         log.info("job %s: the picture of its region picker could not be drawn", tile.job_id, exc_info=True)
         return []
     assert record is not None, "its parent is required before"

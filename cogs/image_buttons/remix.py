@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from bot.client import Client, Interaction
 from bot.jobs.prompt_defaults import default_model_parameter
+from bot.jobs.requests import left_out_note
 from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem
+from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
 from bot.ui.job_views import REMIX, RETRY
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
@@ -114,6 +116,8 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
     await client.jobs.submit(
         interaction, action, params, tile, speed=request.speed, private=request.private, pressed=pressed
     )
+    if request.left_out:
+        await respond_ephemeral(interaction, left_out_note(request.left_out))
 
 
 async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:

@@ -6,6 +6,7 @@ import json
 import re
 
 from generation.models.model import Model
+from generation.models.samplers import SAMPLER_LABELS
 from generation.params import Params
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass
 from generation.planning.guidance import split_by_style
@@ -15,21 +16,6 @@ from generation.prompt.weights import format_number
 NEGATIVE_WEIGHT = -0.5
 MIN_WEIGHT = 0.0005  # smaller weights would be rounded to 0
 NEGATIVE = "Negative prompt:"
-
-# The web UI's names for the samplers: (Sampler, Schedule type).
-SAMPLER_LABELS = {
-    "ddim": ("DDIM", None),
-    "ddpm": ("DDPM", None),
-    "dpmpp_2m": ("DPM++ 2M", None),
-    "dpmpp_2m_karras": ("DPM++ 2M", "Karras"),
-    "dpmpp_2m_sde": ("DPM++ 2M SDE", None),
-    "euler": ("Euler", None),
-    "euler_a": ("Euler a", None),
-    "heun": ("Heun", None),
-    "lcm": ("LCM", None),
-    "pndm": ("PLMS", None),
-    "unipc": ("UniPC", None),
-}
 
 
 def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = True) -> str:

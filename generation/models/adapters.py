@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,9 +11,10 @@ from typing import TypeVar
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.models.catalogue import Family, normalize_name
-from generation.models.lora import Lora, describe_lora
-from generation.models.model import CONVERT_HINT, CROSS_ATTENTION_DIMS, PICKLE_SUFFIXES, Model
-from generation.models.textual_inversion import TextualInversion, describe_embedding
+from generation.models.lora import Lora, bundled_embeddings, describe_lora
+from generation.models.model import CROSS_ATTENTION_DIMS, PICKLE_SUFFIXES, Model
+from generation.models.safetensors_header import CONVERT_HINT
+from generation.models.textual_inversion import TextualInversion, bundled_embedding, describe_embedding, join_halves
 from generation.params import Params
 from generation.text import Text
 
@@ -91,7 +92,34 @@ def scan_adapters(loras: Path | None, embeddings: Path | None) -> tuple[Adapters
     """
     found_loras, rejected_loras = scan_folder(loras, describe_lora) if loras else ((), ())
     found_embeddings, rejected_embeddings = scan_folder(embeddings, describe_embedding) if embeddings else ((), ())
-    return Adapters(found_loras, found_embeddings), (*rejected_loras, *rejected_embeddings)
+    bundled, rejected_bundled = _bundled_embeddings(found_loras, found_embeddings)
+    everything = tuple(sorted((*found_embeddings, *bundled), key=_by_name))
+    return Adapters(found_loras, everything), (*rejected_loras, *rejected_embeddings, *rejected_bundled)
+
+
+def _bundled_embeddings(
+    loras: Iterable[Lora], embeddings: Iterable[TextualInversion]
+) -> tuple[list[TextualInversion], list[str]]:
+    """Return the embeddings inside the files of LoRAs, which were trained together, and why some are left out."""
+    known = {normalize_name(each.name): each for each in embeddings}
+    found, rejected = [], []
+    for lora in loras:
+        for word, keys in bundled_embeddings(lora.path).items():
+            name = token_name(word) or lora.name
+            if (existing := known.get(normalize_name(name))) is not None:
+                rejected.append(f"{lora.path} has the word <{name}>, but {existing.path} already has one of this name.")
+                continue
+            try:
+                found.append(bundled_embedding(lora.path, name, keys))
+            except UserError as error:
+                rejected.append(str(error))
+                continue
+            known[normalize_name(name)] = found[-1]
+    return found, rejected
+
+
+def _by_name(adapter: Lora | TextualInversion) -> str:
+    return adapter.name.casefold()
 
 
 def scan_folder(folder: Path, describe: Callable[[Path, str], T]) -> tuple[tuple[T, ...], tuple[str, ...]]:
@@ -110,10 +138,19 @@ def scan_folder(folder: Path, describe: Callable[[Path, str], T]) -> tuple[tuple
             rejected.append(str(error))
             continue
         if adapter and (existing := found.setdefault(normalize_name(adapter.name), adapter)) is not adapter:
+            if joined := _joined(existing, adapter):
+                found[normalize_name(adapter.name)] = joined
+                continue
             rejected.append(
                 f"{path} would be called {adapter.name}, but {existing.name} already exists: rename one of the files."
             )
-    return tuple(sorted(found.values(), key=lambda adapter: adapter.name.casefold())), tuple(rejected)
+    return tuple(sorted(found.values(), key=_by_name)), tuple(rejected)
+
+
+def _joined(existing: T, adapter: T) -> T | None:
+    if isinstance(existing, TextualInversion) and isinstance(adapter, TextualInversion):
+        return join_halves(existing, adapter)
+    return None
 
 
 def _describe(path: Path, describe: Callable[[Path, str], T]) -> T | None:

@@ -312,6 +312,11 @@ def find_entry(name: str) -> CatalogueEntry | None:
     return _BY_NAME.get(normalize_name(name)) if "/" not in name else _BY_ID.get(name.lower())
 
 
+def catalogue_names() -> list[str]:
+    """Return the names and aliases of all known models."""
+    return [name for entry in CATALOGUE for name in (entry.name, *entry.aliases)]
+
+
 def reference_entry(family: Family) -> CatalogueEntry:
     """Return the catalogue's first model of a family, whose defaults suit the others."""
     return next(entry for entry in CATALOGUE if entry.family is family)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -16,21 +17,26 @@ from generation.models.catalogue import (
     PIPELINE_FAMILIES,
     CatalogueEntry,
     Family,
+    catalogue_names,
     find_entry,
     normalize_name,
     reference_entry,
 )
 from generation.models.checkpoint import inspect_checkpoint
+from generation.models.file_errors import report_damage
+from generation.models.json_files import read_json
+from generation.models.safetensors_header import CONVERT_HINT
 from generation.models.samplers import SAMPLERS, sampler_for
 from generation.models.vocabulary import Vocabulary
 
 EMBEDDED = str(Path(__file__).resolve().parents[2] / "models" / "storybook")
 
+_CACHED_REPOSITORY = re.compile(r"models--(.+)")
+MAX_NATIVE_SIZE = 4096  # pixels
 HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
 DEFAULT_CHECKPOINT_SAMPLER = "dpmpp_2m_karras"  # a single file does not name its best sampler
 DISTILLED_SAMPLER = "euler"  # for few steps, Karras' are too fine at the end and too coarse at high noise
-CONVERT_HINT = "Convert it to safetensors once, as docs/models.md shows under “Pickled models”."
 # The keys of atelier.json: the type, and the minimum of a number.
 _ATELIER_JSON_KEYS: dict[str, tuple[Any, float]] = {
     "name": (str, 0),
@@ -110,18 +116,29 @@ def describe_model(ref: str) -> Model:
         return _describe_non_folder(ref)
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(f"{ref} has no model_index.json, so it is not a diffusers model folder")
-    index = _read_json(folder / "model_index.json")
+    with report_damage(folder, "a diffusers model folder"):
+        return _describe_folder(folder, ref)
+
+
+def _describe_folder(folder: Path, ref: str) -> Model:
+    index = read_json(folder / "model_index.json")
     overrides = _read_atelier_json(folder / "atelier.json")
     defaults: dict[str, Any] = {
-        "name": folder.resolve().name,
+        "name": _folder_name(folder.resolve()),
         "native_size": _native_size(folder),
         "sampler": _scheduler_sampler(folder),
-        **defaults_from_unet(_read_json(folder / "unet" / "config.json")),
+        **defaults_from_unet(read_json(folder / "unet" / "config.json")),
     }
     if family := PIPELINE_FAMILIES.get(str(index.get("_class_name"))):
         defaults |= defaults_for_family(family if _has_guidance_embeds(folder) else Family.FLUX_SCHNELL)
         overrides |= {"partner": _resolve_partner(folder, overrides.get("partner", ""))}
     return Model(ref=ref, **defaults | overrides)
+
+
+def _folder_name(folder: Path) -> str:
+    """Return the name of a model's folder; a snapshot in the hub's cache is called as its repository there."""
+    cached = _CACHED_REPOSITORY.fullmatch(folder.parent.parent.name) if folder.parent.name == "snapshots" else None
+    return cached[1].rpartition("--")[2] if cached else folder.name
 
 
 def defaults_for_family(family: Family) -> dict[str, Any]:
@@ -139,7 +156,7 @@ def defaults_for_family(family: Family) -> dict[str, Any]:
 
 def _has_guidance_embeds(folder: Path) -> bool:
     """Return whether a FLUX model takes a guidance scale; FLUX.1 schnell does not, since it was distilled without."""
-    return _read_json(folder / "transformer" / "config.json").get("guidance_embeds") is not False
+    return read_json(folder / "transformer" / "config.json").get("guidance_embeds") is not False
 
 
 def _resolve_partner(folder: Path, named: str) -> str:
@@ -160,14 +177,31 @@ def _describe_non_folder(ref: str) -> Model:
         return _from_catalogue(entry)
     if path.suffix.lower() == ".safetensors":  # no hub id ends in this
         raise FileNotFoundError(f"no file at {ref}")
-    if not HUB_ID.fullmatch(ref):
-        raise FileNotFoundError(f"no model folder at {ref}, and no model of this name in the catalogue")
+    if not HUB_ID.fullmatch(ref) or "/" not in ref:
+        raise FileNotFoundError(
+            f"no model folder at {ref}, and no model of this name in the catalogue{_suggestion(ref)}"
+        )
     return Model(name=ref.rpartition("/")[2], ref=ref)
+
+
+def _suggestion(ref: str) -> str:
+    """Return the names of models that resemble what was typed, as the end of a sentence."""
+    wanted = normalize_name(ref)
+    names = {normalize_name(name): name for name in (Path(EMBEDDED).name, *catalogue_names())}
+    close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.7)
+    close += [name for name in names if len(wanted) > 2 and wanted in name and name not in close]
+    listed = " or ".join(f"`{names[name]}`" for name in close[:3])
+    return f": did you mean {listed}?" if listed else "; a model of the hub is `owner/name`"
 
 
 def _from_checkpoint(path: Path) -> Model:
     if path.suffix.lower() != ".safetensors":
         raise FileNotFoundError(f"{path} is neither a model folder nor a safetensors file")
+    with report_damage(path):
+        return _describe_checkpoint(path)
+
+
+def _describe_checkpoint(path: Path) -> Model:
     overrides, checkpoint = _read_atelier_json(path.with_suffix(".atelier.json")), inspect_checkpoint(path)
     is_distilled = overrides.get("num_inference_steps", DISTILLED_STEPS + 1) <= DISTILLED_STEPS
     defaults: dict[str, Any] = {
@@ -236,24 +270,34 @@ def _longest(model: Model, other: int) -> int:
 
 
 def _native_size(folder: Path) -> int:
-    unet, vae = _read_json(folder / "unet" / "config.json"), _read_json(folder / "vae" / "config.json")
+    unet, vae = read_json(folder / "unet" / "config.json"), read_json(folder / "vae" / "config.json")
     sample_size, blocks = unet.get("sample_size", 64), vae.get("block_out_channels", (0, 0, 0, 0))
-    return sample_size * 2 ** (len(blocks) - 1) if isinstance(sample_size, int) else 512
+    return _bounded_size(sample_size * 2 ** (len(blocks) - 1)) if isinstance(sample_size, int) else 512
+
+
+def _bounded_size(size: int) -> int:
+    """Return a native size; one that no model can have would only end in a lack of memory."""
+    if not 0 < size <= MAX_NATIVE_SIZE:
+        raise ValueError(f"a native size of {size} pixels")
+    return size
 
 
 def _scheduler_sampler(folder: Path) -> str | None:
-    settings = _read_json(folder / "scheduler" / "scheduler_config.json")
+    settings = read_json(folder / "scheduler" / "scheduler_config.json")
     return sampler_for(str(settings["_class_name"]), settings) if "_class_name" in settings else None
 
 
 def _read_atelier_json(path: Path) -> dict[str, Any]:
     """Return the fields of `Model` that an atelier.json sets; raise UserError if it is damaged."""
-    values = {name: value for name, value in _read_json(path).items() if name in _ATELIER_JSON_KEYS}
+    values = {name: value for name, value in read_json(path).items() if name in _ATELIER_JSON_KEYS}
     for name, value in values.items():
         if not _is_valid(value, *_ATELIER_JSON_KEYS[name]):
             raise UserError(f"{path} is damaged: `{name}` cannot be {json.dumps(value)}")
     if values.get("sampler", DEFAULT_CHECKPOINT_SAMPLER) not in SAMPLERS:
         raise UserError(f"{path} is damaged: there is no sampler {values['sampler']}. Available: {', '.join(SAMPLERS)}")
+    if "native_size" in values:
+        with report_damage(path, "a description of a model"):
+            _bounded_size(values["native_size"])
     return _without_word_lists(values) | _read_words(values, path)
 
 
@@ -287,15 +331,3 @@ def _is_valid(value: object, kind: Any, minimum: float) -> bool:
     if isinstance(value, bool) or not isinstance(value, kind):
         return False
     return not isinstance(value, int | float) or minimum <= value < math.inf
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path} is damaged: it contains no JSON object")
-    return values

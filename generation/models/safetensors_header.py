@@ -6,23 +6,59 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_HEADER_BYTES = 10_000_000
+from safetensors import SafetensorError, safe_open
+
+from generation.models.file_errors import FIX_DOWNLOAD, UNEXPECTED_CONTENT, ModelFileError
+
+CONVERT_HINT = "Convert it to safetensors once, as docs/models.md shows under “Pickled models”."
+# How other files begin that people find in the place of weights.
+_OTHER_FILES = {
+    b"version https://git-lfs": ("it is a Git LFS pointer, without the weights themselves", FIX_DOWNLOAD),
+    b"<": ("it is a web page", "Download the file itself; a page to log in may have been saved in its place."),
+    b"PK": ("it is pickled, in spite of its name", CONVERT_HINT),
+    b"\x80": ("it is pickled, in spite of its name", CONVERT_HINT),
+    b"GGUF": ("it is a GGUF file, in spite of its name", "Download the safetensors version."),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SafetensorsHeader:
-    """The shapes of a file's tensors by name, and its metadata."""
+    """The shapes of a file's tensors and their `dtypes` by name, and its metadata."""
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
+    dtypes: dict[str, str]
 
 
 def read_header(path: Path) -> SafetensorsHeader:
-    """Read the length (8 bytes), then JSON; raise ValueError, KeyError, TypeError or AttributeError for other files."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= MAX_HEADER_BYTES:
-            raise ValueError("no header")
-        header = json.loads(file.read(length))
-    metadata = header.pop("__metadata__", None) or {}
-    return SafetensorsHeader({name: tuple(entry["shape"]) for name, entry in header.items()}, dict(metadata))
+    """Read the length (8 bytes), then JSON; raise ModelFileError for a file that could not be loaded."""
+    try:
+        with safe_open(path, "numpy"):  # the checks of the library that loads it, also of the file's length
+            pass
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        metadata = dict(header.pop("__metadata__", None) or {})
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+        return SafetensorsHeader(shapes, metadata, {name: entry["dtype"] for name, entry in header.items()})
+    except FileNotFoundError:
+        raise ModelFileError(f"{path} is missing") from None
+    except (SafetensorError, *UNEXPECTED_CONTENT) as error:
+        reason, fix = _diagnose(path, error)
+        raise ModelFileError(f"{path} is damaged or not a safetensors file: {reason}", fix) from error
+
+
+def _diagnose(path: Path, error: Exception) -> tuple[str, str]:
+    """Return why a file is no safetensors file, and the fix."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(200).lstrip()
+    except OSError as unreadable:
+        return unreadable.strerror or str(unreadable), "Make it readable for the account of the bot."
+    if not start:
+        return "it is empty", FIX_DOWNLOAD
+    known = next((found for mark, found in _OTHER_FILES.items() if start.startswith(mark)), None)
+    if known:
+        return known
+    if "not fully covered" in str(error):
+        return "its length is not that in its header, as after an interrupted download", FIX_DOWNLOAD
+    return str(error).removeprefix("Error while deserializing header: "), FIX_DOWNLOAD

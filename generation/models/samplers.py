@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,27 @@ SAMPLERS: dict[str, Sampler] = {
     "unipc": Sampler("UniPCMultistepScheduler"),
 }
 
+# The web UI's names for the samplers: (Sampler, Schedule type).
+SAMPLER_LABELS = {
+    "ddim": ("DDIM", None),
+    "ddpm": ("DDPM", None),
+    "dpmpp_2m": ("DPM++ 2M", None),
+    "dpmpp_2m_karras": ("DPM++ 2M", "Karras"),
+    "dpmpp_2m_sde": ("DPM++ 2M SDE", None),
+    "euler": ("Euler", None),
+    "euler_a": ("Euler a", None),
+    "heun": ("Heun", None),
+    "lcm": ("LCM", None),
+    "pndm": ("PLMS", None),
+    "unipc": ("UniPC", None),
+}
+
+# Other programs' names for the same: diffusers', ComfyUI's and InvokeAI's.
+_ALIASES = {"euler_ancestral": "euler_a", "uni_pc": "unipc", "plms": "pndm", "dpmpp_2m_sde_gpu": "dpmpp_2m_sde"}
+_SCHEDULE = re.compile(
+    r"_(?:karras|exponential|polyexponential|sgm_uniform|ddim_uniform|uniform|simple|beta|normal|gpu|bh2|k|trailing)$"
+)
+
 # The settings that distinguish samplers of one class, with their defaults.
 _VARIANT_DEFAULTS = {"algorithm_type": "dpmsolver++", "use_karras_sigmas": False}
 
@@ -45,6 +67,21 @@ def sampler_for(scheduler: str, settings: Mapping[str, Any]) -> str:
         if sampler.scheduler == scheduler and _variant(sampler.overrides) == _variant(settings):
             return name
     return scheduler
+
+
+def find_sampler(name: str, schedule: str = "") -> str | None:
+    """Return the sampler that another program calls so; if it has no such schedule here, the one without."""
+    plain = re.sub(r"[\s-]+", "_", name.casefold().strip().replace("+", "p")).removeprefix("k_")
+    return _known_sampler(f"{plain}_{schedule.casefold().strip()}") or _known_sampler(plain)
+
+
+def _known_sampler(plain: str) -> str | None:
+    while (known := _ALIASES.get(plain, plain)) not in SAMPLERS:
+        shorter = _SCHEDULE.sub("", plain)
+        if shorter == plain:
+            return None
+        plain = shorter
+    return known
 
 
 def _variant(settings: Mapping[str, Any]) -> list[Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from generation.errors import UserError
+from generation.models.file_errors import report_damage
 from generation.models.safetensors_header import read_header
 
 _SINGLE_KEY = "emb_params"
 _SDXL_KEYS = ("clip_l", "clip_g")
+_CLIP_L_WIDTH, _CLIP_G_WIDTH = (768,), (1280,)
 _TOKEN_KEY = re.compile(r"<([\w.-]+)>")
 
 
@@ -18,7 +20,8 @@ _TOKEN_KEY = re.compile(r"<([\w.-]+)>")
 class TextualInversion:
     """An embedding, written `<name>` in prompts, which stands for `vectors` vectors per text encoder.
 
-    `keys` are its file's keys, one per text encoder; `widths` are the widths of their vectors.
+    `keys` are its file's keys, one per text encoder; `widths` are the widths of their vectors. With a
+    `second_path`, the last of the keys is in that file.
     """
 
     name: str
@@ -26,6 +29,13 @@ class TextualInversion:
     keys: tuple[str, ...]
     widths: tuple[int, ...]
     vectors: int
+    second_path: Path | None = None
+
+    @property
+    def sources(self) -> tuple[tuple[Path, str], ...]:
+        """Return the file and the key of the vectors for each text encoder."""
+        paths = [self.path] * len(self.keys)
+        return tuple(zip((*paths[:-1], self.second_path or self.path), self.keys, strict=True))
 
     @property
     def cross_attention_dim(self) -> int:
@@ -38,16 +48,37 @@ def describe_embedding(path: Path, name: str) -> TextualInversion:
 
     A file written by diffusers has the token as its key, which takes precedence over `name`.
     """
-    try:
-        shapes = read_header(path).shapes
+    shapes = read_header(path).shapes
+    with report_damage(path, "a textual inversion in a safetensors file"):
         keys = _keys(shapes)
         token_key = _TOKEN_KEY.fullmatch(keys[0])
-        vectors, widths = zip(*(_as_rows(shapes[key]) for key in keys), strict=True)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
-        raise UserError(f"{path} is damaged or not a textual inversion in a safetensors file.") from error
+        return _describe(path, token_key[1] if token_key else name, keys, shapes)
+
+
+def bundled_embedding(path: Path, name: str, keys: tuple[str, ...]) -> TextualInversion:
+    """Describe an embedding that the file of a LoRA holds under `keys`; raise UserError for a damaged one."""
+    shapes = read_header(path).shapes
+    with report_damage(path, "a LoRA with embeddings"):
+        return _describe(path, name, keys, shapes)
+
+
+def join_halves(first: TextualInversion, second: TextualInversion) -> TextualInversion | None:
+    """Return the embedding for both text encoders of XL that diffusers' scripts save as two files; None for others."""
+    halves = {each.widths: each for each in (first, second)}
+    if halves.keys() != {_CLIP_L_WIDTH, _CLIP_G_WIDTH} or first.path.parent != second.path.parent:
+        return None
+    one, two = halves[_CLIP_L_WIDTH], halves[_CLIP_G_WIDTH]
+    if (one.keys, one.vectors) != (two.keys, two.vectors) or one.keys == (_SINGLE_KEY,):
+        return None
+    keys, widths = (*one.keys, *two.keys), (*one.widths, *two.widths)
+    return replace(one, keys=keys, widths=widths, second_path=two.path)
+
+
+def _describe(path: Path, name: str, keys: tuple[str, ...], shapes: dict[str, tuple[int, ...]]) -> TextualInversion:
+    vectors, widths = zip(*(_as_rows(shapes[key]) for key in keys), strict=True)
     if len(set(vectors)) > 1 or not vectors[0]:
         raise UserError(f"{path} is damaged: it needs the same number of vectors for each text encoder, at least one.")
-    return TextualInversion(token_key[1] if token_key else name, path, keys, widths, vectors[0])
+    return TextualInversion(name, path, keys, widths, vectors[0])
 
 
 def _keys(shapes: dict[str, tuple[int, ...]]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generation.errors import UserError
+from generation.models.file_errors import UNEXPECTED_CONTENT
 from generation.models.safetensors_header import read_header
 
 # Key names of the first ESRGAN release; they are mapped to BasicSR's, which all later files use.
@@ -40,10 +41,10 @@ def describe_upscaler(path: Path) -> UpscalerInfo:
     """Describe the upscaler in the file at `path`; raise FileNotFoundError, and UserError for any other file."""
     if not path.is_file():
         raise FileNotFoundError(f"no upscaler at {path}")
+    shapes = read_header(path).shapes
     try:
-        shapes = read_header(path).shapes
         found = _inspect(path, shapes)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except UNEXPECTED_CONTENT as error:
         raise _unsupported(path) from error
     for name, shape in _expected_shapes(found):
         if shapes.get(found.keys.get(name, "")) != shape:

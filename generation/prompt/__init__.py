@@ -1,8 +1,18 @@
 """Prompt syntax: parse prompts into requests, and format params as prompts."""
 
 from generation.prompt.errors import PromptError
+from generation.prompt.infotext_conversion import convert_infotext
 from generation.prompt.parameter_names import is_reserved_name
-from generation.prompt.parser import MAX_IMAGES, choose_model, drop_unknown, parse_params, parse_prompt
+from generation.prompt.parser import (
+    MAX_IMAGES,
+    PromptReading,
+    choose_model,
+    drop_unknown,
+    parse_params,
+    parse_prompt,
+    read_prompt,
+    without_model,
+)
 from generation.prompt.permutations import TooManyPermutations, expand, permute, with_parameter
 from generation.prompt.request import PENDING_IMAGE, PromptRequest
 from generation.prompt.splitter import MAX_LENGTH
@@ -13,9 +23,11 @@ __all__ = [
     "MAX_LENGTH",
     "PENDING_IMAGE",
     "PromptError",
+    "PromptReading",
     "PromptRequest",
     "TooManyPermutations",
     "choose_model",
+    "convert_infotext",
     "drop_unknown",
     "expand",
     "format_prompt",
@@ -25,5 +37,7 @@ __all__ = [
     "parse_params",
     "parse_prompt",
     "permute",
+    "read_prompt",
     "with_parameter",
+    "without_model",
 ]

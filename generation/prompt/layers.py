@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from generation.prompt.characters import QUOTES, SEPARATORS
 from generation.prompt.errors import ValueProblem, quote, unsupported
 from generation.prompt.parameter_names import split_name, unknown_parameter
 from generation.prompt.parameters import BY_NAME, PLANNED, Parameter
 from generation.prompt.splitter import SplitPrompt, split_prompt
-from generation.prompt.syntax import SEPARATORS
-from generation.prompt.values import Scope
+from generation.prompt.values import FreeText, Scope, TextList
 from generation.text import Text
 
 MAX_HINTS = 10
@@ -22,6 +22,7 @@ MAX_HINTS = 10
 class ParameterLayer:
     """Parameters of one precedence: the fields that they set, and the problems found.
 
+    `values` holds the fields, and `typed` the value of each parameter by its long name.
     Fields in `overridden` are set by a layer of higher precedence. A name in `options` stands for a whole text, which
     is stored in `expanded` for its text and links. Parameters that the model does not support are problems, unless
     `ignore_unsupported`.
@@ -31,6 +32,7 @@ class ParameterLayer:
     overridden: AbstractSet[str] = frozenset()
     options: Mapping[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    typed: dict[str, Any] = field(default_factory=dict)
     set_by: dict[str, Parameter] = field(default_factory=dict)
     expanded: dict[str, SplitPrompt] = field(default_factory=dict)
     problems: list[Text] = field(default_factory=list)
@@ -43,11 +45,11 @@ class ParameterLayer:
         word = word.rstrip(SEPARATORS)
         if parameter := BY_NAME.get(name):
             if parameter.field not in self.overridden and self._is_supported(parameter):
-                self._read_value(parameter, value)
-        elif name in PLANNED:
-            self.problems.append(Text("`--{parameter}` is not supported yet: remove it", parameter=name))
-        elif word.lower() in self.options:
+                self._read_value(parameter, name, value)
+        elif word.lower() in self.options:  # before the planned parameters, which are newer than some options
             self._expand(word.lower(), rest.strip(SEPARATORS))
+        elif name in PLANNED:
+            self.problems.append(_not_available(name))
         else:
             self.problems.append(
                 unknown_parameter(name or word, self.options, with_hint=len(self.problems) < MAX_HINTS)
@@ -60,11 +62,13 @@ class ParameterLayer:
             self.problems.append(unsupported(f"`--{parameter.name}`", self.scope.model, parameter.requires))
         return False
 
-    def _read_value(self, parameter: Parameter, text: str) -> None:
+    def _read_value(self, parameter: Parameter, name: str, text: str) -> None:
         rest = ""
         if not parameter.value_type.greedy:
             text, _, rest = text.partition(" ")
             text, rest = text.rstrip(SEPARATORS), rest.strip(SEPARATORS)
+        if not isinstance(parameter.value_type, FreeText | TextList):
+            text = text.strip(QUOTES)
         if not text and not parameter.value_type.optional:
             self.problems.append(
                 Text(
@@ -74,23 +78,27 @@ class ParameterLayer:
                 )
             )
             return
-        value = parameter.value_type.read(text, self.scope)
+        as_typed = "" if name == "model" else f"--{name} {text}".strip()
+        value = parameter.value_type.read(text, replace(self.scope, typed=as_typed))
         if isinstance(value, ValueProblem):
             if not (value.model_specific and self.ignore_unsupported):
                 self.problems.append(value.message(parameter.name))
         elif rest:
             self._reject_text(rest, parameter.name)
         else:
-            self._set_fields(parameter, parameter.field_values(value))
+            self._set_fields(parameter, value)
 
-    def _set_fields(self, parameter: Parameter, fields: dict[str, Any]) -> None:
+    def _set_fields(self, parameter: Parameter, value: Any) -> None:
+        fields = parameter.field_values(value)
         other = next((self.set_by[name] for name in fields if name in self.set_by), None)
         if other is parameter and parameter.repeatable:
-            fields = {name: self.values[name] + value for name, value in fields.items()}
+            value = self.values[parameter.field] + value
+            fields = parameter.field_values(value)
         elif other is not None:
             self.problems.append(_conflict(other, parameter))
             return
         self.values |= fields
+        self.typed[parameter.long_name] = value
         self.set_by |= dict.fromkeys(fields, parameter)
 
     def _expand(self, name: str, rest: str) -> None:
@@ -142,6 +150,12 @@ def layer_from_defaults(text: str, overridden: AbstractSet[str], scope: Scope) -
         Text("In the settings {parameters}: {problem}", parameters=quote(text), problem=each) for each in problems
     ]
     return layer
+
+
+def _not_available(name: str) -> Text:
+    if nearest := PLANNED[name]:
+        return Text("`--{parameter}` is not available here yet. {nearest}", parameter=name, nearest=nearest)
+    return Text("`--{parameter}` is not available here yet: remove it", parameter=name)
 
 
 def _conflict(first: Parameter, second: Parameter) -> Text:

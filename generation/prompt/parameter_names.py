@@ -1,26 +1,56 @@
-"""The names of parameters, and suggestions for misspelt ones."""
+"""The names of parameters, those of other programs for them, and suggestions for misspelt ones."""
 
 from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 
+from generation.prompt.characters import COLONS
 from generation.prompt.errors import quote
 from generation.prompt.parameters import BY_NAME, PLANNED
 from generation.text import Text
 
 PARAMETER_NAMES = (*BY_NAME, *PLANNED)
 MAX_TYPO_LENGTH = 20
+MIN_SIMILARITY = 0.75  # of a name to the one suggested for it; below that a suggestion misleads
+
+# What AUTOMATIC1111's web UI and its API, diffusers, InvokeAI and other bots call it, without `-` and `_`.
+FOREIGN_NAMES = {
+    foreign: name
+    for name, names in {
+        "ar": "width height size resolution dimensions aspectratio ratio",
+        "cfg": "cfgscale guidance guidancescale scale",
+        "steps": "step numsteps inferencesteps numinferencesteps samplingsteps",
+        "negative": "negativeprompt negprompt nprompt",
+        "sampler": "samplername samplingmethod scheduler",
+        "model": "checkpoint ckpt sdmodel datamodel modelid",
+        "iw": "strength denoise denoising denoisingstrength imageweight promptstrength",
+        "repeat": "n count batch batchsize batchcount niter numimages numoutputs",
+        "hd": "hr hires hiresfix highres highresfix enablehr",
+        "tile": "tiling seamless",
+        "lora": "loras lyco lycoris",
+    }.items()
+    for foreign in names.split()
+}
+ALL_NAMES = frozenset({*PARAMETER_NAMES, *FOREIGN_NAMES})
 
 _NAME = re.compile(r"[^\W\d_]+(?:[-_][^\W\d_]+)*")
+_ASSIGNMENT = f"=＝{COLONS}"
+
+
+def to_name(typed: str) -> str:
+    """Return a name as it is compared: in lower case, with the plain letters of full-width ones."""
+    return unicodedata.normalize("NFKC", typed).lower()
 
 
 def split_name(typed: str) -> tuple[str, str]:
     """Split a parameter as typed, without its dashes, into name and value: `ar 3:2`, `seed=5`, `v5`."""
     match = _NAME.match(typed)
     end = match.end() if match else 0
-    return typed[:end].lower(), typed[end:].removeprefix("=").strip()
+    value = typed[end:]
+    return to_name(typed[:end]), (value[1:] if value[:1] in _ASSIGNMENT and value else value).strip()
 
 
 def is_reserved_name(name: str) -> bool:
@@ -29,17 +59,23 @@ def is_reserved_name(name: str) -> bool:
 
 
 def unknown_parameter(name: str, options: Iterable[str], *, with_hint: bool) -> Text:
-    """Return the problem of an unknown parameter, with the closest known name if `with_hint`."""
+    """Return the problem of an unknown parameter, with the known name that was meant, if any and if `with_hint`."""
     typed = quote("--" + name)
-    nearest = _closest(name, [*PARAMETER_NAMES, *options]) if with_hint else None
+    nearest = nearest_name(name, options) if with_hint else None
     if nearest is None:
         return Text("Unrecognized parameter {typed}", typed=typed)
     if nearest in PLANNED:
-        return Text("Unrecognized parameter {typed}: `--{nearest}` is not supported yet", typed=typed, nearest=nearest)
+        return Text(
+            "Unrecognized parameter {typed}: `--{nearest}` is not available here yet", typed=typed, nearest=nearest
+        )
     return Text("Unrecognized parameter {typed}: did you mean {nearest}?", typed=typed, nearest=quote("--" + nearest))
 
 
-def _closest(name: str, names: list[str]) -> str | None:
-    close = difflib.get_close_matches(name[:MAX_TYPO_LENGTH], names, 1)
+def nearest_name(name: str, options: Iterable[str] = ()) -> str | None:
+    """Return the known name that an unknown one most likely stands for, or None."""
+    if foreign := FOREIGN_NAMES.get(name.replace("-", "").replace("_", "")):
+        return foreign
+    names = [*PARAMETER_NAMES, *options]
+    close = difflib.get_close_matches(name[:MAX_TYPO_LENGTH], names, 1, MIN_SIMILARITY)
     longer = (known for known in names if len(name) > 2 and known.startswith(name))
     return next(iter(close), None) or next(longer, None)

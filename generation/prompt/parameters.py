@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from generation.prompt.values import (
     ValueType,
 )
 from generation.prompt.weights import image_weight_for, strength_for
+from generation.text import Text
 
 ValueGetter = Callable[[Params, ModelRegistry | None], Any]
 
@@ -121,6 +122,11 @@ class Parameter:
     @property
     def name(self) -> str:
         return self.names[0]
+
+    @property
+    def long_name(self) -> str:
+        """Return the first name that is more than an abbreviation, or else the first."""
+        return next((name for name in self.names if len(name) > 2), self.name)
 
     def field_values(self, value: Any) -> dict[str, Any]:
         """Return the fields that the value sets."""
@@ -383,7 +389,17 @@ PARAMETERS = (
     ),
 )
 
-# Midjourney's parameters that are not implemented: the prompt is refused, but not for an unknown parameter.
-PLANNED = ("sref", "sw", "cref", "cw", "video")
+_LINK_INSTEAD = Text("The nearest is a link to the picture in front of your text, with `--iw`.")
+_OPTION_INSTEAD = Text("The nearest is a custom option of your own: `/prefer option set`.")
+# Midjourney's parameters that are not implemented, and what comes nearest: the prompt is refused, but not for an
+# unknown parameter.
+PLANNED: Mapping[str, Text | None] = {
+    **dict.fromkeys(("sref", "sw", "sv", "cref", "cw", "oref", "ow"), _LINK_INSTEAD),
+    **dict.fromkeys(("p", "profile"), _OPTION_INSTEAD),
+    "exp": Text("The nearest are `--stylize` and `--weird`."),
+    "edit": Text("The nearest is the button *Vary (Region)* below a picture."),
+    "sd": Text("Without `--hd`, pictures have the usual size anyway."),
+    **dict.fromkeys(("video", "motion", "loop", "end", "bs"), None),
+}
 
 BY_NAME = {name: parameter for parameter in PARAMETERS for name in parameter.names}

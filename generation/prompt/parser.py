@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -19,8 +20,10 @@ from generation.models.registry import ModelRegistry
 from generation.params import ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
 from generation.prompt.errors import PromptError, quote, unsupported
+from generation.prompt.infotext_conversion import convert_infotext
 from generation.prompt.layers import ParameterLayer, layer_from_defaults, layer_from_prompt
-from generation.prompt.parameters import PARAMETERS, StepFraction, steps_for
+from generation.prompt.parameter_names import split_name
+from generation.prompt.parameters import BY_NAME, PARAMETERS, StepFraction, steps_for
 from generation.prompt.request import PENDING_IMAGE, PromptRequest
 from generation.prompt.splitter import split_prompt
 from generation.prompt.syntax import unmask_escaped
@@ -35,6 +38,21 @@ _ALL_EXCEPT_MODEL = frozenset(parameter.field for parameter in PARAMETERS) - {"m
 _TOKEN = re.compile(r"<([\w.-]+)>")
 
 
+@dataclass(frozen=True, slots=True)
+class PromptReading:
+    """What was read of a prompt: its parts, the values of its parameters by their long names, links and problems.
+
+    `request` is None if there are problems. `left_out` names the settings of pasted infotext that are not used.
+    """
+
+    parts: tuple[PromptPart, ...]
+    parameters: Mapping[str, Any]
+    links: tuple[str, ...]
+    problems: tuple[Text, ...]
+    request: PromptRequest | None
+    left_out: tuple[str, ...] = ()
+
+
 def parse_prompt(
     text: str,
     registry: ModelRegistry,
@@ -47,11 +65,41 @@ def parse_prompt(
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
 
+    The arguments are those of `read_prompt`.
+    """
+    reading = read_prompt(
+        text,
+        registry,
+        attached=attached,
+        defaults=defaults,
+        options=options,
+        allow_zoom=allow_zoom,
+        new_seed=new_seed,
+    )
+    if reading.problems:
+        raise PromptError(*reading.problems)
+    assert reading.request is not None
+    return reading.request
+
+
+def read_prompt(
+    text: str,
+    registry: ModelRegistry,
+    *,
+    attached: int = 0,
+    defaults: Sequence[str] = (),
+    options: Mapping[str, str] = NO_OPTIONS,
+    allow_zoom: bool = False,
+    new_seed: Callable[[], int] = random_seed,
+) -> PromptReading:
+    """Read one prompt with `attached` images, and find all its problems.
+
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
     last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
     typed. `--zoom` is valid only with `allow_zoom`.
     """
-    prompt = split_prompt(text)
+    text, left_out = convert_infotext(text, registry)
+    prompt = split_prompt(text, options)
     model = _resolve_model(prompt.parameters, defaults, options, registry)
     typed = layer_from_prompt(prompt.parameters, options, Scope(registry, model))
     sources = (prompt, *typed.expanded.values())
@@ -64,9 +112,11 @@ def parse_prompt(
     problems += [*weight_problems(parts, given.get("no", ())), *_image_problems(len(images), parts, typed)]
     problems += _unsupported_inputs(len(images), parts, model)
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
-    if prompt.problems or problems:
-        raise PromptError(*dict.fromkeys([*prompt.problems, *problems]))
-    return _build_request(given, parts, images, links, model, new_seed)
+    problems = list(dict.fromkeys([*prompt.problems, *problems]))
+    request = None if problems else _build_request(given, parts, images, links, model, new_seed)
+    if request is not None and left_out:
+        request = replace(request, left_out=left_out)
+    return PromptReading(parts, typed.typed, links, tuple(problems), request, left_out)
 
 
 def parse_params(
@@ -87,6 +137,20 @@ def drop_unknown(parameters: str, registry: ModelRegistry) -> str:
         return parameters
     each = [f"--{unmask_escaped(parameter)}" for parameter in split_prompt(parameters).parameters]
     return " ".join(parameter for parameter in each if not layer_from_defaults(parameter, frozenset(), scope).problems)
+
+
+def without_model(typed: str) -> str:
+    """Return the typed prompt without the parameters that choose a model; unchanged if it has choices in braces."""
+    if "{" in typed:
+        return typed
+    parts = split_prompt(typed)
+    kept = [f"--{unmask_escaped(parameter)}" for parameter in parts.parameters if not _chooses_model(parameter)]
+    return " ".join(filter(None, (*parts.links, unmask_escaped(parts.text), *kept)))
+
+
+def _chooses_model(parameter: str) -> bool:
+    known = BY_NAME.get(split_name(parameter)[0])
+    return known is not None and known.field == "model"
 
 
 def choose_model(defaults: Sequence[str], registry: ModelRegistry) -> Model:
@@ -133,6 +197,8 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         ]
     if images == 1 and not any(part.text for part in parts):
         return [Text("Add some text, or a second picture to blend with")]
+    if images == 0 and not any(part.text for part in parts):
+        return [Text("Say what to draw: there is no text and no picture")]
     if images == 0 and "strength" in typed.values:
         return [
             Text("Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one")

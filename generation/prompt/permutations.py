@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from generation.errors import UserError
-from generation.prompt.syntax import COMMAS, SYNTAX_CHARS, strip_copied_text, unmask_escaped
+from generation.prompt.characters import COMMAS
+from generation.prompt.copied_text import strip_copied_text
+from generation.prompt.syntax import SYNTAX_CHARS, unmask_escaped
 from generation.text import Text
 
 T = TypeVar("T")

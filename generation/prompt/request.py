@@ -17,7 +17,8 @@ class PromptRequest:
 
     `params` hold PENDING_IMAGE for each image of the prompt: attachments first, then `links`, in order. `speed` and
     `private` are None if the user's settings decide. `repeat` is the number of jobs. `aspect` is None if no aspect
-    ratio was requested, `zoom` if no factor for Custom Zoom was.
+    ratio was requested, `zoom` if no factor for Custom Zoom was. `left_out` names the settings of pasted infotext that
+    are not used.
     """
 
     params: Params
@@ -27,6 +28,7 @@ class PromptRequest:
     repeat: int = 1
     aspect: tuple[int, int] | None = None
     zoom: float | None = None
+    left_out: tuple[str, ...] = ()
 
     def expand_repeats(self) -> list[PromptRequest]:
         """Return one request per job; each continues the previous one's seeds, so that no two grids are the same."""

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import takewhile
 
+from generation.prompt.characters import ANGLES_CLOSE, ANGLES_OPEN, COMMAS, DASHES, SEPARATORS
+from generation.prompt.copied_text import strip_copied_text
 from generation.prompt.errors import quote
-from generation.prompt.parameter_names import PARAMETER_NAMES
+from generation.prompt.parameter_names import ALL_NAMES, PARAMETER_NAMES, nearest_name, split_name, to_name
 from generation.prompt.syntax import (
+    COLON,
     IMAGE_LINK,
-    LEADING_LINKS,
+    LONG_DASH,
+    MISSING_SPACE,
     PARAMETER_START,
     PERMUTATION_GROUP,
-    SEPARATORS,
-    strip_copied_text,
+    loose_start,
     unmask,
 )
 from generation.text import Text
 
 MAX_LENGTH = 6000
 
-_ANY_NAME = "|".join(sorted(PARAMETER_NAMES, key=len, reverse=True))
-_LOOSE_START = re.compile(rf"(?<!\S)(?:--+|[–—])\s(?=(?:{_ANY_NAME})\s[.\d])", re.IGNORECASE)
-_MISSING_SPACE = re.compile(r"(?<=[^\s\-–—])--([^\W\d_]+)")
-_LORA_TAG = re.compile(r"\s?<lora:([^<>]*)>", re.IGNORECASE)  # AUTOMATIC1111's syntax, valid anywhere in the text
-_NEXT_LINK = re.compile(r",(?=https?://)", re.IGNORECASE)
+_LOOSE_START = loose_start("|".join(sorted(PARAMETER_NAMES, key=len, reverse=True)))
+# AUTOMATIC1111's syntax, valid anywhere in the text.
+TAG = re.compile(
+    rf"\s?[{ANGLES_OPEN}]\s?(lora|lyco|hypernet)\s?{COLON}([^{ANGLES_OPEN}{ANGLES_CLOSE}]*+)[{ANGLES_CLOSE}]",
+    re.IGNORECASE,
+)
+_GLUED = re.compile(rf"(?:(\.(?:png|jpe?g|webp|gif))|(?=.https?://))[{re.escape(COMMAS)};]", re.IGNORECASE)
+_LINK_START = re.compile(r"https?://", re.IGNORECASE)
+_BETWEEN_LINKS = SEPARATORS + DASHES + "|+&"
+_CLOSING_DASHES = re.compile(rf"(?<=[^\s{re.escape(DASHES)}])[{re.escape(DASHES)}]++(?!\w)")
+_IS_LONG_DASH = re.compile(LONG_DASH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +48,57 @@ class SplitPrompt:
     problems: list[Text]
 
 
-def split_prompt(typed: str) -> SplitPrompt:
-    """Strip copied text and split the rest."""
+def split_prompt(typed: str, options: Collection[str] = ()) -> SplitPrompt:
+    """Strip copied text and split the rest; `options` are parameters by other names."""
     cleaned = strip_copied_text(typed)
-    links, rest = _split_links(_LORA_TAG.sub("", cleaned))
-    text, *parameters = PARAMETER_START.split(_LOOSE_START.sub("--", PERMUTATION_GROUP.sub(r"\1", rest)))
-    parameters += [f"lora {lora}" for lora in _LORA_TAG.findall(cleaned)]
-    problems = [*_format_problems(cleaned), *_link_problems(links), *_spacing_problems(rest)]
+    links, rest = _split_links(TAG.sub("", cleaned))
+    text, parameters = _split_parameters(PERMUTATION_GROUP.sub(r"\1", rest), options)
+    tags = TAG.findall(cleaned)
+    parameters += [f"lora {value}" for kind, value in tags if kind.lower() != "hypernet"]
+    problems = [*_format_problems(cleaned), *_link_problems(links), *_spacing_problems(rest), *_tag_problems(tags)]
     return SplitPrompt(links, text.strip(), [parameter.strip() for parameter in parameters], problems)
 
 
 def _split_links(text: str) -> tuple[tuple[str, ...], str]:
-    front = LEADING_LINKS.match(text)
-    if front is None:
+    """Split off the links in front, with whatever separates them from each other and from the text."""
+    if not _LINK_START.match(text):
         return (), text
-    links = _NEXT_LINK.sub(" ", front[0]).split()
-    return tuple(unmask(link).rstrip(SEPARATORS) for link in links), text[front.end() :]
+    whole = (_GLUED.sub(r"\1 ", word) if "://" in word else word for word in text.split(" "))
+    words = " ".join(whole).split(" ")
+    leading = list(takewhile(lambda word: _is_link(word) or not word.strip(_BETWEEN_LINKS), words))
+    links = tuple(unmask(word).strip(SEPARATORS) for word in filter(_is_link, leading))
+    return links, " ".join(words[len(leading) :]).lstrip(f" ;{COMMAS}")
+
+
+def _is_link(word: str) -> bool:
+    return _LINK_START.match(word.lstrip(SEPARATORS)) is not None
+
+
+def _split_parameters(text: str, options: Collection[str]) -> tuple[str, list[str]]:
+    text = _LOOSE_START.sub("--", text)
+    starts = list(PARAMETER_START.finditer(text))
+    ends = [*(start.start() for start in starts), len(text)]
+    found = [
+        (start.start(), start.end())
+        for start, end in zip(starts, ends[1:], strict=True)
+        if not _is_prose(start[0], text[start.end() : end], options)
+    ]
+    ends = [*(start for start, _ in found), len(text)]
+    parameters = [text[start:end] for (_, start), end in zip(found, ends[1:], strict=True)]
+    return text[: ends[0]], parameters
+
+
+def _is_prose(dashes: str, rest: str, options: Collection[str]) -> bool:
+    """Return whether dashes before a word belong to the sentence: `a sign —no entry— on the wall`."""
+    name, value = split_name(rest)
+    if value[:1].isdecimal():
+        return False
+    is_long = _IS_LONG_DASH.fullmatch(dashes) is not None
+    for closing in _CLOSING_DASHES.findall(rest):
+        if closing == dashes or (is_long and _IS_LONG_DASH.fullmatch(closing)):
+            return True
+    is_known = name in ALL_NAMES or rest.partition(" ")[0].rstrip(SEPARATORS).lower() in options
+    return is_long and not is_known and (bool(value) or nearest_name(name, options) is None)
 
 
 def _format_problems(text: str) -> list[Text]:
@@ -86,6 +132,14 @@ def _link_problems(links: tuple[str, ...]) -> list[Text]:
 def _spacing_problems(text: str) -> list[Text]:
     return [
         Text("Put a space before `--{parameter}`", parameter=name)
-        for name in map(str.lower, _MISSING_SPACE.findall(text))
+        for name in map(to_name, MISSING_SPACE.findall(text))
         if name in PARAMETER_NAMES
+    ]
+
+
+def _tag_problems(tags: list[tuple[str, str]]) -> list[Text]:
+    return [
+        Text("Hypernetworks do not work here: remove {tag}", tag=quote(f"<{kind}:{value}>"))
+        for kind, value in tags
+        if kind.lower() == "hypernet"
     ]

@@ -15,28 +15,38 @@ from generation.models.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import LoraWeight
+from generation.prompt.characters import COLONS, COMMAS, NOT_APOSTROPHES, SEPARATORS, to_ascii, unquote
 from generation.prompt.errors import ValueProblem, quote
-from generation.prompt.syntax import COMMAS, SEPARATORS, escape, unmask
+from generation.prompt.escaping import escape
+from generation.prompt.syntax import unmask
 from generation.prompt.weights import format_number
 from generation.text import Text
 
 _INTEGER = re.compile(r"[+-]?\d{1,1000}")
 _FLOAT = re.compile(r"[+-]?(?:\d{1,300}(?:[.,]\d*)?|[.,]\d+)")
-_ASPECT = re.compile(r"(\d{1,6})[:/x×：](\d{1,6})", re.IGNORECASE)
-_COMMA = re.compile(f"[{COMMAS}]")
+_ASPECT = re.compile(r"(\d{1,6})[:/x×*](\d{1,6})", re.IGNORECASE)
+_COMMA = re.compile(f"[{re.escape(COMMAS)}]")
+_COLON = re.compile(f"[{re.escape(COLONS)}]")
+# A single one may be an apostrophe.
+_OPEN_QUOTE = re.compile(rf"^[{re.escape(NOT_APOSTROPHES)}]|[{re.escape(NOT_APOSTROPHES)}]$")
+_WEIGHT_ENDINGS = re.compile(r"\.(?:safetensors|ckpt|pt|bin)$", re.IGNORECASE)
+_NETWORK = re.compile(r"(?:te|unet)\s*=\s*", re.IGNORECASE)  # AUTOMATIC1111's names of the two weights of a LoRA
 _MAX_DENOMINATOR = 20
 # An item between two commas; a comma inside a weight (`ink:0,8`) does not end it.
-_LORA = re.compile(rf"[^{COMMAS}]*?[:：]\s*[+-]?\d*[{COMMAS}]\d+(?=\s*(?:[{COMMAS}]|$))|[^{COMMAS}]+")
+_LORA = re.compile(
+    rf"[^{COMMAS}{COLONS}]*+[{COLONS}]\s*[^{COMMAS}{COLONS}]?\d*[{COMMAS}]\d+(?=\s*(?:[{COMMAS}]|$))|[^{COMMAS}]+"
+)
 MAX_MATCHED_LENGTH = 40
 MAX_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The context for reading values: all installed models, and the model chosen for this prompt."""
+    """The context for reading a value: all installed models, the model chosen for this prompt, and what was typed."""
 
     registry: ModelRegistry
     model: Model
+    typed: str = ""  # the parameter and its value
 
 
 class ValueType(Protocol):
@@ -89,7 +99,8 @@ class Integer:
         return f"{self.low}–{self.high}"
 
     def read(self, text: str, scope: Scope) -> int | ValueProblem:
-        if not _INTEGER.fullmatch(text):
+        plain = to_ascii(text)
+        if not _INTEGER.fullmatch(plain):
             return ValueProblem(
                 Text(
                     "must be a whole number between {low} and {high}, not {typed}",
@@ -98,7 +109,7 @@ class Integer:
                     typed=quote(text),
                 )
             )
-        value = int(text)
+        value = int(plain)
         if not self.low <= value <= self.high:
             return ValueProblem(Text("must be between {low} and {high}", low=self.low, high=self.high))
         return value
@@ -186,7 +197,7 @@ class AspectRatio:
     range = "1:1 up to the model's limit, wide or tall"
 
     def read(self, text: str, scope: Scope) -> tuple[int, int] | ValueProblem:
-        match = _ASPECT.fullmatch(text)
+        match = _ASPECT.fullmatch(to_ascii(text))
         if match is None or not (width := int(match[1])) or not (height := int(match[2])):
             return ValueProblem(Text("must be two whole numbers such as `3:2`, not {typed}", typed=quote(text)))
         if max(width, height) > scope.model.max_aspect * min(width, height):
@@ -215,7 +226,7 @@ class Choice:
         return ", ".join(self.names)
 
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
-        name = re.sub(r"[\s-]+", "_", text.lower().strip(SEPARATORS).replace("+", "p"))
+        name = re.sub(r"[\s-]+", "_", to_ascii(text).lower().strip(SEPARATORS).replace("+", "p"))
         if name in self.names:
             return name
         nearest = difflib.get_close_matches(name[:MAX_MATCHED_LENGTH], self.names, 1)
@@ -257,7 +268,7 @@ class ModelName:
         if len(matches) == 1:
             return matches[0].name
         names = ", ".join(quote(model.name) for model in matches or registry.models)
-        typed = quote(f"{self.family} {text}".strip())
+        typed = quote(scope.typed or text)
         if matches:
             problem = Text("{typed} matches several models: {names}. Type more of the name", typed=typed, names=names)
         else:
@@ -290,11 +301,14 @@ class Loras:
         return problem or tuple(use for use in uses if isinstance(use, LoraWeight))
 
     def _read_item(self, text: str, scope: Scope) -> LoraWeight | ValueProblem:
-        name, colon, typed = text.replace("：", ":").rpartition(":")
-        if not colon:
-            name, typed = text, "1"
-        weight = parse_float(typed.strip())
-        if not name or weight is None or not self.low <= weight <= self.high:
+        name, *typed = (piece.strip() for piece in _COLON.split(text))
+        weights = {parse_float(_NETWORK.sub("", each)) for each in typed} or {1.0}
+        if len(weights) > 1 and None not in weights:
+            return ValueProblem(
+                Text("takes one weight for each LoRA, such as `{name}:0.8`, not {typed}", name=name, typed=quote(text))
+            )
+        (weight, *_) = weights
+        if not name or weight is None or len(weights) > 1 or not self.low <= weight <= self.high:
             return ValueProblem(
                 Text(
                     "must be a name and a weight between {low} and {high} such as `ink:0.8`, not {typed}",
@@ -303,7 +317,7 @@ class Loras:
                     typed=quote(text),
                 )
             )
-        lora = _match_lora(name.strip(), scope)
+        lora = _match_lora(name, scope)
         return lora if isinstance(lora, ValueProblem) else LoraWeight(lora.name, weight)
 
     def write(self, value: tuple[LoraWeight, ...]) -> str:
@@ -312,7 +326,7 @@ class Loras:
 
 def _match_lora(typed: str, scope: Scope) -> Lora | ValueProblem:
     adapters = scope.registry.adapters
-    matches = adapters.match_loras(typed)
+    matches = adapters.match_loras(typed) or adapters.match_loras(_file_stem(typed))
     if len(matches) > 1:
         text = Text(
             "{typed} matches several LoRAs: {names}. Type more of the name",
@@ -332,6 +346,11 @@ def _match_lora(typed: str, scope: Scope) -> Lora | ValueProblem:
         reason=incompatibility(lora),
     )
     return ValueProblem(text, model_specific=True, is_sentence=True)
+
+
+def _file_stem(typed: str) -> str:
+    """Return the name of a LoRA whose file was typed, as other programs write it: `styles/ink.safetensors`."""
+    return _WEIGHT_ENDINGS.sub("", re.split(r"[/\\]", typed)[-1])
 
 
 def _unknown_lora(typed: str, scope: Scope) -> Text:
@@ -357,14 +376,14 @@ def _list_names(loras: Sequence[Lora]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FreeText:
-    """Any text."""
+    """Any text, without quotation marks around the whole of it."""
 
     greedy = True
     optional = False
     range = "text"
 
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
-        return unmask(text)
+        return unmask(unquote(text))
 
     def write(self, value: str) -> str:
         return escape(value)
@@ -372,20 +391,22 @@ class FreeText:
 
 @dataclass(frozen=True, slots=True)
 class TextList:
-    """A list of words or phrases with commas between them."""
+    """A list of words or phrases with commas between them; quotation marks at their ends do not count."""
 
     greedy = True
     optional = False
     range = "words, separated by commas"
 
     def read(self, text: str, scope: Scope) -> tuple[str, ...] | ValueProblem:
-        items = tuple(unmask(item).strip() for item in _COMMA.split(text))
-        return tuple(filter(None, items)) or ValueProblem(Text("needs at least one item"))
+        quoted = (_OPEN_QUOTE.sub("", item.strip()) for item in _COMMA.split(unquote(text)))
+        items = tuple(filter(None, (unmask(unquote(item)).strip() for item in quoted)))
+        return items or ValueProblem(Text("needs at least one item"))
 
     def write(self, value: tuple[str, ...]) -> str:
-        return ", ".join(_COMMA.sub(r"\\\g<0>", escape(item)) for item in value)
+        return ", ".join(escape(item, in_list=True) for item in value)
 
 
 def parse_float(text: str) -> float | None:
     """Parse a plain decimal number; return None for anything else."""
-    return float(text.replace(",", ".")) + 0.0 if _FLOAT.fullmatch(text) else None
+    plain = to_ascii(text)
+    return float(plain.replace(",", ".")) + 0.0 if _FLOAT.fullmatch(plain) else None

@@ -7,7 +7,9 @@ import re
 from decimal import Decimal
 
 from generation.params import PromptPart
-from generation.prompt.syntax import COMMAS, escape, unmask
+from generation.prompt.characters import COMMAS, DASHES, STOPS, to_ascii
+from generation.prompt.escaping import escape
+from generation.prompt.syntax import DOUBLE_COLON, unmask
 from generation.text import Text
 
 MAX_PARTS = 16
@@ -17,13 +19,16 @@ MIN_WEIGHT_SUM = 1e-6
 # 2 its shapes (0.36), 3 nearly everything (0.216).
 NOISE_PER_WEIGHT = 0.6
 
-_SPLIT = re.compile(rf"(?:::|：：)([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?!\w))?(?:\s?[{COMMAS}])?")
+_SIGN, _COMMA = rf"[+＋{re.escape(DASHES)}]", rf"[{re.escape(COMMAS)}]"
+_STOP = rf"[{re.escape(STOPS)}]"
+_NUMBER = rf"{_SIGN}?(?:\d++(?:{_STOP}\d*+|{_COMMA}\d++)?|{_STOP}\d++)(?!\w)|{_SIGN}?\d++(?!\w)"
+_SPLIT = re.compile(rf"{DOUBLE_COLON}({_NUMBER})?(?:\s?{_COMMA})?")
 
 
 def parse_parts(text: str) -> tuple[PromptPart, ...]:
     """Split `text` at its `::` marks; the number right after a mark is the weight of the part before it."""
     pieces = _SPLIT.split(text)
-    weights = [float(weight) if weight else 1.0 for weight in pieces[1::2]]
+    weights = [float(to_ascii(weight).replace(",", ".")) if weight else 1.0 for weight in pieces[1::2]]
     texts = [unmask(piece).strip() for piece in pieces[::2]]
     parts = (PromptPart(part, weight) for part, weight in zip(texts, [*weights, 1.0], strict=True) if part)
     return tuple(parts) or (PromptPart(""),)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from generation.models.registry import ModelRegistry
 from generation.params import Params
+from generation.prompt.escaping import escape
 from generation.prompt.parameters import PARAMETERS
-from generation.prompt.syntax import escape
 from generation.prompt.weights import format_parts
 
 

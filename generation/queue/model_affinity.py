@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 MAX_CANDIDATES = 16  # jobs that are considered
 MAX_SKIPS = 6  # how often other jobs may skip one job
@@ -33,7 +33,7 @@ class ModelAffinity:
         that was skipped too often or for too long. If there is none, it is the first job.
         """
         chosen = self._first_loaded(candidates, loaded_models, now)
-        for skipped in candidates[: candidates.index(chosen)]:
+        for skipped in takewhile(lambda candidate: candidate is not chosen, candidates):
             times, since = self._skipped.get(skipped.job_id, (0, now))
             self._skipped[skipped.job_id] = times + 1, since
         return chosen

@@ -3,61 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import itertools
 import math
 import time
-from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 
-from generation.errors import UserError, WorkerCrashed
-from generation.job import Job, Speed
+from generation.errors import WorkerCrashed
+from generation.job import Job
 from generation.messages import Ready
-from generation.queue.model_affinity import MAX_CANDIDATES, Candidate, ModelAffinity
+from generation.queue.fair_order import FairOrder, QueuedJob, Slot
+from generation.queue.forecast import StartForecast, candidate_of, is_within_limits, predicted_order
+from generation.queue.limits import (
+    NO_MEMBER_LIMITS,
+    MemberLimits,
+    QueueLimits,
+    require_below_person_limit,
+    require_below_role_limit,
+    require_room_in_queue,
+)
+from generation.queue.model_affinity import MAX_CANDIDATES, ModelAffinity
+from generation.queue.placement import Placement
+from generation.queue.running_jobs import RunningJob, RunningJobs
 from generation.queue.throughput import ThroughputEstimator
-from generation.text import Text
 from generation.worker.worker import Broken, Worker
 
-MAX_WAIT_S = 30 * 60.0  # seconds after which a job gets top priority, so that relaxed jobs do not wait forever
-
-
-class QueueFull(UserError):
-    """The queue has reached its limit of waiting jobs of all people together."""
-
-
-class PersonQueueFull(UserError):
-    """One person has reached the limit of waiting jobs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueLimits:
-    """How many jobs may wait and run at the same time."""
-
-    waiting_per_person: int = 10
-    running_per_person: int = 3
-    waiting_in_all: int = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberLimits:
-    """How many jobs one person may have waiting and running in one guild; None leaves only the QueueLimits."""
-
-    waiting: int | None = None
-    running: int | None = None
-
-
-NO_MEMBER_LIMITS = MemberLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A job's permission to run on `worker`; `order` is the slot's number since the start."""
-
-    worker: Worker
-    order: int
+# A forecast costs milliseconds where thousands wait: then positions may be this many seconds old.
+LONG_QUEUE, FORECAST_INTERVAL_S = 200, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +42,6 @@ class QueuePosition:
     seconds: float | None
 
 
-_Key = tuple[int | None, ...]
-
-
-@dataclass(slots=True, eq=False)
-class _QueuedJob:
-    job: Job
-    since: float
-    member_limits: MemberLimits
-    slot: asyncio.Future[Slot] | None = None  # None while nobody awaits the slot
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _RunningJob:
-    job: Job
-    slot: Slot
-    since: float
-    needs_loading: bool  # whether its model was not loaded when it got its slot
-
-
 class Queue:
     """Shares `workers` fairly; slots are granted once per event-loop tick, for all jobs submitted in it."""
 
@@ -94,15 +49,18 @@ class Queue:
         self, workers: Sequence[Worker], limits: QueueLimits, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._workers, self._limits, self._clock = workers, limits, clock
-        self._waiting: dict[str, _QueuedJob] = {}
-        self._running: dict[str, _RunningJob] = {}
+        self._waiting = FairOrder(clock)
+        self._running = RunningJobs()
         self._restored_last_served: dict[int, float] = {}
         self._served: dict[int, int] = {}
         self._slot_numbers = itertools.count(1)
         self._affinity = ModelAffinity()
         self._throughput = ThroughputEstimator()
+        self._placement = Placement(self._running, self._throughput)
         self._subscribers: list[Callable[[], None]] = []
-        self._positions: dict[str, tuple[int, float | None]] | None = None
+        self._positions: dict[str, tuple[int, float | None]] = {}
+        self._forecast_at = -math.inf
+        self._is_forecast_stale = True
         self._dispatch_scheduled = False
         for worker in workers:
             worker.subscribe(self._schedule_dispatch)
@@ -115,7 +73,7 @@ class Queue:
     @property
     def running(self) -> list[Job]:
         """Return the jobs that have a slot, oldest slot first."""
-        return [running.job for running in self._running.values()]
+        return [running.job for running in self._running]
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Call `callback` in the event loop when positions may have changed."""
@@ -124,25 +82,17 @@ class Queue:
     def restore_last_served(self, person_id: int, when: float) -> None:
         """Restore when a person was last served before this start, in seconds of any clock."""
         self._restored_last_served[person_id] = when
+        self._update_last_served(person_id)
 
     def check_limits(
         self, person_id: int, guild_id: int | None = None, member_limits: MemberLimits = NO_MEMBER_LIMITS, jobs: int = 1
     ) -> None:
         """Raise QueueFull or PersonQueueFull if `jobs` more jobs of this person would exceed a limit."""
-        of_person = [waiting.job for waiting in self._waiting.values() if waiting.job.requester.id == person_id]
-        in_guild = [job for job in of_person if job.destination.guild_id == guild_id]
-        _require_below(self._limits.waiting_per_person, len(of_person), jobs, _over_person_limit)
+        require_below_person_limit(self._limits.waiting_per_person, self._waiting.count((person_id,)), jobs)
         if member_limits.waiting is not None:
-            _require_below(member_limits.waiting, len(in_guild), jobs, _over_role_limit)
-        if len(self._waiting) + jobs > self._limits.waiting_in_all:
-            raise QueueFull(
-                Text.plural(
-                    "The queue is full: {n} job waiting, and the limit is {limit}. Try again later.",
-                    "The queue is full: {n} jobs waiting, and the limit is {limit}. Try again later.",
-                    len(self._waiting),
-                    limit=self._limits.waiting_in_all,
-                )
-            )
+            in_guild = self._waiting.count((person_id, guild_id))
+            require_below_role_limit(member_limits.waiting, in_guild, jobs)
+        require_room_in_queue(self._limits.waiting_in_all, len(self._waiting), jobs)
 
     def enqueue(self, job: Job, member_limits: MemberLimits = NO_MEMBER_LIMITS) -> None:
         """Check the limits and add the job in one step; follow it with `acquire`, or with `remove` if that fails.
@@ -150,7 +100,7 @@ class Queue:
         Raise QueueFull and PersonQueueFull. The member limits are not restored after a restart.
         """
         self.check_limits(job.requester.id, job.destination.guild_id, member_limits)
-        self._waiting[job.id] = _QueuedJob(job, self._clock(), member_limits)
+        self._add(job, member_limits)
         self._schedule_dispatch()
 
     def remove(self, job_id: str) -> None:
@@ -165,7 +115,7 @@ class Queue:
         Cancelling the task removes the job from the queue. A slot that ends with WorkerCrashed, or is cancelled before
         the block starts, does not count as served.
         """
-        waiting = self._waiting.setdefault(job.id, _QueuedJob(job, self._clock(), NO_MEMBER_LIMITS))
+        waiting = self._waiting.get(job.id) or self._add(job, NO_MEMBER_LIMITS)
         waiting.slot = asyncio.get_running_loop().create_future()
         self._schedule_dispatch()
         served = False
@@ -181,34 +131,47 @@ class Queue:
             self._release(job, served)
 
     def position(self, job_id: str) -> QueuePosition | None:
-        """Return a job's position; None if it is not waiting."""
-        if self._positions is None:
-            self._positions = self._estimate_positions()
-        if job_id not in self._positions:
+        """Return a job's position; None if it is not waiting.
+
+        In a long queue it may be a second old, and a job that arrived since then counts as the last.
+        """
+        if self._waiting.get(job_id) is None:
             return None
-        position, start = self._positions[job_id]
+        if self._is_forecast_due():
+            self._forecast()
+        position, start = self._positions.get(job_id, (len(self._waiting), None))
         return QueuePosition(position, None if start is None else max(0.0, start - self._clock()))
+
+    def _add(self, job: Job, member_limits: MemberLimits) -> QueuedJob:
+        waiting = QueuedJob(job, self._model_name(job), self._clock(), member_limits)
+        self._waiting.add(waiting)
+        return waiting
 
     def _release(self, job: Job, served: bool) -> None:
         self._discard(job.id)
-        running = self._running.pop(job.id, None)
+        running = self._running.remove(job.id)
         if running is not None and served:
             self._served[job.requester.id] = max(self._served.get(job.requester.id, 0), running.slot.order)
+        self._update_last_served(job.requester.id)
         self._schedule_dispatch()
 
     def _discard(self, job_id: str) -> None:
-        self._waiting.pop(job_id, None)
+        self._waiting.remove(job_id)
         self._affinity.forget(job_id)
 
+    def _update_last_served(self, person_id: int) -> None:
+        newest = max(self._served.get(person_id, 0), self._running.newest_slot(person_id))
+        self._waiting.set_last_served(person_id, (newest, self._restored_last_served.get(person_id, -math.inf)))
+
     def _schedule_dispatch(self) -> None:
-        self._positions = None
+        self._is_forecast_stale = True
         if not self._dispatch_scheduled:
             self._dispatch_scheduled = True
             asyncio.get_running_loop().call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
         self._dispatch_scheduled = False
-        self._positions = None
+        self._is_forecast_stale = True
         while self._grant_slot():
             pass
         for callback in self._subscribers:
@@ -216,193 +179,70 @@ class Queue:
 
     def _grant_slot(self) -> bool:
         """Grant one slot if a worker is free and a job may run; return whether one was granted."""
-        if (worker := self._free_worker()) is None:
+        workers = self._open_workers()
+        if not workers:
             return False
-        candidates = list(islice(filter(self._is_runnable, self._priority_order()), MAX_CANDIDATES))
+        runnable = filter(self._is_runnable, self._waiting.in_order(self._is_below_person_limit))
+        candidates = [candidate_of(waiting) for waiting in islice(runnable, MAX_CANDIDATES)]
         if not candidates:
             return False
-        chosen = self._affinity.choose([*map(self._candidate, candidates)], worker.loaded_models, self._clock())
-        waiting, slot = self._waiting[chosen.job_id], Slot(worker, next(self._slot_numbers))
-        assert waiting.slot is not None
-        self._discard(chosen.job_id)
-        self._running[chosen.job_id] = _RunningJob(
-            waiting.job, slot, self._clock(), chosen.model not in worker.loaded_models
-        )
-        waiting.slot.set_result(slot)
+        loaded = frozenset[str]().union(*(worker.loaded_models for worker in workers))
+        chosen = self._waiting[self._affinity.choose(candidates, loaded, self._clock()).job_id]
+        self._grant(chosen, self._placement.choose(chosen, workers, self._clock()))
         return True
 
-    def _candidate(self, waiting: _QueuedJob) -> Candidate:
-        return Candidate(waiting.job.id, self._model_name(waiting.job), self._priority(waiting))
+    def _grant(self, waiting: QueuedJob, worker: Worker) -> None:
+        assert waiting.slot is not None
+        slot = Slot(worker, next(self._slot_numbers))
+        self._discard(waiting.job.id)
+        self._running.add(RunningJob(waiting, slot, self._clock(), waiting.model not in worker.loaded_models))
+        self._update_last_served(waiting.person_id)
+        waiting.slot.set_result(slot)
 
     def _model_name(self, job: Job) -> str:
         return self._workers[0].registry.model_name(job.params) if self._workers else job.params.model
 
-    def _is_runnable(self, waiting: _QueuedJob) -> bool:
+    def _is_runnable(self, waiting: QueuedJob) -> bool:
         if waiting.slot is None or waiting.slot.done():  # done: cancelled in this very tick
             return False
-        return self._is_within_limits(
-            waiting, Counter(key for each in self._running.values() for key in _limit_keys(each.job))
-        )
+        return is_within_limits(waiting, self._running.counts, self._limits)
 
-    def _is_within_limits(self, waiting: _QueuedJob, running: Counter[_Key]) -> bool:
-        of_person, in_guild = (running[key] for key in _limit_keys(waiting.job))
-        limit = waiting.member_limits.running
-        return of_person < self._limits.running_per_person and (limit is None or in_guild < limit)
+    def _is_below_person_limit(self, person_id: int) -> bool:
+        return self._running.counts[(person_id,)] < self._limits.running_per_person
 
-    def _free_worker(self) -> Worker | None:
-        """Return the worker with the most free capacity; a broken one only if all are, so that the job fails."""
+    def _open_workers(self) -> list[Worker]:
+        """Return the workers with free capacity that are ready; broken ones only if all are, so that jobs fail."""
         ready = [worker for worker in self._workers if isinstance(worker.state, Ready)]
         if not ready and all(isinstance(worker.state, Broken) for worker in self._workers):
             ready = list(self._workers)
-        emptiest = max(ready, key=self._free_capacity, default=None)
-        return emptiest if emptiest is not None and self._free_capacity(emptiest) > 0 else None
+        return [worker for worker in ready if self._running.free_capacity(worker) > 0]
 
-    def _free_capacity(self, worker: Worker) -> int:
-        return worker.capacity - sum(running.slot.worker is worker for running in self._running.values())
-
-    def _predicted_order(self) -> list[_QueuedJob]:
+    def _predicted_order(self) -> list[QueuedJob]:
         """Return the waiting jobs in the order in which they get slots if nothing else changes."""
-        remaining = [self._candidate(waiting) for waiting in self._priority_order()]
-        loaded, affinity, order = self._expected_models(), self._affinity.copy(), list[Candidate]()
-        while remaining:
-            order.append(affinity.choose(remaining, loaded, self._clock()))
-            remaining.remove(order[-1])
-            loaded = loaded | {order[-1].model}
-        return [self._waiting[candidate.job_id] for candidate in order]
+        return predicted_order(self._waiting.in_order(), self._expected_models(), self._affinity, self._clock())
 
     def _expected_models(self) -> frozenset[str]:
         """Return the models that are loaded, or will be loaded for the running jobs."""
-        expected = (self._model_name(running.job) for running in self._running.values())
-        return frozenset(expected).union(*(worker.loaded_models for worker in self._workers))
+        expected = frozenset(running.model for running in self._running)
+        return expected.union(*(worker.loaded_models for worker in self._workers))
 
-    def _priority_order(self) -> list[_QueuedJob]:
-        """Return the waiting jobs in fair order, before model affinity."""
-        by_priority: dict[int, list[_QueuedJob]] = {}
-        for waiting in sorted(self._waiting.values(), key=lambda waiting: waiting.job.asked_at):
-            by_priority.setdefault(self._priority(waiting), []).append(waiting)
-        return [waiting for _, equals in sorted(by_priority.items()) for waiting in self._round_robin(equals)]
-
-    def _priority(self, waiting: _QueuedJob) -> int:
-        is_overdue = self._clock() - waiting.since > MAX_WAIT_S
-        return 0 if is_overdue else _PRIORITIES.index(waiting.job.speed)
-
-    def _round_robin(self, by_age: list[_QueuedJob]) -> list[_QueuedJob]:
-        """Interleave jobs, one per person and round, starting with the person served least recently."""
-        by_person: dict[int, list[_QueuedJob]] = {}
-        for waiting in by_age:
-            by_person.setdefault(waiting.job.requester.id, []).append(waiting)
-        by_service = sorted(by_person.items(), key=lambda item: (self._last_served(item[0]), item[1][0].job.asked_at))
-        rounds = itertools.zip_longest(*(jobs for _, jobs in by_service))
-        return [waiting for round_ in rounds for waiting in round_ if waiting is not None]
-
-    def _last_served(self, person_id: int) -> tuple[int, float]:
-        running = (job.slot.order for job in self._running.values() if job.job.requester.id == person_id)
-        return max((self._served.get(person_id, 0), *running)), self._restored_last_served.get(person_id, -math.inf)
-
-    def _record_duration(self, ended: _RunningJob) -> None:
+    def _record_duration(self, ended: RunningJob) -> None:
         if not ended.needs_loading:
-            registry = self._workers[0].registry
-            self._throughput.record(
-                ended.job.params, self._model_name(ended.job), self._clock() - ended.since, registry
-            )
+            worker = ended.slot.worker
+            cost = ended.queued.cost(worker.registry.find(ended.model))
+            self._throughput.record(worker, ended.model, cost, self._clock() - ended.since)
 
-    def _estimate_positions(self) -> dict[str, tuple[int, float | None]]:
-        waiting = self._predicted_order()
-        starts = self._simulate_starts(deque(waiting))
-        return {each.job.id: (place, starts.get(each.job.id)) for place, each in enumerate(waiting, start=1)}
+    def _is_forecast_due(self) -> bool:
+        is_recent = self._clock() - self._forecast_at < FORECAST_INTERVAL_S
+        return self._is_forecast_stale and not (len(self._waiting) > LONG_QUEUE and is_recent)
 
-    def _simulate_starts(self, waiting: deque[_QueuedJob]) -> dict[str, float]:
-        """Simulate the queue: return when each job starts, as far as throughput is known and a worker is ready."""
-        now, loaded, starts = self._clock(), self._expected_models(), dict[str, float]()
-        if not self._throughput.has_samples:
-            return starts
-        free = sum(max(0, self._free_capacity(worker)) for worker in self._workers if isinstance(worker.state, Ready))
-        ends = [
-            (each.since + self._estimate_seconds(each.job, needs_loading=each.needs_loading), each.job.id, each.job)
-            for each in self._running.values()
-        ]
-        heapq.heapify(ends)
-        running = Counter(key for _, _, job in ends for key in _limit_keys(job))
-        while waiting:
-            first = next((each for each in waiting if self._is_within_limits(each, running)), None)
-            if free and first:
-                starts[first.job.id] = now
-                waiting.remove(first)
-                needs_loading = self._model_name(first.job) not in loaded
-                heapq.heappush(
-                    ends,
-                    (now + self._estimate_seconds(first.job, needs_loading=needs_loading), first.job.id, first.job),
-                )
-                loaded |= {self._model_name(first.job)}
-                running.update(_limit_keys(first.job))
-                free -= 1
-            elif ends:
-                end, _, job = heapq.heappop(ends)
-                now = max(now, end)
-                running.subtract(_limit_keys(job))
-                free += 1
-            else:
-                break
-        return starts
-
-    def _estimate_seconds(self, job: Job, *, needs_loading: bool) -> float:
-        """Return the estimated seconds of a job, including the time to load its model if needed."""
-        worker, model = self._workers[0], self._model_name(job)
-        loading = (
-            worker.load_seconds.get(model, max(worker.load_seconds.values(), default=0.0)) if needs_loading else 0.0
-        )
-        return self._throughput.estimate_seconds(job.params, model, worker.registry) + loading
-
-
-def _limit_keys(job: Job) -> tuple[_Key, _Key]:
-    """Return the keys under which a running job is counted: its owner, and its owner in one guild."""
-    return (job.requester.id,), (job.requester.id, job.destination.guild_id)
-
-
-_PRIORITIES = (Speed.TURBO, Speed.FAST, Speed.RELAX)
-
-
-def _require_below(limit: int, waiting: int, jobs: int, problem: Callable[[int, int, int], Text]) -> None:
-    if waiting + jobs > limit:
-        raise PersonQueueFull(
-            Text(
-                "{problem} Try again when one of them has started, or cancel one.",
-                problem=problem(waiting, jobs, limit),
-            )
-        )
-
-
-def _over_person_limit(waiting: int, jobs: int, limit: int) -> Text:
-    if jobs > 1:
-        return Text.plural(
-            "You already have {n} job waiting, and {jobs} more would exceed the limit of {limit} per person.",
-            "You already have {n} jobs waiting, and {jobs} more would exceed the limit of {limit} per person.",
-            waiting,
-            jobs=jobs,
-            limit=limit,
-        )
-    return Text.plural(
-        "You already have {n} job waiting, and the limit is {limit} per person.",
-        "You already have {n} jobs waiting, and the limit is {limit} per person.",
-        waiting,
-        limit=limit,
-    )
-
-
-def _over_role_limit(waiting: int, jobs: int, limit: int) -> Text:
-    if jobs > 1:
-        return Text.plural(
-            "You already have {n} job waiting, and {jobs} more would exceed the limit of {limit} for your roles in "
-            "this server.",
-            "You already have {n} jobs waiting, and {jobs} more would exceed the limit of {limit} for your roles in "
-            "this server.",
-            waiting,
-            jobs=jobs,
-            limit=limit,
-        )
-    return Text.plural(
-        "You already have {n} job waiting, and the limit is {limit} for your roles in this server.",
-        "You already have {n} jobs waiting, and the limit is {limit} for your roles in this server.",
-        waiting,
-        limit=limit,
-    )
+    def _forecast(self) -> None:
+        """Estimate every waiting job's position and start, as far as throughput is known and a worker is ready."""
+        now, waiting, starts = self._clock(), self._predicted_order(), dict[str, float]()
+        if self._throughput.has_samples:
+            forecast = StartForecast(waiting, self._workers, self._running, self._throughput, self._limits)
+            starts = forecast.starts(self._expected_models(), now)
+        self._positions = {
+            each.job.id: (position, starts.get(each.job.id)) for position, each in enumerate(waiting, start=1)
+        }
+        self._forecast_at, self._is_forecast_stale = now, False

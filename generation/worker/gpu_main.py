@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 
 def main(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_config: logs.LogConfig) -> None:
     """Load the engine and serve jobs until told to stop or the pipe closes; the target of the spawned process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, but only the bot decides
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # Ctrl-C reaches the whole group, but only the bot decides
+        if number := getattr(signal, name, None):  # SIGBREAK is Windows' Ctrl+Break
+            signal.signal(number, signal.SIG_IGN)
     logs.configure(log_config)
     threading.Thread(target=_exit_with_parent, name="orphan watch", daemon=True).start()
     sender = _EventSender(pipe)

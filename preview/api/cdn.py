@@ -21,10 +21,11 @@ async def download(request: web.Request) -> web.Response:
     place = request.path.split("/")[1]
     info = request.match_info
     path = f"/{place}/{info['channel_id']}/{info['attachment_id']}/{quote(info['filename'])}"
-    expires = int(request.query.get("ex", "0"), 16)
-    signed = hmac.compare_digest(core.sign_cdn_path(path, expires), request.query.get("hm", ""))
-    data = core.files.get(int(info["attachment_id"]))
-    if not signed or expires < core.clock.time() or data is None:
+    expires = request.query.get("ex", "")
+    signed = hmac.compare_digest(core.sign_cdn_path(path, expires).encode(), request.query.get("hm", "").encode())
+    # The signature covers both numbers, so they are read only after it.
+    data = core.files.get(int(info["attachment_id"])) if signed and int(expires, 16) >= core.clock.time() else None
+    if data is None:
         return web.Response(status=404, text=NOT_FOUND_TEXT)
     return web.Response(
         body=data, headers={"Content-Type": _content_type(info["filename"]), "X-Content-Type-Options": "nosniff"}

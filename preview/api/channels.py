@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.request_body import current_body
+from preview.api.request_body import required_object
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
 from preview.state.core import CORE, FakeDiscordState
@@ -29,7 +29,7 @@ async def get_channel(request: web.Request) -> web.Response:
 @routes.patch(CHANNEL_ROUTE)
 async def edit_channel(request: web.Request) -> web.Response:
     core, channel = _require_channel(request)
-    given: Json = current_body().json
+    given = required_object()
     own_thread = channel.is_thread and channel.owner_id == core.world.bot.id
     if not own_thread:
         core.require(channel, permissions.MANAGE_THREADS if channel.is_thread else permissions.MANAGE_CHANNELS)
@@ -67,7 +67,7 @@ async def create_thread_from_message(request: web.Request) -> web.Response:
     core.require(channel, permissions.CREATE_PUBLIC_THREADS)
     if message.id in core.world.channels:
         raise ApiError(160004)
-    thread = _new_thread(core, channel, current_body().json, PUBLIC_THREAD, message.id)
+    thread = _new_thread(core, channel, required_object("name"), PUBLIC_THREAD, message.id)
     message.thread_id = thread.id
     core.update_message(message, edited=False)
     return json_response(payloads.channel(core, thread), status=201)
@@ -78,7 +78,7 @@ async def create_thread(request: web.Request) -> web.Response:
     core, channel = _require_channel(request)
     if channel.type != TEXT:
         raise ApiError(50024)
-    given = current_body().json
+    given = required_object("name")
     kind = given.get("type") or PRIVATE_THREAD
     needed = permissions.CREATE_PUBLIC_THREADS if kind == PUBLIC_THREAD else permissions.CREATE_PRIVATE_THREADS
     core.require(channel, needed)

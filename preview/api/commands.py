@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.request_body import current_body
+from preview.api.request_body import current_body, path_id, required_object
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state.core import CORE, FakeDiscordState
 from preview.state.errors import ApiError
@@ -20,7 +20,7 @@ routes = web.RouteTableDef()
 def _scope(request: web.Request) -> tuple[FakeDiscordState, str | None]:
     """Return the state, and the guild of the requested commands; None means the global commands."""
     core = request.app[CORE]
-    if int(request.match_info["application_id"]) != core.world.application.id:
+    if path_id(request, "application_id") != core.world.application.id:
         raise ApiError(10002)
     guild_id = request.match_info.get("guild_id")
     return core, guild_id and str(core.guild(guild_id).id)
@@ -93,7 +93,7 @@ async def bulk_overwrite_commands(request: web.Request) -> web.Response:
 @routes.post(GUILD_ROUTE)
 async def create_command(request: web.Request) -> web.Response:
     core, guild_id = _scope(request)
-    given = current_body().json
+    given = required_object("name")
     if problems := command_rules.check_command(given):
         raise ApiError(50035, problems)
     kind = (given.get("type") or 1, given["name"])
@@ -107,7 +107,7 @@ async def create_command(request: web.Request) -> web.Response:
 
 def _require_command(request: web.Request) -> tuple[FakeDiscordState, str | None, Json]:
     core, guild_id = _scope(request)
-    command = core.world.commands.get(int(request.match_info["command_id"]))
+    command = core.world.commands.get(path_id(request, "command_id"))
     if command is None or command.get("guild_id") != guild_id:
         raise ApiError(10063)
     return core, guild_id, command
@@ -123,7 +123,7 @@ async def get_command(request: web.Request) -> web.Response:
 @routes.patch(GUILD_ROUTE + "/{command_id}")
 async def edit_command(request: web.Request) -> web.Response:
     core, guild_id, command = _require_command(request)
-    changed = command | current_body().json
+    changed = command | required_object()
     if problems := command_rules.check_command(changed):
         raise ApiError(50035, problems)
     stored = _command_object(core, guild_id, changed, command)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from preview.state.world import Json
 
-FaultKind = Literal["status", "rate_limit", "drop", "drop_response", "hold", "delay"]
+FaultKind = Literal["status", "page", "rate_limit", "drop", "drop_response", "hold", "delay"]
 
 
 @dataclass
@@ -46,6 +46,10 @@ class FaultInjector:
     def fail(self, method: str, path: str, *, status: int = 502, times: int = 1, body: Json | None = None) -> Fault:
         """Return an HTTP status without handling the request."""
         return self._add(Fault("status", method, path, times, status=status, body=body))
+
+    def page(self, method: str, path: str, *, times: int = 1) -> Fault:
+        """Return an HTML page with status 200 without handling the request, as some proxies do."""
+        return self._add(Fault("page", method, path, times))
 
     def rate_limit(
         self,

@@ -17,6 +17,8 @@ from preview.state import payloads
 from preview.state.core import FakeDiscordState
 from preview.state.event_bus import StateEvent
 from preview.state.world import Json
+from preview.validation.json_text import parse_json
+from preview.validation.shapes import check_body
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 0, 1, 2, 6, 7, 9, 10, 11
 PRESENCE, VOICE, REQUEST_MEMBERS = 3, 4, 8
@@ -164,7 +166,7 @@ class Gateway:
                     continue
                 if not await self._within_limits(connection, message.data):
                     break
-                await self._receive(connection, json.loads(message.data))
+                await self._receive(connection, _parse_payload(message.data))
                 if connection.session and sender is None:
                     sender = asyncio.create_task(self._send_events(connection, connection.session))
         except ValueError:
@@ -277,7 +279,9 @@ class Gateway:
         self._core.event_bus.publish(StateEvent("gateway", detail="resumed"))
 
     def _send_members(self, session: GatewaySession, data: Json) -> None:
-        guild = self._core.world.guilds[int(data["guild_id"])]
+        guild = self._core.world.guilds.get(int(data.get("guild_id") or 0))
+        if guild is None:
+            return
         ids = data.get("user_ids")
         wanted = [int(each) for each in (ids if isinstance(ids, list) else [ids])] if ids else list(guild.members)
         members = [payloads.member(self._core, guild, each) for each in wanted if each in guild.members]
@@ -292,3 +296,13 @@ class Gateway:
                 "nonce": data.get("nonce"),
             },
         )
+
+
+def _parse_payload(data: str | bytes) -> Json:
+    """Return a payload of the bot. Raise ValueError if it is no object with `op`, or a field has the wrong type."""
+    payload = parse_json(data)
+    if not isinstance(payload, dict) or check_body(payload):
+        raise ValueError("no payload")
+    if payload.get("op") in (IDENTIFY, RESUME, REQUEST_MEMBERS) and not isinstance(payload.get("d"), dict):
+        raise ValueError("no data")
+    return payload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from preview.api.message_builder import MessageDraft, edit_message, fill_message
-from preview.api.request_body import current_body
+from preview.api.request_body import current_body, path_id, required_object
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads
 from preview.state.core import CORE, FakeDiscordState
@@ -46,14 +46,14 @@ REPLY, CHAT_INPUT_COMMAND, CONTEXT_MENU_COMMAND = 19, 20, 23
 async def create_response(request: web.Request) -> web.Response:
     core = request.app[CORE]
     interaction = core.interactions_by_token.get(request.match_info["token"])
-    if interaction is None or interaction.id != int(request.match_info["interaction_id"]):
+    if interaction is None or interaction.id != path_id(request, "interaction_id"):
         raise ApiError(10062)
     if interaction.answer:
         raise ApiError(40060)
     if interaction.failed or interaction.age > core.response_timeout:
         raise ApiError(10062)
     _require_channel(core, interaction)
-    body = current_body().json
+    body = required_object("type")
     _check_callback(interaction, body)
     _apply_callback(
         core,
@@ -185,7 +185,7 @@ def _require_interaction(request: web.Request) -> tuple[FakeDiscordState, Intera
     """Return the interaction of a token; it must have a response and be younger than 15 minutes."""
     core = request.app[CORE]
     interaction = core.interactions_by_token.get(request.match_info["token"])
-    if interaction is None or int(request.match_info["application_id"]) != core.world.application.id:
+    if interaction is None or path_id(request, "application_id") != core.world.application.id:
         raise ApiError(10015)
     if interaction.age > TOKEN_LIFETIME_S:
         raise ApiError(50027)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from preview.api.request_body import RequestBody
 from preview.state.core import FakeDiscordState
-from preview.state.errors import ApiError, Problem
+from preview.state.errors import ApiError, Problem, snowflake
 from preview.state.files import UploadedFile, safe_filename
 from preview.state.world import COMPONENTS_V2, EPHEMERAL, Attachment, Json, Message, walk_components
 from preview.validation import components as component_rules
@@ -90,7 +90,8 @@ def _attachments(core: FakeDiscordState, message: Message, draft: MessageDraft) 
         listed = [{"id": key} for key in present] + [{"id": number} for number in draft.files]
     if len(listed) > 10:
         raise ApiError(50035, [Problem("attachments", "BASE_TYPE_BAD_LENGTH", "Must be between 0 and 10 in number.")])
-    unlisted = [number for number in draft.files if number not in {int(entry["id"]) for entry in listed}]
+    numbers = {snowflake(entry.get("id"), "attachments.id") for entry in listed}
+    unlisted = [number for number in draft.files if number not in numbers]
     listed = [*listed, *({"id": number} for number in unlisted)]
     return [_attachment(core, message, index, entry, present, draft) for index, entry in enumerate(listed)]
 

@@ -6,11 +6,11 @@ from aiohttp import web
 
 from preview.api.interactions import REPLY, apply_edit, message_reference
 from preview.api.message_builder import MessageDraft, fill_message
-from preview.api.request_body import current_body
+from preview.api.request_body import current_body, path_id, query_number, required_object
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
 from preview.state.core import CORE, DIRECT_MESSAGES, GUILD_MESSAGES, FakeDiscordState
-from preview.state.errors import ApiError, Problem
+from preview.state.errors import ApiError, Problem, snowflake
 from preview.state.world import Channel, Json, Message
 
 MESSAGES_ROUTE = API_PREFIX + "/channels/{channel_id}/messages"
@@ -46,7 +46,7 @@ def _reply_reference(core: FakeDiscordState, channel: Channel, given: Json | Non
         return None
     if not core.world.permissions(core.world.bot, channel) & permissions.READ_MESSAGE_HISTORY:
         raise ApiError(160002)
-    parent = core.world.messages.get(int(given["message_id"]))
+    parent = core.world.messages.get(snowflake(given.get("message_id"), "message_reference.message_id"))
     if parent is None or parent.channel_id != channel.id or parent.visible_to is not None:
         if given.get("fail_if_not_exists") is False:
             return None
@@ -89,13 +89,13 @@ async def list_messages(request: web.Request) -> web.Response:
     if not core.world.permissions(core.world.bot, channel) & permissions.READ_MESSAGE_HISTORY:
         return json_response([])
     found = sorted((m for m in core.world.channel_messages(channel) if m.visible_to is None), key=lambda m: m.id)
-    limit = min(100, max(1, int(request.query.get("limit", 50))))
+    limit = min(100, max(1, query_number(request, "limit", 50)))
     if "after" in request.query:
-        found = [m for m in found if m.id > int(request.query["after"])][:limit]
+        found = [m for m in found if m.id > query_number(request, "after", 0)][:limit]
     elif "before" in request.query:
-        found = [m for m in found if m.id < int(request.query["before"])][-limit:]
+        found = [m for m in found if m.id < query_number(request, "before", 0)][-limit:]
     elif "around" in request.query:
-        middle = int(request.query["around"])
+        middle = query_number(request, "around", 0)
         nearest = sorted(found, key=lambda m: abs(m.id - middle))[:limit]
         found = sorted(nearest, key=lambda m: m.id)
     else:
@@ -134,7 +134,7 @@ async def delete_message(request: web.Request) -> web.Response:
 async def bulk_delete(request: web.Request) -> web.Response:
     core, channel = _require_channel(request)
     core.require(channel, permissions.MANAGE_MESSAGES)
-    ids = current_body().json["messages"]
+    ids = required_object("messages")["messages"]
     if not 2 <= len(ids) <= 100:
         raise ApiError(50016)
     found = [core.world.messages[int(each)] for each in ids if int(each) in core.world.messages]
@@ -175,7 +175,7 @@ async def remove_reaction(request: web.Request) -> web.Response:
     whose = request.match_info["user_id"]
     if whose != "@me":
         core.require(channel, permissions.MANAGE_MESSAGES)
-    user_id = core.world.bot.id if whose == "@me" else int(whose)
+    user_id = core.world.bot.id if whose == "@me" else path_id(request, "user_id")
     core.react(message, request.match_info["emoji"], user_id, add=False)
     return no_content()
 
@@ -185,7 +185,7 @@ async def list_reactions(request: web.Request) -> web.Response:
     core, channel, message = _require_message(request)
     core.require(channel, permissions.READ_MESSAGE_HISTORY)
     found = next((each for each in message.reactions if each.emoji == request.match_info["emoji"]), None)
-    after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 25))
+    after, limit = query_number(request, "after", 0), query_number(request, "limit", 25)
     ids = sorted(each for each in (found.user_ids if found else []) if each > after)[:limit]
     return json_response([payloads.user(core.world.users[each]) for each in ids])
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from preview.api.request_body import current_body
+from preview.api.request_body import path_id, query_number, required_object
 from preview.state import payloads
 from preview.state.core import CORE
-from preview.state.errors import ApiError
+from preview.state.errors import ApiError, snowflake
 
 API_PREFIX = "/api/v10"
 routes = web.RouteTableDef()
@@ -34,7 +34,7 @@ async def get_current_user(request: web.Request) -> web.Response:
 @routes.get(API_PREFIX + "/users/@me/guilds")
 async def get_current_user_guilds(request: web.Request) -> web.Response:
     world = request.app[CORE].world
-    after, limit = int(request.query.get("after", "0")), int(request.query.get("limit", "200"))
+    after, limit = query_number(request, "after", 0), query_number(request, "limit", 200)
     found = [each for each in world.guilds.values() if world.bot.id in each.members and each.id > after]
     found.sort(key=lambda each: each.id)
     return json_response([payloads.current_user_guild(each, world.bot.id) for each in found[:limit]])
@@ -43,7 +43,7 @@ async def get_current_user_guilds(request: web.Request) -> web.Response:
 @routes.get(API_PREFIX + "/users/{user_id}")
 async def get_user(request: web.Request) -> web.Response:
     core = request.app[CORE]
-    user = core.world.users.get(int(request.match_info["user_id"]))
+    user = core.world.users.get(path_id(request, "user_id"))
     if user is None:
         raise ApiError(10013)
     return json_response(payloads.user(user))
@@ -95,7 +95,7 @@ async def get_guild_roles(request: web.Request) -> web.Response:
 async def get_member(request: web.Request) -> web.Response:
     core = request.app[CORE]
     guild = core.guild(request.match_info["guild_id"])
-    user_id = int(request.match_info["user_id"])
+    user_id = path_id(request, "user_id")
     if user_id not in core.world.users:
         raise ApiError(10013)
     if user_id not in guild.members:
@@ -106,7 +106,7 @@ async def get_member(request: web.Request) -> web.Response:
 @routes.post(API_PREFIX + "/users/@me/channels")
 async def create_dm(request: web.Request) -> web.Response:
     core = request.app[CORE]
-    user = core.world.users.get(int(current_body().json["recipient_id"]))
+    user = core.world.users.get(snowflake(required_object("recipient_id")["recipient_id"], "recipient_id"))
     if user is None:
         raise ApiError(10013)
     if user.id == core.world.bot.id:

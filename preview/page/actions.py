@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from preview.state.core import FakeDiscordState
+from preview.state.errors import ApiError
 from preview.state.files import UploadedFile
 from preview.state.interactions import MODAL, Interaction, InteractionFailed
 from preview.state.world import Channel, Json, Message, User
+from preview.users import friends
 from preview.users.options import UserActionError
 from preview.users.simulated_user import SimulatedUser
 
@@ -120,6 +122,19 @@ async def _send(action: PageAction) -> Json:
     return {}
 
 
+async def _edit(action: PageAction) -> Json:
+    text = str(action.payload["text"])
+    if len(text) > 2000 or not (text.strip() or action.message.attachments):
+        raise UserActionError("a message has 1 to 2000 characters")
+    await action.actor.edit(action.message, text)
+    return {}
+
+
+async def _start_typing(action: PageAction) -> Json:
+    await action.actor.start_typing(action.channel)
+    return {}
+
+
 async def _react(action: PageAction) -> Json:
     toggle = action.actor.react if action.payload["on"] else action.actor.unreact
     await toggle(action.message, str(action.payload["emoji"]))
@@ -129,6 +144,18 @@ async def _react(action: PageAction) -> Json:
 async def _delete(action: PageAction) -> Json:
     await action.actor.delete(action.message)
     return {}
+
+
+async def _let_friends_press(action: PageAction) -> Json:
+    """Let one friend press a button, or all of them what each of them likes."""
+    name, message = action.payload.get("person"), action.message
+    group = friends.friends_of(action.core, action.actor.user, message)
+    if name is None:
+        return {"pressed": await friends.press_at_random(group, message)}
+    friend = next((each for each in group if each.user.name == name), None)
+    if friend is None:
+        raise UserActionError("this person is not here")
+    return await _wait_for_response(await friend.press(message, custom_id=action.payload["custom_id"]))
 
 
 async def _wait_for_response(interaction: Interaction) -> Json:
@@ -149,6 +176,9 @@ ACTIONS: dict[str, Callable[[PageAction], Awaitable[Json]]] = {
     "select": _select,
     "submit": _submit_modal,
     "send": _send,
+    "edit": _edit,
+    "typing": _start_typing,
+    "friends": _let_friends_press,
     "react": _react,
     "delete": _delete,
 }
@@ -161,5 +191,7 @@ async def run_action(name: str, action: PageAction) -> Json:
     """
     try:
         return await asyncio.shield(asyncio.ensure_future(ACTIONS[name](action)))
-    except (KeyError, TypeError, ValueError) as error:
+    except ApiError as error:
+        raise UserActionError(str(error.body()["message"])) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserActionError(f"the preview cannot read this request of the page: {error!r}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import mimetypes
 import secrets
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from preview.state.files import UploadedFile
 from preview.state.world import Json, User
 from preview.users.options import UserActionError
 from preview.users.simulated_user import SimulatedUser
+from preview.validation.json_text import parse_json
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 CONTENT_SECURITY_POLICY = (
@@ -124,7 +124,7 @@ class Page:
                     return {"kind": "message", "message": view.message(self._core, event.message, viewer)}
             case "message_delete" if event.message and event.message.visible_to in (None, viewer.id):
                 return {"kind": "gone", "message": str(event.message.id), "channel": str(event.message.channel_id)}
-            case "typing" if event.detail != str(viewer.id):
+            case "typing" if event.detail != str(viewer.id) and self._can_see(viewer, event.channel_id):
                 return {"kind": "typing", "user": event.detail, "channel": str(event.channel_id)}
             case "channel" | "guild":
                 return {"kind": "places"} | view.server_tree(self._core, viewer)
@@ -134,13 +134,17 @@ class Page:
                 return {"kind": "bot", "bot": self._bot_status()}
         return None
 
+    def _can_see(self, viewer: User, channel_id: int | None) -> bool:
+        channel = self._core.world.channels.get(channel_id or 0)
+        return channel is not None and bool(self._core.world.permissions(viewer, channel))
+
     async def _answer_requests(self, socket: web.WebSocketResponse, viewer: User) -> None:
         """Answer requests for channel contents over the WebSocket, so that no older state overtakes a newer one."""
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 continue
             try:
-                query = json.loads(message.data)
+                query = parse_json(message.data)
                 channel = self._core.world.channels.get(int(query["open"]))
                 before = int(query.get("before") or 0) or None
             except (ValueError, KeyError, TypeError):
@@ -162,11 +166,13 @@ class Page:
             return web.json_response({"error": str(error)}, status=422, headers=HEADERS)
 
     async def _parse_action(self, request: web.Request) -> PageAction:
-        form = await request.post()
         try:
-            payload = json.loads(str(form["json"]))
-        except (KeyError, ValueError):
+            form = await request.post()
+            payload = parse_json(str(form["json"]))
+        except (ValueError, LookupError, RuntimeError, AssertionError):  # what aiohttp raises for a malformed body
             raise web.HTTPBadRequest from None
+        if not isinstance(payload, dict):
+            raise web.HTTPBadRequest
         uploads = [(name, each) for name, each in form.items() if isinstance(each, web.FileField)]
         files = {name: UploadedFile(each.filename, each.file.read(), each.content_type) for name, each in uploads}
         actor = SimulatedUser(self._core, self._viewer(str(payload.get("as"))))

@@ -81,7 +81,6 @@ def _guild(core: FakeDiscordState, each: Guild) -> Json:
 
 
 def _channel(core: FakeDiscordState, each: Channel, viewer: User) -> Json:
-    rights = core.world.permissions(viewer, each)
     return {
         "id": str(each.id),
         "type": each.type,
@@ -89,7 +88,7 @@ def _channel(core: FakeDiscordState, each: Channel, viewer: User) -> Json:
         "topic": each.topic,
         "guild": str(each.guild_id) if each.guild_id else None,
         "parent": str(each.parent_id) if each.parent_id else None,
-        "writable": bool(rights & permissions.SEND_MESSAGES) and not each.locked,
+        "writable": SimulatedUser(core, viewer).can_write(each),
         "fileLimit": max(viewer.file_limit, core.world.file_limit(each)),
     }
 

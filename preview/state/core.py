@@ -12,7 +12,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from preview.state import payloads, permissions, reactions
-from preview.state.errors import ApiError, Problem
+from preview.state.errors import ApiError, Problem, snowflake
 from preview.state.event_bus import EventBus, StateEvent
 from preview.state.files import FileStore
 from preview.state.interactions import RESPONSE_TIMEOUT_S, Interaction
@@ -109,18 +109,18 @@ class FakeDiscordState:
         place = "ephemeral-attachments" if attachment.ephemeral else "attachments"
         path = f"/{place}/{attachment.channel_id}/{attachment.id}/{quote(attachment.filename)}"
         issued = int(self.clock.time())
-        expires = issued + int(CDN_URL_LIFETIME_S)
-        return f"{self.base_url}{path}?ex={expires:x}&is={issued:x}&hm={self.sign_cdn_path(path, expires)}&"
+        expires = f"{issued + int(CDN_URL_LIFETIME_S):x}"
+        return f"{self.base_url}{path}?ex={expires}&is={issued:x}&hm={self.sign_cdn_path(path, expires)}&"
 
-    def sign_cdn_path(self, path: str, expires: int) -> str:
+    def sign_cdn_path(self, path: str, expires: str) -> str:
         """Return the signature of a CDN address."""
-        return hmac.new(self._secret, f"{path}{expires:x}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret, f"{path}{expires}".encode(errors="surrogateescape"), hashlib.sha256).hexdigest()
 
     # --- lookups, limited to what the bot can see
 
     def channel(self, channel_id: str | int) -> Channel:
         """Return a channel that the bot can see. Raise Unknown Channel or Missing Access."""
-        channel = self.world.channels.get(int(channel_id)) if str(channel_id).isdigit() else None
+        channel = self.world.channels.get(snowflake(channel_id, "channel_id"))
         if channel is None:
             raise ApiError(10003)
         if not self.world.permissions(self.world.bot, channel):
@@ -129,14 +129,14 @@ class FakeDiscordState:
 
     def message(self, channel: Channel, message_id: str | int) -> Message:
         """Return a message of a channel. Ephemeral messages are unknown to the channel API."""
-        message = self.world.messages.get(int(message_id)) if str(message_id).isdigit() else None
+        message = self.world.messages.get(snowflake(message_id, "message_id"))
         if message is None or message.channel_id != channel.id or message.visible_to is not None:
             raise ApiError(10008)
         return message
 
     def guild(self, guild_id: str | int) -> Guild:
         """Return a guild that the bot is a member of. Raise Unknown Guild or Missing Access."""
-        guild = self.world.guilds.get(int(guild_id))
+        guild = self.world.guilds.get(snowflake(guild_id, "guild_id"))
         if guild is None:
             raise ApiError(10004)
         if self.world.bot.id not in guild.members:

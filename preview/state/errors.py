@@ -69,6 +69,19 @@ class ApiError(Exception):
         return body
 
 
+def is_snowflake(value: object) -> bool:
+    """Return whether a value is an id: an integer, or a text of ASCII digits."""
+    text = str(value)
+    return not isinstance(value, bool) and text.isascii() and text.isdecimal() and len(text) <= 20
+
+
+def snowflake(value: object, path: str = "id") -> int:
+    """Return an id as a number. Raise Invalid Form Body if it is none."""
+    if not is_snowflake(value):
+        raise ApiError(50035, [Problem(path, "NUMBER_TYPE_COERCE", f"Value {str(value)[:40]!r} is not snowflake.")])
+    return int(str(value))
+
+
 def _nested_errors(problems: list[Problem]) -> Json:
     root: Json = {}
     for problem in problems:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from preview.state import permissions
-from preview.state.clock import Clock
+from preview.state.clock import Clock, iso
 
 Json = dict[str, Any]
 
 TEXT, DM, GROUP_DM, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 3, 11, 12
 EPHEMERAL, LOADING, COMPONENTS_V2 = 1 << 6, 1 << 7, 1 << 15
 MIB = 1 << 20
+DAY_S = 86_400.0
 DEFAULT_FILE_LIMIT = 10 * MIB
 BOOST_FILE_LIMITS = {2: 50 * MIB, 3: 100 * MIB}
 _EPOCH_MS = 1420070400000
@@ -290,9 +291,11 @@ class World:
         """Return the bot's own account."""
         return self.users[self.application.bot_id]
 
-    def add_user(self, name: str, *, installed: bool = False, **more: Any) -> User:
-        """Add an account, without an avatar unless one is given."""
-        user = User(self.new_id(), name, installed=installed, **more)
+    def add_user(self, name: str, *, installed: bool = False, account_days: float = 365, **more: Any) -> User:
+        """Add an account of a certain age, which its id tells, without an avatar unless one is given."""
+        made_at = self.clock.time() - account_days * DAY_S
+        account_id = ((int(made_at * 1000) - _EPOCH_MS) << 22) + len(self.users)
+        user = User(account_id, name, installed=installed, **more)
         self.users[user.id] = user
         return user
 
@@ -310,9 +313,12 @@ class World:
             self.add_member(self.bot, guild)
         return guild
 
-    def add_member(self, user: User, guild: Guild, *roles: Role, nick: str | None = None) -> Member:
-        """Make a user a member of a guild."""
-        member = Member(user.id, [role.id for role in roles], nick, self.clock.iso())
+    def add_member(
+        self, user: User, guild: Guild, *roles: Role, nick: str | None = None, member_days: float = 30
+    ) -> Member:
+        """Make a user a member of a guild, who joined it some days ago."""
+        joined_at = iso(self.clock.time() - member_days * DAY_S)
+        member = Member(user.id, [role.id for role in roles], nick, joined_at)
         guild.members[user.id] = member
         return member
 

@@ -145,12 +145,17 @@ class SimulatedUser:
 
     # --- messages
 
+    def can_write(self, channel: Channel) -> bool:
+        """Return whether the user may send messages in a channel or thread."""
+        needed = permissions.SEND_MESSAGES_IN_THREADS if channel.is_thread else permissions.SEND_MESSAGES
+        return bool(self._core.world.permissions(self.user, channel) & needed) and not channel.locked
+
     async def send(
         self, channel: Channel, content: str = "", *files: UploadedFile, reply_to: Message | None = None
     ) -> Message:
         """Send a message."""
         core = self._core
-        if not core.world.permissions(self.user, channel) & permissions.SEND_MESSAGES:
+        if not self.can_write(channel):
             raise UserActionError("you cannot write here")
         message = Message(core.world.new_id(), channel.id, self.user.id, core.clock.time(), content=content)
         message.attachments = [store_attachment(core, each, channel.id) for each in files]
@@ -193,6 +198,8 @@ class SimulatedUser:
 
     async def start_typing(self, channel: Channel) -> None:
         """Start typing in a channel."""
+        if not self.can_write(channel):
+            raise UserActionError("you cannot write here")
         self._core.start_typing(channel, self.user.id)
 
     def visible_messages(self, channel: Channel) -> list[Message]:
@@ -230,11 +237,13 @@ class SimulatedUser:
         return data | ({"guild_id": command["guild_id"]} if command.get("guild_id") else {})
 
     def _is_available(self, command: Json, channel: Channel) -> bool:
-        """Return whether Discord lists a command for this user in a channel."""
+        """Return whether Discord lists a command for this user in a channel: none where they cannot write."""
         if command.get("guild_id") not in (None, str(channel.guild_id)):
             return False
         rights = self._core.world.permissions(self.user, channel)
-        if not rights & permissions.USE_APPLICATION_COMMANDS or (command.get("nsfw") and not channel.nsfw):
+        if not (rights & permissions.USE_APPLICATION_COMMANDS and self.can_write(channel)) or (
+            command.get("nsfw") and not channel.nsfw
+        ):
             return False
         contexts = command.get("contexts")
         if contexts is not None and self._context(channel) not in contexts:

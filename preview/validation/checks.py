@@ -20,7 +20,7 @@ def length(path: str, value: object, minimum: int, maximum: int) -> Problems:
 def required(path: str, part: Json, *names: str) -> Problems:
     """Check that fields are present and not empty."""
     for name in names:
-        if part.get(name) in (None, ""):
+        if part.get(name) in (None, "", {}):
             yield Problem(f"{path}.{name}".strip("."), "BASE_TYPE_REQUIRED", "This field is required")
 
 

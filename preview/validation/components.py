@@ -193,8 +193,9 @@ def _gallery(path: str, part: Json) -> Problems:
 
 def _media(path: str, part: Json) -> Problems:
     yield from length(f"{path}.description", part.get("description"), 0, 1024)
-    yield from required(path, part, "media")
-    yield from url_scheme(f"{path}.media.url", (part.get("media") or {}).get("url"), attachment=True)
+    media = part.get("media") or {}
+    yield from required(f"{path}.media", media, "url")
+    yield from url_scheme(f"{path}.media.url", media.get("url"), attachment=True)
 
 
 def _file(path: str, part: Json) -> Problems:

@@ -1,8 +1,14 @@
-"""Events from servers that may not use the bot are answered before discord.py dispatches them."""
+"""Events are checked before discord.py dispatches them, and one that it cannot read ends nothing."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
 import pytest
+
+from tests.support.bot_harness import eventually
+from tests.support.timing import TIMEOUT_S
 
 
 @pytest.mark.parametrize(
@@ -16,3 +22,63 @@ async def test_a_denial_is_in_the_language_of_the_server(harness, locale, expect
         answer = await (await harness.imagine("a fox", channel=channel)).message()
         assert answer.ephemeral
         assert expected in answer.content
+
+
+@pytest.mark.parametrize(
+    ("event", "data"),
+    [
+        ("INTERACTION_CREATE", {"id": "1", "user": {"id": "2"}}),
+        ("INTERACTION_CREATE", {}),
+        ("GUILD_CREATE", {"id": "1", "threads": [{}]}),
+        ("CHANNEL_CREATE", {"guild_id": "{guild}"}),
+        ("MESSAGE_REACTION_ADD", {"emoji": None}),
+    ],
+)
+async def test_an_event_that_cannot_be_read_is_logged_and_skipped(harness, caplog, event, data):
+    data = {name: value.format(guild=harness.guild.id) if name == "guild_id" else value for name, value in data.items()}
+    async with harness.bot():
+        client = harness.client
+        for _ in range(3):
+            harness.server.gateway.dispatch(event, data)
+        await harness.imagine("a fox")
+        await harness.result()
+        assert harness.client is client
+        assert not harness.serving.done()
+    lines = [record for record in caplog.records if f"an event {event} cannot be read" in record.message]
+    assert [bool(record.exc_info) for record in lines] == [True, False, False]
+
+
+async def test_one_5xx_at_the_first_response_is_a_line_in_the_log(harness, caplog):
+    async with harness.bot():
+        fault = harness.server.faults.fail("POST", "/interactions/*", times=100)
+        with caplog.at_level(logging.INFO):
+            await harness.imagine("a fox")
+            await eventually(lambda: fault.hits >= 10)
+            await eventually(lambda: not harness.client.gateway_hooks.admission.tasks)
+        harness.server.faults.clear()
+    assert len(caplog.text.splitlines()) < 12
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_stop_while_a_link_is_fetched_is_quiet_and_answered_later(harness, caplog, monkeypatch):
+    stuck = asyncio.Event()
+
+    async def never(*_):
+        stuck.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("bot.images.link_fetcher.LinkFetcher.fetch", never)
+    async with harness.bot():
+        request = await harness.imagine("https://example.org/a.png a fox")
+        await asyncio.wait_for(stuck.wait(), TIMEOUT_S)
+        await request.response()
+        assert request.original.loading
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    async with harness.bot() as services:
+        message = await request.message()
+        assert "restarted" in message.content
+        assert "https://example.org/a.png a fox" in message.content
+        assert message.labels == ["Edit and retry"]
+        await eventually(lambda: not harness.tasks)
+        assert await services.db.deferrals.all() == []
+    assert len(harness.server.messages(harness.channel)) == 1

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from bot.config import Config
 from bot.doctor.adapters import check_adapters
 from bot.doctor.result import CheckStatus
-from bot.services import load_registry
+from bot.registry import load_registry
 from generation.models.model import EMBEDDED
 from generation.params import LoraWeight
 from tests.support.bot_harness import first_tile, make_model

@@ -73,7 +73,8 @@ async def test_only_the_owner_cancels_by_the_menu_of_the_status_message(harness)
 async def test_a_finished_job_cannot_be_cancelled(harness):
     async with harness.bot():
         await harness.imagine("fox")
-        assert "already ended" in await private_text(await use_menu(harness, "Cancel job", await harness.result()))
+        said = await private_text(await use_menu(harness, "Cancel job", await harness.result()))
+    assert said.startswith("This picture is finished. *Delete*")
 
 
 async def test_anyone_who_sees_a_result_gets_its_images_by_direct_message(harness):

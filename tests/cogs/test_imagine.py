@@ -6,7 +6,7 @@ import pytest
 
 from generation.files import sanitize
 from preview import UploadedFile
-from tests.support.bot_harness import open_image, red_png
+from tests.support.bot_harness import first_tile, open_image, red_png
 
 
 async def test_a_prompt_becomes_a_grid_that_pings_only_its_requester(harness):
@@ -204,3 +204,36 @@ async def test_attachments_are_decoded_two_at_a_time_to_keep_others_going(harnes
             await harness.imagine(f"fox {number}", image=UploadedFile("red.png", red_png(900, 900)))
         await harness.server.wait_until(lambda: len(harness.results()) == 8)
     assert max(most) <= 2
+
+
+async def test_imagine_is_the_first_command_that_discord_is_sent(harness):
+    async with harness.bot():
+        names = [command["name"] for command in harness.person(harness.ada).commands(harness.channel)]
+    assert names[:3] == ["imagine", "blend", "show"]
+
+
+@pytest.mark.parametrize("parameter", ["--v 6", "--niji 6", "--model nonsense"])
+async def test_an_unknown_model_is_named_as_typed_and_the_usual_one_is_offered(harness, parameter):
+    async with harness.bot():
+        refusal = await (await harness.imagine(f"a fox {parameter} --ar 2:1")).message()
+        assert parameter.split()[1] in refusal.content.partition("```")[0]
+        assert refusal.labels == ["Draw with Painter", "Edit and retry"]
+        await harness.person(harness.ada).press(refusal, "Draw with Painter")
+        result = await harness.result()
+    assert result.content.startswith("**a fox --ar 2:1**")
+
+
+@pytest.mark.parametrize("prompt", ["a fox --v 6 --aspct 3:2", "a fox --aspct 3:2", "a {fox, owl} --v 6"])
+async def test_the_usual_model_is_offered_only_where_that_is_enough(harness, prompt):
+    async with harness.bot():
+        refusal = await (await harness.imagine(prompt)).message()
+    assert refusal.labels == ["Edit and retry"]
+
+
+async def test_an_uploaded_picture_is_kept_with_the_usual_model(harness):
+    async with harness.bot() as services:
+        image = UploadedFile("red.png", red_png(64, 64))
+        refusal = await (await harness.imagine("a fox --v 6", image=image)).wait_for(lambda each: each.buttons)
+        await harness.person(harness.ada).press(refusal, "Draw with Painter")
+        result = await harness.result()
+        assert (await services.db.jobs.get(first_tile(result).job_id)).job.params.source is not None

@@ -144,6 +144,58 @@ async def test_users_who_opt_in_get_a_copy_of_every_result_with_working_buttons(
     assert direct_messages(harness, harness.ben) == []
 
 
+async def test_lost_responses_send_no_direct_message_twice(harness, monkeypatch):
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.01,))
+    path = f"/channels/{harness.server.world.dm_channel(harness.ada).id}/messages"
+    async with harness.bot() as services:
+        await services.db.preferences.update(harness.ada.id, auto_dm=True)
+        harness.server.faults.drop_response("POST", path, times=2)
+        grid = await generate_result(harness)
+        await eventually(lambda: not harness.tasks)
+        assert len(direct_messages(harness, harness.ada)) == 1
+        harness.server.faults.drop_response("POST", path, times=2)
+        await harness.person(harness.ada).react(grid, "✉️")
+        await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 5)
+        await eventually(lambda: not harness.client.gateway_hooks.admission.tasks)
+        assert await services.db.direct_messages.all() == []
+    assert len(direct_messages(harness, harness.ada)) == 5
+
+
+@pytest.mark.parametrize("lost", ["hold", "drop_response"])
+async def test_a_restart_sends_the_rest_of_the_images(harness, lost, monkeypatch):
+    path = f"/channels/{harness.server.world.dm_channel(harness.ada).id}/messages"
+    async with harness.bot():
+        grid = await generate_result(harness)
+        await eventually(lambda: not harness.tasks)
+        await harness.person(harness.ada).react(grid, "✉️")
+        await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 1)
+        fault = getattr(harness.server.faults, lost)("POST", path, times=9)
+        await asyncio.wait_for(fault.reached.wait(), TIMEOUT_S)
+    harness.server.faults.clear()
+    harness.server.world.clock.advance(10 * 60)  # Discord has forgotten the nonces
+    async with harness.bot() as services:
+        await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
+        await eventually(lambda: not harness.tasks)
+        assert await services.db.direct_messages.all() == []
+    names = [message.attachments[0].filename for message in direct_messages(harness, harness.ada)]
+    assert len(names) == len(set(names)) == 4
+
+
+async def test_a_restart_sends_the_copy_that_a_kill_prevented(harness):
+    path = f"/channels/{harness.server.world.dm_channel(harness.ada).id}/messages"
+    async with harness.bot() as services:
+        await services.db.preferences.update(harness.ada.id, auto_dm=True)
+        held = harness.server.faults.hold("POST", path, times=9)
+        await generate_result(harness)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
+    assert direct_messages(harness, harness.ada) == []
+    harness.server.faults.clear()
+    async with harness.bot():
+        await harness.result(channel=harness.server.world.dm_channel(harness.ada))
+        await eventually(lambda: not harness.tasks)
+    assert len(direct_messages(harness, harness.ada)) == 1
+
+
 async def test_a_copy_that_cannot_be_sent_harms_nothing(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, auto_dm=True)

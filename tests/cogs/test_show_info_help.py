@@ -211,7 +211,7 @@ async def test_info_reports_that_a_chosen_job_has_already_ended(harness):
         await harness.result()
         await eventually(lambda: not services.queue.running)
         await harness.person(harness.ada).select(info, job.id)
-        await harness.server.wait_until(lambda: "already ended" in info.content)
+        await harness.server.wait_until(lambda: "This picture is finished" in info.content)
         assert "4 pictures in 1 job," in info.content
 
 
@@ -233,7 +233,7 @@ async def test_info_shows_the_usage_where_a_server_sets_limits(harness):
         await run_command(harness, "config limits", harness.mod, role=role, jobs_a_day=5, gpu_seconds_a_day=600)
         await generate_result(harness, "a fox")
         info = (await run_command(harness, "info")).content
-    assert "Used here in the last 24 hours: 1 of 5 jobs · " in info
+    assert "Used here in the last 24 hours: ▰▰▱▱▱▱▱▱▱▱ 1 of 5 jobs · ▱▱▱▱▱▱▱▱▱▱ " in info
     assert "of 10 min of drawing" in info
 
 

@@ -7,12 +7,15 @@ import errno
 import hashlib
 import os
 import signal
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
 from db.image_files import ImageStore
+from generation.errors import UserError
 from generation.messages import Grid
 from generation.params import Tile, Upload
 
@@ -21,9 +24,24 @@ OPEN_FILES = Path("/proc/self/fd")
 JOB = "0123456789ab"
 
 
+def make_png(content: bytes) -> bytes:
+    """Return the chunks of a PNG around any content."""
+    kinds = ((b"IDAT", content), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(each)) + kind + each + struct.pack(">I", zlib.crc32(kind + each)) for kind, each in kinds
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def make_webp(content: bytes) -> bytes:
+    """Return the frame of a WebP around any content of an even length."""
+    return b"RIFF" + struct.pack("<I", len(content) + 4) + b"WEBP" + content
+
+
 def make_grid_files(letter: bytes, *, size: int = 1000) -> Grid:
     """Return a grid whose files repeat one letter, so that a mix of two files would be noticed."""
-    return Grid(tuple(letter * (size + index) for index in range(4)), letter * size, "webp", 1.0)
+    tiles = tuple(make_png(letter * (size + index)) for index in range(4))
+    return Grid(tiles, make_webp(letter * size), "webp", 1.0)
 
 
 @pytest.fixture
@@ -58,8 +76,8 @@ async def test_the_files_have_plain_names_and_nothing_else_is_left(image_store, 
 async def test_saving_again_replaces_the_images(image_store, tmp_path):
     await image_store.save(JOB, make_grid_files(b"a"))
     await image_store.save(JOB, make_grid_files(b"b"))
-    assert await image_store.read(Tile(JOB, 2)) == b"b" * 1002
-    assert await image_store.read_grid(JOB, "webp") == b"b" * 1000
+    assert await image_store.read(Tile(JOB, 2)) == make_png(b"b" * 1002)
+    assert await image_store.read_grid(JOB, "webp") == make_webp(b"b" * 1000)
     assert len(files_below(tmp_path / "data")) == 5
 
 
@@ -76,8 +94,19 @@ async def test_a_missing_image_is_not_found(image_store, image):
         await image_store.read_grid(JOB, "png")
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: b"\0" * len(data), lambda data: b""])
+async def test_a_damaged_image_is_called_so(image_store, damage):
+    await image_store.save(JOB, make_grid_files(b"a"))
+    for path in (image_store.path(Tile(JOB, 0)), image_store.grid_path(JOB, "webp")):
+        path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match="is damaged"):
+        await image_store.read(Tile(JOB, 0))
+    with pytest.raises(UserError, match="is damaged"):
+        await image_store.read_grid(JOB, "webp")
+
+
 async def test_concurrent_identical_uploads_are_stored_complete(image_store, tmp_path):
-    data = os.urandom(300_000)
+    data = make_png(os.urandom(300_000))
     uploads = await asyncio.gather(*(image_store.save_upload(data) for _ in range(40)))
     assert set(uploads) == {Upload(hashlib.sha256(data).hexdigest())}
     assert await image_store.read(uploads[0]) == data
@@ -95,8 +124,8 @@ async def test_a_reader_sees_the_old_image_or_the_new_one_never_a_mix(image_stor
     seen = set()
     while not saving.done():
         grid_image = await image_store.read_grid(JOB, "webp")
-        assert grid_image == grid_image[:1] * 200_000
-        seen.add(grid_image[:1])
+        assert grid_image == make_webp(grid_image[12:13] * 200_000)
+        seen.add(grid_image[12:13])
     assert seen <= {b"a", b"b", b"c", b"d", b"e"}
     await saving
 
@@ -114,7 +143,7 @@ async def test_a_full_disk_leaves_the_old_image_and_no_partial_files(image_store
     with pytest.raises(OSError, match="No space"):
         await image_store.save_upload(b"new")
     assert files_below(tmp_path / "data") == before
-    assert await image_store.read(Tile(JOB, 0)) == b"a" * 1000
+    assert await image_store.read(Tile(JOB, 0)) == make_png(b"a" * 1000)
 
 
 SAVE_FOREVER_SCRIPT = """
@@ -143,9 +172,9 @@ async def test_kill_9_leaves_complete_images_only(image_store, tmp_path):
     assert child.returncode == -signal.SIGKILL
     for index in range(4):
         tile = await image_store.read(Tile(JOB, index))
-        assert tile == tile[:1] * (300_000 + index)
+        assert tile == make_png(tile[16:17] * (300_000 + index))
     grid_image = await image_store.read_grid(JOB, "webp")
-    assert grid_image == grid_image[:1] * 300_000
+    assert grid_image == make_webp(grid_image[12:13] * 300_000)
 
 
 @pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="needs /proc to find which file was synced")

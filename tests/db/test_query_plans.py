@@ -16,6 +16,8 @@ EXEMPT_MODULES = {"backup", "connection", "integrity", "__init__"}
 SMALL_INDEXES = r"INDEX (jobs_(open|noticed|to_remove)|collab_sessions_active)$"
 STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\s")
 SMALL_TABLES = {
+    "deferrals": "responses under way",
+    "direct_messages": "direct messages under way",
     "askers": "the recursive table of a statement",
     "guilds": "a row per server, read once a day",
     "erasures": "a row per user with an erasure in progress",

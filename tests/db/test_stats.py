@@ -68,7 +68,8 @@ async def test_failures_are_counted_by_reason_ignoring_error_ids(store, clock, s
     await store.cancel(cancelled.id, "Cancelled by <@11>.")
     numbers = await stats.for_guild(1, 0.0, DAY, 1)
     assert (numbers.jobs, numbers.failed, numbers.cancelled) == (4, 3, 1)
-    assert numbers.failures == {"Something went wrong on my side, not with your prompt. It is": 3}
+    assert numbers.failures == {"Something went wrong on my side, not with your prompt. It is in the log as `2`.": 3}
+    assert numbers.by_model == [Breakdown("", 4, 0.0)]
 
 
 async def test_jobs_are_counted_per_bucket_of_the_period(post_job, clock, stats):

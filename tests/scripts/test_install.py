@@ -165,6 +165,7 @@ def test_an_installation_that_fails_by_itself_is_not_taken_for_a_killed_one(proj
     [
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk is full"),
         ("WARNING: Retrying … NewConnectionError: … Temporary failure in name resolution", "internet connection"),
+        ("WARNING: Max retries exceeded … [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "PIP_CERT"),
         ("ERROR: No matching distribution found for torch==2.13.0", "no build for Python"),
         ("ERROR: something else", "something else"),
     ],
@@ -293,7 +294,7 @@ def test_every_shell_script_has_a_twin_for_windows():
 
 
 @POSIX_ONLY
-@pytest.mark.parametrize("name", ["environment", "atelier", "preview", "test"])
+@pytest.mark.parametrize("name", ["environment", "atelier", "preview", "test", "update"])
 def test_the_shell_scripts_can_be_run_and_are_well_formed(name):
     script = ROOT / "scripts" / name
     assert os.access(script, os.X_OK)

@@ -24,7 +24,8 @@ from bot.client import Client
 from bot.config import Config
 from bot.jobs import status_message
 from bot.jobs.tasks import TaskRegistry
-from bot.services import Services, load_registry, open_services
+from bot.registry import load_registry
+from bot.services import Services, open_services
 from generation.params import Tile
 from generation.worker import process
 from generation.worker.worker import LocalWorker

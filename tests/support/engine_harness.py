@@ -123,7 +123,7 @@ def make_params(text: str = "a red fox", **changes: Any) -> Params:
         "width": 64,
         "height": 64,
         "seed": 5,
-        "num_inference_steps": 6,
+        "num_inference_steps": 4,
         "guidance_scale": 5.0,
         "count": 1,
     }

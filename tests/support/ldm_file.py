@@ -179,18 +179,23 @@ def _clip(place: str, weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]
     yield f"{place}text_model.embeddings.position_ids", torch.arange(77)[None]
 
 
-def ldm_network_weights(unet: UNet2DConditionModel, vae: AutoencoderKL) -> Iterator[tuple[str, Tensor]]:
-    """Yield the weights by their LDM keys, for levels of two blocks in the UNet and four levels in the VAE."""
+def ldm_network_weights(
+    unet: UNet2DConditionModel, vae: AutoencoderKL, per_level: int = 3
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield the weights by their LDM keys, for four levels in the VAE.
+
+    `per_level` is one more than the blocks of a level in the UNet.
+    """
     with_attention = {name.split(".")[1] for name in unet.state_dict() if re.match(r"up_blocks\.\d\.attentions", name)}
     for name, weight in unet.state_dict().items():
-        yield f"model.diffusion_model.{_unet_name(name, with_attention)}", weight.contiguous()
+        yield f"model.diffusion_model.{_unet_name(name, with_attention, per_level)}", weight.contiguous()
     for name, weight in vae.state_dict().items():
         key = f"first_stage_model.{_vae_name(name)}"
         is_attention = ".attn_1." in key and weight.ndim == 2
         yield key, (weight[:, :, None, None] if is_attention else weight).contiguous()
 
 
-def _unet_name(name: str, with_attention: set[str]) -> str:
+def _unet_name(name: str, with_attention: set[str], per_level: int) -> str:
     layer, _, kind = name.rpartition(".")
     if layer in _ENDS:
         return f"{_ENDS[layer]}.{kind}"
@@ -200,13 +205,14 @@ def _unet_name(name: str, with_attention: set[str]) -> str:
         return f"middle_block.{2 * int(number) if part == 'resnets' else 1}.{_layer_name(part, inner)}"
     level, part, number, *inner = rest
     if where == "down_blocks":
-        block = 1 + 3 * int(level) + (2 if part == "downsamplers" else int(number))
+        block = 1 + per_level * int(level) + (per_level - 1 if part == "downsamplers" else int(number))
         place = f"input_blocks.{block}.{1 if part == 'attentions' else 0}"
         return f"{place}.op.{inner[-1]}" if part == "downsamplers" else f"{place}.{_layer_name(part, inner)}"
     if part == "upsamplers":  # it comes after the attention, where there is one
-        last = 3 * int(level) + 2
+        last = per_level * int(level) + per_level - 1
         return f"output_blocks.{last}.{2 if level in with_attention else 1}.conv.{inner[-1]}"
-    return f"output_blocks.{3 * int(level) + int(number)}.{1 if part == 'attentions' else 0}.{_layer_name(part, inner)}"
+    block = per_level * int(level) + int(number)
+    return f"output_blocks.{block}.{1 if part == 'attentions' else 0}.{_layer_name(part, inner)}"
 
 
 def _layer_name(part: str, rest: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 
 import discord
 from discord import app_commands
@@ -26,9 +27,24 @@ class ShowcaseBot(discord.AutoShardedClient):
         super().__init__(intents=discord.Intents(guilds=True), guild_ready_timeout=0)
         self.tree = app_commands.CommandTree(self)
         self.finish_thinking = asyncio.Event()
-        for command in (say, form, gallery, choose, embed, options, silent, think, describe, praise, shelf):
+        for command in (
+            say,
+            form,
+            vote,
+            gallery,
+            poster,
+            secret,
+            choose,
+            embed,
+            options,
+            silent,
+            think,
+            describe,
+            praise,
+            shelf,
+        ):
             self.tree.add_command(command)
-        self.add_dynamic_items(OpenModalButton)
+        self.add_dynamic_items(OpenModalButton, VoteButton)
 
     async def setup_hook(self) -> None:
         await self.tree.sync()
@@ -91,6 +107,37 @@ async def form(interaction: Interaction) -> None:
     await interaction.response.send_message("Press one", view=view)
 
 
+class VoteButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template="vote:(?P<side>yes|no)"):
+    def __init__(self, side: str) -> None:
+        super().__init__(discord.ui.Button(label=side, custom_id=f"vote:{side}"))
+        self.side = side
+
+    @classmethod
+    async def from_custom_id(cls, interaction: Interaction, item: discord.ui.Item, match: re.Match[str]) -> VoteButton:
+        return cls(match["side"])
+
+    async def callback(self, interaction: Interaction) -> None:
+        assert interaction.message
+        said = f"{interaction.message.content}\n{interaction.user.name}: {self.side}"
+        await interaction.response.edit_message(content=said)
+        await interaction.followup.send("Your vote is counted", ephemeral=True)
+
+
+@app_commands.command(description="A vote")
+async def vote(interaction: Interaction) -> None:
+    view = discord.ui.View(timeout=None)
+    view.add_item(VoteButton("yes")).add_item(VoteButton("no"))
+    await interaction.response.send_message("Vote", view=view)
+
+
+@app_commands.command(description="A hidden container")
+async def secret(interaction: Interaction) -> None:
+    inside = discord.ui.ActionRow[discord.ui.LayoutView](discord.ui.Button(label="Inside", custom_id="inside"))
+    view = discord.ui.LayoutView()
+    view.add_item(discord.ui.Container(discord.ui.TextDisplay("the end"), inside, spoiler=True))
+    await interaction.response.send_message(view=view)
+
+
 @app_commands.command(description="Components V2 with pictures")
 async def gallery(interaction: Interaction) -> None:
     class Layout(discord.ui.LayoutView):
@@ -112,6 +159,13 @@ async def gallery(interaction: Interaction) -> None:
     await interaction.response.send_message(
         view=Layout(timeout=1), files=[picture(each) for each in ("red", "gold", "teal")]
     )
+
+
+@app_commands.command(description="A tall picture with a button")
+async def poster(interaction: Interaction) -> None:
+    view = discord.ui.View(timeout=None)
+    view.add_item(discord.ui.Button(label="V1", custom_id="v1"))
+    await interaction.response.send_message("A poster", file=picture("blue", 600, 900), view=view)
 
 
 class ShowcaseSelects(discord.ui.View):

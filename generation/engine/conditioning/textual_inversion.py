@@ -93,9 +93,10 @@ def with_embeddings(pipeline: Pipeline, inversions: Iterable[TextualInversion]) 
 
 
 def _load_vectors(inversion: TextualInversion) -> list[Tensor]:
-    tensors = load_file(inversion.path)
-    shapes = [(inversion.vectors, width) for width in inversion.widths]
-    return [tensors[key].float().reshape(shape) for key, shape in zip(inversion.keys, shapes, strict=True)]
+    vectors = [load_file(path)[key].float() for path, key in inversion.sources]
+    if not all(each.isfinite().all() for each in vectors):
+        raise ValueError("not a number")
+    return [each.reshape(inversion.vectors, width) for each, width in zip(vectors, inversion.widths, strict=True)]
 
 
 def _extended_pipeline(

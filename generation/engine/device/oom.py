@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import psutil
@@ -12,6 +13,7 @@ from generation.text import Text
 
 DEVICE_MEMORY_FRACTION = 0.85  # of the memory that is free at start; the rest is for running jobs
 OOM_ERROR_TEXTS = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
+DEVICE_ERROR = re.compile(r"CUDA|cuDNN|CUBLAS|HIP|MPS")  # in torch's message when a device has failed
 OOM_MESSAGE = Text("There is not enough memory to draw this. Try a smaller size.")
 
 

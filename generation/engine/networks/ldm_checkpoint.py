@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,32 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from accelerate import init_empty_weights
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from generation.errors import UserError
 from generation.models.catalogue import Family
-from generation.models.checkpoint import CLIP, OPEN_CLIP, SDXL_CLIP, SDXL_OPEN_CLIP, UNET, VAE, CheckpointInfo
+from generation.models.checkpoint import IGNORED_SUFFIXES, SCALE_SUFFIXES, CheckpointInfo, scaled_weight
+from generation.models.ldm_layout import (
+    CLIP,
+    HEAD_DIM,
+    OPEN_CLIP,
+    SDXL_CLIP,
+    SDXL_OPEN_CLIP,
+    Shapes,
+    unet_config,
+    unused_text_layers,
+    vae_config,
+)
 from generation.models.model import Model
+from generation.models.safetensors_header import read_header
 
 CLIP_MERGES = Path(__file__).resolve().parents[3] / "models" / "clip" / "merges.txt.gz"
 BOS_TOKEN, EOS_TOKEN = "<|startoftext|>", "<|endoftext|>"
 CONTEXT_LENGTH = 77  # tokens
-HEAD_DIM = 64  # channels of an attention head in all text encoders, and in the UNets of 2.x and XL
-SD1_ATTENTION_HEADS = 8
-XL_TIME_EMBED_DIM = 256  # of the embedding of each of the six time ids
-XL_SCALING_FACTOR = 0.13025  # of SDXL's latents
 
 StateDict = Mapping[str, Tensor]
 
@@ -36,7 +46,7 @@ class LdmCheckpoint:
 
     def __init__(self, file: CheckpointInfo, model: Model) -> None:
         self._file, self._native_size = file, model.native_size
-        self._weights: StateDict = load_file(file.path)
+        self._weights = _load_weights(file.path)
         self._factories: dict[str, Callable[[], Any]] = {
             "tokenizer": partial(clip_tokenizer, "!" if file.family is Family.SD2 else EOS_TOKEN),
             "text_encoder": self._text_encoder,
@@ -67,29 +77,34 @@ class LdmCheckpoint:
     def _text_encoder(self) -> Any:
         is_open = self._file.family is Family.SD2
         weights = (
-            convert_open_clip(self._weights, OPEN_CLIP, skipped_layers=1) if is_open else _convert_clip(self._weights)
+            convert_open_clip(self._weights, OPEN_CLIP, skipped_layers=unused_text_layers(shapes_of(self._weights)))
+            if is_open
+            else _convert_clip(self._weights)
         )
-        network = transformers.CLIPTextModel(text_encoder_config(weights, "gelu" if is_open else "quick_gelu"))
-        getattr(network, "text_model", network).load_state_dict(weights)
+        config = text_encoder_config(weights, "gelu" if is_open else "quick_gelu")
+        with init_empty_weights():  # random weights would take longer than these
+            network = transformers.CLIPTextModel(config)
+        getattr(network, "text_model", network).load_state_dict(weights, assign=True)
         return network
 
     def _text_encoder_2(self) -> Any:
         weights = convert_open_clip(self._weights, SDXL_OPEN_CLIP)
         projection = self._weights[f"{SDXL_OPEN_CLIP}text_projection"].T.contiguous()
         config = text_encoder_config(weights, "gelu", projection_dim=len(projection))
-        network = transformers.CLIPTextModelWithProjection(config)
-        network.text_model.load_state_dict(weights)
-        network.text_projection.load_state_dict({"weight": projection})
+        with init_empty_weights():
+            network = transformers.CLIPTextModelWithProjection(config)
+        network.text_model.load_state_dict(weights, assign=True)
+        network.text_projection.load_state_dict({"weight": projection}, assign=True)
         return network
 
     def _unet(self) -> Any:
-        config = unet_config(self._weights, self._file.family, self._native_size)
+        config = unet_config(shapes_of(self._weights), self._file.family, self._native_size)
         return _from_state_dict(
             diffusers.UNet2DConditionModel, config, convert_ldm_unet_checkpoint(dict(self._weights), config)
         )
 
     def _vae(self) -> Any:
-        config = vae_config(self._weights, self._file.family, self._native_size)
+        config = vae_config(shapes_of(self._weights), self._file.family, self._native_size)
         return _from_state_dict(
             diffusers.AutoencoderKL, config, convert_ldm_vae_checkpoint(dict(self._weights), config)
         )
@@ -106,6 +121,25 @@ class LdmCheckpoint:
             prediction_type="v_prediction" if self._file.v_prediction else "epsilon",
             **noise,
         )
+
+
+def _load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a file's weights, those in scaled fp8 multiplied by their scales; raises UserError for a damaged file."""
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        read_header(path)  # it knows the reason
+        raise UserError(f"{path} cannot be read: {error}") from error
+    weights = {key: weight for key, weight in weights.items() if not key.endswith(IGNORED_SUFFIXES)}
+    for key in [key for key in weights if key.endswith(SCALE_SUFFIXES)]:
+        name, scale = scaled_weight(key), weights.pop(key).float()
+        weights[name] = weights[name].float() * scale.reshape(-1, *[1] * (weights[name].ndim - 1))
+    return weights
+
+
+def shapes_of(weights: StateDict) -> Shapes:
+    """Return the shapes of weights by their names."""
+    return {name: tuple(weight.shape) for name, weight in weights.items()}
 
 
 def clip_tokenizer(pad_token: str) -> Any:
@@ -127,74 +161,9 @@ def _bytes_to_unicode() -> list[str]:
     return [chr(code) for code in (*printable, *range(256, 512 - len(printable)))]
 
 
-def unet_config(weights: StateDict, family: Family, native_size: int) -> dict[str, Any]:
-    """Return diffusers' configuration of a UNet, derived from the shapes of its weights."""
-    levels = list(_levels(weights))
-    channels = [level[0] for level in levels]
-    has_attention = [f"{UNET}input_blocks.{level[1]}.1.norm.weight" in weights for level in levels]
-    cross_attention_key = f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
-    has_fixed_head_dim = family is not Family.SD1
-    return {
-        "sample_size": native_size // 2 ** (len(_vae_channels(weights)) - 1),
-        "block_out_channels": channels,
-        "layers_per_block": levels[0][2],
-        "down_block_types": ["CrossAttnDownBlock2D" if each else "DownBlock2D" for each in has_attention],
-        "up_block_types": ["CrossAttnUpBlock2D" if each else "UpBlock2D" for each in reversed(has_attention)],
-        "cross_attention_dim": weights[cross_attention_key].shape[1],
-        "attention_head_dim": [width // HEAD_DIM for width in channels] if has_fixed_head_dim else SD1_ATTENTION_HEADS,
-        "use_linear_projection": weights[f"{UNET}middle_block.1.proj_in.weight"].ndim == 2,
-    } | (_xl_unet_config(weights, levels) if family is Family.SDXL else {})
-
-
-def _xl_unet_config(weights: StateDict, levels: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
-    block = "input_blocks.{}.1.transformer_blocks.{{}}.norm1.weight"
-    depths = [_count(weights, f"{UNET}{block.format(first)}") for _, first, _ in levels]
-    return {
-        "transformer_layers_per_block": [max(1, depth) for depth in depths],
-        "addition_embed_type": "text_time",
-        "addition_time_embed_dim": XL_TIME_EMBED_DIM,
-        "projection_class_embeddings_input_dim": weights[f"{UNET}label_emb.0.0.weight"].shape[1],
-    }
-
-
-def _levels(weights: StateDict) -> Iterator[tuple[int, int, int]]:
-    """Yield the channels, the first block and the number of blocks of each down level."""
-    first = block = 1
-    while f"{UNET}input_blocks.{block}.0.in_layers.2.weight" in weights:
-        width, block = len(weights[f"{UNET}input_blocks.{block}.0.out_layers.3.weight"]), block + 1
-        if f"{UNET}input_blocks.{block}.0.in_layers.2.weight" not in weights:
-            yield width, first, block - first
-            first = block = block + 1
-
-
-def vae_config(weights: StateDict, family: Family, native_size: int) -> dict[str, Any]:
-    """Return diffusers' configuration of a VAE, derived from the shapes of its weights."""
-    channels = _vae_channels(weights)
-    return {
-        "sample_size": native_size,
-        "block_out_channels": channels,
-        "layers_per_block": _count(weights, f"{VAE}encoder.down.0.block.{{}}.conv1.weight"),
-        "down_block_types": ["DownEncoderBlock2D"] * len(channels),
-        "up_block_types": ["UpDecoderBlock2D"] * len(channels),
-        "latent_channels": len(weights[f"{VAE}post_quant_conv.weight"]),
-    } | ({"scaling_factor": XL_SCALING_FACTOR} if family is Family.SDXL else {})
-
-
 def vae_dtype(precision: torch.dtype) -> torch.dtype:
     """Return the precision for SDXL's VAE, which overflows in float16 unless it was fine-tuned for it."""
     return torch.float32 if precision is torch.float16 else precision
-
-
-def _vae_channels(weights: StateDict) -> list[int]:
-    levels = _count(weights, f"{VAE}encoder.down.{{}}.block.0.conv1.weight")
-    return [len(weights[f"{VAE}encoder.down.{level}.block.0.conv1.weight"]) for level in range(levels)]
-
-
-def _count(weights: StateDict, pattern: str) -> int:
-    number = 0
-    while pattern.format(number) in weights:
-        number += 1
-    return number
 
 
 def _from_state_dict(network_class: Any, config: dict[str, Any], weights: dict[str, Tensor]) -> Any:
@@ -231,6 +200,13 @@ def convert_open_clip(weights: StateDict, prefix: str, skipped_layers: int = 0) 
             for name, part in zip("qkv", parts, strict=True):
                 converted[f"{ours}self_attn.{name}_proj.{kind}"] = part.clone()
     return converted
+
+
+def _count(weights: StateDict, pattern: str) -> int:
+    number = 0
+    while pattern.format(number) in weights:
+        number += 1
+    return number
 
 
 def text_encoder_config(weights: StateDict, activation: str, **more: Any) -> transformers.CLIPTextConfig:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,9 +18,11 @@ from torch.nn.functional import conv2d, linear
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import UserError
-from generation.models.lora import NETWORKS, Lora, LoraTensor, metadata_alphas, parse_key
+from generation.models.lora import NETWORKS, Lora, LoraTensor, effective_alpha, parse_key, peft_settings
 from generation.models.safetensors_header import read_header
 from generation.text import Text
+
+_TEXT_LAYER = re.compile(r"encoder_layers_\d+_")
 
 
 class LoraDelta(NamedTuple):
@@ -70,16 +73,14 @@ def _lora_hook(down: Tensor, up: Tensor) -> Callable[[Any, tuple[Tensor, ...], T
 
 
 def _read_deltas(lora: Lora, weight: float, pipeline: Pipeline) -> Iterator[tuple[str, str, LoraDelta]]:
-    parts, metadata_alpha = _load_tensors(lora)
+    parts, settings = _load_tensors(lora)
     paths = {network: layers_by_name(getattr(pipeline, network)) for network in NETWORKS}
     for part in parts:
-        if part.role != "down":
+        if part.role != "down" or _is_unused_layer(part, paths[part.network]):
             continue
-        if part.network == "text_encoder" and part.layer not in paths[part.network]:
-            continue  # it was trained with a last layer that generation does not use
         try:
             path = paths[part.network][part.layer]
-            delta = _build_delta(part, parts, metadata_alpha(part), weight)
+            delta = _build_delta(part, parts, effective_alpha(settings, part, len(parts[part])), weight)
             yield part.network, path, _match_layer_shape(delta, getattr(pipeline, part.network).get_submodule(path))
         except (KeyError, ValueError, RuntimeError) as error:
             text = Text(
@@ -90,25 +91,32 @@ def _read_deltas(lora: Lora, weight: float, pipeline: Pipeline) -> Iterator[tupl
             raise UserError(text) from error
 
 
-def _load_tensors(lora: Lora) -> tuple[dict[LoraTensor, Tensor], Callable[[LoraTensor], float | None]]:
+def _is_unused_layer(part: LoraTensor, paths: Mapping[str, str]) -> bool:
+    """Return whether a layer is one of the text encoder's last ones, which were trained but are not loaded."""
+    first = _TEXT_LAYER.sub("encoder_layers_0_", part.layer)
+    return part.network != "unet" and part.layer not in paths and first != part.layer and first in paths
+
+
+def _load_tensors(lora: Lora) -> tuple[dict[LoraTensor, Tensor], Mapping[str, Any]]:
     try:
-        metadata, tensors = read_header(lora.path).metadata, load_file(lora.path)
-    except (OSError, ValueError, SafetensorError) as error:
+        settings, tensors = peft_settings(lora.path, read_header(lora.path)), load_file(lora.path)
+    except (OSError, ValueError, SafetensorError, UserError) as error:
         raise UserError(Text("The file of the LoRA {lora} is missing or damaged.", lora=lora.name)) from error
     parts = {part: tensor.float() for key, tensor in tensors.items() if (part := parse_key(key))}
-    return parts, metadata_alphas(metadata)
+    if not all(tensor.isfinite().all() for tensor in parts.values()):
+        text = Text("The LoRA {lora} is unusable: its file has values that are no numbers (NaN).", lora=lora.name)
+        raise UserError(text)
+    return parts, settings
 
 
-def _build_delta(
-    part: LoraTensor, parts: dict[LoraTensor, Tensor], metadata_alpha: float | None, weight: float
-) -> LoraDelta:
+def _build_delta(part: LoraTensor, parts: dict[LoraTensor, Tensor], default_alpha: float, weight: float) -> LoraDelta:
     """Combine a layer's matrices with alpha, rank and weight; a middle matrix (LoCon) is merged into `down`."""
     down, up = parts[part], parts[part._replace(role="up")]
     rank = len(down)
     if (middle := parts.get(part._replace(role="mid"))) is not None:
         down = torch.einsum("mrhw,ri->mihw", middle, down.flatten(1))
     own = parts.get(part._replace(role="alpha"))
-    alpha = float(own) if own is not None else metadata_alpha if metadata_alpha is not None else rank
+    alpha = float(own) if own is not None else default_alpha
     return LoraDelta(down, up.flatten(1) * (alpha / rank * weight))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+from generation.errors import UserError
 from generation.models.catalogue import CATALOGUE, find_entry
 from generation.models.model import Model
 from generation.models.safetensors_header import read_header
@@ -22,7 +23,7 @@ def expected_size(model: Model, bytes_per_weight: int) -> int:
     files = [file for ref in (model.ref, model.partner) if ref for file in _weight_files(ref)]
     try:
         weights = sum(math.prod(shape) for file in files for shape in read_header(file).shapes.values())
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):  # loading reports a damaged file's error
+    except UserError:  # loading reports a damaged file's error
         weights = 0
     return (
         weights * bytes_per_weight

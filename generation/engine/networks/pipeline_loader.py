@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ from generation.engine.networks import noise_schedulers
 from generation.engine.networks.ldm_checkpoint import LdmCheckpoint, vae_dtype
 from generation.errors import UserError
 from generation.messages import Loading
-from generation.models.catalogue import Family, find_entry
+from generation.models.catalogue import find_entry
 from generation.models.checkpoint import inspect_checkpoint
-from generation.models.model import CONVERT_HINT, Model, defaults_from_unet, describe_model
+from generation.models.json_files import read_json
+from generation.models.model import Model, defaults_from_unet, describe_model
+from generation.models.model_files import WEIGHT_FILES, weight_variants
+from generation.models.pipeline_config import XL_PARTS, is_xl, require_supported_classes, require_supported_family
+from generation.models.safetensors_header import CONVERT_HINT
 from generation.models.samplers import SAMPLERS, sampler_for
 
 PART_LIBRARIES = {
@@ -34,10 +39,13 @@ PART_LIBRARIES = {
     "vae": diffusers,
     "scheduler": diffusers,
 }
+# The packages that some schedulers need beside diffusers.
+SCHEDULER_PACKAGES = {"LMSDiscreteScheduler": "scipy", "DPMSolverSDEScheduler": "torchsde"}
 MIN_VOCABULARY_SIZE = 256
 NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae")
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
-XL_PARTS = ("tokenizer_2", "text_encoder_2")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +143,14 @@ class _DiffusersLayout:
 
     def __init__(self, model: Model) -> None:
         self._model, self._ref = model, model.base or model.ref
-        self._index: Any = diffusers.DiffusionPipeline.load_config(self._ref)
-        self._is_xl = self._index.get("text_encoder_2", (None, None))[1] is not None
+        self._index = _read_index(self._ref)
+        self._is_xl = is_xl(self._index)
         self.parts = [part for part in PART_LIBRARIES if self._is_xl or part not in XL_PARTS]
         self.force_zeros_for_empty_prompt = self._is_xl and bool(self._index.get("force_zeros_for_empty_prompt", True))
         self._require_supported_family()
 
     def load(self, part: str, precision: torch.dtype) -> Any:
-        kind = getattr(PART_LIBRARIES[part], self._index[part][1])
+        kind = _usable_class(part, self._index[part][1], self._ref)
         if part == "unet" and self._model.base:
             return self._replacement_unet(kind, precision)
         if part == "vae" and self._is_xl and kind.load_config(self._ref, subfolder=part).get("force_upcast", True):
@@ -167,7 +175,7 @@ class _DiffusersLayout:
 
     def _network(self, kind: Any, ref: str, part: str | None, precision: torch.dtype) -> Any:
         """Load a network, from the files in the precision that fits if there are several: downloads are large."""
-        for variant in ("fp16", None) if precision is torch.float16 else (None, "fp16"):
+        for variant in _variants(Path(ref, part or ""), part or "unet", half=precision is torch.float16):
             try:
                 with _silence_diffusers():
                     network, found = kind.from_pretrained(
@@ -189,20 +197,41 @@ class _DiffusersLayout:
 
     def _require_supported_family(self) -> None:
         """Check the small files first: the large ones may have to be downloaded."""
-        ref = self._ref
-        if self._is_xl and self._index.get("text_encoder", (None, None))[1] is None:
-            raise UserError(f"{ref} is a refiner: it refines images of {Family.SDXL} and cannot generate its own.")
-        for part in self.parts:
-            if self._index.get(part, (None, None))[1] is None:
-                raise UserError(f"{ref} has no {part}, so it is not a Stable Diffusion pipeline.")
-        unet = diffusers.UNet2DConditionModel.load_config(ref, subfolder="unet")
-        vae = diffusers.AutoencoderKL.load_config(ref, subfolder="vae")
-        if unet.get("addition_embed_type") not in (None, "text", "text_time" if self._is_xl else None):
-            raise UserError(f"{ref} has a UNet that needs more than texts, so it is not a Stable Diffusion pipeline.")
-        if not hasattr(self.load("scheduler", torch.float32), "alphas_cumprod"):
-            raise UserError(f"{ref} needs the noise schedule of {self._index['scheduler'][1]}, which is not supported.")
-        if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
-            raise UserError(f"{ref} is for inpainting or editing only ({unet['in_channels']} input channels).")
+        require_supported_classes(self._ref, self._index)
+        unet = diffusers.UNet2DConditionModel.load_config(self._ref, subfolder="unet")
+        vae = diffusers.AutoencoderKL.load_config(self._ref, subfolder="vae")
+        scheduler = diffusers.DDIMScheduler.load_config(self._ref, subfolder="scheduler")
+        require_supported_family(self._ref, self._index, unet, vae, scheduler)
+
+
+def _read_index(ref: str) -> dict[str, Any]:
+    """Return a pipeline's `model_index.json`, which diffusers would not read with a byte order mark."""
+    if Path(ref).is_dir():
+        return read_json(Path(ref, "model_index.json"))
+    index: dict[str, Any] = diffusers.DiffusionPipeline.load_config(ref)
+    return index
+
+
+def _variants(folder: Path, part: str, *, half: bool) -> list[str | None]:
+    """Return the variants of a network's weights to try, the one in the fitting precision first."""
+    preferred = ["fp16", None] if half else [None, "fp16"]
+    if not folder.is_dir():
+        return preferred
+    present = weight_variants(folder, WEIGHT_FILES[part])
+    return [each for each in preferred if each in present] + [each for each in present if each not in preferred]
+
+
+def _usable_class(part: str, name: str, ref: str) -> Any:
+    """Return the class of a part; a scheduler that needs a missing package is replaced.
+
+    Only its noise schedule is needed where another sampler is asked for, and Euler's reads the same settings.
+    """
+    kind = getattr(PART_LIBRARIES[part], name)
+    missing = SCHEDULER_PACKAGES.get(name)
+    if part != "scheduler" or missing is None or find_spec(missing):
+        return kind
+    log.warning("%s of %s needs `pip install %s`: euler is used in its place", name, ref, missing)
+    return diffusers.EulerDiscreteScheduler
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from generation.engine.pipelines.pipeline_adapters import PIPELINE_ADAPTERS, Pip
 from generation.errors import UserError
 from generation.messages import Loading
 from generation.models.catalogue import Family
-from generation.models.model import CONVERT_HINT, Model
+from generation.models.model import Model
+from generation.models.safetensors_header import CONVERT_HINT
 
 LIBRARIES_BY_NAME = {"diffusers": diffusers, "transformers": transformers}
 

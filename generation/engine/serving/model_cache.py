@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from functools import partial
 import torch
 
 from generation.engine.base import Emit, Engine
-from generation.engine.device.oom import is_out_of_memory, release_memory
+from generation.engine.device.oom import DEVICE_ERROR, is_out_of_memory, release_memory
 from generation.engine.serving.memory_budget import MemoryBudget
 from generation.engine.serving.model_loader import LoadedModel, ModelLoader
 from generation.errors import UserError
@@ -25,7 +24,6 @@ from generation.text import Text
 
 RAM = torch.device("cpu")
 EXPECTED_LOAD_ERRORS = (UserError, OSError)  # about a model's files; logged without a traceback
-DEVICE_ERROR = re.compile(r"CUDA|cuDNN|CUBLAS|HIP|MPS")  # in torch's message when a device has failed
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,18 +15,23 @@ from generation.engine.base import Emit, Engine
 from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.device.device import choose_device, require_device
 from generation.engine.device.dtype_guard import StepGate, guard_default_dtype
+from generation.engine.device.oom import DEVICE_ERROR, is_out_of_memory
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.download_progress import report_downloads
 from generation.engine.networks.family_detection import detect_family
 from generation.engine.networks.model_size import expected_size
 from generation.engine.networks.pipeline_loader import NETWORKS, load_pipeline
 from generation.engine.output.safety_classifier import load_classifier
+from generation.errors import UserError, first_line
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Loading
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.catalogue import PIPELINE_ONLY
 from generation.models.model import Model
+from generation.models.model_files import find_problem, require_local_files
 from generation.models.upscaler import UpscalerInfo
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +97,15 @@ class ModelLoader:
     def load(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
         """Load a model; only this method knows which family uses which engine.
 
-        Raises UserError for an unsupported model, FileNotFoundError or OSError for a missing one.
+        Raises UserError for a model that is unsupported or damaged, FileNotFoundError or OSError for a missing one.
         """
+        require_local_files(model)
+        try:
+            return self._load(model, report)
+        except Exception as error:
+            raise _explain(model, error) from error
+
+    def _load(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
         with report_downloads(model, report) as report, guard_default_dtype(self._step_gate):
             model = detect_family(model)
             return (
@@ -141,3 +155,17 @@ class ModelLoader:
             )
 
         return LoadedModel(pipeline.model, modules, create_engine)
+
+
+def _explain(model: Model, error: Exception) -> Exception:
+    """Return the error to raise when a model could not be loaded: about its files unless another try may succeed."""
+    if isinstance(error, UserError | MemoryError):
+        return error
+    if isinstance(error, RuntimeError) and (is_out_of_memory(error) or DEVICE_ERROR.search(str(error))):
+        return error
+    if problem := find_problem(model):
+        return problem
+    if isinstance(error, OSError) and not Path(model.ref).exists():  # the hub may answer later
+        return error
+    log.info("%s cannot be loaded", model.ref, exc_info=error)
+    return UserError(f"{model.ref} cannot be loaded: {type(error).__name__}: {first_line(error)}")

@@ -9,7 +9,7 @@ const WHAT =
   "program, with the same protocol and the same limits.";
 const WHO =
   "Switch users in the sidebar, or open a second tab as another user, to see queues, permissions and private replies " +
-  "from both sides.";
+  "from both sides. “Let friends press” beside a message lets the others press its buttons for you.";
 const SMALL =
   "is a small model trained by this project. It runs without a GPU or a download. It knows these words and little " +
   "else:";
@@ -19,6 +19,7 @@ export function welcome(tryPrompt) {
   const channel = here();
   const place = channel.guild ? `#${channel.name}` : channel.name;
   const hasBot = !channel.guild || store.guilds.get(channel.guild)?.bot;
+  const canDraw = hasBot && channel.writable;
   return h(
     "div",
     { class: "welcome" },
@@ -27,11 +28,12 @@ export function welcome(tryPrompt) {
     h(
       "p",
       {},
-      hasBot ? "Describe a picture and the bot draws it. Try one of these, or type " : `${channel.topic ?? ""}. `,
-      hasBot && h("kbd", {}, "/imagine"),
-      hasBot && ".",
+      canDraw ? "Describe a picture and the bot draws it. Try one of these, or type " : `${channel.topic ?? ""}. `,
+      canDraw && h("kbd", {}, "/imagine"),
+      canDraw && ".",
+      hasBot && !canDraw && "You may not write in this channel, so its commands are not available to you.",
     ),
-    hasBot && examples(store.about.examples.slice(0, WELCOME_EXAMPLES), tryPrompt),
+    canDraw && examples(store.about.examples.slice(0, WELCOME_EXAMPLES), tryPrompt),
   );
 }
 

@@ -3,7 +3,7 @@
 import { openAbout } from "./about.js";
 import { Channel } from "./channel.js";
 import { Composer } from "./composer.js";
-import { announce, h } from "./dom.js";
+import { announce, h, icon } from "./dom.js";
 import { acceptFiles } from "./drop.js";
 import { showBotStatus } from "./health.js";
 import { act, connect, requestMessages } from "./link.js";
@@ -23,6 +23,7 @@ const address = new URL(location.href);
 const page = {
   jump: (id) => channel.jump(id) || showError("That message is not loaded: show earlier messages first."),
   reply: (message) => composer.reply(message),
+  edit: (message) => composer.edit(message),
   mention: (id) => composer.mention(id),
   useMenu: (name, target) => pending({ name }, act("menu", { name, channel: store.open, ...target })),
   tryPrompt(prompt) {
@@ -57,8 +58,10 @@ const HANDLERS = {
   },
   places(update) {
     setWorld(update);
-    if (here()) renderSide();
-    else open([...store.channels.keys()][0]);
+    if (here()) {
+      renderSide();
+      composer.updatePlace();
+    } else open([...store.channels.keys()][0]);
   },
   contents(update) {
     const known = contentsOf(update.channel);
@@ -115,7 +118,7 @@ connect(address.searchParams.get("as") ?? "", (update) => HANDLERS[update.kind]?
 function open(id) {
   if (!id) return;
   if (store.open !== id) channel.clear();
-  if (store.open !== id) composer.leave(false);
+  if (store.open !== id) composer.changePlace();
   store.open = id;
   store.unread.delete(id);
   remember();
@@ -124,9 +127,9 @@ function open(id) {
   renderHeader();
   renderTyping();
   channel.render();
-  composer.updatePlaceholder();
+  composer.updatePlace();
   scrollToEnd();
-  document.body.classList.remove("side-open");
+  showSide(false);
 }
 
 function remember() {
@@ -139,7 +142,7 @@ function renderSide() {
   renderPlaces($("side-body"), { go: open, switchUser: page.switchUser });
   const { id, display } = me();
   const label = h("span", { class: "unseen" }, `You are ${display}. Switch user or channel`);
-  $("who-now").replaceChildren(avatar(id, display, true), label);
+  $("who-now").replaceChildren(icon("menu"), avatar(id, display, true), label);
 }
 
 function renderHeader() {
@@ -169,12 +172,28 @@ function renderTyping() {
 
 // --- the rest of the page
 
-const closeSide = () => document.body.classList.remove("side-open");
+function showSide(open) {
+  document.body.classList.toggle("side-open", open);
+  document.querySelector("main").inert = open;
+  $("who-now").setAttribute("aria-expanded", String(open));
+}
+
+/** Close the drawer of a narrow window, and return the focus to its button. */
+function closeSide() {
+  if (!document.body.classList.contains("side-open")) return;
+  showSide(false);
+  $("who-now").focus();
+}
 
 document.addEventListener("open-channel", (event) => store.channels.has(event.detail) && open(event.detail));
 for (const id of ["about", "about-link"]) $(id).addEventListener("click", () => openAbout(page.tryPrompt));
-$("who-now").addEventListener("click", () => document.body.classList.toggle("side-open"));
-$("veil").addEventListener("click", closeSide);
+$("who-now").addEventListener("click", () => {
+  showSide(!document.body.classList.contains("side-open"));
+  $("side").querySelector("[aria-checked=true]")?.focus();
+});
+for (const id of ["veil", "side-close"]) $(id).addEventListener("click", closeSide);
+$("side-close").append(icon("close"));
+matchMedia("(max-width: 800px)").addEventListener("change", closeSide);
 acceptFiles((files) => composer.take(files));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") closeSide();

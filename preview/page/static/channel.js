@@ -4,7 +4,7 @@ import { welcome } from "./about.js";
 import { announce, h } from "./dom.js";
 import { requestMessages } from "./link.js";
 import { authorName, MessageView, snippet } from "./message.js";
-import { keepPosition, detachFromEnd } from "./scroll.js";
+import { detachFromEnd, keepPosition, showAnswerBelow } from "./scroll.js";
 import { contentsOf, messagesOf, store } from "./store.js";
 import { dayOf } from "./time.js";
 
@@ -70,6 +70,7 @@ export class Channel {
         this.updateReplies(message.id, message);
       });
     }
+    if (fresh && message.interaction_metadata?.user.id === store.me) showAnswerBelow(() => this.jump(message.id));
     const answered = before && (before.flags ^ message.flags) & LOADING;
     if (message.author.id !== store.me && (fresh || answered))
       announce(`${authorName(message.author)}: ${snippet(message)}`);

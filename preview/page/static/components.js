@@ -2,6 +2,7 @@
 
 import { media } from "./embeds.js";
 import { externalLink, h, icon } from "./dom.js";
+import { withEmoji } from "./emoji.js";
 import { markdown } from "./markdown.js";
 import { fileCard, fromMedia, mosaic } from "./pictures.js";
 import { openList } from "./picker.js";
@@ -64,17 +65,29 @@ function component(each, actions, earlier) {
 function container(each, inner) {
   const box = h("div", { class: each.spoiler ? "container covered" : "container" }, inner);
   if (each.accent_color != null) box.style.setProperty("--mark", `#${each.accent_color.toString(16).padStart(6, "0")}`);
-  if (each.spoiler) box.addEventListener("click", () => box.classList.remove("covered"), { once: true });
+  if (each.spoiler) cover(box);
   return box;
+}
+
+function cover(box) {
+  const inside = [...box.children];
+  const reveal = () => {
+    box.classList.remove("covered");
+    button.remove();
+    for (const each of inside) each.inert = false;
+  };
+  const button = h("button", { type: "button", class: "button secondary reveal", onclick: reveal }, "Show spoiler");
+  for (const each of inside) each.inert = true;
+  box.prepend(button);
 }
 
 function emoji(each) {
   if (!each) return null;
-  return h("span", { class: "emoji" }, each.id ? `:${each.name}:` : each.name);
+  return h("span", { class: "emoji" }, each.id ? `:${each.name}:` : withEmoji(each.name));
 }
 
 function button(each, actions) {
-  const inside = [emoji(each.emoji), each.label && h("bdi", {}, each.label)];
+  const inside = [emoji(each.emoji), each.emoji && " ", each.label && h("bdi", {}, withEmoji(each.label))];
   if (each.style === 5) {
     const link = externalLink("", each.url, { class: "button link", "aria-disabled": each.disabled ? "true" : null });
     link.append(...inside.filter(Boolean), " ↗");

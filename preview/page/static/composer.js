@@ -1,12 +1,16 @@
-/** The composer: plain messages, and commands with their options. */
+/** The composer: plain messages with mentions, edits of them, and commands with their options. */
 
 import { Command } from "./command.js";
 import { grow, h, icon } from "./dom.js";
 import { act } from "./link.js";
+import { decodeMentions, encodeMentions, mentionAt, peopleLike } from "./mentions.js";
 import { Suggestions } from "./picker.js";
-import { contentsOf, here, localDescription, localName, nameOf, store } from "./store.js";
+import { contentsOf, here, localDescription, localName, messagesOf, nameOf, store } from "./store.js";
+import { countUse, sortByUse } from "./uses.js";
 
 const MAX_SUGGESTIONS = 25;
+const TYPING_INTERVAL_MS = 5000;
+const CLOSED = "You do not have permission to send messages in this channel.";
 const NARROW = "(max-width: 800px)";
 
 export class Composer {
@@ -15,18 +19,20 @@ export class Composer {
     this.page = page;
     this.files = [];
     this.parent = null;
+    this.edited = null;
     this.command = null;
+    this.typedAt = 0;
     this.input = h("textarea", { rows: 1, dir: "auto", "aria-label": "Message" });
-    this.suggestions = new Suggestions(this.input, "Commands", (item) => this.begin(item.command));
+    this.suggestions = new Suggestions(this.input, "Suggestions", (item) => item.pick());
     this.picker = h("input", { type: "file", multiple: true, hidden: true, "aria-label": "Files", tabindex: "-1" });
     this.strip = h("div", { class: "strip" });
     this.send = h("button", { type: "submit", class: "round primary", "aria-label": "Send" }, icon("send"));
-    const attach = h(
+    this.attach = h(
       "button",
       { type: "button", class: "quiet", "aria-label": "Attach files", onclick: () => this.picker.click() },
       icon("plus"),
     );
-    const slash = h(
+    this.slash = h(
       "button",
       { type: "button", class: "quiet slash", "aria-label": "Commands", onclick: () => this.offer() },
       "/",
@@ -34,8 +40,8 @@ export class Composer {
     this.line = h(
       "form",
       { class: "line", onsubmit: (event) => (event.preventDefault(), this.#submit()) },
-      attach,
-      slash,
+      this.attach,
+      this.slash,
       this.input,
       this.send,
       this.picker,
@@ -47,14 +53,23 @@ export class Composer {
     this.picker.addEventListener("change", () => this.take([...this.picker.files]));
   }
 
-  /** Update the placeholder: the channel's name, and whether the user can write there. */
-  updatePlaceholder() {
+  /** Update the box for the open channel: its name, or that the user cannot write there. */
+  updatePlace() {
     const channel = here();
     const place = channel?.guild ? `#${channel.name}` : (channel?.name ?? "");
-    const long = channel?.writable === false ? `You cannot write in ${place}` : `Write to ${place}`;
     const commands = "type / for commands";
-    this.input.placeholder = matchMedia(NARROW).matches ? `T${commands.slice(1)}` : `${long}; ${commands}`;
+    const open = matchMedia(NARROW).matches ? `T${commands.slice(1)}` : `Write to ${place}; ${commands}`;
+    this.input.placeholder = this.closed ? CLOSED : open;
+    this.input.readOnly = this.closed;
+    this.input.setAttribute("aria-disabled", String(this.closed));
+    for (const button of [this.attach, this.slash, this.send]) button.disabled = this.closed;
+    this.line.classList.toggle("closed", this.closed);
     this.element.hidden = !channel;
+  }
+
+  /** Return whether the user cannot write here; Discord's box is closed then, for commands too. */
+  get closed() {
+    return here()?.writable === false;
   }
 
   /** Update the suggestions: the channel's commands have arrived or changed. */
@@ -69,7 +84,10 @@ export class Composer {
     this.input.value = "";
     this.command = new Command(command, values, {
       close: () => this.leave(),
-      used: (answering) => this.page.pending(command, answering),
+      used: (answering) => {
+        countUse(command.name);
+        this.page.pending(command, answering);
+      },
     });
     this.slot.replaceChildren(this.command.element);
     this.command.focus();
@@ -84,30 +102,64 @@ export class Composer {
 
   /** Return to plain messages. */
   leave(focus = true) {
+    this.suggestions.hide();
     if (!this.command) return;
     this.command = null;
     this.slot.replaceChildren(this.line);
     if (focus) this.input.focus();
   }
 
+  /** Leave a command, a reply or an edit, because another channel opens; plain text stays. */
+  changePlace() {
+    this.leave(false);
+    this.#stopEdit();
+    this.parent = null;
+    this.#strip();
+  }
+
   /** Begin a reply to a message. */
   reply(message) {
     this.leave(false);
+    this.#stopEdit();
     this.parent = message;
     this.#strip();
     this.input.focus();
   }
 
+  /** Begin to edit an own message. */
+  edit(message) {
+    this.leave(false);
+    [this.edited, this.parent] = [message, null];
+    this.input.value = decodeMentions(message.content);
+    this.#strip();
+    this.input.focus();
+    grow(this.input);
+  }
+
+  #stopEdit() {
+    if (!this.edited) return;
+    [this.edited, this.input.value] = [null, ""];
+    grow(this.input);
+    this.#strip();
+  }
+
+  #editLast() {
+    const last = messagesOf(store.open).findLast((each) => each.author.id === store.me && each.content);
+    if (last) this.edit(last);
+    return Boolean(last);
+  }
+
   /** Insert a mention of a user. */
   mention(id) {
     this.leave(false);
-    this.input.value += `<@${id}> `;
+    this.input.value += `@${nameOf(id)} `;
     this.input.focus();
   }
 
   /** Add chosen, dropped or pasted files: to an open command's option, or to the message. */
   take(files) {
     if (!files.length || this.command?.take(files)) return;
+    if (this.closed) return this.page.showError(CLOSED);
     const limit = here()?.fileLimit ?? Infinity;
     const large = files.find((each) => each.size > limit);
     if (large)
@@ -128,6 +180,14 @@ export class Composer {
         `Replying to ${nameOf(this.parent.author.id)}`,
         this.#remove("Do not reply", () => (this.parent = null)),
       );
+    const edited =
+      this.edited &&
+      h(
+        "span",
+        { class: "tag" },
+        "Editing your message",
+        this.#remove("Do not edit", () => this.#stopEdit()),
+      );
     const files = this.files.map((file) =>
       h(
         "span",
@@ -136,7 +196,7 @@ export class Composer {
         this.#remove(`Remove ${file.name}`, () => (this.files = this.files.filter((each) => each !== file))),
       ),
     );
-    this.strip.replaceChildren(...[parent, ...files].filter(Boolean));
+    this.strip.replaceChildren(...[parent, edited, ...files].filter(Boolean));
   }
 
   #remove(label, forget) {
@@ -149,14 +209,13 @@ export class Composer {
   }
 
   #commands() {
-    return contentsOf(store.open)
-      .commands.flatMap((each) => flat(each))
-      .sort((a, b) => a.name.localeCompare(b.name));
+    return sortByUse(contentsOf(store.open).commands.flatMap((each) => flat(each)));
   }
 
   /** List the commands, as if the user had typed a slash. */
   offer() {
     this.leave(false);
+    if (this.closed) return this.input.focus();
     this.input.value = "/";
     this.input.focus();
     this.#typed();
@@ -165,17 +224,44 @@ export class Composer {
   #typed() {
     grow(this.input);
     const typed = this.input.value;
-    if (!typed.startsWith("/")) return this.suggestions.hide();
+    this.#announceTyping();
+    if (!typed.startsWith("/") || this.edited) return this.#offerPeople();
     const commands = this.#commands();
     const whole = commands.find((each) => typedName(each, typed));
     if (whole) return this.#beginTyped(whole, typed.slice(typedName(whole, typed).length + 2).trimStart());
     const wanted = typed.slice(1).toLowerCase();
     const fitting = commands.filter((each) => localName(each).includes(wanted) || each.name.includes(wanted));
     fitting.sort((a, b) => Number(b.name.startsWith(wanted)) - Number(a.name.startsWith(wanted)));
-    const items = fitting
-      .slice(0, MAX_SUGGESTIONS)
-      .map((each) => ({ label: `/${localName(each)}`, description: localDescription(each), command: each }));
+    const items = fitting.slice(0, MAX_SUGGESTIONS).map((each) => ({
+      label: `/${localName(each)}`,
+      description: localDescription(each),
+      pick: () => this.begin(each),
+    }));
     this.suggestions.show(items, items.length ? "" : this.#noCommands(wanted));
+  }
+
+  #offerPeople() {
+    const mention = mentionAt(this.input.value, this.input.selectionStart);
+    if (!mention) return this.suggestions.hide();
+    const items = peopleLike(mention.typed).map((each) => ({
+      label: `@${each.display}`,
+      description: each.name,
+      pick: () => this.#insert(`@${each.display} `, mention.from),
+    }));
+    this.suggestions.show(items.slice(0, MAX_SUGGESTIONS));
+  }
+
+  #insert(text, from) {
+    this.input.setRangeText(text, from, this.input.selectionStart, "end");
+    this.suggestions.hide();
+  }
+
+  /** Tell the others that this user is typing, once in a while. */
+  #announceTyping() {
+    const quiet = this.edited || Date.now() - this.typedAt < TYPING_INTERVAL_MS;
+    if (quiet || !this.input.value.trim() || this.input.value.startsWith("/")) return;
+    this.typedAt = Date.now();
+    act("typing", { channel: store.open }).catch(() => {});
   }
 
   #noCommands(wanted) {
@@ -197,7 +283,15 @@ export class Composer {
 
   #key(event) {
     if (this.suggestions.take(event)) return;
-    if (event.key === "Escape" && this.parent) {
+    if (this.closed && (event.key.length === 1 || event.key === "Enter") && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      return this.page.showError(CLOSED);
+    }
+    if (event.key === "ArrowUp" && !this.input.value && !this.files.length && this.#editLast()) {
+      return event.preventDefault();
+    }
+    if (event.key === "Escape") {
+      this.#stopEdit();
       this.parent = null;
       this.#strip();
     }
@@ -207,18 +301,30 @@ export class Composer {
   }
 
   async #submit() {
-    const text = this.input.value.trim();
+    const text = encodeMentions(this.input.value.trim());
+    if (this.edited) return this.#save(text);
     if (!text && !this.files.length) return;
     const named = Object.fromEntries(this.files.map((file, index) => [`file${index}`, file]));
     const given = { channel: store.open, text, message: this.parent?.id };
     [this.files, this.parent, this.input.value] = [[], null, ""];
     this.#strip();
     grow(this.input);
+    this.typedAt = 0;
     try {
       await act("send", given, named);
     } catch (error) {
       this.page.showError(error.message);
-      this.input.value ||= text;
+      this.input.value ||= decodeMentions(text);
+    }
+  }
+
+  async #save(text) {
+    const { id, content } = this.edited;
+    try {
+      if (text !== content) await act("edit", { message: id, text });
+      this.#stopEdit();
+    } catch (error) {
+      this.page.showError(error.message);
     }
   }
 }

@@ -1,10 +1,12 @@
 /** Discord's markdown as DOM nodes: only text nodes and a fixed set of elements. */
 
 import { externalLink, h } from "./dom.js";
+import { withEmoji } from "./emoji.js";
 import { nameOf, store } from "./store.js";
 import { stamp } from "./time.js";
 
 const MAX_DEPTH = 8;
+const HEADING_LEVEL = 3; // of all headings: a message may begin with any
 const FENCE = "```";
 
 /** Render a message's text. */
@@ -69,7 +71,7 @@ function lines(text, into, depth) {
       inline(
         match[2],
         into.appendChild(
-          h("div", { class: `heading level${match[1].length}`, role: "heading", "aria-level": match[1].length + 2 }),
+          h("div", { class: `heading level${match[1].length}`, role: "heading", "aria-level": HEADING_LEVEL }),
         ),
         0,
       );
@@ -104,79 +106,105 @@ function list(items, into) {
 
 // --- inside a line
 
+/**
+ * A rule gets the line, a position and the depth, and returns the node and its end, or null. `line.missing` has, for
+ * each mark, the position after which no closing mark follows. Without it, text full of opening marks would be searched
+ * to its end at each of them.
+ */
 function inline(text, into, depth) {
+  const line = { text, missing: {} };
   let plain = "";
   for (let i = 0; i < text.length;) {
-    const found = depth < MAX_DEPTH ? RULES[text[i]]?.(text, i, depth) : null;
+    const found = depth < MAX_DEPTH ? RULES[text[i]]?.(line, i, depth) : null;
     if (!found) {
       plain += text[i++];
       continue;
     }
-    if (plain) into.append(plain);
+    if (plain) into.append(...withEmoji(plain));
     plain = "";
     into.append(found.node);
     i = found.end;
   }
-  if (plain) into.append(plain);
+  if (plain) into.append(...withEmoji(plain));
+}
+
+/** Return the first position from `from` on that `search` finds, or -1, which is remembered for the rest of the line. */
+function search(line, key, from, find) {
+  if (from >= (line.missing[key] ?? Infinity)) return -1;
+  const at = find(line.text, from);
+  if (at < 0) line.missing[key] = from;
+  return at;
 }
 
 /** Find the closing mark after `from`: it is not escaped, and the last one of a longer run. */
-function closing(text, mark, from) {
-  for (let at = text.indexOf(mark, from); at >= 0; at = text.indexOf(mark, at + 1)) {
-    if (text[at - 1] === "\\" || at === from) continue;
-    while (text[at + mark.length] === mark[0]) at++;
-    return at;
-  }
-  return -1;
+function closing(line, mark, from) {
+  return search(line, mark, from, (text) => {
+    for (let at = text.indexOf(mark, from); at >= 0; at = text.indexOf(mark, at + 1)) {
+      if (text[at - 1] === "\\" || at === from) continue;
+      while (text[at + mark.length] === mark[0]) at++;
+      return at;
+    }
+    return -1;
+  });
 }
 
-function span(text, i, mark, element, depth) {
-  if (!text.startsWith(mark, i)) return null;
-  const close = closing(text, mark, i + mark.length);
+function span(line, i, mark, tag, depth) {
+  if (!line.text.startsWith(mark, i)) return null;
+  const close = closing(line, mark, i + mark.length);
   if (close < 0) return null;
-  inline(text.slice(i + mark.length, close), element, depth + 1);
+  const element = h(...tag);
+  inline(line.text.slice(i + mark.length, close), element, depth + 1);
   return { node: element, end: close + mark.length };
 }
 
-function single(text, i, mark, depth) {
+function single(line, i, mark, depth) {
+  const { text } = line;
   if (i + 1 >= text.length || /\s/.test(text[i + 1])) return null;
   if (text[i + 1] === mark && text[i + 2] !== mark) return null;
-  for (let at = text.indexOf(mark, i + 1); at >= 0; at = text.indexOf(mark, at + 1)) {
+  const inRun = text[i + 1] === mark;
+  const close = inRun
+    ? singleClose(text, mark, i + 1)
+    : search(line, `1${mark}`, i + 1, () => singleClose(text, mark, i + 1));
+  if (close < 0) return null;
+  const element = h("em");
+  inline(text.slice(i + 1, close), element, depth + 1);
+  return { node: element, end: close + 1 };
+}
+
+/** Find a closing `*` or `_`: not doubled, not escaped, not after a space, and `_` not inside a word. */
+function singleClose(text, mark, from) {
+  for (let at = text.indexOf(mark, from); at >= 0; at = text.indexOf(mark, at + 1)) {
     if (text[at + 1] === mark) {
       at++;
       continue;
     }
     if (text[at - 1] === "\\" || /\s/.test(text[at - 1])) continue;
     if (mark === "_" && /\w/.test(text[at + 1] ?? "")) continue;
-    const element = h("em");
-    inline(text.slice(i + 1, at), element, depth + 1);
-    return { node: element, end: at + 1 };
+    return at;
   }
-  return null;
+  return -1;
 }
 
-function spoiler(text, i, depth) {
-  const cover = h("span", {
-    class: "spoiler",
-    role: "button",
-    tabindex: "0",
-    "aria-label": "Spoiler, activate to show",
-  });
-  const found = span(text, i, "||", h("span", { class: "spoiled" }), depth);
+function spoiler(line, i, depth) {
+  const found = span(line, i, "||", ["span", { class: "spoiled" }], depth);
   if (!found) return null;
-  cover.append(found.node);
+  const cover = h(
+    "span",
+    { class: "spoiler", role: "button", tabindex: "0", "aria-label": "Spoiler, activate to show" },
+    found.node,
+  );
   const reveal = (event) => {
     if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
     if (!cover.classList.contains("shown")) event.preventDefault();
     cover.classList.add("shown");
-    cover.removeAttribute("aria-label");
+    for (const name of ["aria-label", "role"]) cover.removeAttribute(name);
   };
   cover.addEventListener("click", reveal);
   cover.addEventListener("keydown", reveal);
   return { node: cover, end: found.end };
 }
 
-function code(text, i) {
+function code({ text }, i) {
   const mark = text.startsWith("``", i) ? "``" : "`";
   const close = text.indexOf(mark, i + mark.length);
   if (close <= i + mark.length) return null;
@@ -186,14 +214,14 @@ function code(text, i) {
 
 const escapable = /[^\sA-Za-z0-9]/u;
 
-function escaped(text, i) {
+function escaped({ text }, i) {
   const next = text[i + 1];
   return next && escapable.test(next) && next < "\u0080" ? { node: next, end: i + 2 } : null;
 }
 
-const LINK = /\[([^[\]\n]+)\]\((?:<([^>\s]+)>|([^\s()]+(?:\([^\s()]*\)[^\s()]*)*))(?: +["'][^"'\n]*["'])?\)/y;
+const LINK = /\[([^[\]\n]+)\]\((?:<([^<>\s]+)>|([^\s()]+(?:\([^\s()]*\)[^\s()]*)*))(?: +["'][^"'\n]*["'])?\)/y;
 
-function link(text, i, depth) {
+function link({ text }, i, depth) {
   LINK.lastIndex = i;
   const match = LINK.exec(text);
   const address = match && (match[2] ?? match[3]);
@@ -204,16 +232,22 @@ function link(text, i, depth) {
 }
 
 const BARE = /https?:\/\/[^\s<]+/iy;
+const NOT_AT_THE_END = `.,:;!?"'])`;
 
-function bare(text, i) {
+function bare({ text }, i) {
   if (i && /\w/.test(text[i - 1])) return null;
   BARE.lastIndex = i;
   const match = BARE.exec(text);
   if (!match) return null;
-  const address = match[0].replace(/[.,:;!?"'\])]+$/, (end) =>
-    end.startsWith(")") && match[0].includes("(") ? ")" : "",
-  );
+  const address = withoutPunctuation(match[0]);
   return { node: externalLink(address, address), end: i + address.length };
+}
+
+/** Drop the punctuation after an address; a bracket that closes one inside the address stays. */
+function withoutPunctuation(address) {
+  let end = address.length;
+  while (NOT_AT_THE_END.includes(address[end - 1])) end--;
+  return address.slice(0, end) + (address[end] === ")" && address.includes("(") ? ")" : "");
 }
 
 const ANGLES = [
@@ -223,10 +257,10 @@ const ANGLES = [
   [/<\/([^:>\n]{1,100}):\d{1,20}>/y, (name) => mention(`/${name}`)],
   [/<a?:(\w{2,32}):\d{1,20}>/y, (name) => h("span", { class: "custom-emoji" }, `:${name}:`)],
   [/<t:(-?\d{1,13})(?::([tTdDfFR]))?>/y, (seconds, style) => timestamp(Number(seconds), style)],
-  [/<(https?:\/\/[^\s>]+)>/iy, (address) => externalLink(address, address)],
+  [/<(https?:\/\/[^\s<>]+)>/iy, (address) => externalLink(address, address)],
 ];
 
-function angle(text, i) {
+function angle({ text }, i) {
   for (const [pattern, build] of ANGLES) {
     pattern.lastIndex = i;
     const match = pattern.exec(text);
@@ -235,7 +269,7 @@ function angle(text, i) {
   return null;
 }
 
-function at(text, i) {
+function at({ text }, i) {
   const name = ["@everyone", "@here"].find((each) => text.startsWith(each, i));
   return name ? { node: mention(name), end: i + name.length } : null;
 }
@@ -266,9 +300,9 @@ function timestamp(seconds, style) {
 const RULES = {
   "\\": escaped,
   "`": code,
-  "*": (text, i, depth) => span(text, i, "**", h("strong"), depth) ?? single(text, i, "*", depth),
-  _: (text, i, depth) => span(text, i, "__", h("u"), depth) ?? single(text, i, "_", depth),
-  "~": (text, i, depth) => span(text, i, "~~", h("s"), depth),
+  "*": (line, i, depth) => span(line, i, "**", ["strong"], depth) ?? single(line, i, "*", depth),
+  _: (line, i, depth) => span(line, i, "__", ["u"], depth) ?? single(line, i, "_", depth),
+  "~": (line, i, depth) => span(line, i, "~~", ["s"], depth),
   "|": spoiler,
   "[": link,
   "<": angle,

@@ -1,6 +1,7 @@
 /** Menus of messages and users, opened by a right click, the menu key or a button. */
 
 import { h } from "./dom.js";
+import { withEmoji } from "./emoji.js";
 import { moveFocus, showPopup } from "./picker.js";
 
 /** Open a menu. Entries are `{label, act, danger?}`; empty groups are omitted. */
@@ -54,7 +55,11 @@ export function openEmoji(anchor, onPick) {
     onPick(emoji);
   };
   const buttons = PALETTE.map((each) =>
-    h("button", { type: "button", class: "emoji-choice", "aria-label": each, onclick: () => pick(each) }, each),
+    h(
+      "button",
+      { type: "button", class: "emoji-choice", "aria-label": each, onclick: () => pick(each) },
+      withEmoji(each),
+    ),
   );
   const other = h("input", { placeholder: "or any emoji", "aria-label": "Any emoji", maxlength: 16 });
   other.addEventListener("keydown", (event) => event.key === "Enter" && other.value.trim() && pick(other.value.trim()));

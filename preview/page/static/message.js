@@ -3,7 +3,9 @@
 import { components } from "./components.js";
 import { embed } from "./embeds.js";
 import { openForm } from "./form.js";
+import { friendsAt, openFriends } from "./friends.js";
 import { h, icon } from "./dom.js";
+import { withEmoji } from "./emoji.js";
 import { act } from "./link.js";
 import { markdown } from "./markdown.js";
 import { openEmoji, openMenu } from "./menu.js";
@@ -14,6 +16,7 @@ import { clockOf, exactly, when } from "./time.js";
 
 const LOADING = 1 << 7;
 const V2 = 1 << 15;
+const BLOCKS = "p, .heading, .subtext, li, blockquote, pre";
 const SLOTS = ["origin", "head", "content", "attachments", "embeds", "components", "reactions", "private", "fault"];
 
 /** Return the display name of an author. */
@@ -23,7 +26,9 @@ export const authorName = (author) => store.users.get(author.id)?.display ?? aut
 export function snippet(message) {
   const probe = document.createElement("div");
   probe.append(markdown(message.content || textOf(message.components) || ""));
-  const text = probe.textContent.replace(/\s+/g, " ").trim();
+  for (const block of probe.querySelectorAll(BLOCKS)) block.append("\n");
+  const rows = probe.textContent.split("\n").map((row) => row.replace(/\s+/g, " ").trim());
+  const text = rows.filter(Boolean).join(" · ");
   return text ? [...text].slice(0, 140).join("") : message.attachments?.length ? "a picture" : "a message";
 }
 
@@ -73,6 +78,17 @@ export class MessageView {
       },
       icon("smile"),
     );
+    this.friends = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-label": "Let friends press",
+        title: "Let friends press",
+        onclick: () => openFriends(this.friends, () => this.message),
+      },
+      icon("friends"),
+    );
     this.face = h("div", { class: "face" });
     this.element = h(
       "li",
@@ -84,7 +100,7 @@ export class MessageView {
         { class: "body" },
         SLOTS.slice(1).map((name) => this.slots[name]),
       ),
-      h("div", { class: "tools" }, this.smile, this.more),
+      h("div", { class: "tools" }, this.friends, this.smile, this.more),
     );
     this.element.addEventListener("contextmenu", (event) => this.#onContextMenu(event));
     this.update(message);
@@ -102,6 +118,7 @@ export class MessageView {
     );
     this.element.classList.toggle("thinking", Boolean(flags & LOADING));
     this.smile.hidden = ephemeral;
+    this.friends.hidden = !friendsAt(message).length;
     this.#slot(
       "origin",
       [
@@ -152,7 +169,9 @@ export class MessageView {
           { class: "origin-line" },
           avatar(user.id, authorName(user), true),
           h("bdi", { class: "name" }, authorName(user)),
-          " used ",
+          " ",
+          h("span", {}, "used"),
+          " ",
           h("span", { class: "mention" }, name ? (message.type === 20 ? `/${name}` : name) : "a form"),
         ),
       ];
@@ -168,7 +187,8 @@ export class MessageView {
         icon("reply"),
         h("span", { class: "unseen" }, "Go to the message this replies to, by "),
         h("bdi", { class: "name" }, authorName(parent.author)),
-        h("bdi", { class: "snippet" }, snippet(parent)),
+        " ",
+        h("bdi", { class: "snippet" }, withEmoji(snippet(parent))),
       ),
     ];
   }
@@ -187,7 +207,9 @@ export class MessageView {
     );
     return [
       this.name,
+      " ",
       author.bot && h("span", { class: "badge" }, "app"),
+      " ",
       h("time", { datetime: timestamp, title: exactly(timestamp) }, when(timestamp)),
     ].filter(Boolean);
   }
@@ -201,9 +223,9 @@ export class MessageView {
     if (!message.content) return [];
     const text = h("div", { class: "text", dir: "auto" }, markdown(message.content));
     if (message.edited_timestamp) {
-      const mark = h("small", { class: "edited", title: exactly(message.edited_timestamp) }, "edited");
+      const mark = h("small", { class: "edited", title: exactly(message.edited_timestamp) }, "(edited)");
       const last = text.lastElementChild;
-      (last?.matches("p, .subtext") ? last : text).append(mark);
+      (last?.matches("p, .subtext") ? last : text).append(" ", mark);
     }
     return [text];
   }
@@ -220,8 +242,8 @@ export class MessageView {
         "data-key": emoji,
         onclick: () => this.react(emoji, !mine),
       },
-      h("span", { class: "emoji" }, emoji.includes(":") ? `:${emoji.split(":")[0]}:` : emoji),
-      String(count),
+      h("span", { class: "emoji" }, emoji.includes(":") ? `:${emoji.split(":")[0]}:` : withEmoji(emoji)),
+      ` ${count}`,
     );
   }
 
@@ -290,6 +312,12 @@ export class MessageView {
     const own = [
       !ephemeral && { label: "Add a reaction…", act: () => openEmoji(this.more, (emoji) => this.react(emoji, true)) },
       !ephemeral && writable && { label: "Reply", act: () => this.page.reply(message) },
+      message.author.id === store.me &&
+        message.content && { label: "Edit message", act: () => this.page.edit(message) },
+      friendsAt(message).length > 0 && {
+        label: "Let friends press…",
+        act: () => openFriends(this.more, () => this.message),
+      },
       message.content && { label: "Copy text", act: () => navigator.clipboard?.writeText(message.content) },
     ];
     const last = [

@@ -25,11 +25,14 @@ export async function pending(command, answering) {
   }
 }
 
-/** Show an error in the channel, only to this user. */
+/** Show an error in the channel, only to this user; one that is still shown is not repeated. */
 export function showError(text) {
+  for (const shown of list.querySelectorAll(".problem")) {
+    if (shown.querySelector(".fault").textContent === text) shown.remove();
+  }
   const dismiss = h("button", { type: "button", class: "plain", onclick: () => note.remove() }, "Dismiss");
   const foot = h("p", { class: "only-you" }, "Only you can see this · ", dismiss);
-  const note = h("li", { class: "problem", role: "alert" }, h("p", { class: "fault" }, text), foot);
+  const note = h("li", { class: "problem" }, h("div", { role: "alert" }, h("p", { class: "fault" }, text), foot));
   list.append(note);
   scrollToEnd();
 }

@@ -11,5 +11,9 @@ export function avatar(id, name, small = false) {
   const sum = [...name].reduce((all, each) => all + each.codePointAt(0), 0);
   const pigment = bot ? "bot" : `pigment${sum % AVATAR_COLOURS}`;
   const letter = [...(name || "?")][0].toUpperCase();
-  return h("span", { class: `avatar ${pigment}${small ? " small" : ""}`, "aria-hidden": "true" }, bot ? "" : letter);
+  return h("span", {
+    class: `avatar ${pigment}${small ? " small" : ""}`,
+    "aria-hidden": "true",
+    "data-letter": bot ? "" : letter, // not as text, which would be copied with the name
+  });
 }

@@ -1,6 +1,7 @@
 /** Lists of choices: below a button (a select) or below an input. */
 
 import { h } from "./dom.js";
+import { withEmoji } from "./emoji.js";
 
 const SEARCH_THRESHOLD = 10;
 let serial = 0;
@@ -61,8 +62,14 @@ function option(each, chosen) {
   return h(
     "button",
     { type: "button", role: "option", class: "option", "aria-selected": String(chosen), disabled: each.disabled },
-    each.emoji && h("span", { class: "option-emoji" }, each.emoji),
-    h("span", { class: "option-text" }, h("bdi", {}, each.label), each.description && h("small", {}, each.description)),
+    each.emoji && h("span", { class: "option-emoji" }, withEmoji(each.emoji)),
+    h(
+      "span",
+      { class: "option-text" },
+      h("bdi", {}, withEmoji(each.label)),
+      " ",
+      each.description && h("small", {}, withEmoji(each.description)),
+    ),
   );
 }
 
@@ -82,7 +89,7 @@ export function moveFocus(event, controls) {
 
 /** Show a popup beside its anchor, inside the window; `point` puts it at the mouse instead. */
 export function showPopup(popup, anchor, point = null) {
-  (anchor.closest("dialog") ?? document.body).append(popup);
+  (anchor.closest("dialog, main, nav") ?? document.body).append(popup);
   popup.showPopover();
   const box = point ? { left: point.x, top: point.y, bottom: point.y, width: 0 } : anchor.getBoundingClientRect();
   if (!point) popup.style.minWidth = `${Math.min(box.width, innerWidth - 16)}px`;
@@ -109,7 +116,6 @@ export class Suggestions {
     });
     input.setAttribute("aria-autocomplete", "list");
     input.setAttribute("aria-controls", this.element.id);
-    // A textarea keeps its own role: ARIA allows it no other.
     if (input.matches("input")) input.setAttribute("role", "combobox");
     input.addEventListener("blur", () => setTimeout(() => document.activeElement !== input && this.hide(), 150));
   }
@@ -153,12 +159,25 @@ export class Suggestions {
   }
 
   #mark() {
-    if (this.input.matches("input")) this.input.setAttribute("aria-expanded", String(this.shown));
+    this.#markInput();
     this.element.querySelectorAll("[role=option]").forEach((row, index) => {
       row.setAttribute("aria-selected", String(index === this.at));
       if (index === this.at) row.scrollIntoView({ block: "nearest" });
     });
     if (this.shown && this.at >= 0) this.input.setAttribute("aria-activedescendant", `${this.element.id}-${this.at}`);
     else this.input.removeAttribute("aria-activedescendant");
+  }
+
+  /** Mark the input as a combobox; a text area is one only while the list is shown. */
+  #markInput() {
+    const { input, shown } = this;
+    if (input.matches("input")) return input.setAttribute("aria-expanded", String(shown));
+    for (const [name, value] of [
+      ["role", "combobox"],
+      ["aria-expanded", "true"],
+    ]) {
+      if (shown) input.setAttribute(name, value);
+      else input.removeAttribute(name);
+    }
   }
 }

@@ -18,7 +18,8 @@ function fromAttachment(each) {
     width: each.width,
     height: each.height,
     name: each.filename,
-    alt: each.description || each.filename,
+    alt: each.description || "Picture without a description",
+    described: Boolean(each.description),
     spoiler: each.filename.startsWith("SPOILER_"),
   };
 }
@@ -30,7 +31,8 @@ export function fromMedia(media, description = "", hidden = false) {
     width: media.width,
     height: media.height,
     name: decodeURIComponent(media.url.split("?")[0].split("/").at(-1) ?? "picture"),
-    alt: description || "Picture",
+    alt: description || "Picture without a description",
+    described: Boolean(description),
     spoiler: hidden,
   };
 }
@@ -47,6 +49,8 @@ export function mosaic(pictures, earlier = null) {
 
 function tile(picture, old, open) {
   const image = old ?? h("img", { class: "shown", loading: "lazy", decoding: "async" });
+  if (!picture.width)
+    image.addEventListener("load", () => setSize(button, image.naturalWidth, image.naturalHeight), { once: true });
   image.alt = picture.alt;
   if (picture.width) {
     image.width = picture.width;
@@ -59,26 +63,48 @@ function tile(picture, old, open) {
       type: "button",
       class: "picture",
       "aria-label": `Open picture: ${picture.alt}`,
-      onclick: () => click(button, open),
+      onclick: () => (button.classList.contains("covered") ? uncover(button, picture) : open()),
     },
     image,
   );
-  if (picture.spoiler) button.classList.add("covered");
+  if (picture.width) setSize(button, picture.width, picture.height);
+  if (picture.spoiler) {
+    button.classList.add("covered");
+    button.setAttribute("aria-label", "Spoiler, activate to show the picture");
+  }
   return button;
 }
 
-function click(button, open) {
-  if (button.classList.contains("covered")) button.classList.remove("covered");
-  else open();
+/** Tell the style sheet the size of a picture: it limits large ones and enlarges small ones. */
+function setSize(element, width, height) {
+  element.style.setProperty("--width", width);
+  element.style.setProperty("--height", height);
+}
+
+function uncover(button, picture) {
+  button.classList.remove("covered");
+  button.setAttribute("aria-label", `Open picture: ${picture.alt}`);
 }
 
 function file(each) {
   const address = addressOf(each.id, each.url);
   const kind = each.content_type ?? "";
   if (kind.startsWith("video/"))
-    return h("video", { class: "media", src: address, controls: true, preload: "metadata" });
+    return h("video", {
+      class: "media",
+      "aria-label": each.filename,
+      src: address,
+      controls: true,
+      preload: "metadata",
+    });
   if (kind.startsWith("audio/"))
-    return h("audio", { class: "media", src: address, controls: true, preload: "metadata" });
+    return h("audio", {
+      class: "media",
+      "aria-label": each.filename,
+      src: address,
+      controls: true,
+      preload: "metadata",
+    });
   return fileCard(each.filename, each.size, address);
 }
 
@@ -105,7 +131,20 @@ export function bytes(size) {
 /** Open pictures large, one at a time. Arrow keys step through them; a click toggles the full size. */
 export function openLightbox(pictures, start) {
   let index = start;
-  const image = h("img", { class: "large", onclick: () => stage.classList.toggle("full") });
+  const zoom = (full) => {
+    stage.classList.toggle("full", full);
+    magnify.setAttribute("aria-pressed", String(stage.classList.contains("full")));
+  };
+  const magnify = h(
+    "button",
+    { type: "button", class: "quiet", "aria-label": "Zoom in", "aria-pressed": "false", onclick: () => zoom() },
+    icon("zoom"),
+  );
+  const image = h("img", {
+    class: "large",
+    onclick: () => zoom(),
+    onload: () => setSize(image, image.naturalWidth, image.naturalHeight),
+  });
   const caption = h("bdi", { class: "caption" });
   const save = h("a", { class: "quiet", "aria-label": "Save picture" }, icon("save"));
   const stage = h("div", { class: "stage", onclick: (event) => event.target === stage && dialog.close() }, image);
@@ -134,6 +173,7 @@ export function openLightbox(pictures, start) {
       "div",
       { class: "lightbox-bar" },
       caption,
+      magnify,
       save,
       h(
         "button",
@@ -148,10 +188,12 @@ export function openLightbox(pictures, start) {
   });
   function show() {
     const picture = pictures[index];
-    stage.classList.remove("full");
+    zoom(false);
+    if (picture.width) setSize(image, picture.width, picture.height);
     image.src = picture.address;
     image.alt = picture.alt;
-    caption.textContent = several ? `${picture.name} · ${index + 1} of ${pictures.length}` : picture.name;
+    const name = picture.described ? picture.alt : picture.name;
+    caption.textContent = several ? `${name} · ${index + 1} of ${pictures.length}` : name;
     save.href = picture.address;
     save.download = picture.name;
   }

@@ -6,6 +6,7 @@ const scroller = document.getElementById("scroller");
 const newest = document.getElementById("newest");
 let atEnd = true;
 let lastTop = 0;
+let target = null;
 
 /** Apply a change to the content and keep the visible messages in place. */
 export function keepPosition(change) {
@@ -26,6 +27,20 @@ function topmost() {
 export function scrollToEnd() {
   atEnd = true;
   keepPosition(() => {});
+  updateButton();
+}
+
+/** Tell a user who scrolled up that the answer to a command or a press is below; the button jumps to it. */
+export function showAnswerBelow(jump) {
+  if (atEnd) return;
+  target = jump;
+  updateButton();
+}
+
+function updateButton() {
+  if (atEnd) target = null;
+  newest.hidden = atEnd;
+  newest.textContent = target ? "Answered below ↓" : "Newest messages ↓";
 }
 
 /** Keep the present position, even near the end. */
@@ -39,10 +54,10 @@ function onScroll() {
   if (left < NEAR_END) atEnd = true;
   else if (scroller.scrollTop < lastTop) atEnd = false;
   lastTop = scroller.scrollTop;
-  newest.hidden = atEnd;
+  updateButton();
 }
 
 scroller.addEventListener("scroll", onScroll, { passive: true });
 const resized = new ResizeObserver(() => keepPosition(() => {}));
 for (const each of [scroller, scroller.firstElementChild]) resized.observe(each);
-newest.addEventListener("click", scrollToEnd);
+newest.addEventListener("click", () => (target ?? scrollToEnd)());

@@ -39,7 +39,15 @@ export function stamp(seconds, style) {
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) return "Invalid date";
   if (style === "R") return fromNow(seconds - Date.now() / 1000);
-  return new Intl.DateTimeFormat(undefined, STYLES[style] ?? STYLES.f).format(date);
+  return formatOf(style).format(date);
+}
+
+const formats = new Map();
+
+/** Return the format of a style; building one takes longer than to use it a hundred times. */
+function formatOf(style) {
+  if (!formats.has(style)) formats.set(style, new Intl.DateTimeFormat(undefined, STYLES[style] ?? STYLES.f));
+  return formats.get(style);
 }
 
 function fromNow(seconds) {

@@ -282,6 +282,7 @@ def xl(model: Path) -> Path:
     for part in ("text_encoder", "tokenizer"):
         shutil.copytree(model / part, model / f"{part}_2")
         index[f"{part}_2"] = index[part]
+    index["text_encoder_2"] = ["transformers", "CLIPTextModelWithProjection"]
     (model / "model_index.json").write_text(json.dumps(index))
     return model
 

@@ -579,11 +579,37 @@ async def test_concurrent_fetches_are_limited_and_all_complete(internet):
 
     async with internet.serve(handle):
         fetcher = LinkFetcher()
-        fetches = [asyncio.create_task(fetcher.fetch(LINK)) for _ in range(12)]
+        number = 2 * link_fetcher.MAX_CONCURRENT
+        fetches = [asyncio.create_task(fetcher.fetch(LINK)) for _ in range(number)]
         await asyncio.wait_for(full.wait(), TIMEOUT_S)
         go.set()
-        assert await asyncio.gather(*fetches) == [image_bytes()] * 12
+        assert await asyncio.gather(*fetches) == [image_bytes()] * number
     assert most == link_fetcher.MAX_CONCURRENT
+
+
+async def test_one_persons_slow_links_do_not_hold_up_anothers(internet, monkeypatch):
+    monkeypatch.setattr(link_fetcher, "MAX_PENDING_PER_PERSON", 12)
+    never = asyncio.Event()
+    stuck = 0
+
+    async def handle(request: web.Request) -> web.Response:
+        nonlocal stuck
+        if request.path == "/slow":
+            stuck += 1
+            await never.wait()
+        return web.Response(body=image_bytes(), content_type="image/png")
+
+    async with internet.serve(handle):
+        fetcher, slow = LinkFetcher(), str(URL(LINK).with_path("/slow"))
+        fetches = [asyncio.create_task(fetcher.fetch(slow, 1)) for _ in range(12)]
+        async with asyncio.timeout(TIMEOUT_S):
+            assert await fetcher.fetch(LINK, 2) == image_bytes()
+        assert stuck <= link_fetcher.MAX_CONCURRENT_PER_PERSON
+        with pytest.raises(UserError, match="earlier links"):
+            await fetcher.fetch(LINK, 1)
+        never.set()
+        await asyncio.gather(*fetches)
+        assert await fetcher.fetch(LINK, 1) == image_bytes()
 
 
 # --- attachments of the fake Discord

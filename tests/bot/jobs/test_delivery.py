@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 
@@ -241,7 +242,7 @@ async def test_a_promised_direct_message_is_sent_even_when_the_job_fails(harness
         await harness.status_message("memory", harness.server.world.dm_channel(harness.ada))
 
 
-@pytest.mark.parametrize("trouble", ["fail", "drop", "drop_response"])
+@pytest.mark.parametrize("trouble", ["fail", "drop", "drop_response", "page"])
 async def test_an_outage_while_posting_does_not_post_the_result_twice(harness, trouble, monkeypatch):
     monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.01,))
     async with harness.bot():
@@ -251,6 +252,93 @@ async def test_an_outage_while_posting_does_not_post_the_result_twice(harness, t
         await harness.server.wait_until(lambda: not harness.status_messages())
     assert len(harness.results()) == 1
     assert len([ping for ping in harness.server.pings if ping.user_id == harness.ada.id]) == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_a_private_tile_is_not_posted_twice_after_a_lost_response(harness, method, monkeypatch):
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.01,))
+    async with harness.bot():
+        await harness.imagine("a fox --stealth")
+        grid = await harness.result()
+        await eventually(lambda: not harness.tasks)
+        cut = harness.server.faults.drop_response(method, "/webhooks/*", times=1)
+        await harness.person(harness.ada).press(grid, "U1")
+        await harness.result(text="Image #1")
+        await eventually(lambda: not harness.tasks)
+        await harness.server.wait_until(lambda: [b["style"] for b in grid.buttons if b.get("label") == "U1"] == [1])
+    assert cut.hits == (method == "PATCH")
+    assert len(harness.server.messages(harness.channel)) == 2
+
+
+async def test_a_private_variation_has_one_status_message_after_a_lost_response(harness):
+    async with harness.bot():
+        await harness.imagine("a fox --stealth")
+        grid = await harness.result()
+        await eventually(lambda: not harness.tasks)
+        harness.server.faults.drop_response("POST", "/*")
+        await harness.person(harness.ada).press(grid, "V1")
+        await harness.result(text="Variations")
+        await eventually(lambda: not harness.tasks)
+    assert len(harness.server.messages(harness.channel)) == 2
+
+
+async def test_a_result_by_direct_message_is_found_after_a_long_outage(harness, monkeypatch):
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.5,))
+    channel = harness.server.world.add_channel(harness.guild, "walled", bot_denied=permissions.SEND_MESSAGES)
+    direct = harness.server.world.dm_channel(harness.ada)
+    async with harness.bot():
+        await harness.imagine("slow fox", channel=channel)
+        await harness.status_message("(25%)", channel)
+        harness.server.world.clock.advance(FIFTEEN_MINUTES)
+        harness.server.faults.drop_response("POST", f"/channels/{direct.id}/messages")
+        harness.release_slow_jobs()
+        await harness.result(channel=direct)
+        harness.server.world.clock.advance(10 * 60)  # Discord has forgotten the nonce
+        await eventually(lambda: not harness.tasks)
+    assert len(harness.results(direct)) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [
+        ("jobs", "mark_running"),
+        ("files", "save"),
+        ("jobs", "mark_generated"),
+        ("jobs", "mark_posted"),
+        ("jobs", "set_status_message"),
+    ],
+)
+async def test_a_job_goes_on_once_the_disk_has_room_again(harness, monkeypatch, owner, method):
+    monkeypatch.setattr("db.storage.STORAGE_PAUSES", (0.01,))
+    async with harness.bot() as services:
+        store = services.db.jobs if owner == "jobs" else services.images.files
+        fill_disk(monkeypatch, store, method)
+        await harness.imagine("a fox")
+        await harness.result()
+        await harness.server.wait_until(lambda: not harness.status_messages())
+        await eventually(lambda: not harness.tasks)
+        assert await services.db.jobs.open_records() == []
+    assert len(harness.results()) == 1
+
+
+async def test_a_job_that_fails_says_so_once_the_disk_has_room_again(harness, monkeypatch):
+    monkeypatch.setattr("db.storage.STORAGE_PAUSES", (0.01,))
+    async with harness.bot() as services:
+        fill_disk(monkeypatch, services.db.jobs, "mark_failed")
+        await harness.imagine("huge fox")
+        await harness.status_message("too large for the GPU's memory")
+
+
+def fill_disk(monkeypatch, store, method):
+    """Make the first three calls of a method fail as if the disk were full."""
+    original, errors = getattr(store, method), [OSError(errno.ENOSPC, "No space left on device")] * 3
+
+    async def write(*args, **fields):
+        if errors:
+            raise errors.pop()
+        return await original(*args, **fields)
+
+    monkeypatch.setattr(store, method, write)
 
 
 async def test_a_resumed_gateway_session_loses_no_command(harness):

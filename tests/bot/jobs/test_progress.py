@@ -12,7 +12,8 @@ from bot.jobs.status_message import EDIT_INTERVAL_S
 from generation.job import Requester
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
-from generation.queue.queue import Queue, QueueLimits, QueuePosition
+from generation.queue.limits import QueueLimits
+from generation.queue.queue import Queue, QueuePosition
 from generation.worker.worker import Restarting
 from tests.bot.ui.test_job_text import JOB, MODEL, REGISTRY
 

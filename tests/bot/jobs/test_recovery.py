@@ -159,6 +159,39 @@ async def test_a_first_response_interrupted_by_a_stop_does_not_lose_the_job(harn
     assert len(harness.results()) == 1
 
 
+@pytest.mark.parametrize("prompt", ["slow fox", "slow fox --stealth"])
+async def test_a_status_message_of_unknown_id_is_found_after_any_restart(harness, prompt):
+    async with harness.bot() as services:
+        await harness.imagine(prompt)
+        await harness.status_message("(25%)")
+        (job,) = services.queue.running
+        await services.db.jobs.set_status_message(job.id, None)  # as if killed before it was stored
+    async with harness.bot() as services:
+        await harness.status_message("(25%)")
+        await eventually(lambda: services.queue.running)
+        (record,) = await services.db.jobs.open_records()
+        assert record.status_message_id is not None
+    harness.release_slow_jobs()
+    async with harness.bot():
+        await harness.result()
+        await harness.server.wait_until(lambda: not harness.status_messages())
+    assert len(harness.server.messages(harness.channel)) == 1
+
+
+async def test_status_messages_of_a_batch_are_found_after_a_restart(harness):
+    async with harness.bot() as services:
+        question = await (await harness.imagine("slow {fox, owl}")).message()
+        await harness.person(harness.ada).press(question, "Draw all")
+        await harness.server.wait_until(lambda: len(harness.status_messages()) == 2)
+        for record in await services.db.jobs.open_records():
+            await services.db.jobs.set_status_message(record.job.id, None)
+    harness.release_slow_jobs()
+    async with harness.bot():
+        await harness.result(text="fox")
+        await harness.result(text="owl")
+        await harness.server.wait_until(lambda: not harness.status_messages())
+
+
 async def test_the_queue_stays_fair_after_a_restart(harness):
     async with harness.bot():
         await harness.imagine("first", harness.ada)

@@ -242,6 +242,14 @@ async def test_limits_are_named_in_the_language_of_the_server(harness, limits, c
     assert expected in str(refused.value)
 
 
+async def test_a_block_shows_its_reason_without_links(harness):
+    await harness.guilds.block(audit_entry(), replace(block(), reason="reported: [the rules](https://evil.example)"))
+    with pytest.raises(PolicyDenied) as denied:
+        await harness.authorize()
+    assert "[the rules](" not in str(denied.value)
+    assert "the rules" in str(denied.value)
+
+
 async def test_a_blocked_person_reads_the_reason_and_the_end(harness):
     await harness.guilds.block(audit_entry(), block(until=NOW + 60))
     with pytest.raises(

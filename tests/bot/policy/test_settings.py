@@ -39,6 +39,11 @@ FULL = GuildSettings(
     language="de",
     log_channel=8,
     sensitive=NsfwMode.WITHHOLD,
+    host_roles=(HELPERS,),
+    min_account_days=1,
+    min_member_hours=0,
+    sessions_at_once=1,
+    quiet_channels=(9,),
 )
 
 

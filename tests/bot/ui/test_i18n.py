@@ -298,9 +298,51 @@ async def test_without_a_setting_the_locale_is_the_one_discord_reports(harness):
     elsewhere = harness.server.world.dm_channel(harness.ada)
     async with harness.bot():
         for user, channel, says in (
-            (harness.ada, harness.channel, "Die Warteschlange ist leer"),
+            (harness.ada, harness.channel, "The queue is empty"),
+            (harness.ben, harness.channel, "Die Warteschlange ist leer"),
             (harness.ben, direct, "Die Warteschlange ist leer"),
             (harness.ada, elsewhere, "The queue is empty"),
         ):
             answer = await (await harness.person(user).command("queue", channel)).message()
             assert says in answer.content
+
+
+async def test_everyone_reads_the_servers_language_and_a_private_answer_is_in_the_persons(harness):
+    harness.ben.locale = "de"
+    ben = harness.person(harness.ben)
+    async with harness.bot(jobs_at_once=1):
+        await harness.imagine("a slow fox", harness.ben)
+        status = await harness.status_message("(25%)")
+        await harness.imagine("an owl", harness.ben)
+        waiting = await harness.status_message("next in line")
+        refused = await (await harness.imagine("a --chaos 900", harness.ben)).message()
+        assert "`--chaos` muss zwischen" in refused.content
+        assert "Ändern und" in refused.labels[0]
+        refused = await (await harness.imagine("a --chaos 900")).message()
+        assert "`--chaos` must be between" in refused.content
+        for command, says in (("settings", "Deine Einstellungen"), ("help", "Etwas zeichnen"), ("info", "Übersicht")):
+            assert says in (await (await ben.command(command, harness.channel)).message()).content
+        await ben.press(waiting, "Cancel")
+        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ben.id}>" in waiting.content)
+        assert status.labels == ["Cancel"]
+        secret = await (await harness.imagine("an eel --stealth", harness.ben)).message()
+        assert secret.labels == ["Abbrechen"]
+        harness.release_slow_jobs()
+        grid = await harness.result(text="a slow fox")
+        details = await (await ben.press(await pick(harness, ben, grid), "Details")).message()
+        assert "Auftrag `" in details.content
+
+
+async def pick(harness, person, grid):
+    await person.press(grid, "U1")
+    return await harness.result(text="Image #1")
+
+
+async def test_a_reaction_in_direct_messages_is_answered_in_the_persons_language(harness):
+    harness.ben.locale = "de"
+    direct = harness.server.world.dm_channel(harness.ben)
+    async with harness.bot(jobs_at_once=1):
+        await harness.imagine("a slow fox", harness.ben, direct)
+        status = await harness.status_message("(25%)", direct)
+        await harness.person(harness.ben).react(status, "❌")
+        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ben.id}>" in status.content)

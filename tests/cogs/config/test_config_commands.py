@@ -67,6 +67,11 @@ async def test_each_setting_is_confirmed_stored_and_audited(harness):
         "stealth": ({"allowed": False}, "Private pictures: not allowed."),
         "retention": ({"days": 30}, "Picture retention: 30 days."),
         "log": ({"channel": harness.channel}, f"Log channel: <#{harness.channel.id}>."),
+        "together": (
+            {"add_host": role, "account_days": 1, "member_hours": 0, "at_once": 3, "quiet": harness.channel},
+            f"Pictures made together: <@&{role.id}> may start a session, accounts of 1 day, members for 0 hours, "
+            f"3 at once, none in <#{harness.channel.id}>.",
+        ),
         "sensitive": ({"pictures": "withheld"}, "Sensitive pictures: withheld."),
     }
     async with harness.bot():
@@ -75,7 +80,16 @@ async def test_each_setting_is_confirmed_stored_and_audited(harness):
     async with harness.bot() as services:  # everything is still there after a restart
         panel, audit = await run_config(harness, "panel"), await run_config(harness, "audit")
         kept = await guild_settings(services, harness)
-    for words in ("`--ar 3:2 --no text`", "30 days", "withheld", "not allowed", f"<@&{role.id}>", "5 jobs a day"):
+    for words in (
+        "`--ar 3:2 --no text`",
+        "30 days",
+        "withheld",
+        "not allowed",
+        f"<@&{role.id}>",
+        "5 jobs a day",
+        "3 at once",
+        "1 day",
+    ):
         assert words in panel
     assert len(audit.splitlines()) == len(changes)
     assert audit.splitlines()[0].endswith("sensitive pictures: withheld")
@@ -92,6 +106,7 @@ async def test_each_setting_is_confirmed_stored_and_audited(harness):
         ("defaults", {"parameters": "--public"}, "each person's own choice"),
         ("defaults", {"parameters": "--ar 3:2 --turbo"}, "each person's own choice"),
         ("results", {"where": "a gallery"}, "needs a channel"),
+        ("together", {}, "at least one option to change"),
         ("words block", {"words": "g.*e"}, "not a plain word"),
         ("words block", {}, "Give `words`"),
         ("words allow", {"words": "never blocked"}, "Not blocked"),
@@ -422,6 +437,10 @@ async def test_the_log_channel_receives_every_audit_entry(harness):
         await run_config(harness, "log", channel=log)
         await run_config(harness, "words block", words="gore")
         await run_config(harness, "block add", person=harness.ada, reason="spam")
+        await run_config(harness, "block add", person=harness.ben, reason="[the rules](https://evil.example)")
+        shown = await harness.server.wait_for(log, lambda message: "the rules" in message.content)
+        assert "[the rules](" not in shown.content
+        assert f"<@{harness.ben.id}>" in shown.content
         for words in ("log channel", "`gore`", "permanently: spam"):
             heard = await harness.server.wait_for(log, lambda message, words=words: words in message.content)
             assert f"<@{harness.mod.id}>" in heard.content

@@ -7,8 +7,9 @@ import io
 import pytest
 from PIL import Image, ImageFont
 
+from bot.ui.i18n import tr
 from cogs.config.stats import _chart_labels, summary_text
-from cogs.config.stats_chart import BACKGROUND, WIDTH, _Chart, draw_chart, duration
+from cogs.config.stats_chart import PALETTES, WIDTH, _Chart, _model_rows, draw_chart, duration
 from db.stats import Breakdown, Percentiles, Statistics
 from generation.job import Action
 from tests.support.languages import run_in
@@ -92,7 +93,7 @@ def test_nothing_overflows_the_chart(language, changes):
     labels = run_in(language, _chart_labels, "month", 1_795_000_000.0)
     data = run_in(language, draw_chart, make_statistics(**changes), labels)
     image = Image.open(io.BytesIO(data)).convert("RGB")
-    ground = Image.new("RGB", (1, 1), BACKGROUND).getpixel((0, 0))
+    ground = Image.new("RGB", (1, 1), PALETTES["dark"].background).getpixel((0, 0))
     for x in (*range(20), *range(WIDTH - 20, WIDTH)):
         assert set(image.crop((x, 0, x + 1, image.height)).get_flattened_data()) == {ground}
 
@@ -123,14 +124,41 @@ def test_numbers_and_times_are_german_in_a_german_server():
     assert text.startswith("**Die letzte Woche:** 1 Auftrag von 2 Personen, 100 s Zeichenzeit; 1 gescheitert")
     assert (run_in("de", duration, 9.94), run_in("de", duration, 1e9)) == ("9,9 s", "11.574 d")
     labels = run_in("de", _chart_labels, "month", 1_795_000_000.0)
-    assert (labels.title, labels.first_label, labels.last_label) == ("Der letzte Monat", "19.10.", "18.11.")
+    assert (labels.title, labels.ticks[0], labels.ticks[-1]) == ("Der letzte Monat", "19.10.", "17.11.")
 
 
-def test_chart_text_has_enough_contrast():
-    from cogs.config import stats_chart
+def test_the_ends_of_a_day_have_different_labels():
+    ticks = run_in("en", _chart_labels, "day", 1_795_000_000.0).ticks
+    assert len(set(ticks)) == len(ticks) == 24
 
-    for colour in (stats_chart.TEXT, stats_chart.MUTED_TEXT, stats_chart.BAR):
-        assert contrast_ratio(colour, stats_chart.BACKGROUND) >= 4.5  # WCAG 2.2, 1.4.3
+
+def test_the_jobs_by_model_add_up_to_all_jobs():
+    models = [Breakdown("Painter", 5, 50.0), Breakdown("", 3, 0.0), Breakdown("Engraver", 2, 20.0)]
+    assert run_in("en", _model_rows, make_statistics(jobs=13, by_model=models)) == [
+        ("Painter", 5, "5"),
+        ("Engraver", 2, "2"),
+        ("other models", 3, "3"),
+        ("not finished", 3, "3"),
+    ]
+
+
+def test_one_reason_in_several_languages_is_counted_once():
+    def told(language, number):
+        return run_in(language, tr, "Cancelled by {whom}.", whom=f"<@{number}>")
+
+    failures = {told("en", 1): 2, told("de", 2): 3, "The paint is dry.": 4, told("en", 3): 1}
+    english, german = (run_in(each, summary_text, make_statistics(failures=failures), "week") for each in ("en", "de"))
+    assert english.splitlines()[2:] == ["-# 6 × Cancelled by ….", "-# 4 × The paint is dry."]
+    assert german.splitlines()[2:] == ["-# 6 × Abgebrochen von ….", "-# 4 × The paint is dry."]
+
+
+@pytest.mark.parametrize("theme", PALETTES)
+def test_chart_text_has_enough_contrast(theme):
+    palette = PALETTES[theme]
+    for colour in (palette.text, palette.muted_text, palette.bar):
+        assert contrast_ratio(colour, palette.background) >= 4.5  # WCAG 2.2, 1.4.3
+    for colour in (palette.text, palette.muted_text):
+        assert contrast_ratio(colour, palette.panel) >= 4.5
 
 
 def contrast_ratio(one, other):

@@ -209,3 +209,20 @@ def similar(one, other) -> bool:
 
 def job_id(message) -> str:
     return message.buttons[0]["custom_id"].split(":")[1].split("-")[0]
+
+
+@pytest.mark.parametrize("button", ["U1", "V1"])
+async def test_a_tile_that_is_damaged_on_the_disk_is_not_posted(harness, button):
+    async with harness.bot() as services:
+        await harness.imagine("a fox")
+        grid = await harness.result()
+        path = next(path for path in services.images.files.folders("tiles")[0].iterdir() if path.stem.endswith("-0"))
+        path.write_bytes(path.read_bytes()[:-50])
+        pressed = await harness.person(harness.ada).press(grid, button)
+        said = await (pressed.followup() if button == "U1" else harness.server.wait_for(harness.channel, _is_damage))
+        assert "is damaged" in said.content
+        assert len(harness.results()) == 1
+
+
+def _is_damage(message):
+    return "is damaged" in message.content

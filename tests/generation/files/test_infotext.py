@@ -15,9 +15,9 @@ from sd_parsers import ParserManager
 from sd_parsers.data import Generators, Prompt, PromptInfo
 
 from generation.engine.images.io import to_png
-from generation.files.infotext import SAMPLER_LABELS, infotext
+from generation.files.infotext import infotext
 from generation.models.registry import ModelRegistry
-from generation.models.samplers import SAMPLERS
+from generation.models.samplers import SAMPLER_LABELS, SAMPLERS
 from generation.params import LoraWeight, PromptPart, Upload
 from generation.prompt import format_prompt, parse_params
 from tests.generation.prompt import test_parser
@@ -180,9 +180,9 @@ HOSTILE = [
         ("hot::3 dog", ["hot :0.75 AND dog :0.25"], []),
         ("tulips:: red::-.75", ["tulips"], ["(red:1.5)"]),
         ("a fox\nin\r\nthe snow", ["a fox in the snow"], []),
-        ("a Negative prompt: ugly", ["a Negative prompt : ugly"], []),
+        (r"a Negative prompt\: ugly", ["a Negative prompt : ugly"], []),
         (
-            "a fox --negative Negative prompt: x, Negative prompt:",
+            r"a fox --negative Negative prompt\: x, Negative prompt\:",
             ["a fox"],
             ["Negative prompt : x, Negative prompt :"],
         ),

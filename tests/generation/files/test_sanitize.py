@@ -177,7 +177,7 @@ def test_metadata_such_as_the_location_is_removed():
         ((2049, 100), (2048, 100)),
         ((4096, 1024), (2048, 512)),
         ((1000, 8000), (256, 2048)),
-        ((20000, 1), (2048, 1)),
+        ((16384, 1), (2048, 1)),
     ],
 )
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -260,10 +260,6 @@ def test_an_image_with_wrong_metadata_types_is_still_rotated_upright():
         b"\0",
         b"hello" * 1000,
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        b"\x89PNG\r\n\x1a\n",
-        b"\xff\xd8\xff",
-        b"GIF89a",
-        b"RIFF\x24\0\0\0WEBP",
         encode(quadrants(), "BMP"),
         encode(quadrants(), "TIFF"),
         encode(quadrants(), "ICO"),
@@ -274,10 +270,6 @@ def test_an_image_with_wrong_metadata_types_is_still_rotated_upright():
         "a zero",
         "text",
         "svg",
-        "png head",
-        "jpeg head",
-        "gif head",
-        "webp head",
         "bmp",
         "tiff",
         "ico",
@@ -285,7 +277,7 @@ def test_an_image_with_wrong_metadata_types_is_still_rotated_upright():
     ],
 )
 def test_other_files_are_refused_with_the_accepted_formats(data):
-    with pytest.raises(UserError, match="not a picture I can read: send a PNG, JPEG, WebP or GIF"):
+    with pytest.raises(UserError, match="not a picture I can read: send a PNG, JPEG, WebP"):
         sanitize_image(data)
 
 

@@ -98,7 +98,6 @@ def test_a_folder_is_found_by_any_form_of_its_path(tmp_path, monkeypatch):
     [
         ("somebody/dreams-v1-5", "dreams-v1-5"),
         ("a_b/c.d-e", "c.d-e"),
-        ("gpt2", "gpt2"),
     ],
 )
 def test_a_hub_id_gets_the_defaults_of_stable_diffusion(ref, name):
@@ -146,10 +145,50 @@ def test_a_folder_without_an_index_is_distinguished_from_a_missing_one(tmp_path)
 
 
 @pytest.mark.parametrize("file", ["model_index", "atelier", "unet__config", "vae__config"])
-@pytest.mark.parametrize("content", ["", "{", '{"a": 1,}', "[1, 2]", '"text"', "null", "\ufeff{}", "\0"])
+@pytest.mark.parametrize("content", ["", "{", '{"a": 1,}', "[1, 2]", '"text"', "null", "\0", "[" * 50_000, '{"a": 1'])
 def test_a_damaged_file_is_named(tmp_path, file, content):
     with pytest.raises(UserError, match=rf"{file.replace('__', '/')}\.json is damaged"):
         describe_model(str(make_model_folder(tmp_path, **{file: content})))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("file", ["model_index", "atelier", "unet__config"])
+def test_a_byte_order_mark_does_not_matter(tmp_path, file, encoding):
+    folder = make_model_folder(tmp_path, atelier={"name": "Bäume"}, unet__config={"sample_size": 96})
+    path = folder / f"{file.replace('__', '/')}.json"
+    path.write_bytes(path.read_text().encode(encoding))
+    assert (describe_model(str(folder)).name, describe_model(str(folder)).native_size) == ("Bäume", 768)
+
+
+@pytest.mark.parametrize("repository", ["models--somebody--dreams", "models--dreams"])
+def test_a_path_into_the_hubs_cache_is_called_as_its_repository(tmp_path, repository):
+    folder = tmp_path / repository / "snapshots" / "39593d5650112b4cc580433f6b0435385882d819"
+    make_model_folder(folder)
+    assert describe_model(str(folder)).name == "dreams"
+    (folder / "atelier.json").write_text('{"name": "Mine"}')
+    assert describe_model(str(folder)).name == "Mine"
+
+
+def test_other_folders_called_snapshots_do_not_matter(tmp_path):
+    assert describe_model(str(make_model_folder(tmp_path / "mine" / "snapshots" / "dreams"))).name == "dreams"
+
+
+@pytest.mark.parametrize(
+    ("typed", "suggested"),
+    [
+        ("openjorney", "`Open Journey`"),
+        ("storybok", "`storybook`"),
+        ("stable difusion xl", "`Stable Diffusion XL`"),
+        ("dreamshapr", "`dreamshaper`"),
+        ("sd1.5x", "`sd15`"),
+        ("nonsense", "a model of the hub is `owner/name`"),
+        ("gpt2", "a model of the hub is `owner/name`"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_ones(tmp_path, monkeypatch, typed, suggested):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"no model of this name in the catalogue.*{suggested}"):
+        describe_model(typed)
 
 
 def test_a_binary_file_is_reported_as_damaged(tmp_path):

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from bot.ui import job_text
+from bot.ui.i18n import CATALOGUES, set_locale
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, Tile
-from generation.prompt import parse_params
+from generation.prompt import parse_params, parse_prompt
 from generation.queue.queue import QueuePosition
 
 MODEL = Model(name="storybook", ref="m")
@@ -29,6 +30,11 @@ PROMPTS = (
     "",
 )
 STATES = (Ready(MODEL, "cpu"), Loading("unet", 2, 5))
+
+
+def read(prompt: str) -> Params:
+    """Parse a prompt with two pictures, which need no text."""
+    return parse_prompt(prompt, REGISTRY, attached=2).params
 
 
 def job(params: Params, action: Action, *, private: bool = False, speed: Speed = Speed.FAST) -> Job:
@@ -76,13 +82,13 @@ def rendered_text(message: str) -> str:
 @pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize("action", Action)
 def test_a_copied_message_source_parses_to_the_prompt(action, prompt):
-    params = replace(parse_params(prompt, REGISTRY), seed=7)
+    params = replace(read(prompt), seed=7)
     for speed in Speed:
         for private in (False, True):
             for message in messages_about(job(params, action, private=private, speed=speed)):
                 if message.startswith("<@"):
                     continue  # without a prompt, the mention could also be the subject of a prompt
-                assert replace(parse_params(message, REGISTRY), seed=7) == params
+                assert replace(read(message), seed=7) == params
 
 
 @pytest.mark.parametrize("action", Action)
@@ -92,6 +98,19 @@ def test_a_rendered_message_parses_to_the_prompt(action):
         seen = rendered_text(message)
         if not seen.endswith("- @ada"):  # as in "a mural - @banksy", where the name is part of the prompt
             assert replace(parse_params(seen, REGISTRY), seed=5) == params
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+@pytest.mark.parametrize("action", Action)
+def test_a_message_in_another_language_parses_to_the_prompt(action, language):
+    set_locale(language)
+    params = replace(read("a fox --ar 3:2 --tile"), seed=7)
+    for speed in Speed:
+        for message in messages_about(job(params, action, speed=speed)):
+            assert replace(read(message), seed=7) == params
+            seen = rendered_text(message)
+            if not seen.endswith("- @ada"):
+                assert replace(read(seen), seed=7) == params
 
 
 def test_text_that_merely_resembles_a_message_stays():

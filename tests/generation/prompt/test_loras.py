@@ -54,9 +54,29 @@ def parse_problems(typed: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("<lora:ink:0.5:0.8>", "`--lora` takes one weight for each LoRA, such as `ink:0.8`, not `ink:0.5:0.8`"),
+        ("<hypernet:ink:0.8>", "Hypernetworks do not work here: remove `<hypernet:ink:0.8>`"),
+    ],
+)
+def test_a_tag_that_cannot_be_used_is_a_problem(typed, problem):
+    assert parse_problems(f"a fox {typed}") == (problem,)
+
+
+@pytest.mark.parametrize(
     ("typed", "loras"),
     [
         ("--lora ink", [("ink", 1.0)]),
+        ("<lyco:ink:0.8>", [("ink", 0.8)]),
+        ("<LoRA:ink:0.8>", [("ink", 0.8)]),
+        ("＜lora：ink：０．８＞", [("ink", 0.8)]),
+        ("< lora : ink : 0.8 >", [("ink", 0.8)]),
+        ("<lora:ink:0.8:0.8>", [("ink", 0.8)]),
+        ("<lora:ink:te=0.8:unet=0.8>", [("ink", 0.8)]),
+        ("<lora:ink.safetensors:0.8>", [("ink", 0.8)]),
+        ("<lora:styles/ink.safetensors:−.5>", [("ink", -0.5)]),
+        ("--lora ink.safetensors", [("ink", 1.0)]),
         ("--lora ink:0.8", [("ink", 0.8)]),
         ("--lora ink:0,8", [("ink", 0.8)]),
         ("--lora Ink : .5", [("ink", 0.5)]),

@@ -220,7 +220,7 @@ def test_a_custom_option_can_bring_a_picture():
         ("a fox --mine too", ["Move `too` before the parameters: it comes after `--mine`"]),
         ("a fox --min", ["Unrecognized parameter `--min`: did you mean `--mine`?"]),
         ("a fox --other", ["Unrecognized parameter `--other`"]),
-        ("a fox --v2", ["There is no model `2` here. Available: `storybook`"]),
+        ("a fox --v2", ["There is no model `--v 2` here. Available: `storybook`"]),
         (
             "a fox --broken --q x",
             [
@@ -337,7 +337,7 @@ def test_niji_selects_a_model_of_that_name():
         and parse_prompt("a fox --v niji-6", niji)
     )
     assert parse_prompt("a fox --niji --tile", niji).params.seamless
-    with pytest.raises(PromptError, match=r"There is no model `niji 5` here\. Available: `Niji 6`"):
+    with pytest.raises(PromptError, match=r"There is no model `--niji 5` here\. Available: `Niji 6`"):
         parse_prompt("a fox --niji 5", niji)
 
 

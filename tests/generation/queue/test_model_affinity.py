@@ -193,7 +193,7 @@ async def assert_served_in_fair_order(crowd, is_loaded):
     worker.loaded_models = worker.loaded_models if is_loaded else frozenset()
     harness = QueueHarness(worker, waiting_per_person=100)
     await harness.submit_all(*crowd)
-    fair = [waiting.job for waiting in harness.queue._priority_order()]
+    fair = [waiting.job for waiting in harness.queue._waiting.in_order()]
     assert harness.queue.waiting == fair
     await harness.drain()
     assert [person.job for person in harness.started][1:] == fair

@@ -17,15 +17,9 @@ from generation.models.catalogue import Family
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart, Upload
-from generation.queue.queue import (
-    MAX_WAIT_S,
-    MemberLimits,
-    PersonQueueFull,
-    Queue,
-    QueueFull,
-    QueueLimits,
-    QueuePosition,
-)
+from generation.queue.fair_order import MAX_WAIT_S
+from generation.queue.limits import MemberLimits, PersonQueueFull, QueueFull, QueueLimits
+from generation.queue.queue import Queue, QueuePosition
 from generation.worker.worker import Broken, Restarting
 
 MODEL = Model(name="none", ref="none")

@@ -8,6 +8,7 @@ import pytest
 
 from preview import UploadedFile, UserActionError
 from preview.state import permissions
+from tests.support.timing import TIMEOUT_S
 
 
 def path(message) -> str:
@@ -164,7 +165,7 @@ async def test_bulk_deletion_and_its_event(server, run, world, scenario, make_bo
     async with run(bot, sync=False):
         sent = [await server.person(scenario.ada).send(scenario.channel, str(n)) for n in range(3)]
         await bot.get_channel(scenario.channel.id).delete_messages([discord.Object(each.id) for each in sent[:2]])
-        await bot.wait_for("raw_bulk_message_delete", timeout=5) if not deleted else None
+        await bot.wait_for("raw_bulk_message_delete", timeout=TIMEOUT_S) if not deleted else None
         assert deleted[0].message_ids == {each.id for each in sent[:2]}
         assert server.messages(scenario.channel) == [sent[2]]
 

@@ -40,7 +40,7 @@ async def test_a_prompt_is_generated_with_live_previews_and_working_buttons(prev
         await upscaled.get_by_role("button", name="Vary (Subtle)").wait_for()
         await expect(grid.get_by_role("button", name="U2")).to_have_class(re.compile("primary"))
         await grid.get_by_role("button", name="V3").click()
-        await find_grids(page, "Variations (Strong) by").wait_for()
+        await find_grids(page, "a slow boat - Variations (Strong)").wait_for()
         await grid.get_by_role("button", name="🔄").click()
         await find_grids(page, "Rerolled").wait_for()
         await upscaled.get_by_role("button", name=re.compile("Go to the message this replies to")).click()
@@ -185,4 +185,4 @@ async def test_the_page_reconnects_when_the_preview_restarts(preview: PreviewPro
         picture = find_grids(page, "a lasting star").locator("img.shown")
         assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 128
         await find_grids(page, "a lasting star").get_by_role("button", name="V4").click()
-        await find_grids(page, "Variations (Strong) by").wait_for()
+        await find_grids(page, "a lasting star - Variations (Strong)").wait_for()

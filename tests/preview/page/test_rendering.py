@@ -2,61 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from types import SimpleNamespace
 
 import pytest
-import pytest_asyncio
-from discord.http import Route
 from playwright.async_api import expect
 
-from preview import FakeDiscord
-from preview.page.site import Page
-from preview.seed_data import make_world
-from tests.support.preview_page import find_messages, run_command, send_command, visit, wait_until_ready
-from tests.support.showcase_bot import ShowcaseBot
+from tests.support.preview_page import find_messages, run_command, send_command, visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def showcase() -> AsyncIterator[SimpleNamespace]:
-    """Run a fake Discord with its page, and the showcase bot."""
-    server = FakeDiscord(make_world(), limits=())
-    Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"alive": True, "words": ""})
-    before = Route.BASE
-    async with server:
-        Route.BASE = server.api_url
-        async with ShowcaseBot() as bot:
-            running = asyncio.create_task(bot.start(server.world.application.token))
-            await server.wait_connected()
-            await server.wait_commands()
-            yield SimpleNamespace(server=server, bot=bot, address=f"{server.core.base_url}/")
-            await bot.close()
-            await running
-        Route.BASE = before
-    assert not server.crashes
-    assert not server.violations
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def tab(showcase, browser):
-    """Open one tab for all tests: opening one for each would take longer than the tests."""
-    async with visit(browser, showcase.address) as page:
-        showcase.home = page.url
-        yield page
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(showcase, tab):
-    """Return the tab in the first channel, with nothing open and no unsent text."""
-    busy = await tab.locator("form.command, dialog, [popover]").count()
-    if busy or tab.url != showcase.home:
-        await tab.goto(showcase.home)
-        await wait_until_ready(tab)
-    return tab
 
 
 MARKDOWN = [
@@ -82,6 +35,11 @@ MARKDOWN = [
     ("[no](javascript:alert(1))", "p", "[no](javascript:alert(1))"),
     ("**open", "p", "**open"),
     ("2 * 3 * 4", "p", "2 * 3 * 4"),
+    ("_a_b *c* __d_e__", "u", "d_e"),
+    ("_open _a_b and _closed_", "em", "open _a_b and _closed"),
+    ("_a *b _c_", "em", "a *b _c"),
+    ("||**open|| and **shut**", ".spoiled", "**open"),
+    ("https://example.org/...!?", "a", "https://example.org/"),
 ]
 
 
@@ -92,6 +50,36 @@ async def test_markdown_is_shown_as_discord_shows_it(showcase, tab, source, sele
     sent = await showcase.server.person(mira).send(channel, source)
     shown = tab.locator(f"#message-{sent.id} .content {selector}").first
     await expect(shown).to_have_text(text)
+
+
+HOSTILE_TEXTS = re.findall(
+    r"\S+",
+    r"a_ _a_b *a _a ~~a ||a **a __a `a ``a [a [a](b [a](<b <http://a http://a.,. <t:1:F> <@1> @here \\ > - # a|| ![a]("
+    r" **a_b __a*b _* *_ *** ____ ~~~ ||||| `` ``` ```` ()",
+)
+TIME_MARKDOWN = """async (texts) => {
+  const { markdown } = await import("/page/markdown.js");
+  const time = (text) => {
+    const start = performance.now();
+    markdown(text);
+    return performance.now() - start;
+  };
+  return texts.map((text) => Math.min(time(text), time(text), time(text)));
+}"""
+
+
+async def test_no_text_takes_the_page_50_ms(page):
+    texts = [(part + gap) * (4000 // len(part + gap)) for part in HOSTILE_TEXTS for gap in ("", "x ")]
+    texts += [
+        f"http://{'.' * 3900}a",
+        f"- {' ' * 3900}\u2028",
+        f"{'> ' * 1900}",
+        f"{'```a```' * 570}",
+        f"{'_' * 3999}a",
+    ]
+    times = await page.evaluate(TIME_MARKDOWN, texts)
+    slow = {text[:20]: each for text, each in zip(texts, times, strict=True) if each > 50}
+    assert not slow
 
 
 async def test_users_and_channels_are_mentioned_by_name(showcase, page):
@@ -171,7 +159,7 @@ async def test_components_v2_are_shown_with_their_pictures(page):
     await expect(box.get_by_role("button", name="Open picture: gold")).to_be_visible()
     await box.get_by_role("button", name="Open picture: red").click()
     await page.keyboard.press("ArrowRight")
-    await expect(page.get_by_role("dialog", name="Picture")).to_contain_text("gold.png · 2 of 3")
+    await expect(page.get_by_role("dialog", name="Picture")).to_contain_text("gold · 2 of 3")
 
 
 async def test_several_options_of_a_select_are_chosen_by_keyboard(page):
@@ -299,16 +287,6 @@ async def test_a_plain_message_can_reply_have_a_file_and_be_deleted(page):
     await expect(second.locator(".origin")).to_contain_text("was deleted")
 
 
-async def test_the_page_shows_that_a_channel_is_read_only(showcase, browser):
-    async with visit(browser, showcase.address + "?as=jonas", ignore="422") as his:
-        await his.locator('[data-channel="read-only"]').click()
-        line = his.get_by_label("Message", exact=True)
-        await expect(line).to_have_attribute("placeholder", re.compile("cannot write"))
-        await line.fill("but I try")
-        await line.press("Enter")
-        await expect(his.get_by_role("alert").filter(has_text="you cannot write here")).to_be_visible()
-
-
 async def test_many_messages_are_fetched_page_by_page(showcase, page):
     world = showcase.server.world
     teo = next(each for each in world.users.values() if each.name == "teo")
@@ -331,3 +309,79 @@ async def test_at_phone_width_nothing_is_cut_off(showcase, browser):
         await page.get_by_role("button", name=re.compile("You are Mira")).click()
         await page.get_by_role("radio", name=re.compile("Teo")).click()
         await expect(page.get_by_role("heading", level=1)).to_have_text("# prints")
+
+
+async def test_a_private_answer_out_of_sight_is_announced_with_a_jump(showcase, browser):
+    async with visit(browser, showcase.address, viewport={"width": 900, "height": 500}) as page:
+        vote = await run_command(page, "vote")
+        for _ in range(3):
+            await run_command(page, "gallery")
+        await vote.get_by_role("button", name="yes").scroll_into_view_if_needed()
+        await vote.get_by_role("button", name="yes").click()
+        answer = find_messages(page, "Your vote is counted").last
+        await expect(answer).not_to_be_in_viewport()
+        await page.get_by_role("button", name="Answered below").click()
+        await expect(answer).to_be_in_viewport()
+        await expect(answer).to_be_focused()
+
+
+async def test_friends_press_a_chosen_button_or_any(page):
+    vote = await run_command(page, "vote")
+    before = await page.get_by_text("Your vote is counted").count()
+    await vote.hover()
+    await vote.get_by_role("button", name="Let friends press").click()
+    panel = page.get_by_role("dialog", name="Let friends press")
+    await panel.get_by_label("Button").select_option("no")
+    await panel.get_by_role("button", name="Priya").click()
+    await expect(vote.locator(".content")).to_contain_text("priya: no")
+    await expect(panel.get_by_role("status")).to_have_text("Priya pressed it.")
+    await panel.get_by_role("button", name="All press something at random").click()
+    await expect(vote.locator(".content")).to_contain_text(re.compile("jonas: (yes|no)"))
+    await expect(panel.get_by_role("status")).to_have_text("Jonas and Priya pressed something.")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_text("Your vote is counted")).to_have_count(before)
+
+
+async def test_pictures_are_described_limited_and_small_ones_enlarged_on_wide_screens(showcase, browser):
+    async with visit(browser, showcase.address, viewport={"width": 1920, "height": 1080}) as page:
+        shown = (await run_command(page, "embed")).get_by_role("button", name="Open picture")
+        assert (await shown.bounding_box())["width"] > 500  # 320 pixels at twice their size, in an embed
+        await page.set_viewport_size({"width": 1280, "height": 400})
+        assert (await shown.bounding_box())["height"] <= 0.55 * 400 + 1
+        sent = await run_command(page, "poster")
+        await expect(sent.get_by_role("img", name="all blue")).to_be_visible()
+        assert (await sent.get_by_role("img", name="all blue").bounding_box())["height"] <= 0.55 * 400 + 1
+        await expect(sent.get_by_role("button", name="V1")).to_be_in_viewport()
+
+
+async def test_emoji_are_drawn_without_a_font_and_stay_in_the_text(page):
+    said = await run_command(page, "say", "**press** 🔄 or ❤️, not 👍🏽")
+    await expect(said.locator(".content .drawn")).to_have_text(["🔄", "❤️"])
+    await expect(said.locator(".content .text")).to_have_text("press 🔄 or ❤️, not 👍🏽")
+    drawn = """async () => {
+      const file = await (await fetch("/page/emoji.svg")).text();
+      const { withEmoji } = await import("/page/emoji.js");
+      const { DRAWN } = await import("/page/emoji.js");
+      const uses = [...DRAWN].flatMap(withEmoji).map((each) => each.querySelector("use").getAttribute("href"));
+      return uses.filter((each) => !file.includes(`id="${each.split("#")[1]}"`));
+    }"""
+    assert await page.evaluate(drawn) == []
+
+
+async def test_no_words_are_glued_together(page):
+    said = await run_command(page, "say", "# One\\ntwo\\n-# three")
+    await said.click(button="right")
+    await page.get_by_role("menuitem", name="Reply").click()
+    await page.get_by_label("Message", exact=True).fill("four")
+    await page.keyboard.press("Enter")
+    reply = find_messages(page, "four").last
+    await expect(reply.locator(".snippet")).to_have_text("One · two · three")
+    await expect(said.locator(".origin-line")).to_have_text("Mira used /say")
+    await expect(said.locator(".head")).to_have_text(re.compile(r"Atelier app \d"))
+
+
+async def test_a_menu_is_not_cut_off_while_there_is_room(page):
+    said = await run_command(page, "say", "menu")
+    await said.click(button="right")
+    menu = page.get_by_role("menu")
+    assert await menu.evaluate("each => each.scrollHeight <= each.clientHeight")

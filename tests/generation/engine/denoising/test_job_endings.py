@@ -17,6 +17,7 @@ from generation.engine.networks.pipeline_loader import Pipeline
 from generation.messages import Failed, FailureReason, Finished
 from generation.params import PromptPart, Upload
 from tests.support.engine_harness import EngineHarness, limit_unet_rows, make_params, make_request
+from tests.support.timing import TIMEOUT_S
 
 SOURCE = Upload("0" * 64)
 
@@ -80,13 +81,13 @@ def test_a_job_can_be_cancelled_while_it_is_decoded(harness: EngineHarness, monk
     def slow_decode(latents: Any) -> Any:
         tiles.append(len(latents))
         decoding.set()
-        assert cancelled.wait(10)
+        assert cancelled.wait(TIMEOUT_S)
         return decode(latents)
 
     monkeypatch.setattr(harness.engine._vae, "decode", slow_decode)
     harness.engine.add(make_request("a", make_params(count=4)))
     harness.run_until_idle()
-    assert decoding.wait(10)
+    assert decoding.wait(TIMEOUT_S)
     harness.engine.cancel("a")
     cancelled.set()
     _assert_failed(harness, "a", FailureReason.CANCELLED)
@@ -213,7 +214,7 @@ def test_an_unexpected_error_in_post_processing_ends_the_engine(
     monkeypatch.setattr(PostProcessor, "_build_grid", fail)
     harness.engine.add(make_request("a", make_params(num_inference_steps=1)))
     harness.engine.step()
-    assert ended.wait(10)
+    assert ended.wait(TIMEOUT_S)
     harness.engine._post_processor._thread.join()
     assert "illegal memory access" in str(errors[0].exc_value)
     assert harness.engine.busy

@@ -42,7 +42,7 @@ def test_calls_grow_again_gradually_once_memory_is_free(
     eager_batching_harness: EngineHarness, pipeline: Pipeline
 ) -> None:
     hook = limit_unet_rows(pipeline, rows=3)
-    eager_batching_harness.engine.add(make_request("a", make_params(count=4)))
+    eager_batching_harness.engine.add(make_request("a", make_params(count=4, num_inference_steps=6)))
     for _ in range(3):
         eager_batching_harness.engine.step()
     hook.remove()

@@ -25,6 +25,7 @@ from generation.planning.tiling import MAX_SINGLE_WINDOW_AREA
 from tests.generation.engine.images.test_outpainting import sample_image, to_pixels, to_png_bytes
 from tests.support.embedded_model import EmbeddedModelHarness
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
+from tests.support.timing import TIMEOUT_S
 
 TILE = Tile("0" * 12, 0)
 SOURCE = Upload("0" * 64)
@@ -86,7 +87,7 @@ def test_an_upscale_shares_its_calls_with_other_jobs(harness: EngineHarness) -> 
     large = actions.upscale(make_params(), TILE)
     request = {"source": to_png_bytes(sample_image())}
     harness.engine.add(make_request("large", large, **request))
-    harness.engine._waiting["large"].inputs.result(20)  # prepared on another thread
+    harness.engine._waiting["large"].inputs.result(TIMEOUT_S)  # prepared on another thread
     harness.generate(make_request("plain", make_params()))
     assert max(harness.calls) == 18 + 2, "nine windows and one tile, with two texts each"
     harness.generate(make_request("alone", large, **request))
@@ -97,14 +98,14 @@ def test_no_job_waits_while_a_large_source_is_prepared(harness: EngineHarness, m
     encode, released = harness.engine._vae.encode, threading.Event()
 
     def slow_encode(pixels: torch.Tensor) -> Any:
-        assert released.wait(20)
+        assert released.wait(TIMEOUT_S)
         return encode(pixels)
 
     monkeypatch.setattr(harness.engine._vae, "encode", slow_encode)
     large = actions.upscale(make_params(), TILE, 4)
     harness.engine.add(make_request("large", large, source=to_png_bytes(sample_image())))
     harness.engine.add(make_request("plain"))
-    while not harness.progress("plain")[-1:] or harness.progress("plain")[-1].step < 6:
+    while not harness.progress("plain")[-1:] or harness.progress("plain")[-1].step < 4:
         harness.engine.step()
     assert not harness.progress("large")
     released.set()

@@ -23,6 +23,7 @@ from generation.messages import Finished, Grid
 from generation.models.model import EMBEDDED
 from generation.params import Params, PromptPart, Upload
 from tests.support.engine_harness import EngineHarness, make_params, make_request
+from tests.support.timing import TIMEOUT_S
 
 SOURCE = Upload("0" * 64)
 ORIENTATION = 0x0112
@@ -97,13 +98,13 @@ def test_only_the_newest_preview_of_a_job_waits(harness: EngineHarness, monkeypa
 
     def slow_render(latents: Tensor) -> bytes:
         rendering.set()
-        assert released.wait(10)
+        assert released.wait(TIMEOUT_S)
         return render(latents)
 
     monkeypatch.setattr(previews, "render", slow_render)
     harness.engine.add(make_request("a", make_params(num_inference_steps=12)))
     harness.engine.step()
-    assert rendering.wait(10)
+    assert rendering.wait(TIMEOUT_S)
     for _ in range(8):
         harness.engine.step()
     released.set()

@@ -14,15 +14,17 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 from bot.doctor.model import check_model
 from bot.doctor.result import CheckStatus
 from generation.engine.networks.ldm_checkpoint import (
+    LdmCheckpoint,
     clip_tokenizer,
     convert_open_clip,
+    shapes_of,
     text_encoder_config,
-    unet_config,
-    vae_config,
 )
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
 from generation.models.catalogue import Family
+from generation.models.checkpoint import inspect_checkpoint
+from generation.models.ldm_layout import unet_config, unused_text_layers, vae_config
 from generation.models.model import describe_model
 from tests.support.engine_harness import EngineHarness, make_params, make_request
 from tests.support.ldm_file import (
@@ -102,6 +104,13 @@ def test_an_atelier_json_beside_a_file_describes_it(first: tuple[Path, Path], tm
         ({}, "model:\n  params:\n    linear_start: 0.00085", "epsilon", 512),
         ({"modelspec.prediction_type": "epsilon"}, None, "epsilon", 512),
         ({"modelspec.prediction_type": "v", "modelspec.resolution": "640x640"}, None, "v_prediction", 640),
+        ({"prediction_type": "eps"}, None, "epsilon", 512),
+        ({"modelspec.predict_key": "v", "modelspec.resolution": "512x768"}, None, "v_prediction", 640),
+        ({"ss_v_parameterization": "True"}, None, "v_prediction", 768),
+        ({"ss_v_parameterization": "False"}, None, "epsilon", 512),
+        ({"modelspec.prediction_type": "epsilon", "modelspec.resolution": "(768, 512)"}, None, "epsilon", 640),
+        ({"modelspec.prediction_type": "epsilon", "modelspec.resolution": "99999x99999"}, None, "epsilon", 512),
+        ({"modelspec.prediction_type": "epsilon", "modelspec.resolution": "0x0"}, None, "epsilon", 512),
     ],
 )
 def test_the_prediction_type_is_read_from_metadata_or_a_yaml_file(
@@ -121,8 +130,20 @@ def test_the_prediction_type_is_read_from_metadata_or_a_yaml_file(
         ({"conditioner.embedders.0.model.ln_final.weight": torch.ones(1)}, "is a refiner"),
         ({"edm_vpred.sigma_max": torch.ones(1)}, "EDM noise"),
         ({FIRST: torch.ones(8, 9, 3, 3)}, "inpainting"),
-        ({FIRST: torch.ones(8, 4, 3, 3)}, "has no VAE"),
-        ({"first_stage_model.decoder.conv_in.weight": torch.ones(1)}, "contains no Stable Diffusion"),
+        ({FIRST: torch.ones(8, 4, 3, 3)}, "is a UNet alone"),
+        ({FIRST: torch.ones(8, 4, 3, 3), "cond_stage_model.transformer.x": torch.ones(1)}, "has no VAE"),
+        ({"first_stage_model.decoder.conv_in.weight": torch.ones(1)}, "is a VAE alone"),
+        ({"decoder.conv_in.weight": torch.ones(1), "encoder.conv_in.weight": torch.ones(1)}, "is a VAE alone"),
+        ({"text_model.encoder.layers.0.mlp.fc1.weight": torch.ones(1)}, "is a text encoder alone"),
+        ({"model_ema.diffusion_modelinput_blocks00weight": torch.ones(1)}, "EMA"),
+        ({"control_model.input_hint_block.0.weight": torch.ones(1)}, "is a ControlNet"),
+        ({"double_blocks.0.img_attn.qkv.weight": torch.ones(1)}, "FLUX.*folder"),
+        ({f"{UNET}double_blocks.0.img_attn.qkv.weight": torch.ones(1)}, "FLUX.*folder"),
+        ({f"{UNET}joint_blocks.0.x_block.attn.qkv.weight": torch.ones(1)}, "Stable Diffusion 3.*folder"),
+        ({"emb_params": torch.ones(1)}, "is an embedding"),
+        ({"params_ema.conv_first.weight": torch.ones(1)}, "is an upscaler"),
+        ({"unet.conv_in.weight": torch.ones(1), "vae.x": torch.ones(1)}, "diffusers' names"),
+        ({"a.b": torch.ones(1)}, "contains no Stable Diffusion"),
         (
             {FIRST: torch.ones(8, 4, 3, 3), "first_stage_model.decoder.conv_in.weight": torch.ones(1)},
             "has no text encoder",
@@ -158,6 +179,10 @@ def test_a_file_that_lacks_a_weight_is_refused_naming_the_part(
         (["v_pred"], {}, "v_prediction", "linspace", "dpmpp_2m_karras"),
         (["v_pred", "ztsnr"], {}, "v_prediction", "trailing", "euler"),
         ([], {"modelspec.prediction_type": "v"}, "v_prediction", "linspace", "dpmpp_2m_karras"),
+        ([], {"prediction_type": "v_prediction"}, "v_prediction", "linspace", "dpmpp_2m_karras"),
+        ([], {"prediction_type": "epsilon"}, "epsilon", "linspace", "dpmpp_2m_karras"),
+        ([], {"prediction_type": "unknown"}, "epsilon", "linspace", "dpmpp_2m_karras"),
+        ([], {"modelspec.resolution": "832x1216"}, "epsilon", "linspace", "dpmpp_2m_karras"),
     ],
 )
 def test_an_xl_file_that_predicts_velocities_is_recognised(
@@ -176,6 +201,127 @@ def test_an_xl_file_that_predicts_velocities_is_recognised(
     assert settings.get("rescale_betas_zero_snr", False) is ("ztsnr" in marks)
     assert (model.family, model.native_size, model.size_multiple, model.sampler) == (Family.SDXL, 1024, 64, sampler)
     assert torch.isfinite(_latents(loaded)).all()
+
+
+def test_an_xl_file_that_predicts_a_flow_is_refused(third: tuple[Path, Path], tmp_path: Path) -> None:
+    save_file(load_file(third[1]), tmp_path / "it.safetensors", {"modelspec.prediction_type": "flow"})
+    with pytest.raises(UserError, match=r"predict a flow \(flow\), which is not supported"):
+        describe_model(str(tmp_path / "it.safetensors"))
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_all_text_layers_of_2x_are_used_where_none_is_spare(
+    second: tuple[Path, Path], tmp_path: Path, number: int
+) -> None:
+    """Files that were saved from diffusers have neither the spare layer nor OpenCLIP's projection and scale."""
+    place = "cond_stage_model.model."
+    spare = f"{place}transformer.resblocks.2."
+    weights = load_file(second[1])
+    if number == 2:
+        weights = {key: each for key, each in weights.items() if not key.startswith(spare)}
+        del weights[f"{place}text_projection"], weights[f"{place}logit_scale"]
+    save_file(weights, tmp_path / "it.safetensors")
+    parts, whole = _load(second[0]).text_encoder, _load(tmp_path / "it.safetensors").text_encoder
+    assert whole.config.num_hidden_layers == 2
+    assert all(torch.equal(each, whole.state_dict()[key]) for key, each in parts.state_dict().items())
+
+
+@pytest.mark.parametrize(("layers", "spare"), [(24, 1), (23, 0), (12, 0)])
+@pytest.mark.parametrize("scale", [False, True])
+def test_the_spare_layer_of_2x_is_recognised_by_number(layers: int, spare: int, scale: bool) -> None:
+    place = "cond_stage_model.model."
+    shapes: dict[str, tuple[int, ...]] = {
+        f"{place}transformer.resblocks.{layer}.ln_1.weight": (1024,) for layer in range(layers)
+    }
+    if scale:
+        shapes[f"{place}logit_scale"] = ()
+    assert unused_text_layers(shapes) == (spare if layers > 20 else int(scale))
+
+
+@pytest.mark.parametrize("suffix", ["scale_weight", "weight_scale"])
+@pytest.mark.parametrize("per_output", [False, True])
+def test_scaled_fp8_is_multiplied_by_its_scales(
+    first: tuple[Path, Path], tmp_path: Path, suffix: str, per_output: bool
+) -> None:
+    weights = load_file(first[1])
+    wanted = _load(first[1])
+    for name in [name for name in weights if name.startswith(UNET) and weights[name].ndim == 2]:
+        limit = weights[name].abs().amax(1, keepdim=True) if per_output else weights[name].abs().max()
+        scale = limit.clamp(min=1e-12) / 400
+        weights[name] = (weights[name] / scale).to(torch.float8_e4m3fn)
+        weights[f"{name.removesuffix('.weight')}.{suffix}"] = scale
+        weights[f"{name.removesuffix('.weight')}.scale_input"] = torch.ones(())
+    save_file(weights | {"scaled_fp8": torch.empty(2).to(torch.float8_e4m3fn)}, tmp_path / "it.safetensors")
+    loaded = _load(tmp_path / "it.safetensors")
+    pairs = zip(wanted.unet.state_dict().values(), loaded.unet.state_dict().values(), strict=True)
+    assert all(torch.allclose(one, other, atol=0.07 * float(one.abs().max()) + 1e-6) for one, other in pairs)
+
+
+def test_weights_quantised_in_other_ways_are_refused(first: tuple[Path, Path], tmp_path: Path) -> None:
+    weights = load_file(first[1])
+    name = next(name for name in weights if name.startswith(UNET) and weights[name].ndim == 2)
+    stem = name.removesuffix(".weight")
+    blocks, packed = torch.ones(len(weights[name]), 4), weights[name].to(torch.uint8)
+    for changed in (
+        {f"{stem}.weight_scale": blocks, name: weights[name].to(torch.float8_e4m3fn)},
+        {f"{stem}.weight_scale": torch.ones(()), name: packed},
+        {f"{stem}.weight.absmax": torch.ones(4), name: packed},
+    ):
+        save_file(weights | changed, tmp_path / "it.safetensors")
+        with pytest.raises(UserError, match="is quantised"):
+            describe_model(str(tmp_path / "it.safetensors"))
+
+
+RELATIVES = {
+    "ssd-1b": {"transformer_layers_per_block": [1, 2], "reverse_transformer_layers_per_block": [[2, 1, 1], 1]},
+    "koala": {"transformer_layers_per_block": [1, 2], "mid_block_type": None},
+    "one resnet in the middle": {"transformer_layers_per_block": [1, 2], "mid_block_type": "UNetMidBlock2D"},
+    "smaller levels": {"layers_per_block": 1, "transformer_layers_per_block": [1, 1]},
+}
+
+
+@pytest.mark.parametrize("name", RELATIVES)
+def test_smaller_relatives_of_xl_are_loaded(third: tuple[Path, Path], tmp_path: Path, name: str) -> None:
+    config = {**dict(_load(third[0]).unet.config), **RELATIVES[name]}
+    with torch.random.fork_rng():
+        torch.manual_seed(9)
+        unet = UNet2DConditionModel.from_config(config)
+    levels = config["layers_per_block"] + 1
+    mine = dict(ldm_network_weights(unet, _load(third[0]).vae, levels))
+    others = {key: weight for key, weight in load_file(third[1]).items() if not key.startswith(UNET)}
+    save_file(
+        others | {key: weight for key, weight in mine.items() if key.startswith(UNET)}, tmp_path / "it.safetensors"
+    )
+    loaded = _load(tmp_path / "it.safetensors")
+    theirs = unet.state_dict()
+    assert loaded.unet.state_dict().keys() == theirs.keys()
+    assert all(torch.equal(each, theirs[key]) for key, each in loaded.unet.state_dict().items())
+    assert torch.isfinite(_latents(loaded)).all()
+
+
+def test_a_unet_that_no_configuration_expresses_is_refused_when_described(
+    third: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for lost in ("output_blocks.5.", "output_blocks.0.1.", "middle_block.1."):
+        weights = {key: each for key, each in load_file(third[1]).items() if not key.startswith(f"{UNET}{lost}")}
+        save_file(weights, tmp_path / "it.safetensors")
+        with pytest.raises(UserError, match=r"it\.safetensors has a UNet of a kind that is not supported"):
+            describe_model(str(tmp_path / "it.safetensors"))
+
+
+def test_a_unet_that_is_told_a_class_is_refused_when_described(second: tuple[Path, Path], tmp_path: Path) -> None:
+    save_file(load_file(second[1]) | {f"{UNET}label_emb.0.0.weight": torch.ones(4, 4)}, tmp_path / "it.safetensors")
+    with pytest.raises(UserError, match="needs more than texts"):
+        describe_model(str(tmp_path / "it.safetensors"))
+
+
+def test_a_file_that_was_cut_after_it_was_described_is_a_user_error(first: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copy(first[1], tmp_path / "it.safetensors")
+    model = describe_model(str(tmp_path / "it.safetensors"))
+    info = inspect_checkpoint(tmp_path / "it.safetensors")
+    (tmp_path / "it.safetensors").write_bytes(first[1].read_bytes()[:-100_000])
+    with pytest.raises(UserError, match=r"interrupted download.*Download the model again"):
+        LdmCheckpoint(info, model)
 
 
 def test_a_file_of_a_distilled_model_gets_trailing_spacing(third: tuple[Path, Path], tmp_path: Path) -> None:
@@ -209,8 +355,8 @@ def test_the_published_config_of_xl_is_derived_from_its_shapes() -> None:
     with torch.device("meta"):
         unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(vae_settings)
     weights = dict(ldm_network_weights(unet, vae))
-    assert unet_config(weights, Family.SDXL, 1024) == published
-    assert vae_config(weights, Family.SDXL, 1024) == vae_settings
+    assert unet_config(shapes_of(weights), Family.SDXL, 1024) == published
+    assert vae_config(shapes_of(weights), Family.SDXL, 1024) == vae_settings
     assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == 2_567_463_684
 
 
@@ -257,8 +403,8 @@ def test_the_published_configs_of_sd_are_derived_from_its_shapes(family: Family)
     with torch.device("meta"):
         unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(vae_settings)
     weights = dict(ldm_network_weights(unet, vae))
-    assert unet_config(weights, family, size) == published
-    assert vae_config(weights, family, size) == vae_settings
+    assert unet_config(shapes_of(weights), family, size) == published
+    assert vae_config(shapes_of(weights), family, size) == vae_settings
     assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == (
         865_910_724 if second else 859_520_964
     )

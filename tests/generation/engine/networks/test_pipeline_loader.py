@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bot.doctor.model import check_model
+from bot.doctor.result import CheckStatus
 from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.device.device import choose_device
-from generation.engine.networks.pipeline_loader import load_pipeline
+from generation.engine.networks.pipeline_loader import SCHEDULER_PACKAGES, load_pipeline
+from generation.engine.serving.model_loader import ModelLoader
 from generation.errors import UserError
 from generation.messages import Event, Loading
+from generation.models.model import Model
+from generation.models.pipeline_config import SCHEDULERS
 from tests.support.engine_harness import EngineHarness, make_params, make_request
 from tests.support.hub_cache import fake_hub_cache
 
@@ -26,6 +35,8 @@ def _copy(model: Path, folder: Path, **changes: dict[str, Any]) -> str:
     shutil.copytree(model, folder, dirs_exist_ok=True)
     for part, change in changes.items():
         config = folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
+        if part == "model_index":
+            config = folder / "model_index.json"
         config.write_text(json.dumps(json.loads(config.read_text()) | change))
     return str(folder)
 
@@ -85,6 +96,12 @@ def test_a_catalogue_model_is_loaded_by_name_and_uses_its_sampler(
     [
         ({"unet": {"addition_embed_type": "text_time"}}, "needs more than texts"),
         ({"unet": {"in_channels": 9}}, "inpainting"),
+        ({"unet": {"class_embed_type": "projection"}}, "needs more than texts"),
+        ({"unet": {"num_class_embeds": 1000}}, "needs more than texts"),
+        ({"unet": {"encoder_hid_dim_type": "image_proj"}}, "needs more than texts"),
+        ({"scheduler": {"prediction_type": "flow_prediction", "use_flow_sigmas": True}}, "noise schedule"),
+        ({"model_index": {"scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"]}}, "noise schedule"),
+        ({"model_index": {"unet": ["diffusers", "UNetMotionModel"]}}, "UNetMotionModel"),
     ],
 )
 def test_a_model_of_another_family_is_refused_with_the_reason(
@@ -160,3 +177,101 @@ def test_a_tokenizer_without_its_files_is_refused(tiny_model: Path, tmp_path: Pa
             file.unlink()
     with pytest.raises(UserError, match=r"the tokenizer of .* has no vocabulary"):
         _load(str(tmp_path))
+
+
+def test_the_known_schedulers_are_those_with_stable_diffusions_noise() -> None:
+    found = set(SCHEDULER_PACKAGES)  # they cannot be built without their packages
+    for name in filter(lambda name: name.endswith("Scheduler"), dir(diffusers)):
+        with suppress(ImportError, TypeError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if hasattr(getattr(diffusers, name)(), "alphas_cumprod"):
+                found.add(name)
+    assert found == SCHEDULERS
+
+
+@pytest.mark.parametrize("name", SCHEDULER_PACKAGES)
+def test_a_scheduler_whose_package_is_missing_is_replaced(
+    tiny_model: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generation.engine.networks.pipeline_loader.find_spec", lambda package: None)
+    ref = _copy(tiny_model, tmp_path, model_index={"scheduler": ["diffusers", name]}, scheduler={"_class_name": name})
+    loaded = _load(ref)
+    assert type(loaded.scheduler).__name__ == "EulerDiscreteScheduler"
+    assert loaded.scheduler.config.beta_end == _load(str(tiny_model)).scheduler.config.beta_end
+    assert f"pip install {SCHEDULER_PACKAGES[name]}" in caplog.text
+    assert check_model(ref)[0].status is CheckStatus.PASSED
+
+
+@pytest.mark.parametrize("variant", ["bf16", "fp16", "non_ema"])
+def test_weights_in_one_variant_only_are_enough(tiny_model: Path, tmp_path: Path, variant: str) -> None:
+    ref = _copy(tiny_model, tmp_path)
+    for path in tmp_path.glob("*/*.safetensors"):
+        path.rename(path.with_suffix(f".{variant}.safetensors"))
+    assert check_model(ref)[0].status is CheckStatus.PASSED
+    assert torch.equal(_load(ref).unet.conv_in.weight, _load(str(tiny_model)).unet.conv_in.weight)
+
+
+def test_a_missing_shard_is_named_beside_those_that_are_there(tiny_model: Path, tmp_path: Path) -> None:
+    ref = _copy(tiny_model, tmp_path)
+    unet = diffusers.UNet2DConditionModel.from_pretrained(ref, subfolder="unet")
+    (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    unet.save_pretrained(tmp_path / "unet", max_shard_size="100KB")
+    shards = sorted(path.name for path in (tmp_path / "unet").glob("*-of-*.safetensors"))
+    assert len(shards) > 1
+    assert check_model(ref)[0].status is CheckStatus.PASSED
+    assert torch.equal(_load(ref).unet.conv_in.weight, unet.conv_in.weight)
+    (tmp_path / "unet" / shards[0]).unlink()
+    (found,) = check_model(ref)
+    assert f"has {len(shards) - 1} of the {len(shards)} files" in found.text
+    assert f"{shards[0]} is missing" in found.text
+
+
+def test_the_files_in_place_of_missing_weights_are_listed(tiny_model: Path, tmp_path: Path) -> None:
+    ref = _copy(tiny_model, tmp_path)
+    (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").rename(tmp_path / "unet" / "weights.safetensors")
+    (found,) = check_model(ref)
+    assert (
+        "diffusion_pytorch_model.safetensors is missing; the folder has config.json, weights.safetensors" in found.text
+    )
+
+
+def test_an_index_with_a_byte_order_mark_is_read(tiny_model: Path, tmp_path: Path) -> None:
+    ref = _copy(tiny_model, tmp_path)
+    index = tmp_path / "model_index.json"
+    index.write_text(index.read_text(), encoding="utf-8-sig")
+    assert check_model(ref)[0].status is CheckStatus.PASSED
+    assert _load(ref).model.name == "tiny"
+
+
+def _cut(model: Path) -> None:
+    path = model / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def _reshape(model: Path) -> None:
+    path = model / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({name: torch.zeros(1) for name in load_file(path)}, path)
+
+
+def _break_tokenizer(model: Path) -> None:
+    for path in (model / "tokenizer").glob("*.json"):
+        path.write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_cut, "is damaged.*Download the model again"),
+        (_reshape, "cannot be loaded"),
+        (_break_tokenizer, "cannot be loaded"),
+        (lambda model: (model / "vae" / "config.json").write_text('{"block_out_channels": 3}'), "vae|model"),
+    ],
+)
+def test_whatever_is_wrong_with_a_folder_is_a_user_error(
+    tiny_model: Path, tmp_path: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    """The GPU process does not start again after a UserError."""
+    ref = _copy(tiny_model, tmp_path)
+    damage(tmp_path)
+    with pytest.raises(UserError, match=message):
+        ModelLoader("cpu").load(Model(name="it", ref=ref), lambda _: None)

@@ -36,6 +36,7 @@ from generation.models.model import Model, describe_model
 from generation.models.registry import ModelRegistry
 from generation.params import Frame, Params, PromptPart, Upload
 from tests.support.hub_cache import fake_hub_cache
+from tests.support.timing import TIMEOUT_S
 from tests.support.tiny_pipelines import build_tiny_pipeline
 
 CPU = torch.device("cpu")
@@ -320,12 +321,12 @@ def test_a_running_job_that_is_cancelled_makes_no_further_step(make_harness: Mak
     def on_event(event: Event) -> None:
         if isinstance(event, Progress) and event.step == 1:
             stepped.set()
-            assert cancelled.wait(20)
+            assert cancelled.wait(TIMEOUT_S)
 
     harness.on_event = on_event
     harness.engine.add(_request("a", _params(harness.model)))
     harness.engine.step()
-    assert stepped.wait(20)
+    assert stepped.wait(TIMEOUT_S)
     harness.engine.cancel("a")
     cancelled.set()
     while harness.engine.busy:

@@ -1,0 +1,33 @@
+# docker build --build-arg TORCH=cpu .   (or cuda, or a name of PyTorch's index such as cu126 or rocm6.4)
+FROM python:3.11-slim-bookworm
+
+ARG TORCH=cpu
+ENV ATELIER_TORCH=${TORCH} \
+    PIP_NO_CACHE_DIR=1 \
+    PYTHONUNBUFFERED=1
+
+RUN useradd --system --uid 10001 --create-home --home-dir /atelier atelier \
+    && install -d -o atelier -g atelier -m 0700 /data /models
+WORKDIR /atelier
+
+# The packages first: a change of the program does not install them again.
+COPY pyproject.toml constraints.txt README.md LICENSE main.py ./
+COPY scripts/environment scripts/install.py scripts/torch_build.py scripts/
+RUN mkdir bot cogs db generation preview training && scripts/environment
+
+COPY . .
+RUN .venv/bin/python -m compileall -q main.py bot cogs db generation preview
+
+USER atelier
+# The two volumes, and the port that the health check asks inside the container. All else as in .env.example.
+ENV DATA_DIR=/data \
+    HF_HOME=/models \
+    METRICS_PORT=9464
+VOLUME ["/data", "/models"]
+
+# Loading a large model for the first time includes its download, which counts as healthy for half an hour.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=2m --retries=3 \
+    CMD [".venv/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9464/health', timeout=8)"]
+
+STOPSIGNAL SIGTERM
+ENTRYPOINT [".venv/bin/python", "main.py"]

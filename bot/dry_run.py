@@ -1,0 +1,36 @@
+"""Print what a prompt means, without a model and without Discord."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bot.config import Config
+from bot.registry import load_registry
+from generation.params import LoraWeight
+from generation.prompt import PromptReading, read_prompt
+
+
+def print_dry_run(config: Config, prompt: str, *, with_image: bool) -> int:
+    """Print what was read of a prompt as JSON, and return the exit code: 2 if it has faults."""
+    reading = read_prompt(prompt, load_registry(config), attached=int(with_image))
+    print(json.dumps(_describe(reading), ensure_ascii=False, indent=2))
+    return 2 if reading.problems else 0
+
+
+def _describe(reading: PromptReading) -> dict[str, Any]:
+    return {
+        "text": [{"text": part.text, "weight": part.weight} for part in reading.parts if part.text],
+        "parameters": {name: _plain(name, value) for name, value in reading.parameters.items()},
+        "links": reading.links,
+        "left_out": reading.left_out,
+        "faults": reading.problems,
+    }
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "aspect":
+        return "{}:{}".format(*value)
+    if isinstance(value, tuple):
+        return [_plain("", each) for each in value]
+    return {"name": value.name, "weight": value.weight} if isinstance(value, LoraWeight) else value

@@ -1,0 +1,1 @@
+"""Collaborative sessions: their steps by the clock, and their ends."""

@@ -1,0 +1,119 @@
+"""Run collaborative sessions: hand each step to its kind of session, and resume them after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from typing import Protocol
+
+import discord
+
+from bot.discord_calls import NO_MENTIONS, retry_until_available
+from bot.services import Services
+from bot.sessions.timer import SessionTimer
+from bot.ui.i18n import ENGLISH, set_locale, tr
+from db.sessions import ABANDONED, RESTORED, Session, SessionKind
+
+log = logging.getLogger(__name__)
+
+
+class SessionHandler(Protocol):
+    """The steps of one kind of session."""
+
+    async def step(self, session: Session) -> None:
+        """Take the step that is due; it must change the session's phase, round or time."""
+
+    async def resume(self, session: Session) -> None:
+        """Do what the current phase needs and a crash may have left undone; repeating it changes nothing."""
+
+    async def close(self, session: Session, reason: str) -> None:
+        """Show in Discord that a session has ended, which is stored already."""
+
+
+class SessionService:
+    """The sessions of one client."""
+
+    def __init__(self, client: discord.Client, services: Services) -> None:
+        self.client, self.services = client, services
+        self.timer = SessionTimer(services.db.sessions, services.clock, self._step)
+        self._handlers: dict[SessionKind, SessionHandler] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def register(self, kind: SessionKind, handler: SessionHandler) -> None:
+        """Let `handler` take the steps of a kind of session."""
+        self._handlers[kind] = handler
+
+    def start(self) -> None:
+        """Resume the sessions that go on, then take their steps by the clock; a second call changes nothing."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="sessions")
+
+    async def stop(self) -> None:
+        """Take no more steps; what a step has left undone is resumed at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def end(self, session: Session, reason: str) -> bool:
+        """End a session and show why; returns False if it has ended already."""
+        if not await self.services.db.sessions.end(session.id, self.services.clock()):
+            return False
+        if handler := self._handlers.get(session.kind):
+            await handler.close(session, reason)
+        else:
+            await self.say(session, reason)
+        return True
+
+    async def say(self, session: Session, text: str) -> int | None:
+        """Post a text where a session takes place; returns the message's id, or None if that is not possible."""
+        place = self.client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+        try:
+            message = await retry_until_available(lambda: place.send(text, allowed_mentions=NO_MENTIONS))
+        except discord.HTTPException as error:
+            log.info("session %s: could not post in its channel: %s", session.id, error)
+            return None
+        return message.id
+
+    async def set_locale(self, guild_id: int) -> None:
+        """Set the language of a server for this task."""
+        settings = await self.services.policy.settings(guild_id)
+        guild = self.client.get_guild(guild_id)
+        set_locale(settings.language or str(guild.preferred_locale if guild else ENGLISH).partition("-")[0])
+
+    async def end_in_channel(self, channel_id: int) -> None:
+        """End the sessions of a channel or thread that was deleted: there is nowhere to say so."""
+        for session in await self.services.db.sessions.active():
+            if channel_id in (session.channel_id, session.thread_id):
+                await self.services.db.sessions.end(session.id, self.services.clock())
+
+    async def _run(self) -> None:
+        for session in await self.services.db.sessions.active():
+            try:
+                await self.set_locale(session.guild_id)
+                await self._resume(session)
+            except Exception:
+                log.exception("session %s could not be resumed", session.id)
+        await self.timer.run()
+
+    async def _resume(self, session: Session) -> None:
+        handler = self._handlers.get(session.kind)
+        if handler is not None and session.phase not in (RESTORED, ABANDONED):
+            await handler.resume(session)
+
+    async def _step(self, session: Session) -> None:
+        await self.set_locale(session.guild_id)
+        if session.phase == RESTORED:
+            await self.end(session, tr("I was restored from a backup, so this ends here."))
+        elif session.phase == ABANDONED:
+            await self.end(session, tr("This ends here: the person who started it had their data deleted."))
+        elif handler := self._handlers.get(session.kind):
+            await handler.step(session)
+        else:
+            await self.end(session, tr("I no longer know this kind of session, so it ends here."))
+
+
+def round_job_id(session_id: str, number: int, attempt: int = 0) -> str:
+    """Return the id of the job that draws a round: always the same, so that a repeated step draws it once."""
+    text = f"{session_id}\0{number}\0{attempt}"
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

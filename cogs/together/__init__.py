@@ -1,0 +1,1 @@
+"""Pictures that people make together: family trees and sessions."""

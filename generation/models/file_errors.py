@@ -1,0 +1,46 @@
+"""The errors about model files, and files that are odd in every other way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from generation.errors import UserError, first_line
+
+FIX_DOWNLOAD = "Download the model again; git clone needs git-lfs."
+
+# What Python raises about content that nobody expected: wrong types, missing keys, numbers without end, deep nesting.
+UNEXPECTED_CONTENT = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+class ModelFileError(UserError):
+    """A `problem` with a file of a model, and its `fix`."""
+
+    def __init__(self, problem: str, fix: str = FIX_DOWNLOAD) -> None:
+        super().__init__(f"{problem}. {fix}")
+        self.problem, self.fix = problem, fix
+
+    def __reduce__(self) -> tuple[type[ModelFileError], tuple[str, str]]:
+        return ModelFileError, (self.problem, self.fix)
+
+
+@contextmanager
+def report_damage(path: Path, expected: str = "a safetensors file") -> Iterator[None]:
+    """Raise ModelFileError if the block cannot understand the file at `path`; FileNotFoundError is passed on."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except UNEXPECTED_CONTENT as error:
+        detail = first_line(error) or type(error).__name__
+        raise ModelFileError(f"{path} is damaged or not {expected}: {detail}") from error

@@ -1,0 +1,194 @@
+"""Check a model's files before they are loaded: the one check of the bot, the GPU process and the doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from generation.errors import UserError
+from generation.models.catalogue import PIPELINE_ONLY, Family
+from generation.models.file_errors import ModelFileError, report_damage
+from generation.models.json_files import read_json
+from generation.models.model import Model
+from generation.models.pipeline_config import XL_PARTS, is_xl, part_class, require_supported_family
+from generation.models.safetensors_header import CONVERT_HINT, read_header
+
+# The components of a Stable Diffusion pipeline; each must have one of these files, apart from weights.
+COMPONENT_FILES = {
+    "tokenizer": ("tokenizer.json", "vocab.json"),
+    "tokenizer_2": ("tokenizer.json", "vocab.json"),
+    "text_encoder": ("config.json",),
+    "text_encoder_2": ("config.json",),
+    "unet": ("config.json",),
+    "vae": ("config.json",),
+    "scheduler": ("scheduler_config.json",),
+}
+DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS = "diffusion_pytorch_model.safetensors", "model.safetensors"
+WEIGHT_FILES = {
+    "text_encoder": TRANSFORMERS_WEIGHTS,
+    "text_encoder_2": TRANSFORMERS_WEIGHTS,
+    "unet": DIFFUSERS_WEIGHTS,
+    "vae": DIFFUSERS_WEIGHTS,
+}
+TEXT_COMPONENTS = ("tokenizer", "text_encoder")
+# For pipeline families: components that are never loaded, and class name suffixes of components without weights.
+UNUSED_COMPONENTS = ("safety_checker", "feature_extractor", "image_processor", "watermarker")
+NON_NETWORK_SUFFIXES = ("Tokenizer", "TokenizerFast", "Scheduler")
+PICKLED_PATTERNS = ("*.bin", "*.ckpt", "*.pt", "*.pth")
+MAX_LISTED_FILES = 8
+
+
+def check_model_files(model: Model) -> list[Path]:
+    """Return a model's weight files, each opened once.
+
+    Raise ModelFileError for a missing, damaged or unsupported part, and LocalEntryNotFoundError for a model of the hub
+    that is not on this machine.
+    """
+    if Path(model.ref).is_file():
+        read_header(Path(model.ref))
+        return [Path(model.ref)]
+    with report_damage(Path(model.ref), "a diffusers model folder"):
+        return list(_check_pipelines(model) if model.family in PIPELINE_ONLY else _check_components(model))
+
+
+def require_local_files(model: Model) -> None:
+    """Raise ModelFileError if a model in a folder or file on this machine cannot be loaded."""
+    if all(Path(ref).exists() for ref in (model.ref, model.base, model.partner) if ref):
+        check_model_files(model)
+
+
+def find_problem(model: Model) -> UserError | None:
+    """Return what is wrong with a model's files, as far as they are on this machine."""
+    try:
+        check_model_files(model)
+    except UserError as error:
+        return error
+    except OSError:  # it is not on this machine
+        return None
+    return None
+
+
+def _check_components(model: Model) -> Iterator[Path]:
+    folder = local_folder(model.base or model.ref)
+    index = read_json(folder / "model_index.json")
+    for component in COMPONENT_FILES:
+        if (is_xl(index) or component not in XL_PARTS) and not (model.base and component == "unet"):
+            yield from _check_component(folder, index, component)
+    if model.base:
+        yield from _check_unet_folder(model)
+        return
+    configs = {part: read_json(folder / part / "config.json") for part in ("unet", "vae")}
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    require_supported_family(model.ref, index, configs["unet"], configs["vae"], scheduler)
+
+
+def _check_component(folder: Path, index: Mapping[str, Any], component: str) -> Iterator[Path]:
+    """Check one component, and yield its weight files."""
+    if not part_class(index, component):
+        raise ModelFileError(
+            f"{folder} has no {component}, so it is not a Stable Diffusion pipeline", "Choose another MODEL."
+        )
+    if not any((folder / component / name).is_file() for name in COMPONENT_FILES[component]):
+        raise ModelFileError(f"{folder / component} has no {' or '.join(COMPONENT_FILES[component])}")
+    _check_json(folder / component)
+    if component in WEIGHT_FILES:
+        for path in weight_files(folder / component, WEIGHT_FILES[component]):
+            read_header(path)
+            yield path
+
+
+def _check_json(folder: Path) -> None:
+    """Check the JSON files that diffusers and transformers will read."""
+    for path in sorted(folder.glob("*.json")):
+        read_json(path)
+
+
+def _check_pipelines(model: Model) -> Iterator[Path]:
+    """Check the one or two pipelines of a model that a stock diffusers pipeline runs."""
+    yield from _check_pipeline_folder(local_folder(model.ref))
+    if model.partner:
+        # The second stage of IF uses the text embeddings of the first.
+        unused = TEXT_COMPONENTS if model.family is Family.IF else ()
+        yield from _check_pipeline_folder(local_folder(model.partner), unused)
+
+
+def _check_pipeline_folder(folder: Path, unused: Sequence[str] = ()) -> Iterator[Path]:
+    index = read_json(folder / "model_index.json")
+    components = {part: named for part, named in index.items() if isinstance(named, list) and named[1] is not None}
+    for component in components.keys() - {*UNUSED_COMPONENTS, *unused}:
+        library, class_name = components[component]
+        if not (folder / component).is_dir():
+            raise ModelFileError(f"{folder / component} is missing")
+        _check_json(folder / component)
+        if not str(class_name).endswith(NON_NETWORK_SUFFIXES):
+            name = TRANSFORMERS_WEIGHTS if library == "transformers" else DIFFUSERS_WEIGHTS
+            for path in weight_files(folder / component, name):
+                read_header(path)
+                yield path
+
+
+def _check_unet_folder(model: Model) -> Iterator[Path]:
+    folder = local_folder(model.ref)
+    for path in [folder / model.unet_file] if model.unet_file else weight_files(folder, DIFFUSERS_WEIGHTS):
+        read_header(path)
+        yield path
+
+
+def local_folder(ref: str) -> Path:
+    """Return a model's folder; raise LocalEntryNotFoundError if it must be downloaded, HFValidationError for a path."""
+    if Path(ref).is_dir():
+        return Path(ref)
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(ref, local_files_only=True))
+
+
+def weight_files(folder: Path, name: str) -> list[Path]:
+    """Return the weight files of a component: one file, or the shards of an index, of the first complete variant."""
+    variants = weight_variants(folder, name)
+    if variants:
+        return next(iter(variants.values()))
+    if any(path for pattern in PICKLED_PATTERNS for path in folder.glob(pattern)):
+        text = f"{folder} has only pickled weights, which could run any program and are not loaded"
+        raise ModelFileError(text, f"Choose a version of the model with safetensors. {CONVERT_HINT}")
+    raise ModelFileError(_describe_missing(folder, name))
+
+
+def weight_variants(folder: Path, name: str) -> dict[str | None, list[Path]]:
+    """Return the complete sets of weight files in a folder by diffusers' name of the variant, such as `fp16`.
+
+    The plain one is None and comes first, then half precision.
+    """
+    stem = name.removesuffix(".safetensors")
+    found: dict[str | None, list[Path]] = {}
+    for path in sorted(folder.glob(f"{stem}*.safetensors")):
+        variant = path.stem.removeprefix(stem).removeprefix(".")
+        if "." not in variant and "-of-" not in variant and path.stem in (stem, f"{stem}.{variant}"):
+            found[variant or None] = [path]
+    for index in sorted(folder.glob(f"{name}.index*.json")):
+        variant = index.name.removeprefix(f"{name}.index").removesuffix(".json").removeprefix(".")
+        shards = _shards(index)
+        if all(shard.is_file() for shard in shards):
+            found.setdefault(variant or None, shards)
+    return dict(sorted(found.items(), key=lambda each: (each[0] is not None, each[0] != "fp16", each[0] or "")))
+
+
+def _shards(index: Path) -> list[Path]:
+    with report_damage(index, "an index of weights"):
+        return [index.with_name(shard) for shard in sorted(set(read_json(index)["weight_map"].values()))]
+
+
+def _describe_missing(folder: Path, name: str) -> str:
+    """Return which weight file is missing, and which files are there."""
+    for index in sorted(folder.glob(f"{name}.index*.json")):
+        shards = _shards(index)
+        if missing := [shard.name for shard in shards if not shard.is_file()]:
+            there = len(shards) - len(missing)
+            return (
+                f"{folder} has {there} of the {len(shards)} files that {index.name} lists: {', '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} missing"
+            )
+    files = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    listed = ", ".join(files[:MAX_LISTED_FILES]) + (", …" if len(files) > MAX_LISTED_FILES else "")
+    return f"{folder / name} is missing; the folder has {listed or 'no files'}"

@@ -1,0 +1,98 @@
+"""The text that is copied along with a prompt: a message's signature, the command, quotation and code marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from generation.prompt.characters import COLONS, unquote
+from generation.prompt.syntax import mask, normalize_text
+
+MAX_WRAPPINGS = 5  # of a command, quotation marks and bold around each other
+
+# As Midjourney and bot/ui/job_text.py write them in English.
+_LABELS = (
+    "Image #[1-9](?: for)?",
+    "(?:Variations?|Remix|Upscaled|Zoom Out|Pan|Blend|Made square|Drawn again|Rerolled)[^@<>]{0,40} by",
+)
+_MODES = ("fast", "relax", "turbo", "stealth", "public", "waiting", "starting", "queued", "paused", r"\d+ ?%")
+_SUBTEXT = r"(?:\s-#\s.{1,500})?"
+_COMMAND = re.compile(
+    rf"^(?:(?:/imagine\b\s?(?:prompt\b\s?[{COLONS}]?)?|prompt\s?[{COLONS}](?![{COLONS}]))\s?)+", re.IGNORECASE
+)
+_BOLD = re.compile(r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}")
+_LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
+_MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+# The language of a code block stands alone on its first line.
+_FENCE = re.compile(r"\s*```(?:[\w+-]*[^\S\n]*\n)?(.*)```\s*", re.DOTALL)
+_CODED_PARAMETERS = re.compile(r"(?<!\S)`(--[^`]+)`(?!\S)")
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePatterns:
+    """The patterns of a job's message: its whole source, the signature after a prompt, and that signature's start."""
+
+    message: re.Pattern[str]
+    signature: re.Pattern[str]
+    signature_start: str
+
+
+@cache
+def _patterns(labels: tuple[str, ...], modes: tuple[str, ...]) -> MessagePatterns:
+    label, mode = rf"(?:{'|'.join(labels)})\s", rf"\s?\((?:{'|'.join(modes)})[^()]{{0,60}}\)"
+    # A message's source, as *Copy Text* copies it: the prompt is the bold text, if any, whatever follows the mention.
+    message = rf"(?:\*\*(.*?)\*\*\s-\s(?:{label})?|{label})<@!?\d+>.{{0,1000}}"
+    by_id = rf"(?P<id><@!?\d+>)(?:{mode}){{0,4}}{_SUBTEXT}"
+    signature = rf"(?:^|\s)-\s(?:(?:{label})?(?:{by_id}|@[^()@]{{1,60}}?(?:{mode}){{1,4}})|{label}@[^()@]{{1,60}})$"
+    return MessagePatterns(
+        re.compile(message, re.IGNORECASE),
+        re.compile(signature, re.IGNORECASE),
+        rf"-\s(?:{label})?<?@|\A{label}<@",
+    )
+
+
+_known: tuple[tuple[str, ...], tuple[str, ...]] = (_LABELS, _MODES)
+
+
+def recognize_messages(labels: Iterable[str], modes: Iterable[str]) -> None:
+    """Recognise the labels and modes of messages in another language; `{whom}` and `{number}` are placeholders."""
+    global _known
+    more = (re.escape(label.partition("{whom}")[0].strip()) for label in labels)
+    numbered = (label.replace(r"\{number\}", "[1-9]") for label in more if label)
+    plain = (re.escape(mode.strip(" ()")) for mode in modes)
+    _known = tuple(dict.fromkeys([*_known[0], *numbered])), tuple(dict.fromkeys([*_known[1], *filter(None, plain)]))
+
+
+def message_patterns() -> MessagePatterns:
+    """Return the patterns of the messages in all languages that are known."""
+    return _patterns(*_known)
+
+
+def strip_copied_text(text: str) -> str:
+    """Return the prompt without the text copied along with it, normalised, with its escaped characters masked."""
+    if fence := _FENCE.fullmatch(text):
+        text = fence[1] if "```" not in fence[1] else text
+    text = mask(_strip_signature(normalize_text(text)))
+    for _ in range(MAX_WRAPPINGS):
+        before, text = text, _COMMAND.sub("", unquote(_LINK.sub(r"\1", _BOLD.sub(r"\1", text)))).strip()
+        if text == before:
+            break
+    return _CODED_PARAMETERS.sub(r"\1", text)
+
+
+def _strip_signature(text: str) -> str:
+    patterns = message_patterns()
+    if message := patterns.message.fullmatch(text):
+        return _strip_markdown_escapes((message[1] or "").strip())
+    signature = patterns.signature.search(text)
+    if signature is None:
+        return text
+    text = text[: signature.start()].strip()
+    return _strip_markdown_escapes(text) if signature["id"] else text
+
+
+def _strip_markdown_escapes(source: str) -> str:
+    # Called if the signature has `<@id>`: then the message's source was copied, with its markdown escapes.
+    return _MARKDOWN_ESCAPE.sub(r"\1", source)

@@ -1,0 +1,41 @@
+"""Escape text, so that parsing returns it unchanged."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from generation.prompt.characters import ANGLES_OPEN, COLONS, COMMAS, QUOTES
+from generation.prompt.copied_text import message_patterns
+from generation.prompt.infotext_keys import MARKERS
+from generation.prompt.syntax import (
+    COLON,
+    DASH,
+    DOUBLE_COLON,
+    HYPHEN,
+    HYPHENS_IN_WORD,
+    LATIN,
+    LONG_DASH,
+    START,
+    SYNTAX_CHARS,
+    escape_all,
+)
+
+_LOOSE_START = rf"(?<!\S)(?:(?!-){HYPHEN}(?={LATIN})|(?:{DASH}{{2,}}|{LONG_DASH})(?=\s\w+\s[.\d]))"
+
+
+@cache
+def _special(signature_start: str, in_list: bool) -> re.Pattern[str]:
+    item_end = rf"|[{re.escape(COMMAS)}]|[{re.escape(QUOTES)}]\Z" if in_list else ""
+    return re.compile(
+        rf"{START}|{_LOOSE_START}|{HYPHENS_IN_WORD}(?=\w)|(?<=\S)--(?!\w)|{DOUBLE_COLON}|\*\*|[{{}}]"
+        rf"|[{ANGLES_OPEN}](?=\s?(?:https?:|\w+\s?{COLON}))|{signature_start}|{MARKERS}"
+        rf"|\A/imagine|(?<=\Aprompt)[{COLONS}]|(?<=\Aprompt\s)[{COLONS}]|\Ahttps?:|\A[{re.escape(QUOTES)}]"
+        rf"|(?<!\S)`(?=--)|\\(?=[{re.escape(SYNTAX_CHARS)}]|\Z){item_end}",
+        re.IGNORECASE,
+    )
+
+
+def escape(text: str, *, in_list: bool = False) -> str:
+    """Escape `text` so that parsing returns it unchanged, also as an item of a list if `in_list`."""
+    return _special(message_patterns().signature_start, in_list).sub(lambda match: escape_all(match[0]), text)

@@ -1,0 +1,193 @@
+"""Find infotext in what was pasted as a prompt: what this and other programs write about a picture.
+
+The formats: AUTOMATIC1111's web UI, Forge, SD.Next, Fooocus, Civitai and ComfyUI's nodes that save pictures, with line
+breaks or without (Discord removes them); InvokeAI's JSON and its command line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from generation.prompt.copied_text import strip_copied_text
+from generation.prompt.infotext_keys import DREAM_OPTION, NEGATIVE, SETTING
+from generation.prompt.syntax import COLON, DASH, PARAMETER_START, normalize_text, unmask_escaped
+
+OWN_KEY = "Atelier"  # holds the whole prompt in the syntax of this package
+MIN_SETTINGS = 2  # that a text without a negative prompt must have, to be infotext
+MIN_DREAM_OPTIONS = 3
+MAX_LEADING = 300  # characters before the first certain setting, in which others are looked for
+
+_MARK = re.compile(rf"{NEGATIVE}|{SETTING}|{DREAM_OPTION}|{{", re.IGNORECASE)
+_NEGATIVE = re.compile(NEGATIVE, re.IGNORECASE)
+_POSITIVE = re.compile(rf"^(?:positive )?prompt\s?{COLON}\s?", re.IGNORECASE)
+# A person who knows the parameter may put it before the other programs' words for it.
+_TYPED_NEGATIVE = re.compile(rf"(?:^|\s){DASH}+(?:no|negative)\s*$", re.IGNORECASE)
+_SETTING = re.compile(SETTING, re.IGNORECASE)
+_LEADING = re.compile(
+    rf"(?:(?<!\S)(?:Model(?: hash)?|VAE(?: hash)?|Version|Schedule type|Created date|Denoising strength|App|Backend)"
+    rf"\s?{COLON}[^,:]{{0,80}}+,\s?)+$",
+    re.IGNORECASE,
+)
+_KEY = re.compile(rf"[\s,]*([^\W\d_][\w \-/.()]{{0,60}}?)\s?{COLON}\s?")
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*+"')
+_VALUE_END = re.compile(rf",|(?<=\s)(?:{SETTING})|{PARAMETER_START.pattern}", re.IGNORECASE)
+_OWN = re.compile(rf", {OWN_KEY}: (?:({_QUOTED.pattern})|(?!\"))(.*)")
+_DREAM_OPTION = re.compile(r"-([sSWHCA])([\w.]*)")
+_DREAM_KEYS = {"s": "Steps", "S": "Seed", "W": "Width", "H": "Height", "C": "CFG scale", "A": "Sampler"}
+_JSON_KEYS = {
+    "steps": "Steps",
+    "seed": "Seed",
+    "width": "Width",
+    "height": "Height",
+    "cfg_scale": "CFG scale",
+    "guidance_scale": "CFG scale",
+    "scheduler": "Sampler",
+    "sampler": "Sampler",
+    "sampler_name": "Sampler",
+    "model": "Model",
+    "clip_skip": "Clip skip",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Infotext:
+    """The texts, the settings by their names, and what a person typed behind them.
+
+    `own` is the whole prompt in the syntax of this package, if the file is one of this program's. Without settings,
+    the text is a person's, in which only the negative prompt is marked as other programs mark it.
+    """
+
+    positive: str = ""
+    negative: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    typed: str = ""
+    own: str = ""
+
+
+def find_infotext(pasted: str) -> Infotext | None:
+    """Return the infotext that the whole of `pasted` is, or None."""
+    if _MARK.search(pasted) is None:
+        return None
+    text = normalize_text(pasted)
+    if own := _read_own(text):
+        return own
+    text = unmask_escaped(strip_copied_text(pasted))
+    return _read_json(text) or _read_dream(text) or _read_lines(text)
+
+
+def _read_own(text: str) -> Infotext | None:
+    start = text.rfind(f", {OWN_KEY}: ")
+    match = _OWN.fullmatch(text, start) if start >= 0 else None
+    if match is None or _SETTING.search(text, 0, start) is None:
+        return None
+    if match[1] is None:  # a prompt without commas and colons is not quoted
+        return Infotext(own=match[2])
+    try:
+        return Infotext(own=json.loads(match[1]), typed=match[2].strip())
+    except ValueError:
+        return None
+
+
+def _read_json(text: str) -> Infotext | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    positive = next((values[key] for key in ("positive_prompt", "prompt") if isinstance(values.get(key), str)), None)
+    if positive is None:
+        return None
+    settings = {_JSON_KEYS.get(key, key): _plain(value) for key, value in values.items() if not key.endswith("prompt")}
+    negative = values.get("negative_prompt")
+    return Infotext(positive, negative if isinstance(negative, str) else "", settings)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return next((str(value[key]) for key in ("name", "model_name") if key in value), "")
+    return str(value)
+
+
+def _read_dream(text: str) -> Infotext | None:
+    """Read InvokeAI's command line, whose options come last: `"a fox" -s 50 -S 42 -W 512 -H 768`."""
+    words, settings = text.split(" "), dict[str, str]()
+    while words:
+        *rest, last = words
+        joined = rest[-1] + last if rest and not last.startswith("-") else last
+        option = _DREAM_OPTION.fullmatch(joined)
+        if option is None or not option[2]:
+            break
+        settings[_DREAM_KEYS[option[1]]] = option[2]
+        words = rest if joined == last else rest[:-1]
+    if len(settings) < MIN_DREAM_OPTIONS:
+        return None
+    return Infotext(" ".join(words).strip("\"'"), settings=dict(reversed(settings.items())))
+
+
+def _read_lines(text: str) -> Infotext | None:
+    mark = _NEGATIVE.search(text)
+    start = _settings_start(text, mark.end() if mark else 0, needed=1 if mark else MIN_SETTINGS)
+    if mark is None and start is None:
+        return None
+    end = len(text) if start is None else start
+    positive = text[: mark.start() if mark else end]
+    negative = _NEGATIVE.sub(", ", text[mark.end() : end]) if mark else ""
+    settings, typed = ({}, "") if start is None else _read_settings(text, start)
+    positive = _TYPED_NEGATIVE.sub("", _POSITIVE.sub("", positive))
+    return Infotext(positive.strip(), negative.strip(" ,"), settings, typed)
+
+
+def _settings_start(text: str, begin: int, needed: int) -> int | None:
+    """Return where the first run of at least so many settings begins; only other settings are between them."""
+    run: list[re.Match[str]] = []
+    for before, setting in pairwise([None, *_SETTING.finditer(text, begin)]):
+        assert setting is not None
+        between = text[before.end() : setting.start()].strip(" ,") if before else ""
+        run = [*run, setting][-needed:] if not between or _KEY.match(between) else [setting]
+        first = run[0] if len(run) == needed else None
+        if first is not None:
+            leading = _LEADING.search(text, max(begin, first.start() - MAX_LEADING), first.start())
+            return leading.start() if leading else first.start()
+    return None
+
+
+def _read_settings(text: str, place: int) -> tuple[dict[str, str], str]:
+    """Return the settings from `place` on, and the parameters that follow them."""
+    settings, key = dict[str, str](), ""
+    while place < len(text):
+        name = _KEY.match(text, place)
+        if name is not None:
+            key, place = name[1], name.end()
+        value, place = _read_value(text, place)
+        settings[key] = f"{settings[key]}, {value}" if name is None and key in settings else value
+        end = _VALUE_END.search(text, place)
+        if end is None:
+            break
+        if PARAMETER_START.match(text, end.start()):
+            return settings, text[end.start() :]
+        place = end.end() if end[0] == "," else end.start()
+    return settings, ""
+
+
+def _read_value(text: str, place: int) -> tuple[str, int]:
+    """Return one value and where it ends; commas inside quotation marks and JSON belong to it."""
+    if quoted := _QUOTED.match(text, place):
+        try:
+            return str(json.loads(quoted[0])), quoted.end()
+        except ValueError:
+            return quoted[0][1:-1], quoted.end()
+    if text[place : place + 1] in ("[", "{"):
+        try:
+            _, end = json.JSONDecoder().raw_decode(text, place)
+            return text[place:end], end
+        except (ValueError, RecursionError):
+            pass  # it only looks like JSON
+    after = _VALUE_END.search(text, place)
+    stop = after.start() if after else len(text)
+    return text[place:stop].strip(), stop

@@ -1,0 +1,66 @@
+"""What `imagine --dry-run` prints of a prompt."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.config import Config
+from bot.dry_run import print_dry_run
+
+CONFIG = Config()
+
+
+def dry_run(capsys, prompt: str, *, with_image: bool = False) -> tuple[int, dict]:
+    code = print_dry_run(CONFIG, prompt, with_image=with_image)
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_a_dry_run_prints_what_was_read(capsys):
+    link = "https://example.org/a.png"
+    code, printed = dry_run(capsys, f"{link} fox::−0.5 moon::2 --ar 3:2 --no text, people --s 50 --q .5 --raw --fast")
+    assert code == 0
+    assert printed == {
+        "text": [{"text": "fox", "weight": -0.5}, {"text": "moon", "weight": 2.0}],
+        "parameters": {
+            "aspect": "3:2",
+            "no": ["text", "people"],
+            "stylize": 50,
+            "quality": 0.5,
+            "raw": True,
+            "fast": True,
+        },
+        "links": [link],
+        "left_out": [],
+        "faults": [],
+    }
+
+
+def test_a_dry_run_prints_the_faults_beside_what_was_read(capsys):
+    code, printed = dry_run(capsys, "a fox --ar 3:2 --seed x --oref y")
+    assert code == 2
+    assert (printed["text"], printed["parameters"]) == ([{"text": "a fox", "weight": 1.0}], {"aspect": "3:2"})
+    assert [fault.split("`")[1] for fault in printed["faults"]] == ["--seed", "--oref"]
+
+
+def test_a_dry_run_names_the_settings_that_are_not_used(capsys):
+    code, printed = dry_run(capsys, "a fox\nNegative prompt: ugly\nSteps: 30, Seed: 5, Model: gone, Clip skip: 2")
+    assert (code, printed["parameters"]) == (0, {"negative": "ugly", "steps": 30, "seed": 5})
+    assert printed["left_out"] == ["Clip skip", "Model"]
+
+
+@pytest.mark.parametrize(("with_image", "code"), [(False, 2), (True, 2)])
+def test_a_prompt_without_words_is_a_fault(capsys, with_image, code):
+    assert dry_run(capsys, "--ar 3:2", with_image=with_image)[0] == code
+
+
+def test_a_dry_run_imports_neither_torch_nor_discord():
+    code = "import sys; from bot.dry_run import print_dry_run; from bot.config import Config; "
+    code += "print_dry_run(Config(), 'a fox', with_image=False); "
+    code += "sys.exit(any(name in sys.modules for name in ('torch', 'diffusers', 'discord')))"
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=False).returncode == 0

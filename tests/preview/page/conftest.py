@@ -1,0 +1,54 @@
+"""Fixtures: a fake Discord with its page and the showcase bot, and a tab for all tests of a module."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest_asyncio
+from discord.http import Route
+
+from preview import FakeDiscord
+from preview.page.site import Page
+from preview.seed_data import make_world
+from tests.support.preview_page import visit, wait_until_ready
+from tests.support.showcase_bot import ShowcaseBot
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def showcase() -> AsyncIterator[SimpleNamespace]:
+    """Run a fake Discord with its page, and the showcase bot."""
+    server = FakeDiscord(make_world(), limits=())
+    Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"alive": True, "words": ""})
+    before = Route.BASE
+    async with server:
+        Route.BASE = server.api_url
+        async with ShowcaseBot() as bot:
+            running = asyncio.create_task(bot.start(server.world.application.token))
+            await server.wait_connected()
+            await server.wait_commands()
+            yield SimpleNamespace(server=server, bot=bot, address=f"{server.core.base_url}/")
+            await bot.close()
+            await running
+        Route.BASE = before
+    assert not server.crashes
+    assert not server.violations
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tab(showcase, browser):
+    """Open one tab for all tests: opening one for each would take longer than the tests."""
+    async with visit(browser, showcase.address) as page:
+        showcase.home = page.url
+        yield page
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(showcase, tab):
+    """Return the tab in the first channel, with nothing open and no unsent text."""
+    busy = await tab.locator("form.command, dialog, [popover]").count()
+    if busy or tab.url != showcase.home:
+        await tab.goto(showcase.home)
+        await wait_until_ready(tab)
+    return tab

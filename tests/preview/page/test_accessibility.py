@@ -1,0 +1,127 @@
+"""The page's states are checked by axe-core, and every function works by keyboard and with a finger."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from tests.support.preview_page import find_messages, run_command, visit
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# "minor" is left out: axe forbids a text area the role of a combobox, which screen readers need while it has a list.
+FOUND = ("moderate", "serious", "critical")
+SMALL_TARGETS = """() => [...document.querySelectorAll("button, a, [role=option], select")]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
+  .filter((each) => !each.matches(".name, .mention, .text a, .origin-line, .embed-title a, .picture"))
+  .map((each) => [each.outerHTML.slice(0, 120), each.getBoundingClientRect()])
+  .filter(([, box]) => box.width && (box.width < 44 || box.height < 43.9))
+  .map(([html, box]) => `${box.width}x${box.height} ${html}`)"""
+
+
+async def assert_accessible(page: Page, part: str | None = None) -> None:
+    """Wait until nothing moves, and check the page or one part of it."""
+    await page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished.catch(() => {})))")
+    result = await Axe().run(page, part, {"resultTypes": ["violations"]})
+    assert not [
+        f"{each['id']}: {node['html'][:200]}"
+        for each in result.response["violations"]
+        if each["impact"] in FOUND
+        for node in each["nodes"]
+    ]
+
+
+async def fill_channel(page: Page) -> None:
+    """Post a message of every kind."""
+    await run_command(
+        page, "say", "## Words\\n❤️ **b** <@1> [l](https://example.org) ||s|| `c` <t:1:D>\\n> q\\n-# small"
+    )
+    for command in ("gallery", "form", "embed", "choose"):
+        await run_command(page, command)
+
+
+OPENED = {
+    "menu": ("More for this message", "menu"),
+    "reactions": ("Add a reaction", "dialog"),
+    "friends": ("Let friends press", "dialog"),
+    "form": ("Remix…", "dialog"),
+}
+
+
+async def test_axe_finds_nothing_in_the_channel_and_what_opens_from_it(showcase, browser):
+    async with visit(browser, showcase.address, reduced_motion="reduce") as page:
+        await assert_accessible(page)
+        await fill_channel(page)
+        await assert_accessible(page)
+        await page.emulate_media(color_scheme="dark")
+        await assert_accessible(page)
+        said = find_messages(page, "Press one").last
+        for button, role in OPENED.values():
+            await said.get_by_role("button", name=button).first.focus()
+            await page.keyboard.press("Enter")
+            await page.get_by_role(role).filter(visible=True).wait_for()
+            await assert_accessible(page, ".popup, dialog")
+            await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="Pick fruit").last.press("Enter")
+        await assert_accessible(page, ".popup")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="About this preview").press("Enter")
+        await assert_accessible(page, "dialog")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="Open picture: gold").last.press("Enter")
+        await assert_accessible(page, "dialog")
+
+
+async def test_axe_finds_nothing_in_the_composer_and_a_closed_channel(showcase, browser):
+    async with visit(browser, showcase.address + "?as=jonas", reduced_motion="reduce") as page:
+        line = page.get_by_label("Message", exact=True)
+        for text in ("/", "hi @", "/options "):
+            await line.fill(text)
+            await assert_accessible(page, ".composer")
+        await page.get_by_role("button", name="steps", exact=True).press("Enter")
+        await page.get_by_role("button", name="Use /options").press("Enter")
+        await assert_accessible(page, ".composer")
+        await page.locator('[data-channel="read-only"]').press("Enter")
+        await line.press("h")
+        await assert_accessible(page)
+
+
+async def test_a_phone_has_a_menu_button_and_targets_for_fingers(showcase, browser):
+    async with visit(
+        browser, showcase.address, viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce"
+    ) as page:
+        await fill_channel(page)
+        said = find_messages(page, "Press one").last
+        await said.get_by_role("button", name="More for this message").click()
+        await page.get_by_role("menuitem", name="Add a reaction").click()
+        await page.get_by_role("button", name="🎨").click()
+        await said.get_by_role("button", name="🎨, 1 reaction").wait_for()
+        assert await page.evaluate(SMALL_TARGETS) == []
+        await page.get_by_role("button", name=re.compile("You are Mira")).click()
+        await expect(page.get_by_role("radio", name=re.compile("Mira"))).to_be_focused()
+        await assert_accessible(page)
+        assert await page.evaluate(SMALL_TARGETS) == []
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("button", name=re.compile("You are Mira"))).to_be_focused()
+        await page.locator("#scroller").evaluate("each => each.scrollTo(0, 0)")
+        newest = page.get_by_role("button", name="Newest messages")
+        assert (await newest.bounding_box())["height"] < 50
+
+
+async def test_a_picture_is_zoomed_and_a_spoiler_shown_by_keyboard(page):
+    box = await run_command(page, "gallery")
+    await box.get_by_role("button", name="Open picture: red").press("Enter")
+    large = page.get_by_role("dialog", name="Picture").locator("img")
+    before = (await large.bounding_box())["width"]
+    assert before > 320  # small originals are enlarged
+    await page.get_by_role("button", name="Zoom in").press("Enter")
+    assert (await large.bounding_box())["width"] == pytest.approx(2 * before, rel=0.02)
+    await page.keyboard.press("Escape")
+    secret = await run_command(page, "secret")
+    assert await secret.locator("[inert]").count() == 2
+    await secret.get_by_role("button", name="Show spoiler").press("Enter")
+    await expect(secret.locator("[inert]")).to_have_count(0)
+    await expect(secret.get_by_role("button", name="Inside")).to_be_visible()

@@ -1,0 +1,54 @@
+"""Simulated friends press the buttons of a message: those who see it, and only what they may press at random."""
+
+from __future__ import annotations
+
+import pytest
+
+from preview import UserActionError
+from preview.state import permissions
+from preview.state.world import Member, Overwrite
+from preview.users.friends import friends_of, press_at_random
+
+
+def row(*buttons: dict) -> list[dict]:
+    return [{"type": 1, "components": [{"type": 2, **each} for each in buttons]}]
+
+
+BUTTONS = row(
+    {"style": 1, "label": "yes", "custom_id": "yes"},
+    {"style": 2, "label": "shut", "custom_id": "shut", "disabled": True},
+    {"style": 4, "label": "delete", "custom_id": "delete"},
+    {"style": 5, "label": "manual", "url": "https://example.org"},
+)
+
+
+async def post(raw, channel, components):
+    _, sent = await raw("POST", f"/channels/{channel.id}/messages", {"content": "vote", "components": components})
+    return int(sent["id"])
+
+
+async def test_everybody_else_presses_one_of_the_enabled_buttons(server, world, scenario, raw):
+    cleo = world.add_user("cleo")
+    scenario.guild.members[cleo.id] = Member(cleo.id)
+    message = world.messages[await post(raw, scenario.channel, BUTTONS)]
+    server.core.response_timeout = 0.05
+    pressed = await press_at_random(friends_of(server.core, scenario.ada, message), message)
+    assert pressed == [{"person": "bob", "custom_id": "yes"}, {"person": "cleo", "custom_id": "yes"}]
+    assert [each.user.name for each in server.interactions] == ["bob", "cleo"]
+
+
+async def test_who_does_not_see_the_message_is_no_friend(server, world, scenario, raw):
+    private = world.add_channel(scenario.guild, "attic", everyone_denied=permissions.VIEW_CHANNEL)
+    private.overwrites.append(Overwrite(world.bot.id, 1, allow=permissions.VIEW_CHANNEL))
+    world.add_user("stranger")
+    message = world.messages[await post(raw, private, BUTTONS)]
+    group = friends_of(server.core, scenario.bob, message)
+    assert [each.user.name for each in group] == ["ada"]  # the owner
+    with pytest.raises(UserActionError, match="nobody else"):
+        await press_at_random(friends_of(server.core, scenario.ada, message), message)
+
+
+async def test_friends_say_so_where_nothing_can_be_pressed(server, world, scenario, raw):
+    message = world.messages[await post(raw, scenario.channel, row(BUTTONS[0]["components"][2]))]
+    with pytest.raises(UserActionError, match="no button"):
+        await press_at_random(friends_of(server.core, scenario.ada, message), message)
