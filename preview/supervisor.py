@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,9 +18,10 @@ from preview.state.world import Json
 RESTART_DELAYS_S = (1.0, 2.0, 5.0, 15.0)  # seconds before each restart; the last one repeats
 STABLE_AFTER_S = 30.0  # seconds of running after which the delays start over
 STOP_TIMEOUT_S = 15.0  # seconds to shut down before it is killed
-MAX_OUTPUT_CHARS = 1000
+MAX_OUTPUT_CHARS = 4000
 USER_ERROR_EXIT_CODE = 2  # the bot's exit code for an error that only its operator can fix
 PR_SET_PDEATHSIG = 1
+_ROUTINE = re.compile(r"\b(?:INFO|DEBUG)\b")  # in a line of the log, as text or as JSON
 # Windows cannot send SIGTERM, and Ctrl+Break reaches only a process group of its own.
 STOP_SIGNAL = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -44,10 +46,14 @@ class BotSupervisor:
         self._output_tail = ""
         self._alive = True
         self._last_line = ""
+        self._reason = ""
 
     def state(self) -> Json:
-        """Return whether the bot is running or about to start, and the last line of its output."""
-        return {"alive": self._alive, "words": self._last_line}
+        """Return whether the bot is running, and in words what it does or why it has stopped.
+
+        That is the last line of its output, or the last one that is no routine message.
+        """
+        return {"alive": self._alive, "words": self._last_line if self._alive else self._reason}
 
     async def run_forever(self) -> None:
         """Run the bot until cancelled. Raise StartupError if it exits with an error that only its operator can fix."""
@@ -89,6 +95,7 @@ class BotSupervisor:
         self._set_alive(alive=True)
         code = await process.wait()
         await self._kill_session(process)
+        self._reason = _last_problem(self._output_tail) or f"It exited: {_describe_exit(code)}."
         self._set_alive(alive=False)
         return code
 
@@ -140,6 +147,12 @@ class BotSupervisor:
 def _set_ended(ended: asyncio.Future[None]) -> None:
     if not ended.done():
         ended.set_result(None)
+
+
+def _last_problem(output: str) -> str:
+    """Return the last line that is no routine message: a warning, an error, or the end of a traceback."""
+    lines = [line.strip() for line in output.splitlines()]
+    return next((line for line in reversed(lines) if line and not _ROUTINE.search(line)), "")
 
 
 def _describe_exit(code: int) -> str:

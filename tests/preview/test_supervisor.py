@@ -123,6 +123,31 @@ async def test_a_bot_that_exits_is_reported_and_restarted(monkeypatch):
     assert bot.state()["words"] == "ouch"
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (
+            "10:00 WARNING bot: the disk is nearly full\n10:01 INFO db.retention: forgot 0 jobs\n",
+            "the disk is nearly full",
+        ),
+        ("10:00 ERROR bot: oh\nTraceback\nValueError: no\n10:01 INFO bot: bye\n", "ValueError: no"),
+        ("10:01 INFO db.retention: forgot 0 jobs\n", "It exited: SIGKILL."),
+    ],
+)
+async def test_the_reason_for_an_exit_is_the_last_line_of_weight(output, words):
+    program = f"import os, sys; sys.stderr.write({output!r}); sys.stderr.flush(); os.kill(os.getpid(), 9)"
+    bot = BotSupervisor([sys.executable, "-c", program])
+    bot.environment = os.environ
+    stopped = asyncio.Event()
+    bot.on_change = lambda: None if bot.state()["alive"] else stopped.set()
+    task = asyncio.create_task(bot.run_forever())
+    async with asyncio.timeout(TIMEOUT_S):
+        await stopped.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert bot.state()["words"].endswith(words)
+
+
 async def test_an_error_that_only_the_operator_can_fix_ends_the_preview(tmp_path, capsys):
     bot = [sys.executable, "-c", "import sys; sys.exit(2)"]
     assert await run(bot, os.environ, tmp_path / "data", ABOUT, port=0, browser=False) == 2

@@ -11,6 +11,7 @@ import { countUse, sortByUse } from "./uses.js";
 const MAX_SUGGESTIONS = 25;
 const TYPING_INTERVAL_MS = 5000;
 const CLOSED = "You do not have permission to send messages in this channel.";
+const CLOSED_SHORT = "You may not write here.";
 const NARROW = "(max-width: 800px)";
 
 export class Composer {
@@ -58,8 +59,9 @@ export class Composer {
     const channel = here();
     const place = channel?.guild ? `#${channel.name}` : (channel?.name ?? "");
     const commands = "type / for commands";
-    const open = matchMedia(NARROW).matches ? `T${commands.slice(1)}` : `Write to ${place}; ${commands}`;
-    this.input.placeholder = this.closed ? CLOSED : open;
+    const narrow = matchMedia(NARROW).matches;
+    const open = narrow ? `T${commands.slice(1)}` : `Write to ${place}; ${commands}`;
+    this.input.placeholder = this.closed ? (narrow ? CLOSED_SHORT : CLOSED) : open;
     this.input.readOnly = this.closed;
     this.input.setAttribute("aria-disabled", String(this.closed));
     for (const button of [this.attach, this.slash, this.send]) button.disabled = this.closed;

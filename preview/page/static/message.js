@@ -16,6 +16,7 @@ import { clockOf, exactly, when } from "./time.js";
 
 const LOADING = 1 << 7;
 const V2 = 1 << 15;
+const MANY_ROWS = 4; // of buttons: the picture above them is shown smaller, so that the message fits the window
 const BLOCKS = "p, .heading, .subtext, li, blockquote, pre";
 const SLOTS = ["origin", "head", "content", "attachments", "embeds", "components", "reactions", "private", "fault"];
 
@@ -116,6 +117,7 @@ export class MessageView {
       "mentions-me",
       message.mention_everyone || message.mentions.some((each) => each.id === store.me),
     );
+    this.element.classList.toggle("many-rows", message.components.length >= MANY_ROWS);
     this.element.classList.toggle("thinking", Boolean(flags & LOADING));
     this.smile.hidden = ephemeral;
     this.friends.hidden = !friendsAt(message).length;

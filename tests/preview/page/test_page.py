@@ -57,6 +57,19 @@ async def test_a_picture_opens_in_the_lightbox_and_closes(preview, browser):
         await expect(large).to_have_count(0)
 
 
+async def test_the_region_picker_stands_beside_its_numbered_picture(preview, browser):
+    async with visit(browser, preview.address) as page:
+        await send_command(page, "imagine", "a wide garden")
+        await find_grids(page, "a wide garden").get_by_role("button", name="U1").click()
+        await find_messages(page, re.compile("a wide garden - Image #1")).get_by_role("button", name="Region").click()
+        picker = find_messages(page, "Which part should be redrawn").last
+        first = picker.get_by_role("button", name=re.compile("^1 "))
+        await expect(first).to_be_in_viewport()
+        picture = await picker.get_by_role("button", name="Open picture").bounding_box()
+        assert picture["x"] + picture["width"] < (await first.bounding_box())["x"]
+        await expect(picker.locator(".head")).to_be_in_viewport()
+
+
 async def test_a_job_is_cancelled_by_its_owner_and_not_by_a_member(preview, browser):
     (preview.folder / "model" / "go").unlink(missing_ok=True)
     async with (
