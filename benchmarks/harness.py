@@ -40,6 +40,16 @@ class BotProcess:
         self._changed = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
 
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
+    @property
+    def exited(self) -> bool:
+        """Return whether the bot has ended."""
+        return self._reading.done()
+
     async def wait_for_log(self, text: str, seconds: float) -> None:
         """Wait until a log line contains `text`; raises TimeoutError, or RuntimeError if the bot exits."""
         async with asyncio.timeout(seconds):
@@ -76,6 +86,13 @@ class BotProcess:
             await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        await self._reading
+
+    async def kill(self) -> None:
+        """Kill the bot and its GPU process at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
         await self._reading
 
     async def _read(self) -> None:
@@ -142,7 +159,7 @@ async def start_harness(
         harness = BenchmarkHarness(server, people, folder)
         async with server:
             settings = {"data_dir": folder / "data", "model": resolve_model(args.model, folder)} | settings
-            harness.bot = await _start(program, server, folder, settings | {"threads": args.threads})
+            harness.bot = await start_bot(program, server, folder, settings | {"threads": args.threads})
             try:
                 await harness.bot.wait_for_log(" is ready on ", LOAD_TIMEOUT_S)
                 await server.wait_connected()
@@ -155,7 +172,10 @@ async def start_harness(
             raise RuntimeError(f"the fake Discord reports errors: {server.crashes} {violations}")
 
 
-async def _start(program: Sequence[str], server: FakeDiscord, folder: Path, settings: dict[str, object]) -> BotProcess:
+async def start_bot(
+    program: Sequence[str], server: FakeDiscord, folder: Path, settings: dict[str, object]
+) -> BotProcess:
+    """Start a bot in its own process and session."""
     variables = {name.upper(): str(value) for name, value in settings.items()}
     address = {"DISCORD_API_URL": server.api_url, "DISCORD_TOKEN": server.world.application.token}
     process = await asyncio.create_subprocess_exec(
@@ -245,11 +265,16 @@ def summarize(values: Sequence[float]) -> list[float]:
 SUMMARY_COLUMNS = ("median", "p99", "worst")
 
 
-def run(measure: Callable[[argparse.Namespace], Coroutine[Any, Any, bool]], description: str | None) -> int:
+def run(
+    measure: Callable[[argparse.Namespace], Coroutine[Any, Any, bool]],
+    description: str | None,
+    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> int:
     """Parse the command line, measure, print the machine's load before and after, and return the exit code."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", default=EMBEDDED, help='folder, hub id, or "tiny" for random weights')
     parser.add_argument("--threads", type=int, default=1, help="CPU threads for generation (1)")
+    add_arguments(parser)
     args = parser.parse_args()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # stopping the bot aborts its uploads
     before = os.getloadavg()[0]

@@ -52,9 +52,10 @@ class Blend(commands.Cog):
         await self.services.policy.check_access(context_from(interaction))
         self.services.queue.check_limits(interaction.user.id)
         preferred = await self.services.db.preferences.get(interaction.user.id)
-        await interaction.client.deferrals.defer(interaction, ephemeral=is_private(interaction, None, preferred))
         attachments = [image for image in (image1, image2, image3, image4, image5) if image is not None]
-        images = await self.services.images.uploads.import_attachments(attachments)
+        private = is_private(interaction, None, preferred)
+        async with interaction.client.deferrals.deferred_if_slow(interaction, ephemeral=private):
+            images = await self.services.images.uploads.import_attachments(attachments)
         model = _model_for_blend((await load_prompt_defaults(self.services, interaction)).model, self.services.registry)
         params = actions.blend(images, model, SHAPES[dimensions], actions.new_seed())
         await interaction.client.jobs.submit(interaction, Action.BLEND, params)

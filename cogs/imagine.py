@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 
 import discord
 from discord import app_commands
@@ -95,16 +95,17 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
     except UserError as user_error:
         requests = user_error
     try:
-        await _defer_if_slow(interaction, requests, image, prompt)
-        if isinstance(image, discord.Attachment):
-            image = await client.services.images.uploads.import_attachment(image)
-        if isinstance(requests, UserError):
-            raise requests
-        if len(requests) > 1:
+        async with await _deferred_if_slow(interaction, requests, image, prompt):
+            if isinstance(image, discord.Attachment):
+                image = await client.services.images.uploads.import_attachment(image)
+            if isinstance(requests, UserError):
+                raise requests
+            several = len(requests) > 1
+            all_params = [] if several else await client.prompts.resolve_images(requests, image, interaction.user.id)
+        if several:
             await confirm_batch(interaction, _prompt_target(image), prompt, requests)
             return
-        (request,) = requests
-        (params,) = await client.prompts.resolve_images(requests, image, interaction.user.id)
+        (params,), (request,) = all_params, requests
         await client.jobs.submit(
             interaction, infer_action(params), params, speed=request.speed, private=request.private
         )
@@ -139,21 +140,23 @@ async def _default_model_buttons(
     return []
 
 
-async def _defer_if_slow(
+async def _deferred_if_slow(
     interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image, prompt: str
-) -> None:
-    """Defer the response if an image has to be downloaded."""
+) -> AbstractAsyncContextManager[None]:
+    """Return a context that defers the response if images have to be downloaded and that takes long."""
     single = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
     if not isinstance(image, discord.Attachment) and not (single and single.links):
-        return
+        return nullcontext()
     services = interaction.client.services
     await services.policy.check_access(context_from(interaction))
     if single:
         services.queue.check_limits(interaction.user.id)
     preferred = await services.db.preferences.get(interaction.user.id)
-    private = single is None or is_private(interaction, single.private, preferred)
-    await interaction.client.deferrals.defer(
-        interaction, ephemeral=private, target=str(_prompt_target(image)), prompt=prompt
+    return interaction.client.deferrals.deferred_if_slow(
+        interaction,
+        ephemeral=single is None or is_private(interaction, single.private, preferred),
+        target=str(_prompt_target(image)),
+        prompt=prompt,
     )
 
 

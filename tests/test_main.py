@@ -305,8 +305,8 @@ async def test_the_doctor_reports_a_missing_network_and_model(tmp_path):
     assert code == 1
     assert f"?    token: {url} cannot be reached" in output
     assert "bad  model: no model folder at /nowhere" in output
-    assert "bad  device:" in output
-    assert "Install the GPU's driver" in output
+    assert "bad  device: DEVICE=cuda:7, but " in output  # the rest depends on how this PyTorch was built
+    assert "set DEVICE=" in output
     assert "Traceback" not in output
 
 

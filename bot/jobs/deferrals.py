@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import discord
@@ -15,6 +17,8 @@ from bot.ui.i18n import set_locale, tr
 from bot.ui.modals import MAX_TEXT_LENGTH
 from bot.ui.prompt_block import format_prompt_block
 from db.deferrals import Deferral
+
+MOMENT_S = 1.0  # before a response is deferred: long enough for most links, and well within Discord's three seconds
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,45 @@ class Deferrals:
 
         `target` is the custom_id after "edit:" of the button that opens `prompt` again.
         """
+        task = asyncio.current_task()
+        assert task is not None
+        await self._defer(interaction, task, ephemeral=ephemeral, target=target, prompt=prompt)
+
+    @asynccontextmanager
+    async def deferred_if_slow(
+        self, interaction: discord.Interaction[Any], *, ephemeral: bool, target: str = "", prompt: str = ""
+    ) -> AsyncIterator[None]:
+        """Defer as `defer` does if the block takes more than a moment.
+
+        What ends sooner gets a response of its own: an error is then private, although a result would be public.
+        """
+        task, started = asyncio.current_task(), asyncio.Event()
+        assert task is not None
+
+        async def defer_later() -> None:
+            await asyncio.sleep(MOMENT_S)
+            started.set()
+            await self._defer(interaction, task, ephemeral=ephemeral, target=target, prompt=prompt)
+
+        timer = asyncio.create_task(defer_later())
+        try:
+            yield
+        finally:
+            if not started.is_set():
+                timer.cancel()
+            await asyncio.wait({timer})
+            if not timer.cancelled() and (error := timer.exception()):
+                log.info("a response could not be deferred: %s", error)
+
+    async def _defer(
+        self,
+        interaction: discord.Interaction[Any],
+        task: asyncio.Task[Any],
+        *,
+        ephemeral: bool,
+        target: str,
+        prompt: str,
+    ) -> None:
         await self._store.add(
             Deferral(
                 token=interaction.token,
@@ -46,8 +89,6 @@ class Deferrals:
                 prompt=prompt,
             )
         )
-        task = asyncio.current_task()
-        assert task is not None
         task.add_done_callback(lambda task: self._forget(task, interaction.token))
         await interaction.response.defer(thinking=True, ephemeral=ephemeral)
 

@@ -183,9 +183,13 @@ class Delivery:
 
     async def send_status_message(self, job: Job, text: str, view: discord.ui.View) -> int:
         """Send the status message of a job without an interaction to its channel; return the message's id."""
+        channel = self._channel(job)
         fields = self._send_fields(job) | {"nonce": f"status-{job.id}", "allowed_mentions": NO_MENTIONS}
-        message = await retry_until_available(lambda: self._channel(job).send(text, view=view, **fields))
-        return message.id
+
+        async def send() -> int:
+            return (await channel.send(text, view=view, **fields)).id
+
+        return await post_once(channel, job.asked_at, partial(_has_cancel_button, job), send)
 
     async def find_result(self, job: Job) -> int | None:
         """Search for a result that was posted although Discord's response never arrived."""

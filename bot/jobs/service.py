@@ -15,6 +15,7 @@ import discord
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, is_outage
 from bot.jobs.delivery import Delivery
 from bot.jobs.destination import destination_from, is_private
+from bot.jobs.presses import RecentPresses
 from bot.jobs.progress import waiting_reason
 from bot.jobs.runner import JobRunner, needs_gpu
 from bot.jobs.tasks import TaskRegistry
@@ -39,6 +40,7 @@ log = getLogger(__name__)
 Interaction = discord.Interaction[Any]
 
 UNFINISHED = (JobState.WAITING, JobState.RUNNING)
+REPEATABLE = (Action.REROLL, Action.VARY_SUBTLE, Action.VARY_STRONG)  # pressed twice, they are wanted twice
 ALREADY_ACKNOWLEDGED = 40060  # Discord's code for a second first response
 
 
@@ -50,6 +52,7 @@ class JobService:
         self.tasks = tasks
         self.delivery = delivery
         self.runner = runner
+        self.presses = RecentPresses(services.db.jobs)
 
     async def submit(
         self,
@@ -65,8 +68,34 @@ class JobService:
         """Accept a job or raise UserError, respond within three seconds, and start the job.
 
         `speed` and `private` are what was typed for this job; None means the user's preferences. `pressed` is the
-        custom_id of the button to highlight.
+        custom_id of the button to highlight; a second press by mistake makes no second job.
         """
+        if not pressed or interaction.message is None or action in REPEATABLE:
+            await self._submit(interaction, action, params, parent, speed, private, pressed)
+            return
+        press = (interaction.user.id, interaction.message.id, pressed)
+        if await self.presses.is_repeated(press):
+            await interaction.response.defer()
+            return
+        try:
+            self.presses.accepted(
+                press, await self._submit(interaction, action, params, parent, speed, private, pressed)
+            )
+        except BaseException:
+            self.presses.refused(press)
+            raise
+
+    async def _submit(
+        self,
+        interaction: Interaction,
+        action: Action,
+        params: Params,
+        parent: Tile | None,
+        speed: Speed | None,
+        private: bool | None,
+        pressed: str,
+    ) -> str:
+        """Accept, acknowledge and start a job; return its id."""
         if action is not Action.PICK:
             self.services.registry.require_supported(params)
         preferred = await self.services.db.preferences.get(interaction.user.id)
@@ -89,6 +118,7 @@ class JobService:
             await self._acknowledge(interaction, job, pressed)
         if grant.warning:
             await respond_ephemeral(interaction, grant.warning)
+        return job.id
 
     async def submit_for(
         self, context: RequestContext, request: JobRequest, job: Job, credited: Sequence[Credit] | None = None
@@ -100,13 +130,15 @@ class JobService:
         """
         if await self.services.db.jobs.get(job.id) is not None:
             return
-        self.services.registry.require_supported(request.params)
+        if needs_gpu(job):
+            self.services.registry.require_supported(request.params)
         async with self.services.policy.authorized(context, request) as grant:
             job = replace(job, speed=grant.speed)
-            limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
-            self.services.queue.enqueue(job, limits)
+            if needs_gpu(job):
+                limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
+                self.services.queue.enqueue(job, limits)
             await self._store(job, credited)
-        await self.runner.start(job, await self._send_to_channel(job))
+        await self.runner.start(job, await self._send_to_channel(job) if needs_gpu(job) else None)
 
     async def _send_to_channel(self, job: Job) -> int | None:
         """Send a status message to the job's channel; the job goes on if that is not possible."""

@@ -10,7 +10,7 @@ from db.jobs import JobStore
 from generation import logs
 
 CANCEL_TIMEOUT_S = 1.0  # for a job to end, within the three seconds for the response to the cancelling user
-STOP_TIMEOUT_S = 2.0  # for all tasks to end when the bot stops
+STOP_TIMEOUT_S = 1.0  # for all tasks to end when the bot stops
 
 
 class TaskRegistry:

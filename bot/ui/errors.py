@@ -12,7 +12,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.discord_calls import TRANSPORT_ERRORS, is_outage
+from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, is_outage
 from bot.ui.i18n import error_text, tr, use_interaction_locale
 from generation.errors import UserError
 
@@ -78,12 +78,26 @@ async def _respond_with_error(interaction: discord.Interaction[Any], error: Base
 async def respond_ephemeral(interaction: discord.Interaction[Any], text: str, **fields: Any) -> None:
     """Send `text` so that only this user sees it, as the first response or as a followup."""
     try:
-        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-            # The first followup would replace "thinking…" and be public like it.
-            await interaction.delete_original_response()
-        if interaction.response.is_done():
-            await interaction.followup.send(text, ephemeral=True, **fields)
-        else:
+        if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True, **fields)
+            return
+        thinking = await _thinking_response(interaction)
+        if thinking is not None and thinking.flags.ephemeral:
+            attachments, view = fields.get("files", []), fields.get("view")
+            await interaction.edit_original_response(content=text, attachments=attachments, view=view)
+            return
+        if thinking is not None:  # the first followup would replace it, and be as public
+            only_them = tr("Nothing was drawn. Only {whom} can see why.", whom=interaction.user.mention)
+            await interaction.edit_original_response(content=only_them, allowed_mentions=NO_MENTIONS)
+        await interaction.followup.send(text, ephemeral=True, **fields)
     except TRANSPORT_ERRORS as error:
         log.warning("could not send to %s (%s): %s", interaction.user.id, error, text)
+
+
+async def _thinking_response(interaction: discord.Interaction[Any]) -> discord.WebhookMessage | None:
+    """Return the first response if it still says "is thinking…"; a job's status message may have replaced it."""
+    if interaction.response.type is not discord.InteractionResponseType.deferred_channel_message:
+        return None
+    original: Any = "@original"  # Discord accepts this in place of a message id
+    response = await interaction.followup.fetch_message(original)
+    return response if response.flags.loading else None

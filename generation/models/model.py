@@ -254,7 +254,10 @@ def size_for(model: Model, aspect: tuple[int, int], *, draft: bool = False) -> t
     """
     if draft:
         return size_for(replace(model, native_size=model.native_size // 2), aspect)
-    ratio = min(max(aspect[0] / aspect[1], 1 / model.max_aspect), model.max_aspect)
+    if aspect[0] < aspect[1]:  # so that portrait is exactly landscape turned, however the sides are rounded
+        height, width = size_for(model, (aspect[1], aspect[0]))
+        return width, height
+    ratio = min(aspect[0] / aspect[1], model.max_aspect)
     width, height = _rounded(model, math.sqrt(ratio)), _rounded(model, 1 / math.sqrt(ratio))
     return min(width, _longest(model, height)), min(height, _longest(model, width))
 

@@ -18,7 +18,7 @@ from generation.engine.base import Emit, Engine
 from generation.messages import Event, Inbound
 from generation.worker.gpu_main import main
 
-EXIT_GRACE = 5.0  # seconds that a process has to exit by itself
+EXIT_GRACE = 1.0  # seconds that a process has to exit by itself
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from tests.support.timing import TIMEOUT_S
 @pytest.mark.parametrize(
     ("locale", "expected"), [("de", "auf diesem Server nicht freigeschaltet"), ("en-US", "not open to this server")]
 )
-async def test_a_denial_is_in_the_language_of_the_server(harness, locale, expected):
+async def test_a_denial_is_in_the_language_of_the_person(harness, locale, expected):
     other = harness.server.world.add_guild("Other", harness.ada)
-    other.locale = locale
+    harness.ada.locale = locale
     channel = harness.server.world.add_channel(other)
     async with harness.bot(allowed_guilds=frozenset({harness.guild.id})):
         answer = await (await harness.imagine("a fox", channel=channel)).message()

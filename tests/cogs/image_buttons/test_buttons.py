@@ -115,6 +115,28 @@ async def test_v_and_reroll_make_a_new_grid_as_a_reply(harness, label, action):
     assert open_image(harness.server, again).getpixel((96, 32)) != open_image(harness.server, grid).getpixel((96, 32))
 
 
+@pytest.mark.parametrize("label", ["➡️", "Zoom Out 2×"])
+async def test_a_second_press_by_mistake_makes_no_second_job(harness, label):
+    async with harness.bot():
+        await harness.imagine("slow fox")
+        harness.release_slow_jobs()
+        await harness.person(harness.ada).press(await harness.result(), "U1")
+        image = await harness.result(text="Image #1")
+        await eventually(lambda: not harness.tasks)
+        (harness.model / "go").unlink()
+        presses = [await harness.person(harness.ada).press(image, label) for _ in range(2)]
+        presses.append(await harness.person(harness.ben).press(image, label))
+        for press in presses:
+            await press.response()
+        await harness.server.wait_until(lambda: len(harness.status_messages()) == 2)
+        harness.release_slow_jobs()
+        await harness.server.wait_until(lambda: len(harness.results()) == 4)
+        await eventually(lambda: not harness.tasks)
+        await harness.person(harness.ada).press(image, label)  # on purpose: the first one is there
+        await harness.server.wait_until(lambda: len(harness.results()) == 5)
+    assert len(harness.results()) == 5
+
+
 async def test_highlighted_buttons_stay_highlighted(harness):
     async with harness.bot():
         await harness.imagine("a fox")

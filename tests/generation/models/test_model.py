@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from generation.errors import UserError
@@ -306,6 +306,7 @@ def test_well_known_sizes(aspect, size):
     ),
     st.tuples(st.integers(1, 999_999), st.integers(1, 999_999)),
 )
+@example(Model(name="m", ref="m", native_size=12, size_multiple=8, max_aspect=1.0000000000000002), (1, 2))
 def test_the_size_is_valid_for_any_model_and_aspect_ratio(model, aspect):
     width, height = size_for(model, aspect)
     assert width > 0 < height

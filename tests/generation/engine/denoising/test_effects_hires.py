@@ -126,7 +126,8 @@ COSTS = (
 
 @pytest.mark.parametrize("prompt", COSTS)
 def test_a_job_costs_what_the_queue_estimates(harness: EngineHarness, prompt: str) -> None:
-    wanted = parse_params(prompt, ModelRegistry((replace(SMALL_EMBEDDED, native_size=64, size_multiple=16),)))
+    model = replace(SMALL_EMBEDDED, native_size=64, size_multiple=16, unsupported=frozenset())
+    wanted = parse_params(prompt, ModelRegistry((model,)))
     harness.generate(make_request("a", wanted))
     assert harness.pixels == compute_cost(wanted, harness.engine.model)
 

@@ -1,0 +1,30 @@
+"""The bot with the scripted engine of its tests in place of a model: it starts fast, so it can be killed often."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import bot.app
+from bot.config import Config
+from bot.services import load_registry
+from generation import logs
+from generation.worker.worker import LocalWorker
+from tests.support import fake_engine
+
+
+def make_worker(config: Config) -> LocalWorker:
+    """Build a worker like that of `main.py`, with the scripted engine."""
+    return LocalWorker(load_registry(config), load=fake_engine.load, capacity=config.jobs_at_once or 2)
+
+
+def main() -> None:
+    """Run the bot."""
+    config = Config.read(os.environ)
+    logs.configure(logs.LogConfig(level=config.log_level, style=config.log_format))
+    bot.app.make_worker = make_worker
+    asyncio.run(bot.app.run(config))
+
+
+if __name__ == "__main__":  # the engine's process imports this file again
+    main()
