@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { openForm } from "./form.js";
 import { act } from "./link.js";
-import { showPopup } from "./picker.js";
+import { removeWhenClosed, showPopup } from "./picker.js";
 import { people, store } from "./store.js";
 
 const BUTTON = 2,
@@ -67,11 +67,7 @@ export function openFriends(anchor, current) {
   const all = () =>
     run({}, ({ pressed }) => `${pressed.map((each) => displayOf(each.person)).join(" and ")} pressed something.`);
   const popup = panel(select, friendsAt(current()), press, all, said);
-  popup.addEventListener("toggle", (event) => {
-    if (event.newState !== "closed") return;
-    popup.remove();
-    if (anchor.isConnected) anchor.focus();
-  });
+  removeWhenClosed(popup, anchor);
   fill();
   showPopup(popup, anchor);
   select.focus();
