@@ -32,6 +32,7 @@ EXTENSIONS = (
     "cogs.show",
     "cogs.help",
     "cogs.together.tree",
+    "cogs.together.jam",
     "cogs.settings",
     "cogs.info",
     "cogs.queue",

@@ -12,6 +12,8 @@ from bot.services import Services
 from bot.ui import job_text
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, progress_bar, truncate
+from cogs.together.jam.handler import progress_text
+from db.sessions import SessionKind
 from generation.job import Job
 from generation.messages import Ready
 from generation.prompt import format_prompt
@@ -26,7 +28,9 @@ class QueueCommand(commands.Cog):
 
     @app_commands.command(description="The jobs that are running or waiting, and how long they will take")
     async def queue(self, interaction: Interaction) -> None:
-        await interaction.response.send_message(overview(interaction), ephemeral=True, allowed_mentions=NO_MENTIONS)
+        hosted = await interaction.client.services.db.sessions.active_of_host(interaction.user.id)
+        lines = [overview(interaction), *(progress_text(each) for each in hosted if each.kind is SessionKind.JAM)]
+        await interaction.response.send_message("\n".join(lines), ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
 def overview(interaction: Interaction) -> str:

@@ -132,6 +132,7 @@ class PersonalData:
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
             ("DELETE FROM ballots WHERE person = :person", person),
             ("DELETE FROM suggestions WHERE person = :person", person),
+            ("UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person", person),
             ("UPDATE credits SET person = :erased WHERE person = :person", person),
             # The timer ends the sessions that go on, as it ends those that a backup restored.
             (

@@ -57,8 +57,9 @@ class Round:
     session_id: str
     number: int
     job_id: str
-    message_id: int | None
-    facts: Mapping[str, Any]
+    message_id: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    worded_by: int | None = None  # whose words it draws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,8 @@ class SessionStore:
     async def move(self, move: Move, *more: Statement) -> bool:
         """Take a step, with other statements of the same transaction; returns False if a rival was faster.
 
-        The other statements run in any case, so each must have its own condition on the new phase and round.
+        The other statements run in any case, so each must have its own condition, such as `changes() = 1` for the
+        first.
         """
         changed = await self._connection.write_atomically(
             (
@@ -162,8 +164,8 @@ class SessionStore:
         )
         return changed == 1
 
-    async def postpone(self, session: Session, due_at: float) -> bool:
-        """Set another time for the next step; returns False if the session has moved on."""
+    async def postpone(self, session: Session, due_at: float | None) -> bool:
+        """Set another time for the next step, or none; returns False if the session has moved on."""
         changed = await self._connection.write(
             """UPDATE collab_sessions SET due_at = :due
                WHERE id = :id AND phase = :phase AND round = :round AND ended_at IS NULL""",
@@ -187,18 +189,20 @@ class SessionStore:
             {"id": session_id, "thread": thread_id, "message": message_id},
         )
 
-    async def add_round(self, session_id: str, number: int, job_id: str, facts: Mapping[str, Any]) -> None:
+    async def add_round(self, made: Round) -> None:
         """Store which job draws a round; a later job of the same round replaces an earlier one."""
         await self._connection.write(
-            """INSERT INTO collab_rounds (session, round, job_id, facts) VALUES (:session, :round, :job, :facts)
-               ON CONFLICT (session, round) DO UPDATE SET job_id = :job, facts = :facts""",
-            {
-                "session": session_id,
-                "round": number,
-                "job": job_id,
-                "facts": json.dumps(dict(facts), ensure_ascii=False),
-            },
+            """INSERT INTO collab_rounds (session, round, job_id, facts, worded_by)
+               VALUES (:session, :round, :job, :facts, :worded_by)
+               ON CONFLICT (session, round) DO UPDATE SET job_id = :job, facts = :facts, worded_by = :worded_by""",
+            _round_values(made),
         )
+
+    async def move_to_round(self, move: Move, made: Round) -> bool:
+        """Take a step together with the round that it begins; returns False if a rival was faster."""
+        insert = """INSERT INTO collab_rounds (session, round, job_id, facts, worded_by)
+                    SELECT :session, :round, :job, :facts, :worded_by WHERE changes() = 1"""
+        return await self.move(move, (insert, _round_values(made)))
 
     async def set_round_message(self, session_id: str, number: int, message_id: int) -> None:
         """Store the message of a round."""
@@ -242,6 +246,16 @@ def _move_values(move: Move) -> dict[str, Any]:
     }
 
 
+def _round_values(made: Round) -> dict[str, Any]:
+    return {
+        "session": made.session_id,
+        "round": made.number,
+        "job": made.job_id,
+        "facts": json.dumps(dict(made.facts), ensure_ascii=False),
+        "worded_by": made.worded_by,
+    }
+
+
 def _session_from_row(row: aiosqlite.Row) -> Session:
     values = dict(row)
     return Session(**values | {"kind": SessionKind(row["kind"]), "settings": json.loads(row["settings"])})
@@ -254,4 +268,5 @@ def _round_from_row(row: aiosqlite.Row) -> Round:
         job_id=row["job_id"],
         message_id=row["message_id"],
         facts=json.loads(row["facts"]),
+        worded_by=row["worded_by"],
     )

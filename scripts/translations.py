@@ -33,6 +33,7 @@ from cogs import help as help_pages
 from cogs.config import commands, panel_fields, reports, stats, stats_chart, word_rules
 from cogs.image_buttons import region
 from cogs.together import family
+from cogs.together.jam import rules as jam_rules
 from generation.models.capabilities import Capability
 from generation.prompt.parameters import PARAMETERS
 from scripts.commands_doc import offline_client
@@ -66,6 +67,7 @@ TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
     "cogs/config/stats.py": (stats.PERIOD_TITLES,),
     "cogs/config/stats_chart.py": (stats_chart.ACTION_LABELS,),
     "cogs/config/word_rules.py": (word_rules.RULE_LABELS,),
+    "cogs/together/jam/rules.py": (jam_rules.MOVES,),
     "cogs/together/family.py": (family._VERBS, family._KIND_VERBS, {"": family.OTHER_VERB}),
     "generation/models/capabilities.py": ({each.name: each.value for each in Capability},),
 }

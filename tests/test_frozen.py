@@ -96,6 +96,15 @@ CUSTOM_IDS = [
     "report:delete:7",
     "report:block:7",
     "report:dismiss:7",
+    f"jam:tile:{TILE}",
+    f"jam:again:{JOB}",
+    f"jam:move:{JOB}",
+    f"jam:words:{JOB}:0",
+    f"jam:suggest:{JOB}",
+    f"jam:help:{JOB}",
+    f"jam:drop:{JOB}",
+    f"jam:end:{JOB}",
+    f"jam:wake:{JOB}",
     f"tree:{JOB}",
     f"tree:{JOB}:{JOB}",
     f"tree_go:{JOB}:{JOB}",
@@ -105,7 +114,7 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "delete", "privacy", "prompt", "report"]
+MODALS = ["config", "delete", "jam_words", "privacy", "prompt", "report"]
 ACTIONS = [
     "imagine",
     "blend",
@@ -135,7 +144,7 @@ TABLES = {
     "blocks": "guild_id person_id reason until by_id at",
     "deferrals": "token token_expires_at person_id locale target prompt",
     "direct_messages": "job_id person_id kind asked_at",
-    "collab_rounds": "session round job_id message_id facts",
+    "collab_rounds": "session round job_id message_id facts worded_by",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
     "ended_at",
     "credits": "job person part weight",
@@ -145,7 +154,7 @@ TABLES = {
     "job_words": "job_id asker_id prompt",
     "jobs": "id state action params asker_id asker_name guild_id channel_id by_channel token token_expires_at "
     "upload_limit reply_to parent_job parent_index asked_at started_at ended_at attempts suffix notice_id answer_id "
-    "ending prompt speed private deleted_at post_in sensitive removing seconds model",
+    "ending prompt speed private deleted_at post_in sensitive removing seconds model locale",
     "lineage": "child parent_job parent_index kind",
     "memos": "name value",
     "options": "person_id name value",

@@ -9,7 +9,7 @@ from bot.config import Config
 from bot.doctor.account import check_account
 from bot.doctor.adapters import check_adapters
 from bot.doctor.device import check_device
-from bot.doctor.model import check_classifier, check_models
+from bot.doctor.model import check_classifier, check_models, check_models_load, check_upscaler
 from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.storage import check_database, check_disk
 
@@ -22,10 +22,12 @@ async def run_checks(config: Config) -> int:
     checks: list[Awaitable[list[CheckResult]]] = [
         with_timeout(3 * CHECK_TIMEOUT_S, "token", check_account(config)),
         with_timeout(CHECK_TIMEOUT_S, "model", in_daemon_thread(lambda: check_models(config.models))),
+        with_timeout(DEVICE_TIMEOUT_S, "model", check_models_load(config.models)),
         with_timeout(CHECK_TIMEOUT_S, "adapters", in_daemon_thread(lambda: check_adapters(config))),
         with_timeout(
             CHECK_TIMEOUT_S, "classifier", in_daemon_thread(lambda: check_classifier(config.sensitive_classifier))
         ),
+        with_timeout(CHECK_TIMEOUT_S, "upscaler", in_daemon_thread(lambda: check_upscaler(config.upscaler))),
         with_timeout(DEVICE_TIMEOUT_S, "device", check_device(config.device, config.models)),
         with_timeout(CHECK_TIMEOUT_S, "disk", in_daemon_thread(lambda: check_disk(config.data_dir))),
         with_timeout(CHECK_TIMEOUT_S, "database", in_daemon_thread(lambda: check_database(config.data_dir))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from weakref import WeakValueDictionary
@@ -51,6 +52,8 @@ class JobRunner:
         self.result_channels = ResultChannels(client, services, services.db.threads)
         # One retry at a time: a job that crashes the process again must not end the retries of other jobs.
         self.retry_lock = asyncio.Lock()
+        # They give the result of a session's job the session's text and buttons.
+        self.presenters: list[Callable[[Job, ResultMessage], Awaitable[ResultMessage]]] = []
         self.progress: WeakValueDictionary[str, JobProgress] = WeakValueDictionary()  # of the jobs that run now
 
     async def start(self, job: Job, status_message_id: int | None) -> None:
@@ -235,6 +238,9 @@ class JobRunner:
 
     async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:
         message = await self.build_result_message(job, image, suffix, job.destination.result_channel_id)
+        if not job.destination.has_interaction:
+            for present in self.presenters:
+                message = await present(job, message)
         try:
             return await self.delivery.post(job, status_message_id, message)
         except discord.HTTPException as error:

@@ -25,7 +25,7 @@ from bot.policy.policy import JobRequest, RequestContext
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import audience, tr
+from bot.ui.i18n import audience, audience_locale, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
@@ -130,13 +130,15 @@ class JobService:
         """
         if await self.services.db.jobs.get(job.id) is not None:
             return
-        self.services.registry.require_supported(request.params)
+        if needs_gpu(job):
+            self.services.registry.require_supported(request.params)
         async with self.services.policy.authorized(context, request) as grant:
             job = replace(job, speed=grant.speed)
-            limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
-            self.services.queue.enqueue(job, limits)
+            if needs_gpu(job):
+                limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
+                self.services.queue.enqueue(job, limits)
             await self._store(job, credited)
-        await self.runner.start(job, await self._send_to_channel(job))
+        await self.runner.start(job, await self._send_to_channel(job) if needs_gpu(job) else None)
 
     async def _send_to_channel(self, job: Job) -> int | None:
         """Send a status message to the job's channel; the job goes on if that is not possible."""
@@ -254,6 +256,7 @@ class JobService:
             parent=parent,
             asked_at=self.services.clock(),
             speed=speed,
+            locale=audience_locale(private=private),
         )
 
     async def require_parent(self, tile: Tile) -> Job:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from generation.errors import UserError
 from generation.files.c2pa_credentials import Credentials
-from generation.params import Params
+from generation.files.infotext import parent_tiles
+from generation.params import Params, Tile
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 MIME_TYPES = {"png": "image/png", "webp": "image/webp"}
@@ -32,7 +33,7 @@ class ContentCredentialsSigner:
 
     def __init__(self, credentials: Credentials) -> None:
         try:
-            _sign(_context(credentials, _VERIFIED), _test_image(), "png", has_source=False)
+            _sign(_context(credentials, _VERIFIED), _test_image(), "png", _manifest())
             self._context = _context(credentials, _UNVERIFIED)
         except c2pa.C2paError as error:
             raise UserError(f"Pictures cannot be signed with this certificate and key: {error}") from None
@@ -40,7 +41,7 @@ class ContentCredentialsSigner:
     def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
         """Return the file `data` with a signature; if signing fails, log an error and return it unsigned."""
         try:
-            return _sign(self._context, data, suffix, has_source=params.source is not None)
+            return _sign(self._context, data, suffix, _manifest(params))
         except c2pa.C2paError as error:  # for example an expired certificate, which is no reason to withhold the image
             log.error("an image is posted without a signature: %s", error)
             return data
@@ -52,13 +53,43 @@ def _context(credentials: Credentials, settings: dict[str, Any]) -> c2pa.Context
     return c2pa.Context.from_dict(settings, c2pa.Signer.from_info(signer_info))
 
 
-def _sign(context: c2pa.Context, data: bytes, suffix: str, *, has_source: bool) -> bytes:
-    kind = "compositeWithTrainedAlgorithmicMedia" if has_source else "trainedAlgorithmicMedia"
-    created = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPES + kind, "softwareAgent": {"name": "Atelier"}}
-    manifest = {
+def _manifest(params: Params | None = None) -> dict[str, Any]:
+    """Return what is signed: that the image is generated, and from which of the bot's own images.
+
+    One image is the parent; several that were blended are components. An ingredient is named by its id only: with its
+    own signature in it, a file would grow from generation to generation.
+    """
+    parents = parent_tiles(params) if params else []
+    relation = "parentOf" if params and not params.blended else "componentOf"
+    has_source = params is not None and params.source is not None
+    return {
         "claim_generator_info": [{"name": "Atelier"}],
-        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}],
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": _actions(parents, relation, has_source)}}],
+        "ingredients": [
+            {
+                "title": str(tile),
+                "instance_id": f"atelier:{tile}",
+                "label": str(tile),
+                "relationship": relation,
+                "format": MIME_TYPES["png"],
+            }
+            for tile in parents
+        ],
     }
+
+
+def _actions(parents: list[Tile], relation: str, has_source: bool) -> list[dict[str, Any]]:
+    kind = "compositeWithTrainedAlgorithmicMedia" if has_source else "trainedAlgorithmicMedia"
+    made = {"digitalSourceType": SOURCE_TYPES + kind, "softwareAgent": {"name": "Atelier"}}
+    used = {"parameters": {"ingredientIds": [str(tile) for tile in parents]}}
+    if not parents:
+        return [{"action": "c2pa.created"} | made]
+    if relation == "parentOf":
+        return [{"action": "c2pa.opened"} | used, {"action": "c2pa.edited"} | made]
+    return [{"action": "c2pa.created"} | made, {"action": "c2pa.placed"} | used]
+
+
+def _sign(context: c2pa.Context, data: bytes, suffix: str, manifest: dict[str, Any]) -> bytes:
     signed = io.BytesIO()
     c2pa.Builder(json.dumps(manifest), context).sign(MIME_TYPES[suffix], io.BytesIO(data), signed)
     return signed.getvalue()

@@ -7,7 +7,7 @@ import re
 
 from generation.models.model import Model
 from generation.models.samplers import SAMPLER_LABELS
-from generation.params import Params
+from generation.params import Params, Tile
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass
 from generation.planning.guidance import split_by_style
 from generation.prompt import format_prompt
@@ -23,8 +23,8 @@ def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = Tru
 
     Weighted parts are joined by `AND`, which adds up their noise in the web UI as it does here. The house style is
     added to the text with its weight, and LoRAs come last. Parts of negative weight and `--no` items are in the
-    negative prompt. The size is that of the first pass, as in the web UI's "Hires. fix". Without the prompt, only the
-    settings are written.
+    negative prompt. The size is that of the first pass, as in the web UI's "Hires. fix". `Lineage` names the images
+    that it starts from. Without the prompt, only the settings are written.
     """
     settings = _settings(params, model, tile)
     if not with_prompt:
@@ -63,6 +63,11 @@ def _emphasis(text: str, strength: float) -> str:
     return text if strength == 1 else f"({text}:{format_number(round(strength, 3))})"
 
 
+def parent_tiles(params: Params) -> list[Tile]:
+    """Return the bot's own images that `params` start from; uploaded images have no name to mention."""
+    return [image for image in (params.source, *params.blended) if isinstance(image, Tile)]
+
+
 def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
     name = params.sampler or model.sampler
     sampler, schedule = SAMPLER_LABELS.get(name or "", (name, None))
@@ -79,6 +84,7 @@ def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
         "Denoising strength": None if strength is None else format_number(strength),
         "Hires upscale": str(HIRES_FACTOR) if has_hires else None,
         "Tile": str(tile + 1),
+        "Lineage": " ".join(map(str, parent_tiles(params))) or None,
     }
     return {key: value for key, value in values.items() if value is not None}
 

@@ -11,7 +11,7 @@ from db.guilds import AuditEntry, Block, GuildStore
 from db.image_files import ImageStore
 from db.privacy import PersonalData
 from db.retention import DAY_S, Retention
-from db.sessions import ABANDONED, ENDED, Move, Session, SessionKind, SessionStore
+from db.sessions import ABANDONED, ENDED, Move, Round, Session, SessionKind, SessionStore
 from tests.support.sessions import make_session
 
 
@@ -46,6 +46,17 @@ async def test_of_a_hundred_rivals_one_takes_the_step(sessions):
     taken = await asyncio.gather(*(sessions.move(move(session, number=2, due=float(number))) for number in range(100)))
     assert taken.count(True) == 1
     assert (await sessions.get(session.id)).due_at == float(taken.index(True))
+
+
+async def test_of_two_rivals_only_the_faster_begins_its_round(sessions, connection):
+    session = make_session()
+    await sessions.add(session, most=1)
+    rounds = [Round(session_id=session.id, number=2, job_id=each, worded_by=12) for each in ("one", "two")]
+    taken = await asyncio.gather(*(sessions.move_to_round(move(session, number=2), each) for each in rounds))
+    assert sorted(taken) == [False, True]
+    assert [each.job_id for each in await sessions.rounds(session.id)] == [rounds[taken.index(True)].job_id]
+    await PersonalData(connection).begin_erasure(12, 1.0)
+    assert (await sessions.round(session.id, 2)).worded_by is None
 
 
 async def test_a_channel_has_at_most_so_many_sessions(sessions):
@@ -83,8 +94,8 @@ async def test_the_next_step_is_the_earliest(sessions):
 async def test_a_round_is_found_by_its_job(sessions):
     session = make_session()
     await sessions.add(session, most=1)
-    await sessions.add_round(session.id, 1, "job1", {"words": "at night"})
-    await sessions.add_round(session.id, 2, "job2", {})
+    await sessions.add_round(Round(session_id=session.id, number=1, job_id="job1", facts={"words": "at night"}))
+    await sessions.add_round(Round(session_id=session.id, number=2, job_id="job2"))
     await sessions.set_round_message(session.id, 1, 55)
     found = await sessions.find_round("job1")
     assert (found.number, found.message_id, found.facts) == (1, 55, {"words": "at night"})
@@ -96,7 +107,7 @@ async def test_sessions_expire_with_their_votes_as_jobs_do(sessions, connection,
     old, young = make_session(), make_session()
     for session in (old, young):
         await sessions.add(session, most=5)
-        await sessions.add_round(session.id, 1, session.id, {})
+        await sessions.add_round(Round(session_id=session.id, number=1, job_id=session.id))
     await sessions.end(old.id, clock.now)
     clock.now += 31 * DAY_S
     await sessions.end(young.id, clock.now)

@@ -19,7 +19,7 @@ from aiohttp import web
 from bot.config import Config
 from bot.doctor import account, device, rest, result, run, storage
 from bot.doctor.account import check_account
-from bot.doctor.model import check_classifier, check_model, check_models, largest_parameter_count
+from bot.doctor.model import check_classifier, check_model, check_models, check_upscaler, largest_parameter_count
 from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.storage import check_database, check_disk
 from bot.instance_lock import acquire_instance_lock, is_locked
@@ -380,6 +380,14 @@ def test_the_classifiers_files_are_checked(model, damage, status, message):
     damage(folder)
     (found,) = check_classifier(str(folder))
     assert (found.status, message in found.text) == (status, True)
+
+
+def test_the_upscaler_is_checked(tmp_path):
+    assert check_upscaler(None) == []
+    assert "no upscaler" in check_upscaler(tmp_path / "gone.safetensors")[0].text
+    (tmp_path / "cut.safetensors").write_bytes(b"short")
+    (found,) = check_upscaler(tmp_path / "cut.safetensors")
+    assert (found.status, "damaged" in found.text) == (FAILED, True)
 
 
 def test_a_bot_without_a_classifier_passes():

@@ -7,6 +7,7 @@ import io
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from generation.engine.images.io import to_png
 from generation.errors import UserError
 from generation.files.c2pa_credentials import Credentials, load_or_create_credentials, read_credentials
 from generation.files.c2pa_signing import ContentCredentialsSigner
-from generation.params import Params, Upload
+from generation.params import Params, Tile, Upload
 from tests.support.engine_harness import make_params
 
 PICTURE = Image.effect_noise((64, 48), 80).convert("RGB")
@@ -73,6 +74,34 @@ def test_a_signed_image_is_valid_and_has_the_same_pixels(own_credentials, data, 
 def test_a_signed_image_keeps_its_parameters(own_credentials):
     signed = Image.open(io.BytesIO(ContentCredentialsSigner(own_credentials).sign(png(), "png", make_params())))
     assert signed.info["parameters"] == TEXT
+
+
+PARENTS = (Tile("0123456789ab", 2), Tile("ba9876543210", 0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "relation", "actions"),
+    [
+        ({"source": PARENTS[0]}, {str(PARENTS[0]): "parentOf"}, ["c2pa.opened", "c2pa.edited"]),
+        (
+            {"source": PARENTS[0], "blended": (PARENTS[1],)},
+            {str(tile): "componentOf" for tile in PARENTS},
+            ["c2pa.created", "c2pa.placed"],
+        ),
+        ({"source": Upload("f" * 64)}, {}, ["c2pa.created"]),
+    ],
+    ids=["a variation", "a blend", "an upload"],
+)
+def test_a_signed_image_names_the_images_that_it_was_made_from(own_credentials, changes, relation, actions):
+    params = replace(make_params(), **changes)
+    for _ in range(10):  # the file does not grow with the generations
+        signed = ContentCredentialsSigner(own_credentials).sign(png(), "png", params)
+    report = manifest(signed)
+    assert report["validation_state"] == "Valid"
+    active = report["manifests"][report["active_manifest"]]
+    assert {each["title"]: each["relationship"] for each in active.get("ingredients", [])} == relation
+    (assertion,) = [each for each in active["assertions"] if each["label"].startswith("c2pa.actions")]
+    assert [action["action"] for action in assertion["data"]["actions"]] == actions
 
 
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.9])

@@ -18,7 +18,7 @@ from generation.engine.images.io import to_png
 from generation.files.infotext import infotext
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLER_LABELS, SAMPLERS
-from generation.params import LoraWeight, PromptPart, Upload
+from generation.params import LoraWeight, PromptPart, Tile, Upload
 from generation.prompt import format_prompt, parse_params
 from tests.generation.prompt import test_parser
 from tests.generation.prompt.test_parser import all_params, reparse
@@ -237,3 +237,11 @@ def test_without_the_prompt_only_the_settings_are_left(params):
     (sampler,) = parse_with_sd_parsers(text).samplers
     assert (sampler.prompts, sampler.negative_prompts) == ([], [])
     assert sampler.parameters["seed"] == str(params.seed_of(0))
+
+
+def test_the_images_that_it_was_made_from_are_named():
+    params = replace(
+        parse_params("a fox", REGISTRY), source=Tile("0123456789ab", 2), blended=(Upload("f" * 64), Tile("c" * 12, 0))
+    )
+    assert parse_a1111(infotext(params, MODEL, 0))["Lineage"] == "0123456789ab-2 cccccccccccc-0"
+    assert "Lineage" not in infotext(parse_params("a fox", REGISTRY), MODEL, 0)
