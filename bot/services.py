@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from bot.config import GENERATED, Config, ConfigError
 from bot.images.link_fetcher import LinkFetcher
@@ -21,10 +22,11 @@ from db.connection import DATABASE_FILE
 from db.database import Database
 from db.image_files import ImageStore
 from db.retention import Retention, retention_days_by_guild
+from generation.engine.device.availability import require_possible_device
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
 from generation.models.model import describe_model
-from generation.models.model_files import require_local_files
+from generation.models.model_files import check_classifier_files, require_local_files
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import describe_upscaler
 from generation.queue.limits import QueueLimits
@@ -106,7 +108,7 @@ async def background_task(work: Coroutine[None, None, None]) -> AsyncIterator[No
 
 
 def find_unusable_files(config: Config) -> list[str]:
-    """Return what is wrong with the models, the adapters, the upscaler and the certificate, one sentence each."""
+    """Return what is wrong with the models, other files and the device, one sentence each."""
 
     def certificate() -> None:
         if config.signing_certificate != GENERATED:  # that one is made at the start
@@ -118,6 +120,7 @@ def find_unusable_files(config: Config) -> list[str]:
         ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
         ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
         ("SIGNING_CERTIFICATE", certificate),
+        ("DEVICE", partial(require_possible_device, config.device)),
     ]
     problems = []
     for setting, check in checks:
@@ -142,6 +145,8 @@ def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalW
     registry = registry or load_registry(config)
     for model in registry.models:
         require_local_files(model)
+    if config.sensitive_classifier and Path(config.sensitive_classifier).is_dir():
+        check_classifier_files(config.sensitive_classifier)
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
         registry,

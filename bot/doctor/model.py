@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
+from pathlib import Path
 
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-from bot.doctor.result import CheckResult, CheckStatus, failed, passed, skipped
+from bot.doctor.result import CheckResult, CheckStatus, failed, in_daemon_thread, passed, skipped
 from generation.errors import UserError
-from generation.models.file_errors import ModelFileError
+from generation.models.file_errors import FIX_DOWNLOAD, ModelFileError
 from generation.models.model import describe_model
-from generation.models.model_files import TRANSFORMERS_WEIGHTS, check_model_files, local_folder, weight_files
+from generation.models.model_files import check_classifier_files, check_model_files
+from generation.models.pipeline_config import missing_package
 from generation.models.registry import ModelRegistry
 from generation.models.safetensors_header import read_header
+from generation.models.upscaler import describe_upscaler
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def check_models(refs: Sequence[str]) -> list[CheckResult]:
@@ -50,7 +58,31 @@ def check_model(ref: str) -> list[CheckResult]:
             )
         ]
     size = sum(path.stat().st_size for path in weights)
-    return [passed("model", f"{model.name} is complete, with {size / 2**20:.0f} MiB of weights")]
+    text = f"{model.name} is complete, with {size / 2**20:.0f} MiB of weights"
+    if package := missing_package(model.sampler or ""):
+        text += f"; its own sampler needs `pip install {package}`, without it euler is used"
+    return [passed("model", text)]
+
+
+async def check_models_load(refs: Sequence[str]) -> list[CheckResult]:
+    """Check in a process of its own that the models on this machine can be loaded, as far as their headers show."""
+    described = await in_daemon_thread(lambda: [ref for ref in refs if _is_described(ref)])
+    probe = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "generation.engine.networks.load_check", *described, cwd=ROOT, stdout=PIPE, stderr=DEVNULL
+    )
+    try:
+        stdout, _ = await probe.communicate()
+    finally:
+        if probe.returncode is None:
+            probe.kill()
+            await probe.wait()
+    lines = [line.partition("\t") for line in stdout.decode(errors="replace").splitlines()]
+    return [failed("model", problem, FIX_DOWNLOAD) for _, _, problem in lines]
+
+
+def _is_described(ref: str) -> bool:
+    """Return whether nothing else is wrong with a model, which `check_model` would have reported."""
+    return all(result.status is not CheckStatus.FAILED for result in check_model(ref))
 
 
 def largest_parameter_count(refs: Sequence[str]) -> int:
@@ -72,13 +104,7 @@ def check_classifier(ref: str) -> list[CheckResult]:
         return [passed("classifier", "none is set, so sensitive pictures are not detected")]
     fix = f"Start the bot or run `hf download {ref}`, then check again."
     try:
-        folder = local_folder(ref)
-        if not (folder / "config.json").is_file():
-            raise ModelFileError(
-                f"{folder} has no config.json", "Set SENSITIVE_CLASSIFIER to a model's folder or hub id."
-            )
-        for path in weight_files(folder, TRANSFORMERS_WEIGHTS):
-            read_header(path)
+        check_classifier_files(ref)
     except LocalEntryNotFoundError:
         return [
             skipped("classifier", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)
@@ -90,3 +116,17 @@ def check_classifier(ref: str) -> list[CheckResult]:
     except ModelFileError as error:
         return [failed("classifier", error.problem, error.fix)]
     return [passed("classifier", f"{ref} is complete")]
+
+
+def check_upscaler(path: Path | None) -> list[CheckResult]:
+    """Check the file that UPSCALER names; return nothing if none is set."""
+    if path is None:
+        return []
+    fix = "Set UPSCALER to the safetensors file of a Real-ESRGAN upscaler, or leave it empty."
+    try:
+        found = describe_upscaler(path)
+    except ModelFileError as error:
+        return [failed("upscaler", error.problem, error.fix)]
+    except (FileNotFoundError, UserError) as error:
+        return [failed("upscaler", str(error), fix)]
+    return [passed("upscaler", f"{path.name} enlarges {found.factor}×")]

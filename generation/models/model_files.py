@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from generation.errors import UserError
 from generation.models.catalogue import PIPELINE_ONLY, Family
 from generation.models.file_errors import ModelFileError, report_damage
 from generation.models.json_files import read_json
@@ -32,6 +32,7 @@ WEIGHT_FILES = {
     "vae": DIFFUSERS_WEIGHTS,
 }
 TEXT_COMPONENTS = ("tokenizer", "text_encoder")
+TWO_PART_FAMILIES = (Family.KANDINSKY, Family.CASCADE, Family.WUERSTCHEN, Family.IF)
 # For pipeline families: components that are never loaded, and class name suffixes of components without weights.
 UNUSED_COMPONENTS = ("safety_checker", "feature_extractor", "image_processor", "watermarker")
 NON_NETWORK_SUFFIXES = ("Tokenizer", "TokenizerFast", "Scheduler")
@@ -58,15 +59,14 @@ def require_local_files(model: Model) -> None:
         check_model_files(model)
 
 
-def find_problem(model: Model) -> UserError | None:
-    """Return what is wrong with a model's files, as far as they are on this machine."""
-    try:
-        check_model_files(model)
-    except UserError as error:
-        return error
-    except OSError:  # it is not on this machine
-        return None
-    return None
+def check_classifier_files(ref: str) -> None:
+    """Raise ModelFileError for a classifier with missing or damaged files, and like `local_folder`."""
+    folder = local_folder(ref)
+    if not (folder / "config.json").is_file():
+        raise ModelFileError(f"{folder} has no config.json", "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.")
+    _check_json(folder)
+    for path in weight_files(folder, TRANSFORMERS_WEIGHTS):
+        read_header(path)
 
 
 def _check_components(model: Model) -> Iterator[Path]:
@@ -99,13 +99,19 @@ def _check_component(folder: Path, index: Mapping[str, Any], component: str) -> 
 
 
 def _check_json(folder: Path) -> None:
-    """Check the JSON files that diffusers and transformers will read."""
+    """Check the JSON files that diffusers and transformers will read, which is in UTF-8 only."""
     for path in sorted(folder.glob("*.json")):
         read_json(path)
+        if path.read_bytes()[:2] in (BOM_UTF8[:2], BOM_UTF16_LE, BOM_UTF16_BE):
+            fix = "Save it as UTF-8 without a byte order mark, in Notepad as “UTF-8”."
+            raise ModelFileError(f"{path} begins with a byte order mark, which diffusers cannot read", fix)
 
 
 def _check_pipelines(model: Model) -> Iterator[Path]:
     """Check the one or two pipelines of a model that a stock diffusers pipeline runs."""
+    if model.family in TWO_PART_FAMILIES and not model.partner:
+        fix = f"Set `partner` in {model.ref}/atelier.json to the folder or hub id of the other half."
+        raise ModelFileError(f"{model.ref} is one half of a model", fix)
     yield from _check_pipeline_folder(local_folder(model.ref))
     if model.partner:
         # The second stage of IF uses the text embeddings of the first.
@@ -172,6 +178,18 @@ def weight_variants(folder: Path, name: str) -> dict[str | None, list[Path]]:
         if all(shard.is_file() for shard in shards):
             found.setdefault(variant or None, shards)
     return dict(sorted(found.items(), key=lambda each: (each[0] is not None, each[0] != "fp16", each[0] or "")))
+
+
+def variant_order(folder: Path, name: str, *, half: bool) -> list[str | None]:
+    """Return the variants of a network's weights to try, the one in the fitting precision first.
+
+    Of a folder on this machine they are those that are there.
+    """
+    preferred = ["fp16", None] if half else [None, "fp16"]
+    if not folder.is_dir():
+        return preferred
+    present = weight_variants(folder, name)
+    return [each for each in preferred if each in present] + [each for each in present if each not in preferred]
 
 
 def _shards(index: Path) -> list[Path]:

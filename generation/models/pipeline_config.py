@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from generation.models.catalogue import Family
@@ -42,6 +43,7 @@ SCHEDULERS = frozenset(
         "UniPCMultistepScheduler",
     }
 )
+SCHEDULER_PACKAGES = {"LMSDiscreteScheduler": "scipy", "DPMSolverSDEScheduler": "torchsde"}
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 CLASSES = {
     "text_encoder": ("CLIPTextModel", "CLIPTextModelWithProjection"),
@@ -62,6 +64,12 @@ def part_class(index: Mapping[str, Any], part: str) -> str | None:
     """Return the class of a part that `model_index.json` names, None if the pipeline has no such part."""
     named = index.get(part)
     return str(named[1]) if isinstance(named, list | tuple) and len(named) == 2 and named[1] is not None else None
+
+
+def missing_package(scheduler: str) -> str | None:
+    """Return the package that a scheduler needs beside diffusers, if it is not installed."""
+    package = SCHEDULER_PACKAGES.get(scheduler)
+    return package if package and not find_spec(package) else None
 
 
 def is_xl(index: Mapping[str, Any]) -> bool:

@@ -42,11 +42,11 @@ StateDict = Mapping[str, Tensor]
 
 
 class LdmCheckpoint:
-    """The weights of one file; `load` returns a part of the model on the CPU."""
+    """The weights of one file; `load` returns a part of the model, on the CPU unless `weights` are elsewhere."""
 
-    def __init__(self, file: CheckpointInfo, model: Model) -> None:
+    def __init__(self, file: CheckpointInfo, model: Model, weights: StateDict | None = None) -> None:
         self._file, self._native_size = file, model.native_size
-        self._weights = _load_weights(file.path)
+        self._weights = _unscaled(_load_weights(file.path) if weights is None else weights)
         self._factories: dict[str, Callable[[], Any]] = {
             "tokenizer": partial(clip_tokenizer, "!" if file.family is Family.SD2 else EOS_TOKEN),
             "text_encoder": self._text_encoder,
@@ -124,13 +124,17 @@ class LdmCheckpoint:
 
 
 def _load_weights(path: Path) -> dict[str, Tensor]:
-    """Read a file's weights, those in scaled fp8 multiplied by their scales; raises UserError for a damaged file."""
+    """Read a file's weights; raises UserError for a damaged file."""
     try:
-        weights = load_file(path)
+        return load_file(path)
     except (SafetensorError, OSError) as error:
         read_header(path)  # it knows the reason
         raise UserError(f"{path} cannot be read: {error}") from error
-    weights = {key: weight for key, weight in weights.items() if not key.endswith(IGNORED_SUFFIXES)}
+
+
+def _unscaled(stored: StateDict) -> dict[str, Tensor]:
+    """Return the weights, those in scaled fp8 multiplied by their scales."""
+    weights = {key: weight for key, weight in stored.items() if not key.endswith(IGNORED_SUFFIXES)}
     for key in [key for key in weights if key.endswith(SCALE_SUFFIXES)]:
         name, scale = scaled_weight(key), weights.pop(key).float()
         weights[name] = weights[name].float() * scale.reshape(-1, *[1] * (weights[name].ndim - 1))

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,14 @@ from generation.models.catalogue import find_entry
 from generation.models.checkpoint import inspect_checkpoint
 from generation.models.json_files import read_json
 from generation.models.model import Model, defaults_from_unet, describe_model
-from generation.models.model_files import WEIGHT_FILES, weight_variants
-from generation.models.pipeline_config import XL_PARTS, is_xl, require_supported_classes, require_supported_family
+from generation.models.model_files import WEIGHT_FILES, variant_order
+from generation.models.pipeline_config import (
+    XL_PARTS,
+    is_xl,
+    missing_package,
+    require_supported_classes,
+    require_supported_family,
+)
 from generation.models.safetensors_header import CONVERT_HINT
 from generation.models.samplers import SAMPLERS, sampler_for
 
@@ -39,8 +44,6 @@ PART_LIBRARIES = {
     "vae": diffusers,
     "scheduler": diffusers,
 }
-# The packages that some schedulers need beside diffusers.
-SCHEDULER_PACKAGES = {"LMSDiscreteScheduler": "scipy", "DPMSolverSDEScheduler": "torchsde"}
 MIN_VOCABULARY_SIZE = 256
 NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae")
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
@@ -89,7 +92,7 @@ def load_pipeline(
     precision = precision or best
     transformers.utils.logging.disable_progress_bar()
     path = Path(model.ref)
-    source = LdmCheckpoint(inspect_checkpoint(path), model) if path.is_file() else _DiffusersLayout(model)
+    source = LdmCheckpoint(inspect_checkpoint(path), model) if path.is_file() else DiffusersLayout(model)
     loaded: dict[str, Any] = {}
     for done, part in enumerate(source.parts):
         report(Loading(part.replace("_", " "), done, len(source.parts), model.name))
@@ -138,18 +141,19 @@ def _to_device(network: Any, device: torch.device) -> Any:
     return network.to(device).eval()
 
 
-class _DiffusersLayout:
+class DiffusersLayout:
     """A folder or hub id with a subfolder for each part; a replacement UNet uses the parts of `model.base`."""
 
     def __init__(self, model: Model) -> None:
         self._model, self._ref = model, model.base or model.ref
-        self._index = _read_index(self._ref)
+        self._index = read_index(self._ref)
         self._is_xl = is_xl(self._index)
         self.parts = [part for part in PART_LIBRARIES if self._is_xl or part not in XL_PARTS]
         self.force_zeros_for_empty_prompt = self._is_xl and bool(self._index.get("force_zeros_for_empty_prompt", True))
         self._require_supported_family()
 
     def load(self, part: str, precision: torch.dtype) -> Any:
+        """Load a part, a network in `precision`; raises UserError for one without usable files."""
         kind = _usable_class(part, self._index[part][1], self._ref)
         if part == "unet" and self._model.base:
             return self._replacement_unet(kind, precision)
@@ -164,6 +168,13 @@ class _DiffusersLayout:
             else _require_vocabulary(loaded, f"the {part} of {self._ref}")
         )
 
+    def build(self, part: str) -> Any:
+        """Return a network with random weights, as its configuration describes it."""
+        kind = _usable_class(part, self._index[part][1], self._ref)
+        if PART_LIBRARIES[part] is transformers:
+            return kind(kind.config_class.from_pretrained(self._ref, subfolder=part))
+        return kind.from_config(kind.load_config(self._ref, subfolder=part))
+
     def _replacement_unet(self, kind: Any, precision: torch.dtype) -> Any:
         if not self._model.unet_file:
             return self._network(kind, self._model.ref, None, precision)
@@ -175,7 +186,9 @@ class _DiffusersLayout:
 
     def _network(self, kind: Any, ref: str, part: str | None, precision: torch.dtype) -> Any:
         """Load a network, from the files in the precision that fits if there are several: downloads are large."""
-        for variant in _variants(Path(ref, part or ""), part or "unet", half=precision is torch.float16):
+        for variant in variant_order(
+            Path(ref, part or ""), WEIGHT_FILES[part or "unet"], half=precision is torch.float16
+        ):
             try:
                 with _silence_diffusers():
                     network, found = kind.from_pretrained(
@@ -204,7 +217,7 @@ class _DiffusersLayout:
         require_supported_family(self._ref, self._index, unet, vae, scheduler)
 
 
-def _read_index(ref: str) -> dict[str, Any]:
+def read_index(ref: str) -> dict[str, Any]:
     """Return a pipeline's `model_index.json`, which diffusers would not read with a byte order mark."""
     if Path(ref).is_dir():
         return read_json(Path(ref, "model_index.json"))
@@ -212,24 +225,14 @@ def _read_index(ref: str) -> dict[str, Any]:
     return index
 
 
-def _variants(folder: Path, part: str, *, half: bool) -> list[str | None]:
-    """Return the variants of a network's weights to try, the one in the fitting precision first."""
-    preferred = ["fp16", None] if half else [None, "fp16"]
-    if not folder.is_dir():
-        return preferred
-    present = weight_variants(folder, WEIGHT_FILES[part])
-    return [each for each in preferred if each in present] + [each for each in present if each not in preferred]
-
-
 def _usable_class(part: str, name: str, ref: str) -> Any:
     """Return the class of a part; a scheduler that needs a missing package is replaced.
 
     Only its noise schedule is needed where another sampler is asked for, and Euler's reads the same settings.
     """
-    kind = getattr(PART_LIBRARIES[part], name)
-    missing = SCHEDULER_PACKAGES.get(name)
-    if part != "scheduler" or missing is None or find_spec(missing):
-        return kind
+    missing = missing_package(name) if part == "scheduler" else None
+    if missing is None:
+        return getattr(PART_LIBRARIES[part], name)
     log.warning("%s of %s needs `pip install %s`: euler is used in its place", name, ref, missing)
     return diffusers.EulerDiscreteScheduler
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 import transformers
 
+from generation.engine.networks.pipeline_loader import read_index
 from generation.engine.pipelines.pipeline_adapters import PIPELINE_ADAPTERS, PipelineAdapter, PipelineSpec
 from generation.errors import UserError
 from generation.messages import Loading
 from generation.models.catalogue import Family
 from generation.models.model import Model
+from generation.models.model_files import DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, variant_order
 from generation.models.safetensors_header import CONVERT_HINT
 
 LIBRARIES_BY_NAME = {"diffusers": diffusers, "transformers": transformers}
@@ -78,7 +81,7 @@ class _PipelineFolder:
 
     def __init__(self, ref: str, spec: PipelineSpec) -> None:
         self._ref, self._pipeline_class = ref, spec.pipeline_class
-        self._index: Any = diffusers.DiffusionPipeline.load_config(ref)
+        self._index = read_index(ref)
         self._parameters = inspect.signature(spec.pipeline_class.__init__).parameters
         class_name = str(self._index.get("_class_name"))
         if class_name != spec.pipeline_class.__name__:
@@ -92,7 +95,7 @@ class _PipelineFolder:
         try:
             if not issubclass(part_class, torch.nn.Module):
                 return part_class.from_pretrained(self._ref, subfolder=part)
-            network = part_class.from_pretrained(self._ref, subfolder=part, dtype=precision, use_safetensors=True)
+            network = self._network(part_class, part, precision)
         except (ImportError, ValueError) as error:
             if not part.startswith("tokenizer") or _can_read_sentencepiece():
                 raise
@@ -104,6 +107,14 @@ class _PipelineFolder:
             text = f"{self._ref} has no safetensors weights for its {part}. If it has pickled ones: {CONVERT_HINT}"
             raise UserError(text) from error
         return network.to(device).eval()
+
+    def _network(self, part_class: Any, part: str, precision: torch.dtype) -> Any:
+        folder, library = Path(self._ref, part), self._index[part][0]
+        name = TRANSFORMERS_WEIGHTS if library == "transformers" else DIFFUSERS_WEIGHTS
+        variants = variant_order(folder, name, half=precision.itemsize == 2) if folder.is_dir() else [None]
+        return part_class.from_pretrained(
+            self._ref, subfolder=part, dtype=precision, use_safetensors=True, variant=next(iter(variants), None)
+        )
 
     def assemble(self, loaded: dict[str, Any]) -> Any:
         """Build the pipeline from its parts."""

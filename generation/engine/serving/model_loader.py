@@ -19,6 +19,7 @@ from generation.engine.device.oom import DEVICE_ERROR, is_out_of_memory
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.download_progress import report_downloads
 from generation.engine.networks.family_detection import detect_family
+from generation.engine.networks.load_check import find_load_problem
 from generation.engine.networks.model_size import expected_size
 from generation.engine.networks.pipeline_loader import NETWORKS, load_pipeline
 from generation.engine.output.safety_classifier import load_classifier
@@ -28,7 +29,7 @@ from generation.messages import Loading
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.catalogue import PIPELINE_ONLY
 from generation.models.model import Model
-from generation.models.model_files import find_problem, require_local_files
+from generation.models.model_files import require_local_files
 from generation.models.upscaler import UpscalerInfo
 
 log = logging.getLogger(__name__)
@@ -163,7 +164,7 @@ def _explain(model: Model, error: Exception) -> Exception:
         return error
     if isinstance(error, RuntimeError) and (is_out_of_memory(error) or DEVICE_ERROR.search(str(error))):
         return error
-    if problem := find_problem(model):
+    if problem := find_load_problem(model):
         return problem
     if isinstance(error, OSError) and not Path(model.ref).exists():  # the hub may answer later
         return error

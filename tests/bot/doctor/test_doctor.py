@@ -19,7 +19,7 @@ from aiohttp import web
 from bot.config import Config
 from bot.doctor import account, device, rest, result, run, storage
 from bot.doctor.account import check_account
-from bot.doctor.model import check_classifier, check_model, check_models, largest_parameter_count
+from bot.doctor.model import check_classifier, check_model, check_models, check_upscaler, largest_parameter_count
 from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.storage import check_database, check_disk
 from bot.instance_lock import acquire_instance_lock, is_locked
@@ -382,6 +382,14 @@ def test_the_classifiers_files_are_checked(model, damage, status, message):
     assert (found.status, message in found.text) == (status, True)
 
 
+def test_the_upscaler_is_checked(tmp_path):
+    assert check_upscaler(None) == []
+    assert "no upscaler" in check_upscaler(tmp_path / "gone.safetensors")[0].text
+    (tmp_path / "cut.safetensors").write_bytes(b"short")
+    (found,) = check_upscaler(tmp_path / "cut.safetensors")
+    assert (found.status, "damaged" in found.text) == (FAILED, True)
+
+
 def test_a_bot_without_a_classifier_passes():
     assert check_classifier("")[0].status is PASSED
 
@@ -544,3 +552,16 @@ async def test_an_answer_that_is_not_discords_skips_the_check(harness):
     token = await check_one(harness, "token", discord_api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/api")
     await runner.cleanup()
     assert token.status is SKIPPED
+
+
+async def test_a_check_that_takes_long_is_named_meanwhile(monkeypatch, capsys):
+    async def slow() -> list[CheckResult]:
+        await asyncio.sleep(0.2)
+        return [result.passed("device", "a card")]
+
+    monkeypatch.setattr(run, "NOTICE_AFTER_S", 0.01)
+    monkeypatch.setattr(run, "_start_checks", lambda config: [("device", asyncio.ensure_future(slow()))])
+    assert await run.run_checks(Config()) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "...  device: still checking\n"
+    assert "ok   device: a card" in printed.out

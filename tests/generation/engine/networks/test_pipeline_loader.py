@@ -20,14 +20,16 @@ from bot.doctor.model import check_model
 from bot.doctor.result import CheckStatus
 from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.device.device import choose_device
-from generation.engine.networks.pipeline_loader import SCHEDULER_PACKAGES, load_pipeline
+from generation.engine.networks.pipeline_loader import load_pipeline
 from generation.engine.serving.model_loader import ModelLoader
 from generation.errors import UserError
 from generation.messages import Event, Loading
-from generation.models.model import Model
-from generation.models.pipeline_config import SCHEDULERS
+from generation.models.catalogue import Family
+from generation.models.model import Model, describe_model
+from generation.models.pipeline_config import SCHEDULER_PACKAGES, SCHEDULERS
 from tests.support.engine_harness import EngineHarness, make_params, make_request
 from tests.support.hub_cache import fake_hub_cache
+from tests.support.tiny_pipelines import build_tiny_pipeline
 
 
 def _copy(model: Path, folder: Path, **changes: dict[str, Any]) -> str:
@@ -193,13 +195,14 @@ def test_the_known_schedulers_are_those_with_stable_diffusions_noise() -> None:
 def test_a_scheduler_whose_package_is_missing_is_replaced(
     tiny_model: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generation.engine.networks.pipeline_loader.find_spec", lambda package: None)
+    monkeypatch.setattr("generation.models.pipeline_config.find_spec", lambda package: None)
     ref = _copy(tiny_model, tmp_path, model_index={"scheduler": ["diffusers", name]}, scheduler={"_class_name": name})
     loaded = _load(ref)
     assert type(loaded.scheduler).__name__ == "EulerDiscreteScheduler"
     assert loaded.scheduler.config.beta_end == _load(str(tiny_model)).scheduler.config.beta_end
     assert f"pip install {SCHEDULER_PACKAGES[name]}" in caplog.text
-    assert check_model(ref)[0].status is CheckStatus.PASSED
+    (found,) = check_model(ref)
+    assert (found.status, f"pip install {SCHEDULER_PACKAGES[name]}" in found.text) == (CheckStatus.PASSED, True)
 
 
 @pytest.mark.parametrize("variant", ["bf16", "fp16", "non_ema"])
@@ -209,6 +212,24 @@ def test_weights_in_one_variant_only_are_enough(tiny_model: Path, tmp_path: Path
         path.rename(path.with_suffix(f".{variant}.safetensors"))
     assert check_model(ref)[0].status is CheckStatus.PASSED
     assert torch.equal(_load(ref).unet.conv_in.weight, _load(str(tiny_model)).unet.conv_in.weight)
+
+
+def test_weights_of_other_families_may_be_in_one_variant_only(tmp_path: Path) -> None:
+    folder = build_tiny_pipeline(tmp_path / "flux", Family.FLUX)
+    for path in folder.glob("*/*.safetensors"):
+        path.rename(path.with_suffix(".bf16.safetensors"))
+    index = folder / "model_index.json"
+    index.write_text(index.read_text(), encoding="utf-8-sig")
+    assert check_model(str(folder))[0].status is CheckStatus.PASSED
+    assert ModelLoader("cpu").load(describe_model(str(folder)), lambda _: None).size > 0
+
+
+def test_the_other_half_of_a_model_is_missed_by_the_doctor_too(tmp_path: Path) -> None:
+    folder = build_tiny_pipeline(tmp_path / "half", Family.KANDINSKY)
+    (folder / "atelier.json").unlink()
+    (found,) = check_model(str(folder))
+    assert "one half of a model" in found.text
+    assert "`partner`" in found.fix
 
 
 def test_a_missing_shard_is_named_beside_those_that_are_there(tiny_model: Path, tmp_path: Path) -> None:
@@ -243,6 +264,17 @@ def test_an_index_with_a_byte_order_mark_is_read(tiny_model: Path, tmp_path: Pat
     assert _load(ref).model.name == "tiny"
 
 
+@pytest.mark.parametrize("file", ["unet/config.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json"])
+def test_a_byte_order_mark_that_diffusers_cannot_read_is_named(tiny_model: Path, tmp_path: Path, file: str) -> None:
+    ref = _copy(tiny_model, tmp_path)
+    path = tmp_path / file
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    (found,) = check_model(ref)
+    assert f"{file} begins with a byte order mark" in found.text
+    with pytest.raises(UserError, match="begins with a byte order mark"):
+        ModelLoader("cpu").load(Model(name="it", ref=ref), lambda _: None)
+
+
 def _cut(model: Path) -> None:
     path = model / "unet" / "diffusion_pytorch_model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
@@ -262,7 +294,7 @@ def _break_tokenizer(model: Path) -> None:
     ("damage", "message"),
     [
         (_cut, "is damaged.*Download the model again"),
-        (_reshape, "cannot be loaded"),
+        (_reshape, "weights of another shape"),
         (_break_tokenizer, "cannot be loaded"),
         (lambda model: (model / "vae" / "config.json").write_text('{"block_out_channels": 3}'), "vae|model"),
     ],

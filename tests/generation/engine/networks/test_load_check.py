@@ -1,0 +1,96 @@
+"""The doctor finds without the weights what loading would find with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from bot.doctor.model import check_model, check_models_load
+from bot.doctor.result import CheckStatus
+from generation.engine.networks.load_check import find_load_problem
+from generation.engine.serving.model_loader import ModelLoader
+from generation.errors import UserError
+from generation.models.model import EMBEDDED, describe_model
+from tests.support.ldm_file import build_folder_and_checkpoint, build_xl_folder_and_checkpoint
+from tests.support.tiny_xl import build_tiny_xl
+
+
+def test_complete_models_have_no_problem(tiny_model: Path, tmp_path: Path) -> None:
+    folder, file = build_folder_and_checkpoint(tmp_path / "1")
+    second = build_folder_and_checkpoint(tmp_path / "2", second=True)
+    third = build_xl_folder_and_checkpoint(tmp_path / "3")
+    for ref in (EMBEDDED, tiny_model, build_tiny_xl(tmp_path / "xl"), folder, file, *second, *third, "nobody/has-this"):
+        assert find_load_problem(describe_model(str(ref))) is None
+
+
+UNET = Path("unet", "diffusion_pytorch_model.safetensors")
+
+
+def _change(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+
+
+def _describe_differently(model: Path) -> None:
+    config = model / "unet" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"block_out_channels": [16, 16]}))
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "a missing weight": lambda model: _change(model / UNET, lambda weights: weights.pop("conv_in.bias")),
+    "another shape": _describe_differently,
+    "a text encoder without weights": lambda model: _change(
+        model / "text_encoder" / "model.safetensors", lambda weights: weights.pop(max(weights))
+    ),
+    "an empty vocabulary": lambda model: [path.unlink() for path in (model / "tokenizer").glob("[mv]*")],
+    "a tokenizer of another program": lambda model: (model / "tokenizer" / "tokenizer.json").write_text("{}"),
+    "an odd configuration": lambda model: (model / "vae" / "config.json").write_text('{"block_out_channels": [3, 5]}'),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_the_doctor_and_the_worker_agree(tiny_model: Path, tmp_path: Path, name: str) -> None:
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    DAMAGES[name](model)
+    try:
+        ModelLoader("cpu").load(describe_model(str(model)), lambda _: None)
+    except UserError as error:
+        worker = str(error)
+    else:
+        worker = ""
+    problem = find_load_problem(describe_model(str(model)))
+    assert (problem is None) == (worker == "")
+    assert name == "an empty vocabulary" or worker
+
+
+LOST = (
+    "model.diffusion_model.out.2.bias",
+    "first_stage_model.decoder.conv_in.bias",
+    "cond_stage_model.transformer.text_model.final_layer_norm.bias",
+)
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_the_doctor_finds_what_a_single_file_lacks(tmp_path: Path, lost: str) -> None:
+    _, file = build_folder_and_checkpoint(tmp_path)
+    weights = load_file(file)
+    del weights[lost]
+    save_file(weights, file)
+    with pytest.raises(UserError) as worker:
+        ModelLoader("cpu").load(describe_model(str(file)), lambda _: None)
+    assert str(find_load_problem(describe_model(str(file)))) == str(worker.value)
+
+
+async def test_the_doctor_says_why_a_model_cannot_be_loaded(tiny_model: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    _describe_differently(model)
+    assert check_model(str(model))[0].status is CheckStatus.PASSED
+    (found,) = await check_models_load([EMBEDDED, str(model), "nobody/has-this-model", str(tmp_path / "gone")])
+    assert (found.status, "weights of another shape" in found.text) == (CheckStatus.FAILED, True)
