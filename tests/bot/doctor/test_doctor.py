@@ -560,3 +560,16 @@ async def test_an_answer_that_is_not_discords_skips_the_check(harness):
     token = await check_one(harness, "token", discord_api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/api")
     await runner.cleanup()
     assert token.status is SKIPPED
+
+
+async def test_a_check_that_takes_long_is_named_meanwhile(monkeypatch, capsys):
+    async def slow() -> list[CheckResult]:
+        await asyncio.sleep(0.2)
+        return [result.passed("device", "a card")]
+
+    monkeypatch.setattr(run, "NOTICE_AFTER_S", 0.01)
+    monkeypatch.setattr(run, "_start_checks", lambda config: [("device", asyncio.ensure_future(slow()))])
+    assert await run.run_checks(Config()) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "...  device: still checking\n"
+    assert "ok   device: a card" in printed.out
