@@ -6,7 +6,7 @@ ENV ATELIER_TORCH=${TORCH} \
     PIP_NO_CACHE_DIR=1 \
     PYTHONUNBUFFERED=1
 
-RUN useradd --system --uid 10001 --create-home --home-dir /atelier atelier \
+RUN useradd --uid 10001 --create-home --home-dir /atelier atelier \
     && install -d -o atelier -g atelier -m 0700 /data /models
 WORKDIR /atelier
 
@@ -16,7 +16,8 @@ COPY scripts/environment scripts/install.py scripts/torch_build.py scripts/
 RUN mkdir bot cogs db generation preview training && scripts/environment
 
 COPY . .
-RUN .venv/bin/python -m compileall -q main.py bot cogs db generation preview
+# The bot cannot write here, so that Python could not keep what it compiles.
+RUN .venv/bin/python -m compileall -q -j 0 .venv/lib main.py bot cogs db generation preview >/dev/null || true
 
 USER atelier
 # The two volumes, and the port that the health check asks inside the container. All else as in .env.example.

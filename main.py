@@ -30,7 +30,7 @@ To set it up:
 To try Atelier without a Discord account:
   python main.py preview
   python main.py imagine "a red boat on the sea" --out pictures
-How to get a token: docs/self-hosting.md"""
+How to get a token: docs/discord.md"""
 
 IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")

@@ -30,7 +30,11 @@ from preview import Channel, FakeDiscord, Interaction, Message, User, World
 from preview.users.options import UploadedFile, UserActionError
 from tests.support.bot_harness import is_result, make_model, red_png
 
-SCRIPTED_BOT = (str(ROOT / "benchmarks" / "scripted_bot.py"),)
+# -P: otherwise benchmarks/queue.py would hide the standard library's module.
+SCRIPTED_BOT = (
+    "-P",
+    str(ROOT / "benchmarks" / "scripted_bot.py"),
+)
 KILLS_PER_ROUND = 6
 LIFETIME_S = (0.0, 3.0)  # from the connection to the kill
 ACTION_PAUSE_S = (0.03, 0.25)

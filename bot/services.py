@@ -22,6 +22,7 @@ from db.connection import DATABASE_FILE
 from db.database import Database
 from db.image_files import ImageStore
 from db.retention import Retention, retention_days_by_guild
+from generation.engine.device.availability import require_possible_device
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
 from generation.models.model import describe_model
@@ -107,7 +108,7 @@ async def background_task(work: Coroutine[None, None, None]) -> AsyncIterator[No
 
 
 def find_unusable_files(config: Config) -> list[str]:
-    """Return what is wrong with the models, the adapters, the upscaler and the certificate, one sentence each."""
+    """Return what is wrong with the models, other files and the device, one sentence each."""
 
     def certificate() -> None:
         if config.signing_certificate != GENERATED:  # that one is made at the start
@@ -119,6 +120,7 @@ def find_unusable_files(config: Config) -> list[str]:
         ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
         ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
         ("SIGNING_CERTIFICATE", certificate),
+        ("DEVICE", partial(require_possible_device, config.device)),
     ]
     problems = []
     for setting, check in checks:

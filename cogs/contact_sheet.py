@@ -7,15 +7,17 @@ import io
 from collections.abc import Sequence
 
 import discord
+from PIL import Image
 
 from bot.client import Interaction
-from bot.images.numbered_pictures import draw_contact_sheet
+from bot.images.numbered_pictures import draw_contact_sheet, thumbnail
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld
 from bot.services import Services
 from bot.ui.i18n import tr
 from bot.ui.job_text import MAX_DESCRIPTION_LENGTH, image_description
 from bot.ui.text import truncate
 from db.jobs import JobRecord
+from generation.errors import UserError
 
 MAX_NAME_LENGTH = 80  # characters of each prompt in the alternative text
 
@@ -33,8 +35,8 @@ async def contact_sheet(interaction: Interaction, job_ids: Sequence[str]) -> dis
         record if record and not (withheld and record.sensitive) and _is_visible(record, interaction) else None
         for record in records
     ]
-    images = [await _read_grid(services, record) for record in shown]
-    sheet = await asyncio.to_thread(draw_contact_sheet, images)
+    thumbnails = [await _thumbnail(services, record) for record in shown]  # one large picture in memory at a time
+    sheet = await asyncio.to_thread(draw_contact_sheet, thumbnails)
     sensitive = any(record is not None and record.sensitive for record in shown)
     return discord.File(
         io.BytesIO(sheet),
@@ -48,12 +50,12 @@ def _is_visible(record: JobRecord, interaction: Interaction) -> bool:
     return record.job.requester.id == interaction.user.id or not record.job.destination.private
 
 
-async def _read_grid(services: Services, record: JobRecord | None) -> bytes | None:
+async def _thumbnail(services: Services, record: JobRecord | None) -> Image.Image | None:
     if record is None or record.suffix is None:
         return None
     try:
-        return await services.images.files.read_grid(record.job.id, record.suffix)
-    except FileNotFoundError:
+        return await asyncio.to_thread(thumbnail, await services.images.files.read_grid(record.job.id, record.suffix))
+    except (OSError, UserError):  # deleted, or damaged
         return None
 
 

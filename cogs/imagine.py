@@ -36,6 +36,7 @@ from generation.prompt import (
     without_model,
 )
 
+MAX_REPAIRED_LENGTH = 2000  # characters
 MAX_MODEL_LENGTH = 60  # characters of a name on a button
 Image = discord.Attachment | Upload | None
 
@@ -131,6 +132,8 @@ async def _default_model_buttons(
     interaction: Interaction, target: PromptTarget, prompt: str
 ) -> list[discord.ui.Button[discord.ui.View]]:
     """Return the button that draws with the usual model, if only the model is wrong with a prompt."""
+    if len(prompt) > MAX_REPAIRED_LENGTH:  # reading it twice more would take long
+        return []
     with suppress(UserError):
         if (other := without_model(prompt)) != prompt:
             await interaction.client.prompts.parse(interaction, other, with_image=bool(target.payload))

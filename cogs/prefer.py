@@ -68,9 +68,11 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
             text = tr("Your prompts use **{model}** from now on.", model=escape_markdown(wanted.name))
             if len(self.services.registry.models) > 1:
                 text += " " + tr("Servers that do not allow it use their own model.")
-        elif clear or not before:
+        elif not before:
+            text = tr("Your prompts use the server's model.")
+        elif clear:
             await preferences.update(interaction.user.id, model=None)
-            text = tr("Your prompts use the server's model now.")
+            text = tr("Your prompts use the server's model now. Until now it was **{model}**.", model=before)
         else:
             text = tr("Your prompts use **{model}**.", model=before)
             text += "\n" + tr("-# `/prefer model clear: True` goes back to the server's model.")

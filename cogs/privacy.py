@@ -110,6 +110,7 @@ def _consequences() -> str:
             tr("Waiting jobs are cancelled. This cannot be undone.") + "\n",
             tr("What stays:"),
             tr("- pictures that others made from yours: they belong to them"),
+            tr("- your part in pictures that people made together, without your name"),
             tr("- what moderators recorded: blocks and their log"),
             tr("- reports that you made, without your name"),
             tr("- for one day, how much you drew, so that daily limits still apply"),

@@ -10,12 +10,13 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.ui.errors import user_message
-from bot.ui.i18n import ENGLISH, remembered_locale, set_locale, tr
+from bot.ui.i18n import ENGLISH, set_locale, tr
 from bot.ui.job_views import job_ids
 from cogs.direct_messages import send_images
 from cogs.image_buttons.delete import delete_job
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
+from generation.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Reactions(commands.Cog):
         if record is None or record.job.requester.id != reaction.user_id or record.job.id in self._busy:
             return
         self._busy.add(record.job.id)  # someone who removes and repeats the reaction gets one reply
-        await self._set_locale(reaction)
+        await self._set_locale(reaction, record.job)
         try:
             await (self._send_images(record) if emoji == ENVELOPE else self._cancel_or_delete(record, reaction))
         except discord.Forbidden:
@@ -50,16 +51,12 @@ class Reactions(commands.Cog):
         finally:
             self._busy.discard(record.job.id)
 
-    async def _set_locale(self, reaction: discord.RawReactionActionEvent) -> None:
+    async def _set_locale(self, reaction: discord.RawReactionActionEvent, job: Job) -> None:
         # A reaction does not name a locale.
-        if reaction.guild_id is None:
-            set_locale(remembered_locale(reaction.user_id) or ENGLISH)
-            return
-        settings, guild = (
-            await self.services.policy.settings(reaction.guild_id),
-            self.client.get_guild(reaction.guild_id),
-        )
-        set_locale(settings.language or str(guild.preferred_locale if guild else ENGLISH).partition("-")[0])
+        settings = await self.services.policy.settings(reaction.guild_id)
+        guild = self.client.get_guild(reaction.guild_id) if reaction.guild_id is not None else None
+        of_server = str(guild.preferred_locale).partition("-")[0] if guild else ""
+        set_locale(settings.language or of_server or job.locale or ENGLISH)
 
     async def _send_images(self, record: JobRecord) -> None:
         if record.suffix is None:

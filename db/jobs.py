@@ -305,16 +305,17 @@ def _job_from_row(row: aiosqlite.Row) -> Job:
         parent=Tile(row["parent_job"], row["parent_index"]) if row["parent_job"] else None,
         asked_at=row["asked_at"],
         speed=Speed(row["speed"]),
+        locale=row["locale"],
     )
 
 
 _INSERT_JOB = """
     INSERT INTO jobs (id, action, params, asker_id, asker_name, guild_id, channel_id, by_channel, token,
                       token_expires_at, upload_limit, reply_to, parent_job, parent_index, asked_at,
-                      prompt, speed, private)
+                      prompt, speed, private, locale)
     VALUES (:id, :action, :params, :asker_id, :asker_name, :guild_id, :channel_id, :by_channel, :token,
             :token_expires_at, :upload_limit, :reply_to, :parent_job, :parent_index, :asked_at,
-            :prompt, :speed, :private)
+            :prompt, :speed, :private, :locale)
 """
 
 
@@ -339,4 +340,5 @@ def _job_values(job: Job) -> dict[str, Any]:
         "prompt": format_prompt(job.params, None),
         "speed": job.speed,
         "private": destination.private,
+        "locale": job.locale,
     }

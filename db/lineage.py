@@ -55,6 +55,15 @@ LINE = """
 """
 
 
+WORDED_BY_OTHERS = """
+    SELECT credits.job, (SELECT asker_name FROM jobs WHERE asker_id = credits.person
+                         ORDER BY asked_at DESC LIMIT 1) AS name
+    FROM credits JOIN jobs AS worded ON worded.id = credits.job
+    WHERE credits.job IN (SELECT value FROM json_each(:jobs)) AND credits.part = 'worded'
+      AND credits.person NOT IN (0, worded.asker_id)
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ancestor:
     """A job on the line of descent. Nothing but its id is known of a job that was deleted."""
@@ -99,6 +108,11 @@ class LineageStore:
             )
             for row in rows
         ]
+
+    async def worded_by_others(self, job_ids: Iterable[str]) -> dict[str, str]:
+        """Return who worded each job, if that was not its requester: the name of their newest job, or nothing."""
+        rows = await self._connection.fetch_all(WORDED_BY_OTHERS, {"jobs": json.dumps(sorted(set(job_ids)))})
+        return {row["job"]: row["name"] or "" for row in rows}
 
     async def credits(self, job_id: str) -> list[Credit]:
         """Return who had a part in a job."""

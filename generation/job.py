@@ -83,7 +83,10 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One job: its action and params, its requester, its destination, and the tile that it started from."""
+    """One job: its action and params, its requester, its destination, and the tile that it started from.
+
+    `locale` is the language of its messages, "" if unknown.
+    """
 
     id: str
     action: Action
@@ -93,6 +96,7 @@ class Job:
     parent: Tile | None
     asked_at: float
     speed: Speed = Speed.FAST
+    locale: str = ""
 
 
 def new_job_id() -> str:

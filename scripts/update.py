@@ -88,7 +88,8 @@ class Updater:
             print(f"Restart the bot: sudo systemctl restart {self.service}")
 
     def _service_runs(self) -> bool:
-        return subprocess.run(["systemctl", "--quiet", "is-active", self.service], check=False).returncode == 0
+        command = ["systemctl", "--quiet", "is-active", self.service]
+        return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
     def _way_back(self, old: str, backup: str) -> str:
         lines = ["To go back, stop the bot, then:", f"  git reset --keep {old}", "  scripts/environment"]

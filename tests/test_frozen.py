@@ -154,7 +154,7 @@ TABLES = {
     "job_words": "job_id asker_id prompt",
     "jobs": "id state action params asker_id asker_name guild_id channel_id by_channel token token_expires_at "
     "upload_limit reply_to parent_job parent_index asked_at started_at ended_at attempts suffix notice_id answer_id "
-    "ending prompt speed private deleted_at post_in sensitive removing seconds model",
+    "ending prompt speed private deleted_at post_in sensitive removing seconds model locale",
     "lineage": "child parent_job parent_index kind",
     "memos": "name value",
     "options": "person_id name value",
@@ -220,6 +220,7 @@ MODEL_FACTS = [
     "known",
     "synonyms",
     "unsupported",
+    "steps_with_other_samplers",
 ]
 PARAMS = [
     "parts",

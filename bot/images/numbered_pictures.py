@@ -17,7 +17,7 @@ _PAPER, _INK, _LABEL = "#2b2d31", "#ffffff", "#000000"
 
 def draw_region_grid(image: bytes) -> bytes:
     """Return an image as a small JPEG with a 3×3 grid, whose cells are numbered from 1 by rows."""
-    picture = _thumbnail(image, PICKER_SIDE)
+    picture = _resized(image, PICKER_SIDE)
     width, height = picture.size
     canvas = ImageDraw.Draw(picture)
     for third in (1, 2):
@@ -30,23 +30,27 @@ def draw_region_grid(image: bytes) -> bytes:
     return _jpeg(picture)
 
 
-def draw_contact_sheet(images: Sequence[bytes | None]) -> bytes:
-    """Return thumbnails of images side by side, numbered from 1, as a JPEG; None leaves an empty cell."""
-    columns = min(len(images), math.ceil(math.sqrt(len(images)) * 1.25))
-    rows = math.ceil(len(images) / columns)
+def thumbnail(image: bytes) -> Image.Image:
+    """Return an image as small as a contact sheet shows it."""
+    return _resized(image, CELL_SIDE)
+
+
+def draw_contact_sheet(thumbnails: Sequence[Image.Image | None]) -> bytes:
+    """Return thumbnails side by side, numbered from 1, as a JPEG; None leaves an empty cell."""
+    columns = min(len(thumbnails), math.ceil(math.sqrt(len(thumbnails)) * 1.25))
+    rows = math.ceil(len(thumbnails) / columns)
     pitch = CELL_SIDE + CELL_GAP
     sheet = Image.new("RGB", (columns * pitch + CELL_GAP, rows * pitch + CELL_GAP), _PAPER)
     canvas = ImageDraw.Draw(sheet)
-    for place, image in enumerate(images):
+    for place, picture in enumerate(thumbnails):
         left, top = CELL_GAP + place % columns * pitch, CELL_GAP + place // columns * pitch
-        if image is not None:
-            picture = _thumbnail(image, CELL_SIDE)
+        if picture is not None:
             sheet.paste(picture, (left + (CELL_SIDE - picture.width) // 2, top + (CELL_SIDE - picture.height) // 2))
         _draw_number(canvas, place + 1, left, top)
     return _jpeg(sheet)
 
 
-def _thumbnail(image: bytes, side: int) -> Image.Image:
+def _resized(image: bytes, side: int) -> Image.Image:
     with Image.open(io.BytesIO(image)) as opened:
         opened.draft("RGB", (side, side))  # a JPEG is decoded at a smaller size
         picture = opened.convert("RGB")

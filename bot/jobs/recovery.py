@@ -19,7 +19,8 @@ def resume_unfinished_jobs(runner: JobRunner, records: list[JobRecord]) -> None:
 
 async def _resume(runner: JobRunner, record: JobRecord) -> None:
     try:
-        set_locale((await runner.services.policy.settings(record.job.destination.guild_id)).language or ENGLISH)
+        settings = await runner.services.policy.settings(record.job.destination.guild_id)
+        set_locale(settings.language or record.job.locale or ENGLISH)
         await _continue_from_state(runner, record)
     except Exception as error:
         await runner.fail(record.job, record.status_message_id, error)

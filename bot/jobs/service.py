@@ -25,7 +25,7 @@ from bot.policy.policy import JobRequest, RequestContext
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import audience, tr
+from bot.ui.i18n import audience, audience_locale, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
@@ -256,6 +256,7 @@ class JobService:
             parent=parent,
             asked_at=self.services.clock(),
             speed=speed,
+            locale=audience_locale(private=private),
         )
 
     async def require_parent(self, tile: Tile) -> Job:

@@ -26,7 +26,7 @@ ENV_FILE = ".env"
 MAX_TRIES = 3  # wrong tokens in a row
 TOKEN_HELP = f"""\
 1. The bot's token. Discord shows it once: {PORTAL} > Reset Token.
-   It is not shown here while you paste it. docs/self-hosting.md has each step."""
+   It is not shown here while you paste it. docs/discord.md has each step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

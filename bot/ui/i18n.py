@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,11 +29,9 @@ _UNTRANSLATED = gettext.NullTranslations()
 
 MIN_FIXED_CHARACTERS = 10  # of a template that is recognised by its words
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
-MAX_REMEMBERED_PEOPLE = 10_000
 
 _locale: ContextVar[str] = ContextVar("language", default=ENGLISH)
 _audiences: ContextVar[Audiences | None] = ContextVar("audiences", default=None)
-_people: OrderedDict[int, str] = OrderedDict()  # the language of each person's last interaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +48,22 @@ def set_locale(locale: str) -> None:
     _locale.set(locale)
 
 
+def audience_locale(*, private: bool) -> str:
+    """Return the language of the person alone, or of everyone; without an interaction it is the current one."""
+    languages = _audiences.get()
+    if languages is None:
+        return _locale.get()
+    return languages.person if private else languages.everyone
+
+
 @contextmanager
 def audience(*, private: bool) -> Iterator[None]:
     """Use the language of those who read what the block and its tasks send: the person alone, or everyone."""
-    languages = _audiences.get()
-    if languages is None:  # there was no interaction: one language for all
-        yield
-        return
-    token = _locale.set(languages.person if private else languages.everyone)
+    token = _locale.set(audience_locale(private=private))
     try:
         yield
     finally:
         _locale.reset(token)
-
-
-def remembered_locale(person_id: int) -> str | None:
-    """Return the language of a person's last interaction since the start; a reaction does not name one."""
-    return _people.get(person_id)
-
-
-def _remember(person_id: int, locale: str) -> None:
-    _people[person_id] = locale
-    _people.move_to_end(person_id)
-    if len(_people) > MAX_REMEMBERED_PEOPLE:
-        _people.popitem(last=False)
 
 
 def tr(text: str, **values: object) -> str:
@@ -168,7 +157,6 @@ async def use_interaction_locale(interaction: discord.Interaction[Any]) -> None:
     settings = await interaction.client.services.policy.settings(interaction.guild_id)
     person = _language(interaction.locale)
     everyone = person if interaction.guild_id is None else _language(interaction.guild_locale)
-    _remember(interaction.user.id, person)
     set_locale(settings.language or person)
     _audiences.set(Audiences(settings.language or person, settings.language or everyone))
 

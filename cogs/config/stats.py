@@ -85,7 +85,7 @@ def _reason(sentence: str) -> str:
 def _format_times(times: Percentiles | None) -> str:
     if times is None:
         return tr("none")
-    return tr("median {median}, 90% within {p90}", median=duration(times.median), p90=duration(times.p90))
+    return tr("median {median}, 90th percentile {p90}", median=duration(times.median), p90=duration(times.p90))
 
 
 def _chart_labels(name: str, now: float) -> ChartLabels:

@@ -6,12 +6,14 @@ import asyncio
 import io
 import logging
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import discord
 
 from bot.client import Client, Interaction
+from bot.discord_calls import TRANSPORT_ERRORS
 from bot.images.numbered_pictures import draw_region_grid
 from bot.jobs.destination import is_private
 from bot.policy.context import context_from
@@ -57,7 +59,7 @@ SQUARE_NAMES = (
     "bottom right",
 )
 NO_CELLS = "0" * 9
-PICTURE_TIMEOUT_S = 1.5  # Discord allows three seconds for the whole response
+PICTURE_TIMEOUT_S = 1.5  # Discord allows three seconds for the response; a later picture is added to it
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +107,14 @@ class RegionButton(PersistentItem, template=rf"{Action.VARY_REGION}:{TILE_PATTER
 
     async def run(self, interaction: Interaction) -> None:
         await interaction.client.jobs.require_parent(self.tile)
-        files = await _picture(interaction, self.tile)
+        picture = asyncio.ensure_future(_picture(interaction, self.tile))
+        await asyncio.wait({picture}, timeout=PICTURE_TIMEOUT_S)
+        is_late = not picture.done()
+        files = [] if is_late else picture.result()
         await respond_ephemeral(interaction, _question(), files=files, view=picker_view(self.tile, NO_CELLS))
+        if is_late:
+            with suppress(*TRANSPORT_ERRORS):  # the numbers have names as well
+                await interaction.edit_original_response(attachments=await picture)
 
 
 class CellButton(PersistentItem, template=rf"cell(?P<number>[0-8]):{TILE_PATTERN}"):
@@ -229,14 +237,12 @@ def _question() -> str:
 
 
 async def _picture(interaction: Interaction, tile: Tile) -> list[discord.File]:
-    """Return the image with numbered squares; nothing if that takes too long, since the numbers have names as well."""
+    """Return the image with numbered squares; nothing if it cannot be read, since the numbers have names as well."""
     services = interaction.client.services
     record = await services.db.jobs.get(tile.job_id)
     try:
-        async with asyncio.timeout(PICTURE_TIMEOUT_S):
-            image = await services.images.files.read(tile)
-            grid = await asyncio.to_thread(draw_region_grid, image)
-    except (TimeoutError, OSError, UserError):
+        grid = await asyncio.to_thread(draw_region_grid, await services.images.files.read(tile))
+    except (OSError, UserError):
         log.info("job %s: the picture of its region picker could not be drawn", tile.job_id, exc_info=True)
         return []
     assert record is not None, "its parent is required before"

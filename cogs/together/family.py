@@ -171,12 +171,13 @@ class _Collector:
 async def draw_family(services: Services, family: Family, names: dict[str, str]) -> bytes:
     """Return the picture of a family; `names` are those below the pictures, by job id."""
     hearts = await services.db.favourites.counts(family.records)
+    worders = await services.db.lineage.worded_by_others(family.records)
     thumbnails = await asyncio.to_thread(_read_thumbnails, services, family)
     nodes = [
         Node(
             id=each,
             kind=kind,
-            verb=_verb_of(family, each),
+            verb=_words_by(worders.get(each)) or _verb_of(family, each),
             name=truncate(names.get(each, ""), MAX_NAME),
             hearts=hearts.get(each, 0),
             thumbnail=thumbnails.get(each),
@@ -228,6 +229,10 @@ def _verb_of(family: Family, node: str) -> str:
     edge = next((edge for edge in family.edges if edge.child == node), None)
     record = family.records.get(node)
     return verb(record.job.action, edge.kind) if record is not None and edge is not None else ""
+
+
+def _words_by(name: str | None) -> str:
+    return tr("words by {whom}", whom=name) if name else ""
 
 
 def verb(action: Action, kind: str) -> str:

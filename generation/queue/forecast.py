@@ -112,6 +112,8 @@ class StartForecast:
             heapq.heappush(self._unblocked, place)
 
     def _push_end(self, start: float, worker: Worker, queued: QueuedJob, *, needs_loading: bool) -> None:
+        if not self._throughput.has_samples:  # then it is not known when a job ends
+            return
         loading = load_seconds(worker, queued.model) if needs_loading else 0.0
         end = start + loading + self._estimate_seconds(worker, queued)
         heapq.heappush(self._ends, (end, next(self._numbers), worker, queued))

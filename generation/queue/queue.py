@@ -237,11 +237,13 @@ class Queue:
         return self._is_forecast_stale and not (len(self._waiting) > LONG_QUEUE and is_recent)
 
     def _forecast(self) -> None:
-        """Estimate every waiting job's position and start, as far as throughput is known and a worker is ready."""
-        now, waiting, starts = self._clock(), self._predicted_order(), dict[str, float]()
-        if self._throughput.has_samples:
-            forecast = StartForecast(waiting, self._workers, self._running, self._throughput, self._limits)
-            starts = forecast.starts(self._expected_models(), now)
+        """Estimate every waiting job's position and start, as far as that is known and a worker is ready.
+
+        Until a job was measured, that is known only of those that can start at once.
+        """
+        now, waiting = self._clock(), self._predicted_order()
+        forecast = StartForecast(waiting, self._workers, self._running, self._throughput, self._limits)
+        starts = forecast.starts(self._expected_models(), now)
         self._positions = {
             each.job.id: (position, starts.get(each.job.id)) for position, each in enumerate(waiting, start=1)
         }

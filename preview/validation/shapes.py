@@ -36,7 +36,7 @@ _CHECKS: dict[Check, str] = {
     "component",
     _list_of(_OBJECT): "embeds components attachments fields items options choices default_values",
     _TEXT: "content title name label placeholder custom_id url icon_url text filename topic description token "
-    "fields.value options.value embeds.type",
+    "fields.value options.value embeds.type default_values.type",
     _is_small: "type flags style color accent_color min_values max_values min_length max_length spacing position "
     "intents seq",
     _is(int, float): "min_value max_value",

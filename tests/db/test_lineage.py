@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+import db.jobs
 from db.connection import MIGRATIONS, Connection
 from db.jobs import JobStore
 from db.lineage import Ancestor, Credit, Edge, LineageStore
@@ -115,6 +116,17 @@ async def test_given_credits_replace_those_of_the_requester(jobs, lineage):
     assert await lineage.credits(job.id) == given
 
 
+async def test_who_worded_a_job_for_somebody_else_is_found_by_name(jobs, lineage, connection):
+    await post(jobs, make_job(requester=BEN))
+    own, for_ben, unknown = make_job(), make_job(), make_job()
+    await jobs.add_job(own)
+    await jobs.add_job(for_ben, [Credit(person_id=BEN.id, part="worded"), Credit(person_id=5, part="chose")])
+    await jobs.add_job(unknown, [Credit(person_id=5, part="worded")])
+    assert await lineage.worded_by_others([own.id, for_ben.id, unknown.id]) == {for_ben.id: "ben", unknown.id: ""}
+    await PersonalData(connection).begin_erasure(BEN.id, 1.0)
+    assert await lineage.worded_by_others([for_ben.id]) == {}
+
+
 async def test_an_erased_person_stays_in_the_credits_without_a_name(jobs, lineage, connection):
     job = make_job()
     await jobs.add_job(job, [Credit(person_id=5, part="chose"), Credit(person_id=6, part="chose")])
@@ -126,16 +138,20 @@ async def test_an_erased_person_stays_in_the_credits_without_a_name(jobs, lineag
     assert await lineage.credits(job.id) == []
 
 
-async def test_jobs_from_before_are_in_the_tables_as_new_ones_are(tmp_path, path):
+async def test_jobs_from_before_are_in_the_tables_as_new_ones_are(tmp_path, path, monkeypatch):
     shutil.copytree(MIGRATIONS, tmp_path / "before")
     for script in sorted((tmp_path / "before").glob("*.sql"))[5:]:
         script.unlink()
+    new_insert = db.jobs._INSERT_JOB
+    old_insert = new_insert.replace(", locale)", ")").replace(", :locale)", ")")  # a column of later versions
+    monkeypatch.setattr(db.jobs, "_INSERT_JOB", old_insert)
     async with Connection.open(path, tmp_path / "before") as connection:
         jobs = JobStore(connection)
         first = await post(jobs, make_job())
         await child_of(jobs, first, 1)
         params = replace(make_job().params, source=Tile(first, 1), blended=(Tile(first, 3),))
         await post(jobs, make_job(params=params, action=Action.BLEND))
+    monkeypatch.setattr(db.jobs, "_INSERT_JOB", new_insert)
     async with Connection.open(path) as connection:
         await post(JobStore(connection), make_job())
     tables = {}

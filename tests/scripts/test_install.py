@@ -165,7 +165,10 @@ def test_an_installation_that_fails_by_itself_is_not_taken_for_a_killed_one(proj
     [
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk is full"),
         ("WARNING: Retrying … NewConnectionError: … Temporary failure in name resolution", "internet connection"),
-        ("WARNING: Max retries exceeded … [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "PIP_CERT"),
+        (
+            "WARNING: Max retries exceeded … [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed",
+            "REQUESTS_CA_BUNDLE",
+        ),
         ("ERROR: No matching distribution found for torch==2.13.0", "no build for Python"),
         ("ERROR: something else", "something else"),
     ],

@@ -104,11 +104,10 @@ class JamCommand(commands.Cog):
         settings = await require_host(services.policy, participant)
         await require_room(services, participant.context, rounds)
         params, speed = await self._params(interaction, prompt, image)
-        extra: dict[str, Any] = {"prompt": params.parts[0].text, "params": to_dict(params), "speed": speed}
+        typed = params.parts[0].text
+        extra: dict[str, Any] = {"prompt": typed, "params": to_dict(params), "speed": speed or Speed.FAST}
         session = _session(interaction, services.clock(), rounds, minutes, who, extra)
-        await services.policy.authorize(
-            participant.context, JobRequest(action=infer_action(params), params=params, speed=speed)
-        )
+        await services.policy.authorize(participant.context, _request(params, speed))
         if not await services.db.sessions.add(session, settings.sessions_at_once):
             raise PolicyDenied(tr("There are as many sessions in this channel as the server allows at once."))
         await services.db.sessions.add_round(
@@ -123,7 +122,7 @@ class JamCommand(commands.Cog):
 
     async def _params(
         self, interaction: Interaction, prompt: str, image: discord.Attachment | None
-    ) -> tuple[Params, Speed]:
+    ) -> tuple[Params, Speed | None]:
         requests = await self.client.prompts.parse(interaction, prompt, with_image=image is not None)
         if len(requests) != 1:
             raise UserError(tr("A jam starts from one grid: leave out `--repeat` and choices in braces."))
@@ -135,7 +134,7 @@ class JamCommand(commands.Cog):
         uploads = self.client.services.images.uploads
         attached = await uploads.import_attachment(image) if image is not None else None
         (params,) = await self.client.prompts.resolve_images(requests, attached, interaction.user.id)
-        return params, request.speed or Speed.RELAX
+        return params, request.speed
 
     async def _announce(self, interaction: Interaction, session: Session, *, in_thread: bool) -> None:
         settings = session.settings
@@ -198,6 +197,12 @@ async def require_room(services: Services, context: RequestContext, rounds: int)
                 left=max(0, limits.jobs_a_day - usage.jobs),
             )
         )
+
+
+def _request(params: Params, speed: Speed | None) -> JobRequest:
+    return JobRequest(
+        action=infer_action(params), params=params, speed=speed or Speed.FAST, speed_is_explicit=speed is not None
+    )
 
 
 def _session(

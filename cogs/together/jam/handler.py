@@ -135,7 +135,7 @@ class JamHandler:
             asked_at=self.services.clock(),
         )
         speed = Speed(settings["speed"])
-        request = JobRequest(action=job.action, params=params, speed=speed)
+        request = JobRequest(action=job.action, params=params, speed=speed)  # relaxed if the host may not use it
         return job, request, await self._credits(session, made, parent)
 
     async def _params(self, session: Session, made: Round, parent: Tile | None, action: Action, words: str) -> Params:
@@ -230,7 +230,7 @@ class JamHandler:
         """Draw a round again without its new words, or end the jam, when its job came to nothing."""
         made = await self.sessions.find_round(record.job.id)
         session = await self.sessions.get(made.session_id) if made else None
-        if made is None or session is None or session.round != made.number or session.ended_at is not None:
+        if made is None or session is None or session.round != made.number or session.phase not in (DRAWING, FINALE):
             return
         await self.client.sessions.set_locale(session.guild_id)
         host_is_blocked = await self.services.db.guilds.active_block(session.guild_id, session.host_id)

@@ -133,7 +133,7 @@ def round_view(standing: Standing) -> discord.ui.View:
         items += [move_select(standing), words_select(standing, 0)]
         items.append(_button(f"{PREFIX}:suggest:{job.id}", tr("Suggest words"), 3, "✏️"))
     items.append(_button(f"{PREFIX}:help:{job.id}", tr("Help"), 3, "❔"))
-    items.append(_button(f"{PREFIX}:end:{job.id}", tr("End"), 3, "⏹️"))
+    items.append(_end_button(job.id, 3))
     return persistent_view(*items)
 
 
@@ -168,11 +168,14 @@ def _button(custom_id: str, label: str, row: int, emoji: str | None = None) -> d
     return discord.ui.Button(label=label, emoji=emoji, custom_id=custom_id, row=row)
 
 
+def _end_button(job_id: str, row: int) -> discord.ui.Button[discord.ui.View]:
+    style = discord.ButtonStyle.danger
+    return discord.ui.Button(label=tr("End"), emoji="⏹️", style=style, custom_id=f"{PREFIX}:end:{job_id}", row=row)
+
+
 def asleep_view(job_id: str) -> discord.ui.View:
     """Return the buttons of a jam that nobody votes in."""
-    return persistent_view(
-        _button(f"{PREFIX}:wake:{job_id}", tr("Wake"), 0, "💤"), _button(f"{PREFIX}:end:{job_id}", tr("End"), 0, "⏹️")
-    )
+    return persistent_view(_button(f"{PREFIX}:wake:{job_id}", tr("Wake"), 0, "💤"), _end_button(job_id, 0))
 
 
 def rules_text(minutes: int) -> str:

@@ -4,20 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from generation.errors import UserError
-
-CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
-
-
-class DeviceUnavailable(UserError):
-    """The device that DEVICE names cannot be used here; `fix` says what to do about it."""
-
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(f"{problem}: {fix}")
-        self.problem, self.fix = problem, fix
-
-    def __reduce__(self) -> tuple[type[DeviceUnavailable], tuple[str, str]]:
-        return DeviceUnavailable, (self.problem, self.fix)
+from generation.engine.device.availability import DeviceUnavailable, built_without_cuda, no_apple_gpu
 
 
 def require_device(name: str) -> None:
@@ -30,12 +17,8 @@ def require_device(name: str) -> None:
 
 
 def _require_cuda(name: str, index: int) -> None:
-    version, _, build = str(torch.__version__).partition("+")
     if torch.version.cuda is None and torch.version.hip is None:
-        raise DeviceUnavailable(
-            f"DEVICE={name}, but this PyTorch ({version}{f'+{build}' if build else ''}) was built without CUDA",
-            f"pip install torch=={version} --index-url {CUDA_WHEELS} --force-reinstall, or set DEVICE=auto.",
-        )
+        raise built_without_cuda(name, str(torch.__version__))
     if not torch.cuda.is_available():
         tool = "rocm-smi" if torch.version.hip is not None else "nvidia-smi"
         raise DeviceUnavailable(
@@ -49,10 +32,7 @@ def _require_cuda(name: str, index: int) -> None:
 
 def _require_mps(name: str) -> None:
     if not torch.backends.mps.is_available():
-        raise DeviceUnavailable(
-            f"DEVICE={name}, but Apple's GPU cannot be used here",
-            "it needs a Mac with Apple silicon and macOS 14 or newer; set DEVICE=auto on any other machine.",
-        )
+        raise no_apple_gpu(name)
 
 
 def choose_device(name: str) -> tuple[torch.device, torch.dtype]:

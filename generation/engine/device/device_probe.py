@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 import torch
 
-from generation.engine.device.device import DeviceUnavailable, choose_device, require_device
+from generation.engine.device.availability import DeviceUnavailable
+from generation.engine.device.device import choose_device, require_device
 
 
 def probe(name: str) -> dict[str, Any]:

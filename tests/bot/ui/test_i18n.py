@@ -338,11 +338,26 @@ async def pick(harness, person, grid):
     return await harness.result(text="Image #1")
 
 
-async def test_a_reaction_in_direct_messages_is_answered_in_the_persons_language(harness):
+async def test_a_job_in_direct_messages_keeps_the_persons_language_after_a_restart(harness):
     harness.ben.locale = "de"
     direct = harness.server.world.dm_channel(harness.ben)
     async with harness.bot(jobs_at_once=1):
         await harness.imagine("a slow fox", harness.ben, direct)
         status = await harness.status_message("(25%)", direct)
+        await harness.imagine("an owl", harness.ben, direct)
+        waiting = await harness.status_message("an owl", direct)
+    async with harness.bot(jobs_at_once=1):
+        await harness.server.wait_until(lambda: "in der Warteschlange" in waiting.content)
         await harness.person(harness.ben).react(status, "❌")
         await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ben.id}>" in status.content)
+
+
+async def test_a_public_job_keeps_the_servers_language_after_a_restart(harness):
+    harness.guild.locale = "de"
+    async with harness.bot(jobs_at_once=1):
+        await harness.imagine("a slow fox")
+        await harness.status_message("(25%)")
+        await harness.imagine("an owl")
+        waiting = await harness.status_message("an owl")
+    async with harness.bot(jobs_at_once=1):
+        await harness.server.wait_until(lambda: "in der Warteschlange" in waiting.content)

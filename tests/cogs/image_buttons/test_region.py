@@ -69,14 +69,22 @@ async def test_the_picker_shows_the_picture_and_numbers_its_squares(harness):
         assert asked.attachments == [attachment]
 
 
-async def test_the_picker_works_without_its_picture(harness, monkeypatch):
-    async with harness.bot():
+async def test_the_picker_works_without_its_picture(harness):
+    async with harness.bot() as services:
         picked = await pick_image(harness)
-        monkeypatch.setattr(sys.modules["cogs.image_buttons.region"], "PICTURE_TIMEOUT_S", 0.0)
+        services.images.files.path(first_tile(picked)).write_bytes(b"damaged")
         asked = await open_region_picker(harness, picked)
         assert not asked.attachments
         await harness.person(harness.ada).press(asked, "1 · top left")
         await harness.server.wait_until(lambda: highlighted(asked) == [0])
+
+
+async def test_a_picture_that_takes_long_is_added_to_the_picker(harness, monkeypatch):
+    async with harness.bot():
+        monkeypatch.setattr(sys.modules["cogs.image_buttons.region"], "PICTURE_TIMEOUT_S", 0.0)
+        asked = await open_region_picker(harness, await pick_image(harness))
+        await harness.server.wait_until(lambda: asked.attachments)
+        assert len(asked.buttons) == 10
 
 
 async def test_a_picker_of_an_earlier_version_keeps_working(harness):

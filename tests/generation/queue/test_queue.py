@@ -460,6 +460,15 @@ async def record_duration(harness, clock, seconds):
     await person.finish()
 
 
+async def test_a_job_that_starts_at_once_has_no_wait_even_before_any_was_measured():
+    harness = QueueHarness()
+    first, second = make_job(ANN), make_job(BOB)
+    harness.queue.enqueue(first)
+    harness.queue.enqueue(second)
+    assert harness.queue.position(first.id) == QueuePosition(1, 0.0)
+    assert harness.queue.position(second.id) == QueuePosition(2, None)
+
+
 async def test_the_estimate_is_the_time_of_the_jobs_ahead():
     clock = FakeClock()
     harness = QueueHarness(clock=clock)

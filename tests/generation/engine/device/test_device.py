@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from generation.engine.device.device import DeviceUnavailable, require_device
+from generation.engine.device import availability
+from generation.engine.device.availability import DeviceUnavailable, require_possible_device
+from generation.engine.device.device import require_device
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: str | None = None, hip: str | None = None, gpus: int = 0) -> None:
@@ -57,3 +59,30 @@ def test_a_device_that_is_not_there_is_named_with_its_fix(
 def test_a_device_that_is_there_is_accepted(name: str, build: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, **build)  # type: ignore[arg-type]
     require_device(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "platform", "says"),
+    [
+        ("cuda", "2.13.0+cpu", "linux", "pip install torch==2.13.0 --index-url"),
+        ("cuda:1", "2.13.0+cpu", "win32", "was built without CUDA"),
+        ("cuda", "2.13.0", "darwin", "a Mac has no CUDA"),
+        ("mps", "2.13.0", "linux", "Apple's GPU cannot be used here"),
+        ("cuda", "2.13.0", "linux", None),
+        ("cuda", "2.13.0+cu130", "win32", None),
+        ("cuda", "2.13.0+rocm7.0", "linux", None),
+        ("mps", "2.13.0", "darwin", None),
+        ("auto", "2.13.0+cpu", "linux", None),
+        ("cpu", "2.13.0+cpu", "linux", None),
+    ],
+)
+def test_what_the_installed_build_never_has_is_refused_before_it_is_imported(
+    name: str, build: str, platform: str, says: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(availability, "version", lambda _: build)
+    monkeypatch.setattr(availability.sys, "platform", platform)
+    if says is None:
+        require_possible_device(name)
+    else:
+        with pytest.raises(DeviceUnavailable, match=says.replace("+", r"\+")):
+            require_possible_device(name)

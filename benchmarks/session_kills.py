@@ -1,0 +1,154 @@
+"""Kill the bot again and again while a jam takes its steps: `python -m benchmarks.session_kills --kills 200`.
+
+After each kill the vote is due at once, so that the next start takes a step and is killed at a random moment of it.
+Then every round must have one job and one message, and no round may be missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import random
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import BotProcess, start_bot
+from benchmarks.kills import SCRIPTED_BOT, delay
+from preview import FakeDiscord, World
+from tests.support.bot_harness import make_model
+
+LIFETIME_S = (0.0, 4.0)  # from the connection to the kill
+ROUNDS = 12
+SETTLE_TIMEOUT_S = 60.0
+STEP_S = 0.05
+
+
+class JamKills:
+    """Runs one jam after another and kills the bot in them."""
+
+    def __init__(self, server: FakeDiscord, folder: Path, kills: int, seed: int) -> None:
+        self.server, self.folder, self.kills, self.dice = server, folder, kills, random.Random(seed)
+        world = server.world
+        self.users = [world.add_user(name) for name in ("ada", "ben", "cora")]
+        self.channel = world.add_channel(world.add_guild("Studio", *self.users))
+        self.database = folder / "data" / "atelier.sqlite3"
+        self.settings: dict[str, object] = {
+            "data_dir": folder / "data",
+            "model": make_model(folder / "model", name="Painter", native_size=64),
+            "log_level": "WARNING",
+        }
+        self.wrong: list[str] = []
+
+    async def run(self) -> None:
+        """Kill the bot `kills` times, then let it finish and compare."""
+        killed = 0
+        while killed < self.kills:
+            await self._live(lifetime=None)
+            while killed < self.kills and self._active():
+                self._vote_and_make_due()
+                killed += 1
+                await self._live(lifetime=self.dice.uniform(*LIFETIME_S))
+            print(f"{killed} kills", flush=True)
+        self._vote_and_make_due()
+        await self._live(lifetime=None)
+        self._compare()
+
+    async def _live(self, lifetime: float | None) -> None:
+        """Start the bot and kill it after `lifetime` seconds; without one, once a round can be voted on."""
+        bot = await start_bot(SCRIPTED_BOT, self.server, self.folder, self.settings)
+        try:
+            await self._wait_connected(bot)
+            if lifetime is not None:
+                await asyncio.sleep(lifetime)
+                return
+            await self.server.wait_commands()
+            if not self._active():
+                options: dict[str, Any] = {"prompt": "a castle --steps 4", "where": "here", "rounds": ROUNDS}
+                await self.server.person(self.users[0]).command("jam start", self.channel, **options)
+            await self._settle()
+        finally:
+            await bot.kill()
+
+    async def _wait_connected(self, bot: BotProcess) -> None:
+        before, deadline = len(self.server.gateway.identifies), time.monotonic() + SETTLE_TIMEOUT_S
+        while len(self.server.gateway.identifies) == before:
+            if bot.exited or time.monotonic() > deadline:
+                raise RuntimeError("the bot does not connect:\n" + "\n".join(bot.lines))
+            await asyncio.sleep(STEP_S)
+
+    async def _settle(self) -> None:
+        async with asyncio.timeout(SETTLE_TIMEOUT_S):
+            while self._is_moving():  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(STEP_S)
+
+    def _is_moving(self) -> bool:
+        at_rest = "('voting', 'extended', 'asleep', 'ended')"
+        phases = self._rows(f"SELECT phase NOT IN {at_rest} OR due_at <= {time.time()} FROM collab_sessions")
+        return not phases or any(moves for (moves,) in phases)
+
+    def _active(self) -> bool:
+        return self.database.exists() and bool(self._rows("SELECT 1 FROM collab_sessions WHERE ended_at IS NULL"))
+
+    def _vote_and_make_due(self) -> None:
+        """Let two people vote in the present round, and make its end due."""
+        for number, user in enumerate(self.users[1:]):
+            self._rows(
+                f"""INSERT INTO ballots SELECT id, round, {user.id}, 'tile', '{self.dice.randrange(4)}', {number}
+                    FROM collab_sessions WHERE phase IN ('voting', 'extended') ON CONFLICT DO NOTHING"""
+            )
+        self._rows(f"UPDATE collab_sessions SET due_at = {time.time() - 1} WHERE phase IN ('voting', 'extended')")
+
+    def _rows(self, sql: str) -> list[Any]:
+        with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as database, database:
+            return database.execute(sql).fetchall()
+
+    def _compare(self) -> None:
+        messages = [each for each in self.server.messages(self.channel) if each.attachments and not each.ephemeral]
+        posted = Counter[str]()
+        for message in messages:
+            ids = {part.get("custom_id", "").split(":")[-1].partition("-")[0] for part in message.buttons}
+            posted.update(ids)
+        rounds = self._rows("SELECT session, round, job_id FROM collab_rounds ORDER BY session, round")
+        states = dict(self._rows("SELECT id, state FROM jobs"))
+        for session, number, job_id in rounds:
+            if posted[job_id] != 1 or states.get(job_id) != "answered":
+                self.wrong.append(f"{session} round {number}: {posted[job_id]} messages, job {states.get(job_id)}")
+        if len(states) != len(rounds):
+            self.wrong.append(f"{len(states)} jobs for {len(rounds)} rounds")
+        print(f"{len(rounds)} rounds, {len(messages)} pictures")
+
+
+async def kill_jams(kills: int, seed: int) -> list[str]:
+    """Run the fake Discord and the bot; return what was wrong."""
+    with tempfile.TemporaryDirectory(prefix="atelier-session-kills-") as name:
+        server = FakeDiscord(World(), limits=())
+        server.app.middlewares.insert(0, delay)
+        async with server:
+            jams = JamKills(server, Path(name), kills, seed)
+            await jams.run()
+        if server.violations or server.crashes:
+            raise RuntimeError(f"the fake Discord reports errors: {server.violations[:3]} {server.crashes[:3]}")
+    return jams.wrong
+
+
+def main() -> int:
+    """Parse the command line, kill, and return 1 if anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a kill aborts requests
+    wrong = asyncio.run(kill_jams(args.kills, args.seed))
+    print("\n".join(wrong) or "nothing is wrong")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What is known about a device before PyTorch is imported: the build that is installed, and the platform."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from generation.errors import UserError
+
+CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
+CPU_BUILD = "+cpu"  # the end of the version of a build without CUDA
+
+
+class DeviceUnavailable(UserError):
+    """The device that DEVICE names cannot be used here; `fix` says what to do about it."""
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(f"{problem}: {fix}")
+        self.problem, self.fix = problem, fix
+
+    def __reduce__(self) -> tuple[type[DeviceUnavailable], tuple[str, str]]:
+        return DeviceUnavailable, (self.problem, self.fix)
+
+
+def require_possible_device(name: str) -> None:
+    """Raise DeviceUnavailable if the installed build of PyTorch, or this platform, never has such a device."""
+    kind = name.partition(":")[0]
+    if kind == "mps" and sys.platform != "darwin":
+        raise no_apple_gpu(name)
+    if kind == "cuda":
+        try:
+            installed = version("torch")
+        except PackageNotFoundError:
+            return
+        if installed.endswith(CPU_BUILD) or sys.platform == "darwin":
+            raise built_without_cuda(name, installed)
+
+
+def built_without_cuda(name: str, installed: str) -> DeviceUnavailable:
+    """Return the error of a PyTorch without CUDA; a Mac has no other."""
+    if sys.platform == "darwin":
+        return DeviceUnavailable(f"DEVICE={name}, but a Mac has no CUDA", "set DEVICE=auto or DEVICE=mps.")
+    return DeviceUnavailable(
+        f"DEVICE={name}, but this PyTorch ({installed}) was built without CUDA",
+        f"pip install torch=={installed.partition('+')[0]} --index-url {CUDA_WHEELS} --force-reinstall, "
+        "or set DEVICE=auto.",
+    )
+
+
+def no_apple_gpu(name: str) -> DeviceUnavailable:
+    """Return the error of a machine without Apple's GPU."""
+    return DeviceUnavailable(
+        f"DEVICE={name}, but Apple's GPU cannot be used here",
+        "it needs a Mac with Apple silicon and macOS 14 or newer; set DEVICE=auto on any other machine.",
+    )
