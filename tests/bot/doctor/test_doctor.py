@@ -355,6 +355,14 @@ def test_a_hub_model_that_is_not_downloaded_is_skipped():
     assert "hf download nobody/has-this-model" in found.fix
 
 
+def test_a_download_that_is_not_complete_is_skipped(model, tmp_path, monkeypatch):
+    (model / UNET).unlink()
+    fake_hub_cache(model, tmp_path / "cache", "somebody/dreams", monkeypatch)
+    (found,) = check_model("somebody/dreams")
+    assert (found.status, "downloads the rest" in found.text) == (SKIPPED, True)
+    assert "hf download somebody/dreams" in found.fix
+
+
 def test_each_of_several_models_is_checked(tmp_path):
     found = check_models([EMBEDDED, str(tmp_path / "gone"), "nobody/has-this-model"])
     assert [each.status for each in found] == [PASSED, FAILED, SKIPPED]
