@@ -77,7 +77,7 @@ def _converted(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Im
     transform = ImageCms.buildTransform(source, SRGB, image.mode, "RGB", intent, flags)
     if image.mode == "RGB":
         change = ImageChops.difference(ImageCms.applyTransform(_PROBES, transform) or _PROBES, _PROBES)
-        if max(highest for _, highest in change.getextrema()) <= SAME_COLOUR:
+        if max(change.tobytes()) <= SAME_COLOUR:
             return image
     return ImageCms.applyTransform(image, transform) or image
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 # How Pillow stores samples of other depths than 8 bits: the raw mode of a PNG, and the bits of a sample.
 _SAMPLE_BITS = {"L;2": 2, "L;4": 4, "I;16B": 16, "RGB;16B": 16}
@@ -11,7 +11,8 @@ _SAMPLE_BITS = {"L;2": 2, "L;4": 4, "I;16B": 16, "RGB;16B": 16}
 def scale_transparent_colour(opened: Image.Image) -> None:
     """Scale the transparent colour of a PNG that is not decoded yet to eight bits, as Pillow will scale its pixels."""
     colour = opened.info.get("transparency")
-    bits = _SAMPLE_BITS.get(opened.tile[0].args) if opened.format == "PNG" and opened.tile else None
+    tiles = _tiles(opened, "PNG")
+    bits = _SAMPLE_BITS.get(str(tiles[0].args)) if tiles else None
     if bits and isinstance(colour, int):
         opened.info["transparency"] = _scaled(colour, bits)
     elif bits and isinstance(colour, tuple):
@@ -34,9 +35,8 @@ def _scaled(value: int, bits: int) -> int:
 
 def is_partly_covered(image: Image.Image) -> bool:
     """Return whether the first frame of a GIF leaves a part of the canvas free, which Pillow fills with a colour."""
-    if image.format != "GIF" or not image.tile or "transparency" in image.info:
-        return False
-    return bool(image.tile[0].extents != (0, 0, *image.size))
+    tiles = _tiles(image, "GIF")
+    return bool(tiles) and "transparency" not in image.info and tiles[0].extents != (0, 0, *image.size)
 
 
 def on_whole_canvas(image: Image.Image) -> Image.Image:
@@ -44,7 +44,12 @@ def on_whole_canvas(image: Image.Image) -> Image.Image:
     if not is_partly_covered(image):
         return image
     covered = Image.new("L", image.size, 0)
-    covered.paste(255, image.tile[0].extents)  # before decoding, which forgets the place
+    covered.paste(255, _tiles(image, "GIF")[0].extents)  # before decoding, which forgets the place
     whole = image.convert("RGB")
     whole.putalpha(covered)
     return whole
+
+
+def _tiles(image: Image.Image, kind: str) -> list[ImageFile._Tile]:
+    """Return what is still to be decoded of an image in a file of this kind."""
+    return image.tile if isinstance(image, ImageFile.ImageFile) and image.format == kind else []
