@@ -25,13 +25,13 @@ from typing import Any
 
 from aiohttp import web
 
-from benchmarks.harness import ROOT, BotProcess, start_bot
+from benchmarks.harness import BotProcess, start_bot
 from preview import Channel, FakeDiscord, Interaction, Message, User, World
 from preview.users.options import UploadedFile, UserActionError
 from tests.support.bot_harness import is_result, make_model, red_png
 
 # -P: otherwise benchmarks/queue.py would hide the standard library's module.
-SCRIPTED_BOT = (
+SCRIPTED_BOT = ("-m", "benchmarks.scripted_bot")
     "-P",
     str(ROOT / "benchmarks" / "scripted_bot.py"),
 )
