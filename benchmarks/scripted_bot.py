@@ -10,6 +10,7 @@ from bot.config import Config
 from bot.services import load_registry
 from generation import logs
 from generation.worker.worker import LocalWorker
+from main import cancel_on_signals
 from tests.support import fake_engine
 
 
@@ -23,7 +24,12 @@ def main() -> None:
     config = Config.read(os.environ)
     logs.configure(logs.LogConfig(level=config.log_level, style=config.log_format))
     bot.app.make_worker = make_worker
-    asyncio.run(bot.app.run(config))
+    asyncio.run(_run(config))
+
+
+async def _run(config: Config) -> None:
+    cancel_on_signals()
+    await bot.app.run(config)
 
 
 if __name__ == "__main__":  # the engine's process imports this file again

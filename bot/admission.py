@@ -16,7 +16,7 @@ import discord
 log = logging.getLogger(__name__)
 
 RESPONSE_LIMIT_S = 3.0  # Discord invalidates an interaction that has no response by then
-MAX_UNANSWERED = 32  # interactions at a time; with all of them at once, each would be answered last
+MAX_UNANSWERED = 64  # interactions at a time; with all of them at once, each would be answered last
 REPORT_INTERVAL_S = 1.0  # between two log lines about dropped interactions
 
 

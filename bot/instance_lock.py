@@ -12,7 +12,6 @@ from filelock import FileLock, Timeout
 
 from bot.config import ConfigError
 from db.backup import LOCK_FILE
-from db.connection import DATABASE_FILE
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +35,8 @@ def acquire_instance_lock(data_dir: Path) -> Iterator[None]:
 
 
 def _make_private(data_dir: Path) -> None:
-    """Take the folder, and the database in it, from all other accounts of this machine."""
-    for path in (data_dir, *data_dir.glob(f"{DATABASE_FILE}*")):
+    """Take the folder, and what lies directly in it, from all other accounts of this machine."""
+    for path in (data_dir, *data_dir.iterdir()):
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             try:

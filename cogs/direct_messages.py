@@ -146,7 +146,9 @@ async def _send_copy(
         )
         return sent.id
 
-    await post_once(channel, message.asked_at, partial(is_result_message, job), post, search_first=resumed)
+    # A private result may have become a direct message itself, and then needs no copy.
+    may_be_there = resumed or not job.destination.by_channel
+    await post_once(channel, job.asked_at, partial(is_result_message, job), post, search_first=may_be_there)
 
 
 async def _post(channel: discord.DMChannel, image: ImageMessage, nonce: str) -> int:

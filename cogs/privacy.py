@@ -127,7 +127,10 @@ async def on_confirm(interaction: Interaction, _: str, __: ModalValues) -> None:
     await interaction.client.deferrals.defer(interaction, ephemeral=True)
     await client.services.db.personal_data.begin_erasure(person_id, up_to)
     client.sessions.timer.wake()  # sessions that the person started end
-    client.tasks.spawn(_task_name(person_id), _erase_and_report(interaction, person_id, up_to))
+    name = _task_name(person_id)
+    client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to))
+    if name in client.tasks:  # the deferral is open until then
+        await asyncio.wait({client.tasks[name]})
 
 
 async def _erase_and_report(interaction: Interaction, person_id: int, up_to: float) -> None:

@@ -131,7 +131,7 @@ class PersonalData:
             ("DELETE FROM options WHERE person_id = :person", person),
             ("DELETE FROM favourites WHERE person_id = :person", person),
             ("DELETE FROM threads WHERE person_id = :person", person),
-            ("DELETE FROM deferrals WHERE person_id = :person", person),
+            ("DELETE FROM deferrals WHERE person_id = :person AND prompt <> ''", person),
             ("DELETE FROM direct_messages WHERE person_id = :person", person),
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
             ("DELETE FROM ballots WHERE person = :person", person),

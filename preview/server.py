@@ -99,7 +99,8 @@ class FakeDiscord(WaitHelpers):
 
     async def start(self) -> None:
         """Listen on a loopback port. Raise OSError if it is taken."""
-        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
+        # aiohttp answers 500 to a damaged compressed body; no client here compresses.
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()

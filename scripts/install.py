@@ -62,13 +62,22 @@ class Environment:
         inside, _, packages = running.stdout.strip().partition(" ")
         return running.returncode == 0 and inside == "True" and Path(packages).is_dir()
 
+    def has_packages(self) -> bool:
+        """Return whether every package that pyproject.toml asks for is there: somebody may have removed one."""
+        import tomllib  # not in the old Pythons to which `main` says that they are too old
+
+        project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        names = [re.split(r"[\s<>=!~\[;]", each, maxsplit=1)[0] for each in project.get("dependencies", [])]
+        code = "import sys; from importlib.metadata import version; [version(name) for name in sys.argv[1:]]"
+        return _run([self.python, "-c", code, *names]).returncode == 0
+
     def has_pip(self) -> bool:
         """Return whether pip runs in it."""
         return _run([self.python, "-m", "pip", "--version"]).returncode == 0
 
     def create(self, uv: str | None) -> None:
         """Create it anew. What a link points to belongs to somebody else: only the link is removed."""
-        if self.folder.is_symlink():
+        if self.folder.is_symlink() or self.folder.is_file():
             self.folder.unlink()
         elif self.folder.exists():
             shutil.rmtree(self.folder)
@@ -89,7 +98,7 @@ def install(environment: Environment, *, dev: bool, choice: str | None, machine:
     wanted = _wanted(environment, dev, choice, machine)
     record = environment.record()
     usable = environment.is_usable()
-    if usable and record == wanted:
+    if usable and record == wanted and environment.has_packages():
         return
     with _exclusive(environment.marker) as interrupted:
         uv = shutil.which("uv")
@@ -349,6 +358,9 @@ def main() -> int:
         install(Environment(ROOT), dev=arguments.dev, choice=choice, machine=find_machine())
     except InstallError as error:
         print(f"scripts/install: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"scripts/install: {error.strerror}: {error.filename}. Does this folder belong to you?", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted. The next run repairs what is half-made.", file=sys.stderr)

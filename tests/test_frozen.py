@@ -220,6 +220,7 @@ MODEL_FACTS = [
     "known",
     "synonyms",
     "unsupported",
+    "steps_with_other_samplers",
 ]
 PARAMS = [
     "parts",

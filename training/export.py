@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, UniPCMultistepScheduler
 from PIL import Image, ImageDraw
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -20,7 +20,6 @@ from training.settings import (
     MODEL,
     MODEL_NAME,
     SAMPLING,
-    TRIGGER_WORDS,
     UNSUPPORTED,
 )
 
@@ -43,11 +42,9 @@ def load_trained_pipeline() -> StableDiffusionPipeline:
     )
 
 
-def default_scheduler() -> DPMSolverMultistepScheduler:
-    """Return DPM-Solver++, which needs few steps, with the noise schedule of the training."""
-    return DPMSolverMultistepScheduler.from_config(
-        unet.noise_schedule().config, algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
-    )
+def default_scheduler() -> UniPCMultistepScheduler:
+    """Return UniPC, which needs the fewest steps, with the noise schedule of the training."""
+    return UniPCMultistepScheduler.from_config(unet.noise_schedule().config)
 
 
 def export(folder: Path = MODEL) -> None:
@@ -66,8 +63,8 @@ def model_description() -> dict[str, Any]:
         "native_size": 256,
         "size_multiple": 32,
         "num_inference_steps": SAMPLING.steps,
+        "steps_with_other_samplers": SAMPLING.steps_with_other_samplers,
         "guidance_scale": SAMPLING.guidance,
-        "trigger_words": TRIGGER_WORDS,
         "known": {kind: list(words) for kind, words in KNOWN.items()},
         "synonyms": known_synonyms(),
         "unsupported": list(UNSUPPORTED),

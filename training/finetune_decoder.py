@@ -6,23 +6,24 @@ import random
 import time
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from torch import Tensor
 
 from training import vae
 from training.captions import make_caption
-from training.export import default_scheduler, load_trained_pipeline
+from training.export import load_trained_pipeline
 from training.finetune_vae import corrupt_one_half
 from training.precision import autocast
 from training.settings import FINETUNE_DECODER, FINETUNE_VAE, SAMPLING, SEED, VAE
 from training.subjects import draw, sample_subject
+from training.unet import noise_schedule
 
 
 @torch.no_grad()
 def renoise_and_denoise(pipeline: StableDiffusionPipeline, latents: Tensor, captions: list[str], steps: int) -> Tensor:
     """Noise latents and denoise them with the UNet over the last `steps` sampling steps, with guidance."""
-    scheduler = default_scheduler()
-    scheduler.set_timesteps(SAMPLING.steps)
+    scheduler = DPMSolverMultistepScheduler.from_config(noise_schedule().config)
+    scheduler.set_timesteps(SAMPLING.steps_with_other_samplers)
     first = len(scheduler.timesteps) - steps
     scheduler.set_begin_index(first)
     start = scheduler.timesteps[first].repeat(len(latents))

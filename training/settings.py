@@ -137,7 +137,9 @@ UNET = UnetSettings()
 class SamplingSettings:
     """The sampling defaults shipped with the model."""
 
-    steps: int = 12
+    steps: int = 4
+    # What samplers that need more steps than the model's own get by default.
+    steps_with_other_samplers: int = 12
     guidance: float = 1.8
 
 

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from bot.doctor.result import CheckResult, CheckStatus, failed, in_daemon_thread, passed, skipped
 from generation.errors import UserError
-from generation.models.file_errors import FIX_DOWNLOAD, ModelFileError
+from generation.models.file_errors import FIX_DOWNLOAD, MissingFileError, ModelFileError
 from generation.models.model import describe_model
 from generation.models.model_files import check_classifier_files, check_model_files
 from generation.models.pipeline_config import missing_package
@@ -48,6 +48,9 @@ def check_model(ref: str) -> list[CheckResult]:
             skipped("model", f"{model.ref} is not on this machine yet: the bot downloads it at its first start", fix)
         ]
     except ModelFileError as error:
+        if isinstance(error, MissingFileError) and not Path(model.ref).exists():
+            fix = f"Start the bot or run `hf download {model.ref}`, then check again."
+            return [skipped("model", f"{error.problem}: the bot downloads the rest at its first start", fix)]
         return [failed("model", error.problem, error.fix)]
     except (FileNotFoundError, UserError) as error:
         return [

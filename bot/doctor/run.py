@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable
 
 from bot.config import Config
@@ -15,29 +16,40 @@ from bot.doctor.storage import check_database, check_disk
 
 CHECK_TIMEOUT_S = 60.0  # seconds; the account checks have timeouts of their own too
 DEVICE_TIMEOUT_S = 180.0  # loading PyTorch from a cold disk takes long
+NOTICE_AFTER_S = 3.0  # seconds of silence after which a line names the check that takes long
+
+_Check = tuple[str, asyncio.Future[list[CheckResult]]]
 
 
 async def run_checks(config: Config) -> int:
     """Check the whole installation and return the exit code: 0 only if every check passed."""
-    checks: list[Awaitable[list[CheckResult]]] = [
-        with_timeout(3 * CHECK_TIMEOUT_S, "token", check_account(config)),
-        with_timeout(CHECK_TIMEOUT_S, "model", in_daemon_thread(lambda: check_models(config.models))),
-        with_timeout(DEVICE_TIMEOUT_S, "model", check_models_load(config.models)),
-        with_timeout(CHECK_TIMEOUT_S, "adapters", in_daemon_thread(lambda: check_adapters(config))),
-        with_timeout(
-            CHECK_TIMEOUT_S, "classifier", in_daemon_thread(lambda: check_classifier(config.sensitive_classifier))
-        ),
-        with_timeout(CHECK_TIMEOUT_S, "upscaler", in_daemon_thread(lambda: check_upscaler(config.upscaler))),
-        with_timeout(DEVICE_TIMEOUT_S, "device", check_device(config.device, config.models)),
-        with_timeout(CHECK_TIMEOUT_S, "disk", in_daemon_thread(lambda: check_disk(config.data_dir))),
-        with_timeout(CHECK_TIMEOUT_S, "database", in_daemon_thread(lambda: check_database(config.data_dir))),
-    ]
     results: list[CheckResult] = []
-    for check in [asyncio.ensure_future(check) for check in checks]:
+    for subject, check in _start_checks(config):
+        if not (await asyncio.wait({check}, timeout=NOTICE_AFTER_S))[0]:
+            print(f"...  {subject}: still checking", file=sys.stderr, flush=True)
         for result in await check:
             print(result, flush=True)
             results.append(result)
     return _summarize(results)
+
+
+def _start_checks(config: Config) -> list[_Check]:
+    """Start all checks at once; return them with their subjects, in the order in which their results are shown."""
+
+    def check(subject: str, seconds: float, work: Awaitable[list[CheckResult]]) -> _Check:
+        return subject, asyncio.ensure_future(with_timeout(seconds, subject, work))
+
+    return [
+        check("token", 3 * CHECK_TIMEOUT_S, check_account(config)),
+        check("model", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_models(config.models))),
+        check("model", DEVICE_TIMEOUT_S, check_models_load(config.models)),
+        check("adapters", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_adapters(config))),
+        check("classifier", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_classifier(config.sensitive_classifier))),
+        check("upscaler", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_upscaler(config.upscaler))),
+        check("device", DEVICE_TIMEOUT_S, check_device(config.device, config.models)),
+        check("disk", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_disk(config.data_dir))),
+        check("database", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_database(config.data_dir))),
+    ]
 
 
 def _summarize(results: list[CheckResult]) -> int:

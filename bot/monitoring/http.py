@@ -55,8 +55,12 @@ def _app(metrics: Metrics, health: Health) -> web.Application:
         problems = await health.problems()
         return web.json_response({"healthy": not problems, "troubles": problems}, status=503 if problems else 200)
 
+    async def get_links(_: web.Request) -> web.Response:
+        links = "".join(f'<p><a href="{path}">{path}</a></p>' for path in ("/health", "/metrics"))
+        return web.Response(text=f"<!doctype html><title>Atelier</title>{links}", content_type="text/html")
+
     app = web.Application()
-    app.add_routes([web.get("/metrics", get_metrics), web.get("/health", get_health)])
+    app.add_routes([web.get("/", get_links), web.get("/metrics", get_metrics), web.get("/health", get_health)])
     return app
 
 

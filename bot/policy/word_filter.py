@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from string import ascii_lowercase, digits
+from string import digits
 
+import regex
+
+from bot.policy.look_alikes import look_alikes
 from bot.ui.i18n import tr
 from generation.errors import UserError
 from generation.params import Params
@@ -17,6 +21,7 @@ from generation.prompt import PromptError
 
 MAX_PHRASE_LENGTH = 100
 MAX_WORDS = 10_000
+MAX_EXPANSION = 4  # characters that one may stand for
 MIN_PREFIX_LENGTH = 3  # letters before the star of `word*`: `a*` would match far too much
 
 
@@ -36,34 +41,110 @@ class WordMatch:
     rule: WordRule
 
 
-# Letters of other scripts that look like Latin ones (a selection from Unicode's confusables.txt).
-_CYRILLIC, _GREEK, _ARMENIAN, _SMALL, _OTHERS = (
-    ("авсԁеһіјкмнорԛѕтуѵԝхгп", "abcdehijkmhopqstyvwxrn"),
-    ("αβεηικνορτυχωγ", "abenikvoptuxwy"),
-    ("օսոհց", "ounhg"),
-    ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz"),
-    ("ıłøđħŧɑɡɩ", "ilodhtagi"),
-)
-_EMOJI_ALPHABET_STARTS = (0x1F150, 0x1F170, 0x1F1E6)  # circled, squared and flag letters: 26 each
-_CONFUSABLES = (
-    str.maketrans(*map("".join, zip(_CYRILLIC, _GREEK, _ARMENIAN, _SMALL, _OTHERS, strict=True)))
-    | {first + number: ascii_lowercase[number] for first in _EMOJI_ALPHABET_STARTS for number in range(26)}
-    | {ord("æ"): "ae", ord("œ"): "oe"}
-)
-_FILLERS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0"))  # Unicode counts them as letters, but they are invisible
+_LOOK_ALIKES = look_alikes()
+# Fillers and the stretcher of Arabic letters are letters to Unicode, but change nothing. A word is not spelled with
+# characters that stand for whole sentences, and their expansion would take long.
+_IGNORED = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u0640")) | {
+    code: " "
+    for code in (*range(0x3300, 0x3400), *range(0xFDF0, 0xFE00))
+    if len(unicodedata.normalize("NFKD", chr(code))) > MAX_EXPANSION
+}
+_INVISIBLE = regex.compile(r"[\p{Cf}\p{Mn}\p{Me}]+")  # formatting characters (zero width among them) and accents
 _LETTERS_OF_DIGITS = str.maketrans("01345789", "oieastbg")
 _LETTERS_OF_SIGNS = str.maketrans("@$!|€+", "asiiet")
 _TOKEN = re.compile(r"[^\W_]+")
-_WITH_SIGNS = re.compile(r"[@$€]*[^\W_]+(?:[@$!|€+]+[^\W_]+)*[@$€]*")
+_WITH_SIGNS = re.compile(r"(?<![@$€])[@$€]*+[^\W_]++(?:[@$!|€+]++[^\W_]++)*[@$€]*")
+_STARRED = re.compile(r"(?<![^\W_])[^\W_]++(?:[*#%•]{1,2}[^\W_]++)+")
+_STAR = re.compile(r"[*#%•]")
+_DOUBLED = re.compile(r"(?:([^\W\d_])\1)+")
+_PAIRS = re.compile(r"(?<![^\W_])[^\W\d_]{2}(?:\s[^\W\d_]{2}(?![^\W_]))+")
+# Words of two letters: beside one another they spell no other word.
+_SHORT_WORDS = frozenset(
+    [
+        "ad",
+        "ah",
+        "al",
+        "am",
+        "an",
+        "as",
+        "at",
+        "be",
+        "by",
+        "da",
+        "de",
+        "di",
+        "do",
+        "du",
+        "el",
+        "em",
+        "en",
+        "er",
+        "es",
+        "et",
+        "eu",
+        "go",
+        "he",
+        "hi",
+        "id",
+        "if",
+        "il",
+        "im",
+        "in",
+        "is",
+        "it",
+        "ja",
+        "je",
+        "la",
+        "le",
+        "lo",
+        "ma",
+        "me",
+        "mi",
+        "my",
+        "na",
+        "ne",
+        "no",
+        "nu",
+        "of",
+        "oh",
+        "ok",
+        "on",
+        "or",
+        "ou",
+        "ox",
+        "pa",
+        "pi",
+        "qu",
+        "se",
+        "si",
+        "so",
+        "su",
+        "ta",
+        "te",
+        "to",
+        "tu",
+        "tv",
+        "uk",
+        "um",
+        "un",
+        "up",
+        "us",
+        "va",
+        "we",
+        "wo",
+        "ya",
+        "zu",
+    ]
+)
+_UNSPACED = regex.compile(r"[\p{Han}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]+")  # written without blanks between words
 _JOINED = tuple(
     re.compile(rf"(?<![^\W_])[^\W_]+(?:{between}[^\W_]+)+") for between in (r"[-._*']", r"(?:[^\w\s]|_){1,3}")
 )
-_SPELLED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,3}[^\W_](?![^\W_])){2,}")
+_SPELLED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,10}[^\W_](?![^\W_])){2,}")
 _LONG_RUN = re.compile(r"(.)\1{2,}")
 _INVALID_IN_PHRASE = re.compile(r"[\\^$|()\[\]{}?+`]|\*(?!$)")
-_INVISIBLE_CATEGORIES = ("Cf", "Mn", "Me")  # formatting characters (zero width among them) and accents
 MAX_LISTED_MATCHES = 10  # words named in a refusal, which has to fit into a message
-MAX_SPELLED_LENGTH = 60  # letters; longer spelled-out runs are cut
+MIN_DISGUISED_LENGTH = 4  # letters of a word that is recognised with stars in it, or in pairs of letters
 
 
 class WordFilter:
@@ -73,30 +154,70 @@ class WordFilter:
         self._phrases: dict[tuple[str, ...], WordMatch] = {}
         self._phrase_lengths: dict[str, set[int]] = {}  # first word → lengths in words of the phrases it begins
         self._joined_phrases: dict[str, WordMatch] = {}
+        self._starred: dict[str, WordMatch] = {}  # with `*` in place of one or two letters
+        self._unspaced: dict[str, WordMatch] = {}
         self._prefixes: dict[str, WordMatch] = {}
         for phrase, rule in phrases.items():
             self._add(_tokenize(_normalize(phrase)), WordMatch(phrase, WordRule(rule)))
         self._longest_prefix = max(map(len, self._prefixes), default=0)
+        self._joined_lengths = _lengths_by_start((*self._joined_phrases, *self._prefixes), MIN_PREFIX_LENGTH)
+        self._unspaced_lengths = _lengths_by_start(self._unspaced, 1)
 
     def _add(self, tokens: tuple[str, ...], match: WordMatch) -> None:
+        joined = "".join(tokens)
+        if _UNSPACED.fullmatch(joined):
+            self._unspaced[joined] = match
         if match.phrase.endswith("*"):
-            self._prefixes["".join(tokens)] = match
+            self._prefixes[joined] = match
         elif tokens:
             self._phrases[tokens] = match
             self._phrase_lengths.setdefault(tokens[0], set()).add(len(tokens))
-            self._joined_phrases["".join(tokens)] = match
+            self._joined_phrases[joined] = match
+            self._starred |= dict.fromkeys(_with_stars(joined), match)
 
     def find(self, text: str) -> list[WordMatch]:
         """Return the blocked phrases in `text`, each once."""
-        found: dict[str, WordMatch] = {}
+        if not self._phrases and not self._prefixes:
+            return []
         normalized = _normalize(text)
+        found: dict[str, WordMatch] = {}
         for tokens in _token_variants(normalized):
             for match in self._matches(tokens):
                 found.setdefault(match.phrase, match)
-        for word in _spelled_out_words(normalized):
-            for match in (*filter(None, [self._joined_phrases.get(word)]), *self._prefix_matches(word)):
-                found.setdefault(match.phrase, match)
+        for match in (*self._spelled_out(normalized), *self._in_unspaced(normalized), *self._with_stars(normalized)):
+            found.setdefault(match.phrase, match)
         return list(found.values())
+
+    def _with_stars(self, normalized: str) -> Iterator[WordMatch]:
+        words = (_STAR.sub("*", word) for word in _STARRED.findall(normalized))
+        yield from filter(None, map(self._starred.get, words))
+
+    def _spelled_out(self, normalized: str) -> Iterator[WordMatch]:
+        """Yield the phrases that letters typed one by one or in pairs spell."""
+        for spelled in _SPELLED_OUT.findall(normalized):
+            yield from self._spelled_by(_tokenize(spelled), MIN_PREFIX_LENGTH)
+        for pairs in _PAIRS.findall(normalized):
+            yield from self._spelled_by(tuple(pairs.split()), MIN_DISGUISED_LENGTH)
+
+    def _spelled_by(self, pieces: tuple[str, ...], shortest: int) -> Iterator[WordMatch]:
+        size = len(pieces[0])
+        written = "".join(pieces)
+        for letters in dict.fromkeys((written, _with_letters(written))):
+            for start in range(0, len(letters), size):
+                for length in self._joined_lengths.get(letters[start : start + MIN_PREFIX_LENGTH], ()):
+                    word = letters[start : start + length]
+                    is_plain = size > 1 and all(word[n : n + size] in _SHORT_WORDS for n in range(0, len(word), size))
+                    if len(word) == length >= shortest and length % size == 0 and not is_plain:
+                        yield from filter(None, (self._joined_phrases.get(word), self._prefixes.get(word)))
+
+    def _in_unspaced(self, normalized: str) -> Iterator[WordMatch]:
+        """Yield the phrases in scripts without blanks, wherever they stand."""
+        if not self._unspaced:
+            return
+        for run in _UNSPACED.findall("".join(_tokenize(normalized))):
+            for start in range(len(run)):
+                words = (run[start : start + length] for length in self._unspaced_lengths.get(run[start], ()))
+                yield from filter(None, map(self._unspaced.get, words))
 
     def _matches(self, tokens: tuple[str, ...]) -> Iterator[WordMatch]:
         for start, token in enumerate(tokens):
@@ -170,6 +291,7 @@ def _token_variants(normalized: str) -> Iterator[tuple[str, ...]]:
     yield tokens
     yield tuple(_LONG_RUN.sub(r"\1", token) for token in tokens)
     yield tuple(_LONG_RUN.sub(r"\1\1", token) for token in tokens)
+    yield tuple(token[::2] for token in tokens if _DOUBLED.fullmatch(token))
     yield tuple(token.strip(digits) for token in tokens)
     yield tuple(_deobfuscate(token) for token in _WITH_SIGNS.findall(normalized))
     for pattern in _JOINED:
@@ -177,30 +299,38 @@ def _token_variants(normalized: str) -> Iterator[tuple[str, ...]]:
             yield ("".join(_tokenize(joined)),)
 
 
-def _spelled_out_words(normalized: str) -> Iterator[str]:
-    """Yield the words that letters typed one by one may spell."""
-    for spelled in _SPELLED_OUT.findall(normalized):
-        letters = "".join(_tokenize(spelled))[:MAX_SPELLED_LENGTH]
-        yield from (_deobfuscate(part) for start in range(len(letters)) for part in _all_prefixes(letters[start:]))
+def _lengths_by_start(words: Iterable[str], letters: int) -> dict[str, set[int]]:
+    """Return the lengths of the words that begin with the same letters, so many of them."""
+    lengths: dict[str, set[int]] = {}
+    for word in words:
+        lengths.setdefault(word[:letters], set()).add(len(word))
+    return lengths
 
 
-def _all_prefixes(letters: str) -> Iterator[str]:
-    return (letters[:end] for end in range(MIN_PREFIX_LENGTH, len(letters) + 1))
+def _with_stars(word: str) -> Iterator[str]:
+    """Yield the spellings of a word with one or two letters inside it replaced by stars."""
+    if len(word) >= MIN_DISGUISED_LENGTH:
+        for number in (1, 2):
+            for start in range(1, len(word) - number):
+                yield word[:start] + "*" * number + word[start + number :]
 
 
 def _deobfuscate(token: str) -> str:
+    """Replace digits and signs by the letters they look like, and shorten long runs."""
+    return _LONG_RUN.sub(r"\1", _with_letters(token))
+
+
+def _with_letters(token: str) -> str:
     """Replace digits and signs by the letters they look like; a plain number stays a number."""
-    letters = token if token.isdigit() else token.translate(_LETTERS_OF_SIGNS).translate(_LETTERS_OF_DIGITS)
-    return _LONG_RUN.sub(r"\1", letters)
+    return token if token.isdigit() else token.translate(_LETTERS_OF_SIGNS).translate(_LETTERS_OF_DIGITS)
 
 
 def _normalize(text: str) -> str:
     """Return a text without differences of case, width, accents, invisible characters and look-alike letters."""
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_FILLERS)
-    visible = "".join(
-        character for character in decomposed if unicodedata.category(character) not in _INVISIBLE_CATEGORIES
-    )
-    return visible.translate(_CONFUSABLES)
+    text = html.unescape(text).translate(_IGNORED)
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_IGNORED)
+    visible: str = _INVISIBLE.sub("", decomposed)
+    return visible.translate(_LOOK_ALIKES)
 
 
 def _tokenize(normalized: str) -> tuple[str, ...]:

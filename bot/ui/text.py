@@ -7,6 +7,7 @@ import unicodedata
 
 BAR_LENGTH = 10  # characters
 MAX_SLUG_LENGTH = 40
+MAX_READ_FOR_SLUG = 1000  # characters of a text; the rest cannot matter to so short a name
 MAX_SLUG_BYTES = 100  # two slugs and an id stay below the 255 bytes of a file name
 
 # Characters to escape in Discord's markdown; colon and slash only where they would make a link.
@@ -68,8 +69,8 @@ def truncate(text: str, limit: int) -> str:
 
 def slugify(text: str) -> str:
     """Return `text` as part of a file name: lower-case letters and digits of any script, Latin without accents."""
-    words = _words(text)
-    kept = words[0] if words else "picture"
+    words = _words(text[:MAX_READ_FOR_SLUG])
+    kept = words[0][:MAX_SLUG_LENGTH] if words else "picture"
     while not _fits(kept):
         kept = kept[:-1]
     for word in words[1:]:

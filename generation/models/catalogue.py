@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 GIB = 2**30
@@ -302,6 +303,7 @@ CATALOGUE = (
 )
 
 
+@lru_cache(maxsize=4096)
 def normalize_name(name: str) -> str:
     """Return a name without case, spaces and punctuation, for comparison."""
     return "".join(char for char in name.casefold() if char.isalnum())

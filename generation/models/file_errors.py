@@ -31,7 +31,11 @@ class ModelFileError(UserError):
         self.problem, self.fix = problem, fix
 
     def __reduce__(self) -> tuple[type[ModelFileError], tuple[str, str]]:
-        return ModelFileError, (self.problem, self.fix)
+        return type(self), (self.problem, self.fix)
+
+
+class MissingFileError(ModelFileError):
+    """A file of a model is missing, which a model of the hub may still download."""
 
 
 @contextmanager

@@ -52,6 +52,7 @@ _ATELIER_JSON_KEYS: dict[str, tuple[Any, float]] = {
     "known": (dict, 0),
     "synonyms": (dict, 0),
     "unsupported": (list, 0),
+    "steps_with_other_samplers": (int, 1),
 }
 # Defaults if a model does not set them; SDXL is conditioned on the size and was trained on multiples of 64 only.
 _FAMILY_DEFAULTS: dict[Family, dict[str, Any]] = {Family.SDXL: {"size_multiple": 64, "guidance_scale": 6.0}}
@@ -68,9 +69,9 @@ class Model:
     neither may be more than `max_aspect` times the other. `trigger_words` are its house style: the words that make it
     generate in its intended style. `vocabulary` has the words that it knows, None if it is not limited to any;
     `unsupported` are capabilities of its family that it lacks. `sampler` is its own, by its name in `SAMPLERS` or its
-    class; None if unknown. `family` is its architecture. `cross_attention_dim` is the width of its UNet's text
-    embeddings, None if it has no UNet or the width is unknown. `base`, `unet_file` and `partner` are those of its
-    `CatalogueEntry`.
+    class; None if unknown. Others take `steps_with_other_samplers`, if it is set, instead of `num_inference_steps`.
+    `family` is its architecture. `cross_attention_dim` is the width of its UNet's text embeddings, None if it has no
+    UNet or the width is unknown. `base`, `unet_file` and `partner` are those of its `CatalogueEntry`.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Model:
     size_multiple: int = 8
     max_aspect: float = 3.0
     num_inference_steps: int = 25
+    steps_with_other_samplers: int | None = None
     guidance_scale: float = 7.5
     examples: tuple[str, ...] = ()
     trigger_words: str = ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.models.catalogue import PIPELINE_ONLY, Family
-from generation.models.file_errors import ModelFileError, report_damage
+from generation.models.file_errors import MissingFileError, ModelFileError, report_damage
 from generation.models.json_files import read_json
 from generation.models.model import Model
 from generation.models.pipeline_config import XL_PARTS, is_xl, part_class, require_supported_family
@@ -90,7 +90,7 @@ def _check_component(folder: Path, index: Mapping[str, Any], component: str) -> 
             f"{folder} has no {component}, so it is not a Stable Diffusion pipeline", "Choose another MODEL."
         )
     if not any((folder / component / name).is_file() for name in COMPONENT_FILES[component]):
-        raise ModelFileError(f"{folder / component} has no {' or '.join(COMPONENT_FILES[component])}")
+        raise MissingFileError(f"{folder / component} has no {' or '.join(COMPONENT_FILES[component])}")
     _check_json(folder / component)
     if component in WEIGHT_FILES:
         for path in weight_files(folder / component, WEIGHT_FILES[component]):
@@ -125,7 +125,7 @@ def _check_pipeline_folder(folder: Path, unused: Sequence[str] = ()) -> Iterator
     for component in components.keys() - {*UNUSED_COMPONENTS, *unused}:
         library, class_name = components[component]
         if not (folder / component).is_dir():
-            raise ModelFileError(f"{folder / component} is missing")
+            raise MissingFileError(f"{folder / component} is missing")
         _check_json(folder / component)
         if not str(class_name).endswith(NON_NETWORK_SUFFIXES):
             name = TRANSFORMERS_WEIGHTS if library == "transformers" else DIFFUSERS_WEIGHTS
@@ -158,7 +158,7 @@ def weight_files(folder: Path, name: str) -> list[Path]:
     if any(path for pattern in PICKLED_PATTERNS for path in folder.glob(pattern)):
         text = f"{folder} has only pickled weights, which could run any program and are not loaded"
         raise ModelFileError(text, f"Choose a version of the model with safetensors. {CONVERT_HINT}")
-    raise ModelFileError(_describe_missing(folder, name))
+    raise MissingFileError(_describe_missing(folder, name))
 
 
 def weight_variants(folder: Path, name: str) -> dict[str | None, list[Path]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from generation.models.file_errors import FIX_DOWNLOAD, UNEXPECTED_CONTENT, ModelFileError
+from generation.models.file_errors import FIX_DOWNLOAD, UNEXPECTED_CONTENT, MissingFileError, ModelFileError
 
 CONVERT_HINT = "Convert it to safetensors once, as docs/models.md shows under “Pickled models”."
 # How other files begin that people find in the place of weights.
@@ -41,7 +41,7 @@ def read_header(path: Path) -> SafetensorsHeader:
         shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
         return SafetensorsHeader(shapes, metadata, {name: entry["dtype"] for name, entry in header.items()})
     except FileNotFoundError:
-        raise ModelFileError(f"{path} is missing") from None
+        raise MissingFileError(f"{path} is missing") from None
     except (SafetensorError, *UNEXPECTED_CONTENT) as error:
         reason, fix = _diagnose(path, error)
         raise ModelFileError(f"{path} is damaged or not a safetensors file: {reason}", fix) from error

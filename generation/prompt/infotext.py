@@ -33,7 +33,8 @@ _LEADING = re.compile(
     rf"\s?{COLON}[^,:]{{0,80}}+,\s?)+$",
     re.IGNORECASE,
 )
-_KEY = re.compile(rf"[\s,]*([^\W\d_][\w \-/.()]{{0,60}}?)\s?{COLON}\s?")
+_BETWEEN = re.compile(r"[\s,]*+")
+_KEY = re.compile(rf"([^\W\d_][\w \-/.()]{{0,60}}?)\s?{COLON}\s?")
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*+"')
 _VALUE_END = re.compile(rf",|(?<=\s)(?:{SETTING})|{PARAMETER_START.pattern}", re.IGNORECASE)
 _OWN = re.compile(rf", {OWN_KEY}: (?:({_QUOTED.pattern})|(?!\"))(.*)")
@@ -159,20 +160,26 @@ def _settings_start(text: str, begin: int, needed: int) -> int | None:
 
 def _read_settings(text: str, place: int) -> tuple[dict[str, str], str]:
     """Return the settings from `place` on, and the parameters that follow them."""
-    settings, key = dict[str, str](), ""
-    while place < len(text):
-        name = _KEY.match(text, place)
-        if name is not None:
+    values, key, typed = dict[str, list[str]](), "", ""
+    while (place := _end_of(_BETWEEN, text, place)) < len(text):
+        if name := _KEY.match(text, place):
             key, place = name[1], name.end()
+            values[key] = []
         value, place = _read_value(text, place)
-        settings[key] = f"{settings[key]}, {value}" if name is None and key in settings else value
+        values.setdefault(key, []).append(value)
         end = _VALUE_END.search(text, place)
         if end is None:
             break
         if PARAMETER_START.match(text, end.start()):
-            return settings, text[end.start() :]
-        place = end.end() if end[0] == "," else end.start()
-    return settings, ""
+            typed = text[end.start() :]
+            break
+        place = max(place, end.start())
+    return {key: ", ".join(pieces) for key, pieces in values.items()}, typed
+
+
+def _end_of(pattern: re.Pattern[str], text: str, place: int) -> int:
+    match = pattern.match(text, place)
+    return match.end() if match else place
 
 
 def _read_value(text: str, place: int) -> tuple[str, int]:

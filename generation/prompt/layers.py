@@ -16,6 +16,7 @@ from generation.prompt.values import FreeText, Scope, TextList
 from generation.text import Text
 
 MAX_HINTS = 10
+MAX_PROBLEMS = 50  # nobody reads more, and each takes time
 
 
 @dataclass(slots=True)
@@ -39,7 +40,9 @@ class ParameterLayer:
     ignore_unsupported: bool = False
 
     def add(self, typed: str) -> None:
-        """Add one parameter as typed, without its dashes."""
+        """Add one parameter as typed, without its dashes; after very many problems, ignore it."""
+        if len(self.problems) >= MAX_PROBLEMS:
+            return
         name, value = split_name(typed)
         word, _, rest = typed.partition(" ")
         word = word.rstrip(SEPARATORS)

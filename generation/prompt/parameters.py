@@ -44,16 +44,19 @@ class StepFraction:
     of_default: float
 
 
-def default_steps(model: Model, *, draft: bool) -> int:
-    """Return the number of steps if the prompt does not set it."""
-    return max(1, round(model.num_inference_steps / 2)) if draft else model.num_inference_steps
+def default_steps(model: Model, sampler: str | None, *, draft: bool) -> int:
+    """Return the number of steps if the prompt does not set it; other samplers than the model's own may need more."""
+    steps = model.num_inference_steps
+    if sampler not in (None, model.sampler):
+        steps = model.steps_with_other_samplers or steps
+    return max(1, round(steps / 2)) if draft else steps
 
 
-def steps_for(requested: int | StepFraction, model: Model, *, draft: bool) -> int:
+def steps_for(requested: int | StepFraction, model: Model, sampler: str | None, *, draft: bool) -> int:
     """Return the requested number of steps."""
     if isinstance(requested, int):
         return requested
-    return min(max(1, round(default_steps(model, draft=draft) * requested.of_default)), MAX_STEPS)
+    return min(max(1, round(default_steps(model, sampler, draft=draft) * requested.of_default)), MAX_STEPS)
 
 
 def _no_value(params: Params, registry: ModelRegistry | None) -> None:
@@ -79,7 +82,9 @@ def _model_value(params: Params, registry: ModelRegistry | None) -> str | None:
 
 def _steps_value(params: Params, registry: ModelRegistry | None) -> int | None:
     model, steps = _find_model(params, registry), params.num_inference_steps
-    return None if model is not None and steps == default_steps(model, draft=params.draft) else steps
+    if model is not None and steps == default_steps(model, params.sampler, draft=params.draft):
+        return None
+    return steps
 
 
 def _guidance_value(params: Params, registry: ModelRegistry | None) -> float | None:
@@ -390,7 +395,7 @@ _OPTION_INSTEAD = Text("The nearest is a custom option of your own: `/prefer opt
 # unknown parameter.
 PLANNED: Mapping[str, Text | None] = {
     **dict.fromkeys(("sref", "sw", "sv", "cref", "cw", "oref", "ow"), _LINK_INSTEAD),
-    **dict.fromkeys(("p", "profile"), _OPTION_INSTEAD),
+    **dict.fromkeys(("p", "profile", "personalize"), _OPTION_INSTEAD),
     "exp": Text("The nearest are `--stylize` and `--weird`."),
     "edit": Text("The nearest is the button *Vary (Region)* below a picture."),
     "sd": Text("Without `--hd`, pictures have the usual size anyway."),

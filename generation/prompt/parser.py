@@ -252,7 +252,9 @@ def _build_request(
         "width": width,
         "height": height,
         "seed": fields["seed"] if "seed" in fields else new_seed(),
-        "num_inference_steps": steps_for(fields.get("num_inference_steps", StepFraction(1)), model, draft=draft),
+        "num_inference_steps": steps_for(
+            fields.get("num_inference_steps", StepFraction(1)), model, fields.get("sampler"), draft=draft
+        ),
     }
     return PromptRequest(
         params=Params(**defaults | fields | computed), links=links, aspect=given.get("aspect"), **job_settings

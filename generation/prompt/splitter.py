@@ -24,6 +24,7 @@ from generation.prompt.syntax import (
 from generation.text import Text
 
 MAX_LENGTH = 6000
+MAX_GUESSES = 20  # a guess takes time
 
 _LOOSE_START = loose_start("|".join(sorted(PARAMETER_NAMES, key=len, reverse=True)))
 # AUTOMATIC1111's syntax, valid anywhere in the text.
@@ -81,15 +82,18 @@ def _split_parameters(text: str, options: Collection[str]) -> tuple[str, list[st
     found = [
         (start.start(), start.end())
         for start, end in zip(starts, ends[1:], strict=True)
-        if not _is_prose(start[0], text[start.end() : end], options)
+        if not _is_prose(start[0], text[start.end() : end], options, guess=len(starts) <= MAX_GUESSES)
     ]
     ends = [*(start for start, _ in found), len(text)]
     parameters = [text[start:end] for (_, start), end in zip(found, ends[1:], strict=True)]
     return text[: ends[0]], parameters
 
 
-def _is_prose(dashes: str, rest: str, options: Collection[str]) -> bool:
-    """Return whether dashes before a word belong to the sentence: `a sign —no entry— on the wall`."""
+def _is_prose(dashes: str, rest: str, options: Collection[str], *, guess: bool) -> bool:
+    """Return whether dashes before a word belong to the sentence: `a sign —no entry— on the wall`.
+
+    With `guess`, a word alone that resembles a parameter's name is none of the sentence.
+    """
     name, value = split_name(rest)
     if value[:1].isdecimal():
         return False
@@ -98,7 +102,7 @@ def _is_prose(dashes: str, rest: str, options: Collection[str]) -> bool:
         if closing == dashes or (is_long and _IS_LONG_DASH.fullmatch(closing)):
             return True
     is_known = name in ALL_NAMES or rest.partition(" ")[0].rstrip(SEPARATORS).lower() in options
-    return is_long and not is_known and (bool(value) or nearest_name(name, options) is None)
+    return is_long and not is_known and (bool(value) or not guess or nearest_name(name, options) is None)
 
 
 def _format_problems(text: str) -> list[Text]:

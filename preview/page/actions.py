@@ -147,15 +147,16 @@ async def _delete(action: PageAction) -> Json:
 
 
 async def _let_friends_press(action: PageAction) -> Json:
-    """Let one friend press a button, or all of them what each of them likes."""
+    """Let one friend press a button or choose in a select, or all of them what each of them likes."""
     name, message = action.payload.get("person"), action.message
     group = friends.friends_of(action.core, action.actor.user, message)
     if name is None:
-        return {"pressed": await friends.press_at_random(group, message)}
+        return {"pressed": await friends.use_at_random(group, message)}
     friend = next((each for each in group if each.user.name == name), None)
     if friend is None:
         raise UserActionError("this person is not here")
-    return await _wait_for_response(await friend.press(message, custom_id=action.payload["custom_id"]))
+    used = await friends.use(friend, message, action.payload["custom_id"], action.payload.get("chosen"))
+    return await _wait_for_response(used)
 
 
 async def _wait_for_response(interaction: Interaction) -> Json:

@@ -1,4 +1,4 @@
-"""Simulated friends: the other users, who press buttons for somebody who tries the bot alone."""
+"""Simulated friends: the other users, who press and choose for somebody who tries the bot alone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import random
 from contextlib import suppress
 
 from preview.state.core import FakeDiscordState
-from preview.state.interactions import InteractionFailed
-from preview.state.world import Json, Message, User
+from preview.state.interactions import Interaction, InteractionFailed
+from preview.state.world import Json, Message, User, walk_components
 from preview.users.options import UserActionError
 from preview.users.simulated_user import SimulatedUser
-from preview.validation.components import LINK, PREMIUM
+from preview.validation.components import LINK, PREMIUM, STRING_SELECT
 
+BUTTON = 2
 DANGER = 4
-_UNPRESSED_STYLES = (LINK, PREMIUM, DANGER)
 
 
 def friends_of(core: FakeDiscordState, user: User, message: Message) -> list[SimulatedUser]:
@@ -23,26 +23,42 @@ def friends_of(core: FakeDiscordState, user: User, message: Message) -> list[Sim
     return [SimulatedUser(core, each) for each in sorted(seeing, key=lambda each: each.name)]
 
 
-def enabled_buttons(message: Message) -> list[Json]:
-    """Return the buttons that friends may press at random: not the disabled ones, links and dangerous ones."""
-    return [each for each in message.buttons if not each.get("disabled") and each["style"] not in _UNPRESSED_STYLES]
+def usable_components(message: Message) -> list[Json]:
+    """Return the buttons and selects that friends may use at random: none that is disabled, a link or dangerous."""
+    enabled = [each for each in walk_components(message.components) if not each.get("disabled")]
+    buttons = [each for each in enabled if each["type"] == BUTTON and each["style"] not in (LINK, PREMIUM, DANGER)]
+    return buttons + [each for each in enabled if each["type"] == STRING_SELECT]
 
 
-async def press_at_random(group: list[SimulatedUser], message: Message, seed: int | None = None) -> list[Json]:
-    """Let each friend press one of the enabled buttons, one after the other; return who pressed which.
+async def use(friend: SimulatedUser, message: Message, custom_id: str, chosen: list[str] | None = None) -> Interaction:
+    """Let a friend press a button, or choose these values in a select."""
+    if chosen is None:
+        return await friend.press(message, custom_id=custom_id)
+    return await friend.select(message, *chosen, custom_id=custom_id)
 
-    Raise UserActionError if nobody can press anything.
+
+async def use_at_random(group: list[SimulatedUser], message: Message, seed: int | None = None) -> list[Json]:
+    """Let each friend use one of the buttons or selects, one after the other; return who used which.
+
+    Raise UserActionError if nobody can use anything.
     """
     chance = random.Random(seed)
-    pressed: list[Json] = []
+    used: list[Json] = []
     for friend in group:
-        # A press may change the message at once, such as a vote that ends.
-        if buttons := enabled_buttons(message):
-            button = chance.choice(buttons)
-            used = await friend.press(message, custom_id=button["custom_id"])
+        # What one friend does may change the message at once, such as a vote that ends.
+        if usable := usable_components(message):
+            component = chance.choice(usable)
             with suppress(InteractionFailed, TimeoutError):
-                await used.response()
-            pressed.append({"person": friend.user.name, "custom_id": button["custom_id"]})
-    if not pressed:
-        raise UserActionError("nobody else is here" if not group else "no button here can be pressed")
-    return pressed
+                interaction = await use(friend, message, component["custom_id"], _random_values(component, chance))
+                await interaction.response()
+            used.append({"person": friend.user.name, "custom_id": component["custom_id"]})
+    if not used:
+        raise UserActionError("nobody else is here" if not group else "nothing here can be pressed")
+    return used
+
+
+def _random_values(component: Json, chance: random.Random) -> list[str] | None:
+    if component["type"] != STRING_SELECT:
+        return None
+    values = [each["value"] for each in component["options"]]
+    return chance.sample(values, max(1, component.get("min_values") or 1))

@@ -123,6 +123,14 @@ async def test_a_body_that_is_no_object_is_refused_by_the_page(session, action):
             assert answer.status == 400, kind
 
 
+@pytest.mark.parametrize("path", ["/do/send", "/api/v10/users/@me/channels"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "unknown"])
+async def test_a_compressed_body_is_refused(session, path, encoding):
+    headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+    async with session.post(path, data=b"\xff\xfe--x", headers=headers) as answer:
+        assert answer.status == 400
+
+
 PAGE_VALUES = {
     "command": {"name": "imagine", "channel": "CHANNEL", "values": {"prompt": "x"}},
     "complete": {"name": "imagine", "channel": "CHANNEL", "option": "x", "typed": "x", "values": {}},

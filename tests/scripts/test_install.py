@@ -54,7 +54,7 @@ def project(tmp_path, monkeypatch) -> Environment:
     """A project whose packages are small files in a folder, for a pip without a network."""
     for name, text in {
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        '[project]\nname = "studio"\nversion = "1.0"\n',
+        '[project]\nname = "studio"\nversion = "1.0"\ndependencies = ["torch>=2,<3"]\n',
         "backend.py": BACKEND,
         "constraints.txt": "torch==2.13.0\n",
     }.items():
@@ -100,6 +100,10 @@ def test_the_bot_gets_its_own_packages_and_the_tests_theirs(project, capsys):
     assert re.search(r"^ +1  torch 2.13.0\+cpu$", said, re.MULTILINE)
     run_install(project)
     assert capsys.readouterr().out == ""
+    pip = [project.python, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "uninstall", "-qy", "torch"], check=True, capture_output=True)
+    run_install(project)  # a package that somebody removed comes back
+    assert installed(project) == {"studio", "torch"}
     run_install(project, dev=True)
     assert installed(project) == {"studio", "torch", "tools"}
     run_install(project)  # the tools stay, and nothing is installed again
@@ -143,6 +147,25 @@ def test_a_linked_environment_is_replaced_and_what_it_points_to_is_left_alone(pr
     project.create(None)
     assert not project.folder.is_symlink()
     assert (other / "kept").exists()
+
+
+@POSIX_ONLY
+def test_a_file_in_the_place_of_the_environment_is_replaced(project, monkeypatch):
+    without_pip(monkeypatch)
+    project.folder.write_text("not a folder", encoding="utf-8")
+    run_install(project)
+    assert project.is_usable()
+
+
+def test_a_folder_that_cannot_be_written_is_named(monkeypatch, capsys):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/srv/atelier/.venv.installing")
+
+    monkeypatch.setattr(sys, "argv", ["install"])
+    monkeypatch.setattr(install, "find_machine", lambda: NO_GPU)
+    monkeypatch.setattr(install, "install", refuse)
+    assert install.main() == 2
+    assert "Permission denied: /srv/atelier/.venv.installing" in capsys.readouterr().err
 
 
 @POSIX_ONLY

@@ -10,7 +10,7 @@ from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipe
 from PIL import Image
 
 from training.evaluate import nearest_colour
-from training.settings import MODEL
+from training.settings import MODEL, TRIGGER_WORDS
 from training.vae import draw_images, psnr
 
 SETTINGS = json.loads((MODEL / "atelier.json").read_text())
@@ -65,10 +65,10 @@ def test_the_folder_is_small_and_holds_only_safetensors_and_plain_text():
 
 def test_atelier_json_has_defaults_known_words_and_examples():
     assert set(SETTINGS) == {
-        "name", "native_size", "size_multiple", "num_inference_steps", "guidance_scale", "trigger_words",
+        "name", "native_size", "size_multiple", "num_inference_steps", "steps_with_other_samplers", "guidance_scale",
         "known", "synonyms", "unsupported", "examples",
     }  # fmt: skip
-    assert SETTINGS["num_inference_steps"] <= 12
+    assert SETTINGS["num_inference_steps"] <= 8
     assert all(SETTINGS["known"].values())
     assert len(SETTINGS["examples"]) >= 12
 
@@ -100,7 +100,7 @@ def light_gradient(image):
 def test_the_house_style_lights_an_image_from_above_and_keeps_its_content(pipeline):
     colours = ["blue", "purple", "teal", "green"]
     plain = generate(pipeline, [f"{c} background" for c in colours], [6] * 4)
-    styled = generate(pipeline, [f"{c} background, {SETTINGS['trigger_words']}" for c in colours], [6] * 4)
+    styled = generate(pipeline, [f"{c} background, {TRIGGER_WORDS}" for c in colours], [6] * 4)
     assert np.mean([light_gradient(s) - light_gradient(p) for s, p in zip(styled, plain, strict=True)]) > 15
     assert sum(nearest_colour(image) == colour for image, colour in zip(styled, colours, strict=True)) >= 3
 

@@ -101,8 +101,10 @@ export class Channel {
     const rows = [...this.list.querySelectorAll(".message")];
     const at = rows.indexOf(document.activeElement);
     if (at < 0 && event.target !== this.list) return;
-    if (event.key === "Enter" && at >= 0)
+    if (event.key === "Enter" && at >= 0) {
+      event.preventDefault(); // or the same key would also choose the menu's first entry
       return this.views.get(rows[at].id.slice("message-".length)).openMenu(rows[at]);
+    }
     const last = rows.length - 1;
     const next = { ArrowUp: at < 0 ? last : at - 1, ArrowDown: at < 0 ? last : at + 1, Home: 0, End: last }[event.key];
     if (next === undefined || !rows[next]) return;

@@ -8,8 +8,11 @@ import { openList } from "./picker.js";
 
 let serial = 0;
 
-/** Open the modal that answered an interaction. The response to its submission cannot be another modal. */
-export function openForm(modal, interaction) {
+/**
+ * Open the modal that answered an interaction of this user, or of `friend`. The response to its submission cannot be
+ * another modal.
+ */
+export function openForm(modal, interaction, friend = null) {
   const fields = [];
   const body = h(
     "div",
@@ -24,7 +27,7 @@ export function openForm(modal, interaction) {
     h(
       "header",
       {},
-      h("h2", { id: "form-title" }, modal.title),
+      h("h2", { id: "form-title" }, friend ? `${modal.title} (as ${friend.display})` : modal.title),
       h(
         "button",
         { type: "button", class: "quiet", "aria-label": "Close", onclick: () => dialog.close() },
@@ -51,7 +54,7 @@ export function openForm(modal, interaction) {
     try {
       const files = Object.assign({}, ...fields.map((each) => each.files?.() ?? {}));
       const values = Object.fromEntries(fields.map((each) => [each.name, each.value()]));
-      const answer = await act("submit", { interaction, values }, files);
+      const answer = await act("submit", { interaction, values, ...(friend && { as: friend.name }) }, files);
       if (answer.failed) throw new Error("Something went wrong. Try again.");
       dialog.close();
     } catch (error) {

@@ -29,10 +29,10 @@ export function requestMessages(channel, before = null) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ open: channel, before }));
 }
 
-/** Run an action as the user of this tab. Values refer to `files` by name. Throws an Error with a message to show. */
+/** Run an action as the user of this tab, or as `given.as`. Values refer to `files` by name. Throws an Error with a message to show. */
 export async function act(action, given, files = {}) {
   const form = new FormData();
-  form.set("json", JSON.stringify({ ...given, as: viewer }));
+  form.set("json", JSON.stringify({ as: viewer, ...given }));
   for (const [name, file] of Object.entries(files)) form.set(name, file, file.name);
   let response;
   try {

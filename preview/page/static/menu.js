@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { withEmoji } from "./emoji.js";
-import { moveFocus, showPopup } from "./picker.js";
+import { moveFocus, removeWhenClosed, showPopup } from "./picker.js";
 
 /** Open a menu. Entries are `{label, act, danger?}`; empty groups are omitted. */
 export function openMenu(anchor, groups, label, point = null) {
@@ -37,10 +37,7 @@ export function openMenu(anchor, groups, label, point = null) {
   if (!filled.length) return;
   const controls = [...popup.querySelectorAll("[role=menuitem]")];
   popup.addEventListener("keydown", (event) => moveFocus(event, controls));
-  popup.addEventListener(
-    "toggle",
-    (event) => event.newState === "closed" && (popup.remove(), anchor.isConnected && anchor.focus()),
-  );
+  removeWhenClosed(popup, anchor);
   showPopup(popup, anchor, point);
   controls[0].focus();
 }
@@ -64,7 +61,7 @@ export function openEmoji(anchor, onPick) {
   const other = h("input", { placeholder: "or any emoji", "aria-label": "Any emoji", maxlength: 16 });
   other.addEventListener("keydown", (event) => event.key === "Enter" && other.value.trim() && pick(other.value.trim()));
   popup.append(h("div", { class: "palette" }, buttons), other);
-  popup.addEventListener("toggle", (event) => event.newState === "closed" && popup.remove());
+  removeWhenClosed(popup, anchor);
   showPopup(popup, anchor);
   buttons[0].focus();
 }

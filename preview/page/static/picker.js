@@ -52,7 +52,7 @@ export function openList(anchor, items, { label, min = 1, max = 1, onPick }) {
       options.filter((each) => !each.hidden),
     ),
   );
-  popup.addEventListener("toggle", (event) => event.newState === "closed" && (popup.remove(), anchor.focus()));
+  removeWhenClosed(popup, anchor);
   allow();
   showPopup(popup, anchor);
   (search ?? options.find((each) => each.getAttribute("aria-selected") === "true") ?? options[0])?.focus();
@@ -85,6 +85,15 @@ export function moveFocus(event, controls) {
   if (!next) return;
   event.preventDefault();
   next.focus();
+}
+
+/** Remove a popup once it is closed, and focus its anchor unless the focus is somewhere else by then. */
+export function removeWhenClosed(popup, anchor) {
+  popup.addEventListener("toggle", (event) => {
+    if (event.newState !== "closed") return;
+    popup.remove();
+    if (document.activeElement === document.body && anchor.isConnected) anchor.focus();
+  });
 }
 
 /** Show a popup beside its anchor, inside the window; `point` puts it at the mouse instead. */

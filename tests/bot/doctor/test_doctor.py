@@ -355,6 +355,14 @@ def test_a_hub_model_that_is_not_downloaded_is_skipped():
     assert "hf download nobody/has-this-model" in found.fix
 
 
+def test_a_download_that_is_not_complete_is_skipped(model, tmp_path, monkeypatch):
+    (model / UNET).unlink()
+    fake_hub_cache(model, tmp_path / "cache", "somebody/dreams", monkeypatch)
+    (found,) = check_model("somebody/dreams")
+    assert (found.status, "downloads the rest" in found.text) == (SKIPPED, True)
+    assert "hf download somebody/dreams" in found.fix
+
+
 def test_each_of_several_models_is_checked(tmp_path):
     found = check_models([EMBEDDED, str(tmp_path / "gone"), "nobody/has-this-model"])
     assert [each.status for each in found] == [PASSED, FAILED, SKIPPED]
@@ -552,3 +560,16 @@ async def test_an_answer_that_is_not_discords_skips_the_check(harness):
     token = await check_one(harness, "token", discord_api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/api")
     await runner.cleanup()
     assert token.status is SKIPPED
+
+
+async def test_a_check_that_takes_long_is_named_meanwhile(monkeypatch, capsys):
+    async def slow() -> list[CheckResult]:
+        await asyncio.sleep(0.2)
+        return [result.passed("device", "a card")]
+
+    monkeypatch.setattr(run, "NOTICE_AFTER_S", 0.01)
+    monkeypatch.setattr(run, "_start_checks", lambda config: [("device", asyncio.ensure_future(slow()))])
+    assert await run.run_checks(Config()) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "...  device: still checking\n"
+    assert "ok   device: a card" in printed.out

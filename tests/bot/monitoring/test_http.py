@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import socket
 import threading
@@ -185,3 +186,9 @@ async def test_a_port_in_use_is_named(harness, port):
         with pytest.raises(ConfigError, match=f"METRICS_PORT {port}"):
             async with harness.bot(metrics_port=port) as services, serve_monitoring(services, lambda: harness.client):
                 pass
+
+
+async def test_the_root_links_to_what_there_is(monitored_bot, port):
+    async with monitored_bot(), aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as page:
+        assert page.status == 200
+        assert re.findall(r'href="([^"]+)"', await page.text()) == ["/health", "/metrics"]

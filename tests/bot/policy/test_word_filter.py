@@ -70,6 +70,21 @@ def find_matches(text: str) -> set[str]:
         "*gore*",
         "_gore_",
         "gore's",
+        "go re",
+        "g*re",
+        "g**e",
+        "g#re",
+        "ggoorree",
+        "g    o    r    e",
+        "&#103;ore",
+        "g&shy;ore",
+        "\u13c0o\u13d2\u13ac",  # Cherokee
+        "g\u2c9f\u2c85e",  # Coptic
+        "ꓖꓳꓣꓰ",  # Lisu
+        "goɾe",
+        "goɍe",
+        "goɽe",
+        "goـre",  # the stretcher of Arabic letters
     ],
 )
 def test_a_blocked_word_is_found_however_it_is_written(text):
@@ -90,11 +105,52 @@ def test_a_blocked_word_is_found_however_it_is_written(text):
         "naked and a man",
         "g o l d",
         "1 2 3 4",
+        "2*3 = 6",
+        "go read, re go",
         "",
     ],
 )
 def test_an_innocent_word_is_allowed(text):
     assert find_matches(text) == set()
+
+
+SHORT = WordFilter(dict.fromkeys(["anal", "anus", "nude", "hell", "rape", "shit", "porn", "ass", "noon"], "refuse"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "an Al Pacino poster",
+        "an US flag",
+        "une femme nu de dos, la vie en rose",
+        "grapes, a drapery, a trapeze",
+        "a shiitake, a shell, he'd, hello",
+        "no on-off switch, so on and so on",
+        "classic bass, passing grass, assets",
+        "analogue canals, banal",
+        "s*t and 2*3 = 6, **bold** words",
+        "aa bb, oo, ee, mm",
+        "R&amp;B, Q&A",
+        "аня и нос, ρόδα, ջուր",
+        "ist das an us?",
+    ],
+)
+def test_short_words_do_not_make_a_blocked_one(text):
+    assert SHORT.find(text) == []
+
+
+IN_UNSPACED = [("血", "红色的血液"), ("血", "血 液"), ("暴力", "一个暴力的场面")]
+IN_UNSPACED += [("เลือด", "ภาพเลือดสีแดง"), ("โป๊", "รูปโป๊เปลือย")]
+
+
+@pytest.mark.parametrize(("phrase", "text"), IN_UNSPACED)
+def test_a_word_is_found_in_a_script_without_blanks(phrase, text):
+    assert [match.phrase for match in WordFilter({phrase: "refuse"}).find(text)] == [phrase]
+
+
+@pytest.mark.parametrize(("phrase", "text"), [("エロ", "ピエロの絵"), ("ばか", "花ばかり"), ("血", "皿の上")])
+def test_a_word_is_not_found_inside_another_script_s_words(phrase, text):
+    assert WordFilter({phrase: "refuse"}).find(text) == []
 
 
 @pytest.mark.parametrize("text", ["naked man", "naked   man", "NAKED\nMan", "a naked, man", "nak3d m4n"])

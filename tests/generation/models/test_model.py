@@ -326,4 +326,4 @@ def test_an_unknown_scheduler_is_named_by_its_class(tmp_path):
     assert sampler_for("DEISMultistepScheduler", {}) == "DEISMultistepScheduler"
     assert sampler_for("EulerDiscreteScheduler", {"use_karras_sigmas": True}) == "EulerDiscreteScheduler"
     assert describe_model(str(make_model_folder(tmp_path))).sampler is None
-    assert describe_model(EMBEDDED).sampler == "dpmpp_2m"
+    assert describe_model(EMBEDDED).sampler == "unipc"

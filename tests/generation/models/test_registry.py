@@ -57,7 +57,7 @@ def test_a_prompt_selects_the_model_that_it_names(typed, model):
         ("--model sdxl", r"There is no model `sdxl` here\. Available: `Storybook`, `Open Journey`, `Anything V3`"),
         ("--model any", r"`any` matches several models: `Anything V3`, `Any-Thing else \{1\}`\. Type more of the name"),
         ("--model !", "There is no model `!` here"),
-        ("--model storybook --v 3", "There is no model `3` here"),
+        ("--model storybook --v 3", "There is no model `--v 3` here"),
         ("--model storybook --v open journey", "`--model` is given more than once"),
         ("--model storybook --niji", "Cannot use `--model` and `--niji` together"),
         ("--model o --ar 5:2", "`--ar` must be between 1:2 and 2:1 with this model"),
@@ -69,7 +69,7 @@ def test_a_wrong_model_name_is_reported_with_the_available_models(typed, problem
 
 
 def test_niji_is_refused_without_a_model_of_that_name():
-    with pytest.raises(PromptError, match=r"no model `niji 6` here\. Available: `Storybook`, `Open Journey`"):
+    with pytest.raises(PromptError, match=r"no model `--niji 6` here\. Available: `Storybook`, `Open Journey`"):
         parse_params("a fox --niji 6", ModelRegistry((STORYBOOK, JOURNEY)))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bot.ui import job_text
-from bot.ui.i18n import CATALOGUES, set_locale
+from bot.ui.i18n import CATALOGUES
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.model import Model
@@ -16,6 +16,7 @@ from generation.models.registry import ModelRegistry
 from generation.params import Params, Tile
 from generation.prompt import parse_params, parse_prompt
 from generation.queue.queue import QueuePosition
+from tests.support.languages import run_in
 
 MODEL = Model(name="storybook", ref="m")
 REGISTRY = ModelRegistry((MODEL,))
@@ -103,10 +104,9 @@ def test_a_rendered_message_parses_to_the_prompt(action):
 @pytest.mark.parametrize("language", CATALOGUES)
 @pytest.mark.parametrize("action", Action)
 def test_a_message_in_another_language_parses_to_the_prompt(action, language):
-    set_locale(language)
     params = replace(read("a fox --ar 3:2 --tile"), seed=7)
     for speed in Speed:
-        for message in messages_about(job(params, action, speed=speed)):
+        for message in run_in(language, messages_about, job(params, action, speed=speed)):
             assert replace(read(message), seed=7) == params
             seen = rendered_text(message)
             if not seen.endswith("- @ada"):

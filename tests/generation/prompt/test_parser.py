@@ -246,3 +246,20 @@ def test_the_example_of_a_parameter_is_valid_and_has_an_effect(parameter):
 def test_parameter_names_are_unique():
     names = [*(name for parameter in PARAMETERS for name in parameter.names), *PLANNED]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("typed", "steps"), [
+    ("a fox", 6),
+    ("a fox --sampler unipc", 6),
+    ("a fox --sampler euler", 12),
+    ("a fox --sampler euler --draft", 6),
+    ("a fox --q 2", 12),
+    ("a fox --q 2 --sampler ddim", 24),
+    ("a fox --steps 9 --sampler ddim", 9),
+])  # fmt: skip
+def test_samplers_other_than_the_models_own_take_their_usual_steps(typed: str, steps: int) -> None:
+    model = Model(name="m", ref="m", num_inference_steps=6, steps_with_other_samplers=12, sampler="unipc")
+    registry = ModelRegistry((model,))
+    params = parse_params(typed, registry)
+    assert params.num_inference_steps == steps
+    assert parse_params(format_prompt(params, registry), registry).num_inference_steps == steps

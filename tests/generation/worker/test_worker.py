@@ -31,7 +31,7 @@ from tests.support.timing import TIMEOUT_S
 
 ROOT = Path(__file__).parents[3]
 numbers = count()
-SCRIPTED_REGISTRY = ModelRegistry.from_refs(["scripted"])
+SCRIPTED_REGISTRY = ModelRegistry.from_refs(["somebody/scripted"])
 
 
 def request(word, steps=3, source=None, job_id=None):
@@ -284,7 +284,7 @@ async def test_an_idle_process_may_be_silent_forever():
         assert await can_generate(worker)
 
 
-HERE, OTHER = ModelRegistry.from_refs(["scripted", "somebody/other"]).models
+HERE, OTHER = ModelRegistry.from_refs(["somebody/scripted", "somebody/other"]).models
 MULTI_MODEL_REGISTRY = ModelRegistry((HERE, OTHER))
 
 
@@ -547,7 +547,7 @@ from tests.support import scripted_engine
 from tests.generation.worker.test_worker import request
 
 async def main():
-    worker = LocalWorker(ModelRegistry.from_refs(["scripted"]), load=scripted_engine.{load})
+    worker = LocalWorker(ModelRegistry.from_refs(["somebody/scripted"]), load=scripted_engine.{load})
     def report(what):
         print(what, multiprocessing.active_children()[0].pid, flush=True)
     worker.subscribe(lambda: report(type(worker.state).__name__))

@@ -111,6 +111,23 @@ async def test_a_phone_has_a_menu_button_and_targets_for_fingers(showcase, brows
         assert (await newest.bounding_box())["height"] < 50
 
 
+async def test_a_message_is_reached_and_its_menu_used_by_keyboard(page):
+    said = await run_command(page, "say", "by keyboard")
+    await page.locator("#messages").focus()
+    await page.keyboard.press("ArrowUp")
+    await expect(said).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("menuitem").first).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(said).to_be_focused()
+    for name in ("Atelier", "Add a reaction", "More for this message"):
+        await page.keyboard.press("Tab")
+        await expect(said.get_by_role("button", name=name)).to_be_focused()
+    await expect(said.locator(".tools")).to_have_css("opacity", "1")
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert await page.evaluate(outline) == "solid"
+
+
 async def test_a_picture_is_zoomed_and_a_spoiler_shown_by_keyboard(page):
     box = await run_command(page, "gallery")
     await box.get_by_role("button", name="Open picture: red").press("Enter")

@@ -342,6 +342,27 @@ async def test_friends_press_a_chosen_button_or_any(page):
     await expect(page.get_by_text("Your vote is counted")).to_have_count(before)
 
 
+async def test_a_friends_form_is_filled_in_for_the_friend(showcase, page):
+    sent = await run_command(page, "form")
+    await sent.hover()
+    await sent.get_by_role("button", name="Let friends press").click()
+    await page.get_by_role("dialog", name="Let friends press").get_by_role("button", name="Jonas").click()
+    form = page.get_by_role("dialog", name="Remix (as Jonas)")
+    await form.get_by_role("button", name="Size").click()
+    await page.get_by_role("option", name="small").click()
+    await form.get_by_role("button", name="Submit").click()
+    await expect(form).to_have_count(0)
+    await find_messages(page, "got ['a fox', '', 'small']").last.wait_for()
+    assert showcase.server.interactions[-1].user.name == "jonas"
+    choose = await run_command(page, "choose")
+    await choose.hover()
+    await choose.get_by_role("button", name="Let friends press").click()
+    panel = page.get_by_role("dialog", name="Let friends press")
+    await panel.get_by_label("Button").select_option("Pick fruit: banana")
+    await panel.get_by_role("button", name="Priya").click()
+    await expect(choose).to_contain_text("you picked banana")
+
+
 async def test_pictures_are_described_limited_and_small_ones_enlarged_on_wide_screens(showcase, browser):
     async with visit(browser, showcase.address, viewport={"width": 1920, "height": 1080}) as page:
         shown = (await run_command(page, "embed")).get_by_role("button", name="Open picture")

@@ -7,7 +7,7 @@ import pytest
 from preview import UserActionError
 from preview.state import permissions
 from preview.state.world import Member, Overwrite
-from preview.users.friends import friends_of, press_at_random
+from preview.users.friends import friends_of, use, use_at_random
 
 
 def row(*buttons: dict) -> list[dict]:
@@ -32,9 +32,25 @@ async def test_everybody_else_presses_one_of_the_enabled_buttons(server, world, 
     scenario.guild.members[cleo.id] = Member(cleo.id)
     message = world.messages[await post(raw, scenario.channel, BUTTONS)]
     server.core.response_timeout = 0.05
-    pressed = await press_at_random(friends_of(server.core, scenario.ada, message), message)
+    pressed = await use_at_random(friends_of(server.core, scenario.ada, message), message)
     assert pressed == [{"person": "bob", "custom_id": "yes"}, {"person": "cleo", "custom_id": "yes"}]
     assert [each.user.name for each in server.interactions] == ["bob", "cleo"]
+
+
+async def test_friends_choose_in_a_select_and_press_what_is_named(server, world, scenario, raw):
+    options = [{"label": each, "value": each} for each in ("zoom", "vary", "pan")]
+    select = {"type": 3, "custom_id": "move", "options": options, "min_values": 2, "max_values": 3}
+    components = [{"type": 1, "components": [select]}]
+    message = world.messages[await post(raw, scenario.channel, components)]
+    (bob,) = friends_of(server.core, scenario.ada, message)
+    server.core.response_timeout = 0.05
+    for seed in range(3):
+        await use_at_random([bob], message, seed)
+    chosen = {tuple(each.data["values"]) for each in server.interactions}
+    assert all(len(set(each)) == 2 for each in chosen)
+    assert len(chosen) > 1
+    used = await use(bob, message, "move", ["vary", "pan"])
+    assert (used.user, used.data["values"]) == (scenario.bob, ["vary", "pan"])
 
 
 async def test_who_does_not_see_the_message_is_no_friend(server, world, scenario, raw):
@@ -45,10 +61,10 @@ async def test_who_does_not_see_the_message_is_no_friend(server, world, scenario
     group = friends_of(server.core, scenario.bob, message)
     assert [each.user.name for each in group] == ["ada"]  # the owner
     with pytest.raises(UserActionError, match="nobody else"):
-        await press_at_random(friends_of(server.core, scenario.ada, message), message)
+        await use_at_random(friends_of(server.core, scenario.ada, message), message)
 
 
 async def test_friends_say_so_where_nothing_can_be_pressed(server, world, scenario, raw):
     message = world.messages[await post(raw, scenario.channel, row(BUTTONS[0]["components"][2]))]
-    with pytest.raises(UserActionError, match="no button"):
-        await press_at_random(friends_of(server.core, scenario.ada, message), message)
+    with pytest.raises(UserActionError, match="nothing here"):
+        await use_at_random(friends_of(server.core, scenario.ada, message), message)

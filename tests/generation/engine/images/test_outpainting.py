@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from generation.messages import Failed, Finished
+from generation.models.model import EMBEDDED, describe_model
 from generation.params import Frame, Params, Tile, Upload
 from generation.planning import actions
 from generation.planning.actions import Direction
@@ -171,11 +172,14 @@ def seam_strength(image: Pixels, frame: Frame) -> float:
     return float(at_seam / max(np.percentile(elsewhere, 95), 1.0))
 
 
-@pytest.mark.parametrize("prompt", ["the hills at sunset", "a red boat on the sea"])
-def test_outpainting_leaves_no_visible_seam(embedded_model: EmbeddedModelHarness, prompt: str) -> None:
+@pytest.mark.parametrize("prompt", ["the hills at sunset", "a red boat on the sea", "a teal background"])
+def test_outpainting_in_the_default_style_leaves_no_visible_seam(
+    embedded_model: EmbeddedModelHarness, prompt: str
+) -> None:
     harness, model = embedded_model.harness, embedded_model.harness.engine.model
-    size = {"width": 192, "height": 192}
-    own = make_params(prompt, num_inference_steps=STEPS, guidance_scale=model.guidance_scale, seed=3, **size)
+    facts = describe_model(EMBEDDED)
+    look = {"guidance_scale": facts.guidance_scale, "house_style": facts.trigger_words, "width": 192, "height": 192}
+    own = make_params(prompt, num_inference_steps=STEPS, seed=3, **look)
     tiles = harness.generate(make_request(f"own {prompt}", own), make_request(f"other {prompt}", replace(own, seed=8)))
     first, other = (end.grid.tiles[0] for end in tiles if isinstance(end, Finished))
     for wanted in (

@@ -177,7 +177,7 @@ def test_other_weights_are_refused_by_name(tmp_path, tensors):
 def test_a_file_of_another_kind_is_refused(tmp_path, data):
     path = tmp_path / "upscaler.safetensors"
     path.write_bytes(data)
-    with pytest.raises(UserError, match="not an RRDBNet"):
+    with pytest.raises(UserError, match=r"upscaler\.safetensors is damaged or not a safetensors file"):
         describe_upscaler(path)
 
 
