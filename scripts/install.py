@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from scripts.torch_build import CHOICES, CPU, Build, Machine, choose_build, find_machine
+from scripts.torch_build import CHOICES, CONFIGURED, CPU, Build, Machine, choose_build, find_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 MIN_PYTHON = (3, 11)
@@ -62,13 +62,22 @@ class Environment:
         inside, _, packages = running.stdout.strip().partition(" ")
         return running.returncode == 0 and inside == "True" and Path(packages).is_dir()
 
+    def has_packages(self) -> bool:
+        """Return whether every package that pyproject.toml asks for is there: somebody may have removed one."""
+        import tomllib  # not in the old Pythons to which `main` says that they are too old
+
+        project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        names = [re.split(r"[\s<>=!~\[;]", each, maxsplit=1)[0] for each in project.get("dependencies", [])]
+        code = "import sys; from importlib.metadata import version; [version(name) for name in sys.argv[1:]]"
+        return _run([self.python, "-c", code, *names]).returncode == 0
+
     def has_pip(self) -> bool:
         """Return whether pip runs in it."""
         return _run([self.python, "-m", "pip", "--version"]).returncode == 0
 
     def create(self, uv: str | None) -> None:
         """Create it anew. What a link points to belongs to somebody else: only the link is removed."""
-        if self.folder.is_symlink():
+        if self.folder.is_symlink() or self.folder.is_file():
             self.folder.unlink()
         elif self.folder.exists():
             shutil.rmtree(self.folder)
@@ -89,7 +98,7 @@ def install(environment: Environment, *, dev: bool, choice: str | None, machine:
     wanted = _wanted(environment, dev, choice, machine)
     record = environment.record()
     usable = environment.is_usable()
-    if usable and record == wanted:
+    if usable and record == wanted and environment.has_packages():
         return
     with _exclusive(environment.marker) as interrupted:
         uv = shutil.which("uv")
@@ -139,7 +148,8 @@ def _announce(environment: Environment, wanted: dict[str, Any], machine: Machine
 def _install_packages(environment: Environment, uv: str | None, build: Build | None, wanted: dict[str, Any]) -> None:
     started = time.monotonic()
     packages = ["-c", "constraints.txt", "-e", ".[dev]" if wanted["dev"] else "."]
-    if uv and _install_with_uv(uv, environment, build, packages):
+    # uv does not read pip's configuration, which is all there is where PyTorch's index cannot be reached.
+    if uv and build != CONFIGURED and _install_with_uv(uv, environment, build, packages):
         print(f"Installed in {_duration(started)}.", flush=True)
         return
     environment.add_pip()
@@ -349,6 +359,9 @@ def main() -> int:
         install(Environment(ROOT), dev=arguments.dev, choice=choice, machine=find_machine())
     except InstallError as error:
         print(f"scripts/install: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"scripts/install: {error.strerror}: {error.filename}. Does this folder belong to you?", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted. The next run repairs what is half-made.", file=sys.stderr)

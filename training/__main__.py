@@ -118,6 +118,13 @@ def evaluate(options: argparse.Namespace) -> None:
     evaluate(device=options.device)
 
 
+def first_words(options: argparse.Namespace) -> None:
+    """Generate what strangers type first with the shipped model, and count the blank images."""
+    from training.first_words import evaluate_first_words
+
+    evaluate_first_words(device=options.device)
+
+
 COMMANDS: tuple[Command, ...] = (
     draw,
     vae,
@@ -132,6 +139,7 @@ COMMANDS: tuple[Command, ...] = (
     restore,
     sample_sheet,
     evaluate,
+    first_words,
 )
 
 

@@ -10,6 +10,7 @@ from training.palette import COLOURS
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "models" / "storybook"
 RUNS = ROOT / "training" / "runs"
+FIRST_WORDS = ROOT / "training" / "first_words.txt"
 CLIP_MERGES = ROOT / "models" / "clip" / "merges.txt.gz"
 SEED = 20261121
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -160,8 +160,8 @@ class WordFilter:
         for phrase, rule in phrases.items():
             self._add(_tokenize(_normalize(phrase)), WordMatch(phrase, WordRule(rule)))
         self._longest_prefix = max(map(len, self._prefixes), default=0)
-        self._joined_lengths = sorted({*map(len, self._joined_phrases), *map(len, self._prefixes)})
-        self._unspaced_lengths = sorted({*map(len, self._unspaced)})
+        self._joined_lengths = _lengths_by_start((*self._joined_phrases, *self._prefixes), MIN_PREFIX_LENGTH)
+        self._unspaced_lengths = _lengths_by_start(self._unspaced, 1)
 
     def _add(self, tokens: tuple[str, ...], match: WordMatch) -> None:
         joined = "".join(tokens)
@@ -204,7 +204,7 @@ class WordFilter:
         written = "".join(pieces)
         for letters in dict.fromkeys((written, _with_letters(written))):
             for start in range(0, len(letters), size):
-                for length in self._joined_lengths:
+                for length in self._joined_lengths.get(letters[start : start + MIN_PREFIX_LENGTH], ()):
                     word = letters[start : start + length]
                     is_plain = size > 1 and all(word[n : n + size] in _SHORT_WORDS for n in range(0, len(word), size))
                     if len(word) == length >= shortest and length % size == 0 and not is_plain:
@@ -216,7 +216,7 @@ class WordFilter:
             return
         for run in _UNSPACED.findall("".join(_tokenize(normalized))):
             for start in range(len(run)):
-                words = (run[start : start + length] for length in self._unspaced_lengths)
+                words = (run[start : start + length] for length in self._unspaced_lengths.get(run[start], ()))
                 yield from filter(None, map(self._unspaced.get, words))
 
     def _matches(self, tokens: tuple[str, ...]) -> Iterator[WordMatch]:
@@ -297,6 +297,14 @@ def _token_variants(normalized: str) -> Iterator[tuple[str, ...]]:
     for pattern in _JOINED:
         for joined in pattern.findall(normalized):
             yield ("".join(_tokenize(joined)),)
+
+
+def _lengths_by_start(words: Iterable[str], letters: int) -> dict[str, set[int]]:
+    """Return the lengths of the words that begin with the same letters, so many of them."""
+    lengths: dict[str, set[int]] = {}
+    for word in words:
+        lengths.setdefault(word[:letters], set()).add(len(word))
+    return lengths
 
 
 def _with_stars(word: str) -> Iterator[str]:

@@ -23,6 +23,7 @@ _COMMAND = re.compile(
     rf"^(?:(?:/imagine\b\s?(?:prompt\b\s?[{COLONS}]?)?|prompt\s?[{COLONS}](?![{COLONS}]))\s?)+", re.IGNORECASE
 )
 _BOLD = re.compile(r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}")
+_ITALIC = re.compile(r"\*(?=[^\s*])([^*]+)(?<=\S)\*")  # around the whole prompt; elsewhere it may be a product
 _LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
 _MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 # The language of a code block stands alone on its first line.
@@ -76,7 +77,9 @@ def strip_copied_text(text: str) -> str:
         text = fence[1] if "```" not in fence[1] else text
     text = mask(_strip_signature(normalize_text(text)))
     for _ in range(MAX_WRAPPINGS):
-        before, text = text, _COMMAND.sub("", unquote(_LINK.sub(r"\1", _BOLD.sub(r"\1", text)))).strip()
+        before, text = text, _LINK.sub(r"\1", _BOLD.sub(r"\1", text))
+        italic = _ITALIC.fullmatch(text)
+        text = _COMMAND.sub("", unquote(italic[1] if italic else text)).strip()
         if text == before:
             break
     return _CODED_PARAMETERS.sub(r"\1", text)

@@ -30,7 +30,7 @@ def _special(signature_start: str, in_list: bool) -> re.Pattern[str]:
     return re.compile(
         rf"{START}|{_LOOSE_START}|{HYPHENS_IN_WORD}(?=\w)|(?<=\S)--(?!\w)|{DOUBLE_COLON}|\*\*|[{{}}]"
         rf"|[{ANGLES_OPEN}](?=\s?(?:https?:|\w+\s?{COLON}))|{signature_start}|{MARKERS}"
-        rf"|\A/imagine|(?<=\Aprompt)[{COLONS}]|(?<=\Aprompt\s)[{COLONS}]|\Ahttps?:|\A[{re.escape(QUOTES)}]"
+        rf"|\A/imagine|(?<=\Aprompt)[{COLONS}]|(?<=\Aprompt\s)[{COLONS}]|\Ahttps?:|\A[*{re.escape(QUOTES)}]"
         rf"|(?<!\S)`(?=--)|\\(?=[{re.escape(SYNTAX_CHARS)}]|\Z){item_end}",
         re.IGNORECASE,
     )

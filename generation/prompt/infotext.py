@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from generation.prompt.copied_text import strip_copied_text
-from generation.prompt.infotext_keys import DREAM_OPTION, NEGATIVE, SETTING
+from generation.prompt.infotext_keys import DREAM_OPTION, NEGATIVE, NUMBER_SETTING, SETTING
 from generation.prompt.syntax import COLON, DASH, PARAMETER_START, normalize_text, unmask_escaped
 
 OWN_KEY = "Atelier"  # holds the whole prompt in the syntax of this package
@@ -28,6 +28,7 @@ _POSITIVE = re.compile(rf"^(?:positive )?prompt\s?{COLON}\s?", re.IGNORECASE)
 # A person who knows the parameter may put it before the other programs' words for it.
 _TYPED_NEGATIVE = re.compile(rf"(?:^|\s){DASH}+(?:no|negative)\s*$", re.IGNORECASE)
 _SETTING = re.compile(SETTING, re.IGNORECASE)
+_NUMBER_SETTING = re.compile(NUMBER_SETTING, re.IGNORECASE)
 _LEADING = re.compile(
     rf"(?:(?<!\S)(?:Model(?: hash)?|VAE(?: hash)?|Version|Schedule type|Created date|Denoising strength|App|Backend)"
     rf"\s?{COLON}[^,:]{{0,80}}+,\s?)+$",
@@ -163,10 +164,14 @@ def _read_settings(text: str, place: int) -> tuple[dict[str, str], str]:
     values, key, typed = dict[str, list[str]](), "", ""
     while (place := _end_of(_BETWEEN, text, place)) < len(text):
         if name := _KEY.match(text, place):
-            key, place = name[1], name.end()
+            number, key, place = _NUMBER_SETTING.match(text, place), name[1], name.end()
             values[key] = []
+            if number:  # a key may follow without a comma
+                values[key].append(text[place : number.end()])
+                place = number.end()
+                continue
         value, place = _read_value(text, place)
-        values.setdefault(key, []).append(value)
+        values.setdefault(key, []).extend([value] if value else [])
         end = _VALUE_END.search(text, place)
         if end is None:
             break

@@ -395,7 +395,7 @@ _OPTION_INSTEAD = Text("The nearest is a custom option of your own: `/prefer opt
 # unknown parameter.
 PLANNED: Mapping[str, Text | None] = {
     **dict.fromkeys(("sref", "sw", "sv", "cref", "cw", "oref", "ow"), _LINK_INSTEAD),
-    **dict.fromkeys(("p", "profile"), _OPTION_INSTEAD),
+    **dict.fromkeys(("p", "profile", "personalize"), _OPTION_INSTEAD),
     "exp": Text("The nearest are `--stylize` and `--weird`."),
     "edit": Text("The nearest is the button *Vary (Region)* below a picture."),
     "sd": Text("Without `--hd`, pictures have the usual size anyway."),

@@ -237,3 +237,21 @@ async def test_an_uploaded_picture_is_kept_with_the_usual_model(harness):
         await harness.person(harness.ada).press(refusal, "Draw with Painter")
         result = await harness.result()
         assert (await services.db.jobs.get(first_tile(result).job_id)).job.params.source is not None
+
+
+async def test_pasted_infotext_is_drawn_and_the_answer_names_what_is_not_used(harness):
+    async with harness.bot():
+        asked = await harness.imagine("a fox Negative prompt: text Steps: 3, Seed: 4, Model: gone, Clip skip: 2")
+        result = await harness.result()
+        note = await asked.wait_for(lambda message: "not used" in message.content)
+    assert result.content.startswith("**a fox --steps 3 --negative text**")
+    assert note.ephemeral
+    assert "`Clip skip`, `Model`" in note.content
+
+
+async def test_a_prompt_without_words_and_pictures_is_refused(harness):
+    async with harness.bot():
+        asked = await harness.imagine("--ar 3:2")
+        answer = await asked.message()
+    assert answer.ephemeral
+    assert "Say what to draw" in answer.content

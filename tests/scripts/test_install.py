@@ -54,7 +54,7 @@ def project(tmp_path, monkeypatch) -> Environment:
     """A project whose packages are small files in a folder, for a pip without a network."""
     for name, text in {
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        '[project]\nname = "studio"\nversion = "1.0"\n',
+        '[project]\nname = "studio"\nversion = "1.0"\ndependencies = ["torch>=2,<3"]\n',
         "backend.py": BACKEND,
         "constraints.txt": "torch==2.13.0\n",
     }.items():
@@ -100,6 +100,10 @@ def test_the_bot_gets_its_own_packages_and_the_tests_theirs(project, capsys):
     assert re.search(r"^ +1  torch 2.13.0\+cpu$", said, re.MULTILINE)
     run_install(project)
     assert capsys.readouterr().out == ""
+    pip = [project.python, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "uninstall", "-qy", "torch"], check=True, capture_output=True)
+    run_install(project)  # a package that somebody removed comes back
+    assert installed(project) == {"studio", "torch"}
     run_install(project, dev=True)
     assert installed(project) == {"studio", "torch", "tools"}
     run_install(project)  # the tools stay, and nothing is installed again
@@ -143,6 +147,25 @@ def test_a_linked_environment_is_replaced_and_what_it_points_to_is_left_alone(pr
     project.create(None)
     assert not project.folder.is_symlink()
     assert (other / "kept").exists()
+
+
+@POSIX_ONLY
+def test_a_file_in_the_place_of_the_environment_is_replaced(project, monkeypatch):
+    without_pip(monkeypatch)
+    project.folder.write_text("not a folder", encoding="utf-8")
+    run_install(project)
+    assert project.is_usable()
+
+
+def test_a_folder_that_cannot_be_written_is_named(monkeypatch, capsys):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/srv/atelier/.venv.installing")
+
+    monkeypatch.setattr(sys, "argv", ["install"])
+    monkeypatch.setattr(install, "find_machine", lambda: NO_GPU)
+    monkeypatch.setattr(install, "install", refuse)
+    assert install.main() == 2
+    assert "Permission denied: /srv/atelier/.venv.installing" in capsys.readouterr().err
 
 
 @POSIX_ONLY
@@ -197,6 +220,41 @@ def test_silence_of_pip_is_broken_by_a_line(capsys):
 def test_a_wheel_or_an_archive_is_named_by_its_package():
     assert describe_file("/x/discord_py-2.7.1-py3-none-any.whl") == ("discord-py", "2.7.1")
     assert describe_file("toml-0.10.2.tar.gz") == ("toml", "0.10.2")
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize(
+    ("index_has", "code", "calls"),
+    [
+        (True, 0, ["uv venv", "uv pip --torch-backend cpu"]),
+        (True, 1, ["uv venv", "uv pip --torch-backend cpu", "pip"]),
+        (None, 0, ["uv venv", "pip"]),  # only pip knows how it is configured
+    ],
+)
+def test_uv_installs_where_it_is_there_and_pip_where_it_fails(project, tmp_path, monkeypatch, index_has, code, calls):
+    made: list[str] = []
+
+    def run_pip(command: list[str], folder: Path) -> tuple[int, str]:
+        made.append("pip")
+        return 0, ""
+
+    uv = tmp_path / "uv"
+    uv.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n[ "$1" = pip ] && exit {code}\n'
+        f'for folder; do :; done\nexec {sys.executable} -m venv --without-pip "$folder"\n',
+        encoding="utf-8",
+    )
+    uv.chmod(0o755)
+    monkeypatch.setattr(install.shutil, "which", lambda name: str(uv) if name == "uv" else None)
+    monkeypatch.setattr(torch_build, "has_wheel", lambda tag, version: index_has)
+    monkeypatch.setattr(install, "run_with_progress", run_pip)
+    monkeypatch.setattr(Environment, "add_pip", lambda self: None)
+    run_install(project)
+    lines = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+    uv_calls = [
+        re.sub(r"^(\w+) .*?(--torch-backend \w+)?( -c .*| --quiet .*)?$", r"uv \1 \2", each).strip() for each in lines
+    ]
+    assert uv_calls + made == calls
 
 
 # --- the build of PyTorch

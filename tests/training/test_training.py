@@ -27,6 +27,7 @@ from training.evaluate import (
 )
 from training.finetune_decoder import paired_crop, training_batch
 from training.finetune_vae import build_optimiser, corrupt_one_half, drift_penalty_loss
+from training.first_words import is_blank
 from training.latents import draw_shard, read_shard
 from training.muon import Muon, orthogonalize
 from training.palette import COLOURS
@@ -333,6 +334,18 @@ def test_a_cpu_trains_in_bfloat16_only_if_it_has_the_instructions(monkeypatch, i
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {instructions: True})
     with autocast("cpu"):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is precision
+
+
+@pytest.mark.parametrize(("subject", "blank"), [
+    (Subject(background="red"), True),
+    (Subject(background="black", finish="storybook"), True),
+    (Subject(thing="cat", colour="orange", background="teal"), False),
+    (Subject(thing="heart", colour="pink", background="red"), False),
+    (Subject(place="sea", time="day", weather="clear"), False),
+    (Subject(place="meadow", time="night", weather="moon"), False),
+])  # fmt: skip
+def test_an_image_with_nothing_on_it_is_blank(subject, blank):
+    assert is_blank(draw(subject, (256, 256), 3)) is blank
 
 
 def test_unknown_words_are_tokenized_as_bytes_without_loss(tokenizer):

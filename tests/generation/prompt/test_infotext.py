@@ -96,6 +96,12 @@ PASTED = [
         [],
     ),
     (
+        "a fox Steps: 20 Sampler: DPM++ SDE Karras CFG scale: 7 Seed: 12 Face restoration: CodeFormer Size: 512x768",
+        ["a fox"],
+        {"steps": 20, "cfg": 7.0, "seed": 12, "aspect": (2, 3)},
+        ["Sampler", "Face restoration"],
+    ),
+    (
         "a fox\nModel: storybook, VAE: some, Steps: 30, Seed: 5",
         ["a fox"],
         {"model": "storybook", "steps": 30, "seed": 5},

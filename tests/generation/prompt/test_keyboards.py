@@ -106,7 +106,10 @@ def test_full_width_parameters_are_read(parameter):
     assert meaning(f"狐 {full_width('--' + parameter)}") == meaning(f"狐 --{parameter}")
 
 
-@given(st.sampled_from(QUOTES), st.sampled_from(["a fox --ar 16:9", "/imagine prompt: a fox --ar 16:9"]))
+@given(
+    st.sampled_from([*QUOTES, ("*", "*"), ("**", "**"), ("***", "***")]),
+    st.sampled_from(["a fox --ar 16:9", "/imagine prompt: a fox --ar 16:9"]),
+)
 def test_marks_around_the_whole_prompt_are_left_out(quotes, prompt):
     expected = ([("a fox", 1)], {"aspect": (16, 9)}, [], [])
     assert meaning(f"{quotes[0]}{prompt}{quotes[1]}") == expected
