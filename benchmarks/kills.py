@@ -30,7 +30,7 @@ from preview import Channel, FakeDiscord, Interaction, Message, User, World
 from preview.users.options import UploadedFile, UserActionError
 from tests.support.bot_harness import is_result, make_model, red_png
 
-SCRIPTED_BOT = ("-m", "benchmarks.scripted_bot")  # as a module: benchmarks/queue.py would hide the standard one
+SCRIPTED_BOT = ("-m", "benchmarks.scripted_bot")  # as a module, so that it finds the project's packages
 KILLS_PER_ROUND = 6
 LIFETIME_S = (0.0, 3.0)  # from the connection to the kill
 ACTION_PAUSE_S = (0.03, 0.25)
