@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from scripts.torch_build import CHOICES, CPU, Build, Machine, choose_build, find_machine
+from scripts.torch_build import CHOICES, CONFIGURED, CPU, Build, Machine, choose_build, find_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 MIN_PYTHON = (3, 11)
@@ -148,7 +148,8 @@ def _announce(environment: Environment, wanted: dict[str, Any], machine: Machine
 def _install_packages(environment: Environment, uv: str | None, build: Build | None, wanted: dict[str, Any]) -> None:
     started = time.monotonic()
     packages = ["-c", "constraints.txt", "-e", ".[dev]" if wanted["dev"] else "."]
-    if uv and _install_with_uv(uv, environment, build, packages):
+    # uv does not read pip's configuration, which is all there is where PyTorch's index cannot be reached.
+    if uv and build != CONFIGURED and _install_with_uv(uv, environment, build, packages):
         print(f"Installed in {_duration(started)}.", flush=True)
         return
     environment.add_pip()

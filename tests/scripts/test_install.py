@@ -222,6 +222,41 @@ def test_a_wheel_or_an_archive_is_named_by_its_package():
     assert describe_file("toml-0.10.2.tar.gz") == ("toml", "0.10.2")
 
 
+@POSIX_ONLY
+@pytest.mark.parametrize(
+    ("index_has", "code", "calls"),
+    [
+        (True, 0, ["uv venv", "uv pip --torch-backend cpu"]),
+        (True, 1, ["uv venv", "uv pip --torch-backend cpu", "pip"]),
+        (None, 0, ["uv venv", "pip"]),  # only pip knows how it is configured
+    ],
+)
+def test_uv_installs_where_it_is_there_and_pip_where_it_fails(project, tmp_path, monkeypatch, index_has, code, calls):
+    made: list[str] = []
+
+    def run_pip(command: list[str], folder: Path) -> tuple[int, str]:
+        made.append("pip")
+        return 0, ""
+
+    uv = tmp_path / "uv"
+    uv.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n[ "$1" = pip ] && exit {code}\n'
+        f'for folder; do :; done\nexec {sys.executable} -m venv --without-pip "$folder"\n',
+        encoding="utf-8",
+    )
+    uv.chmod(0o755)
+    monkeypatch.setattr(install.shutil, "which", lambda name: str(uv) if name == "uv" else None)
+    monkeypatch.setattr(torch_build, "has_wheel", lambda tag, version: index_has)
+    monkeypatch.setattr(install, "run_with_progress", run_pip)
+    monkeypatch.setattr(Environment, "add_pip", lambda self: None)
+    run_install(project)
+    lines = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+    uv_calls = [
+        re.sub(r"^(\w+) .*?(--torch-backend \w+)?( -c .*| --quiet .*)?$", r"uv \1 \2", each).strip() for each in lines
+    ]
+    assert uv_calls + made == calls
+
+
 # --- the build of PyTorch
 
 
