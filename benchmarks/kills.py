@@ -25,16 +25,12 @@ from typing import Any
 
 from aiohttp import web
 
-from benchmarks.harness import ROOT, BotProcess, start_bot
+from benchmarks.harness import BotProcess, start_bot
 from preview import Channel, FakeDiscord, Interaction, Message, User, World
 from preview.users.options import UploadedFile, UserActionError
 from tests.support.bot_harness import is_result, make_model, red_png
 
-# -P: otherwise benchmarks/queue.py would hide the standard library's module.
-SCRIPTED_BOT = (
-    "-P",
-    str(ROOT / "benchmarks" / "scripted_bot.py"),
-)
+SCRIPTED_BOT = ("-m", "benchmarks.scripted_bot")  # as a module, so that it finds the project's packages
 KILLS_PER_ROUND = 6
 LIFETIME_S = (0.0, 3.0)  # from the connection to the kill
 ACTION_PAUSE_S = (0.03, 0.25)

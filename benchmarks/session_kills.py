@@ -72,6 +72,9 @@ class JamKills:
             if not self._active():
                 options: dict[str, Any] = {"prompt": "a castle --steps 4", "where": "here", "rounds": ROUNDS}
                 await self.server.person(self.users[0]).command("jam start", self.channel, **options)
+                async with asyncio.timeout(SETTLE_TIMEOUT_S):
+                    while not self._active():  # noqa: ASYNC110 (nothing tells of it)
+                        await asyncio.sleep(STEP_S)
             await self._settle()
         finally:
             await bot.kill()

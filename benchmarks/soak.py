@@ -14,14 +14,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.harness import ROOT, BenchmarkHarness, gpu_process, run, start_harness
+from benchmarks.harness import BenchmarkHarness, gpu_process, run, start_harness
 
 PEOPLE = 60
 RATE = 10.0  # jobs a second that users ask for; the queue's limits refuse what the machine cannot do
 SAMPLE_INTERVAL_S = 5.0
 MAX_GROWTH = {"memory": 0.05, "descriptors": 0.1, "threads": 0.1, "tasks": 0.25}  # over half the run
 SLACK = {"memory": 8 * 2**20, "descriptors": 8, "threads": 3, "tasks": 40}  # that is no growth in any case
-PROGRAM = (str(ROOT / "benchmarks" / "task_count.py"),)
+PROGRAM = ("-m", "benchmarks.task_count")
 
 Samples = dict[str, list[float]]
 

@@ -126,6 +126,7 @@ async def on_confirm(interaction: Interaction, _: str, __: ModalValues) -> None:
     up_to = client.services.clock()
     await interaction.client.deferrals.defer(interaction, ephemeral=True)
     await client.services.db.personal_data.begin_erasure(person_id, up_to)
+    client.sessions.timer.wake()  # sessions that the person started end
     name = _task_name(person_id)
     client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to))
     if name in client.tasks:  # the deferral is open until then
@@ -211,9 +212,19 @@ def summary_text(summary: DataSummary, days: int) -> str:
         trn("- {n:,} picture that you uploaded", "- {n:,} pictures that you uploaded", summary.uploads),
         f"- {favourites}, {options}, {settings}",
         f"- {reports}, {blocks}",
+        _together_line(summary),
         _retention_line(days),
     ]
     return "\n".join(lines)
+
+
+def _together_line(summary: DataSummary) -> str:
+    sessions = trn("{n:,} session that you started", "{n:,} sessions that you started", summary.sessions)
+    votes = trn("{n:,} vote", "{n:,} votes", summary.ballots)
+    offers = trn(
+        "words that you offered to {n:,} session", "words that you offered to {n:,} sessions", summary.suggestions
+    )
+    return f"- {sessions}, {votes}, {offers}"
 
 
 def _jobs_line(summary: DataSummary) -> str:

@@ -46,6 +46,7 @@ JOB_UPLOADS = "SELECT digest FROM uploads WHERE job_id = :id"
 UPLOAD_IN_USE = "SELECT 1 FROM uploads WHERE digest = :digest LIMIT 1"
 PENDING_ERASURES = "SELECT person_id, up_to FROM erasures"
 
+_COUNTED = ("options", "favourites", "reports", "blocks", "sessions", "ballots", "suggestions")
 _TALLY = f"""
     INSERT INTO tallies SELECT asker_id, guild_id, asked_at, {JOB_SECONDS} FROM jobs
     WHERE id = :id AND guild_id IS NOT NULL AND {COUNTED_JOBS}
@@ -66,6 +67,9 @@ class DataSummary:
     favourites: int
     reports: int
     blocks: int
+    sessions: int
+    ballots: int
+    suggestions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class PersonalData:
             **dict(jobs),
             uploads=uploads["number"],
             preferences=bool(rows["preferences"]),
-            **{name: len(rows[name]) for name in ("options", "favourites", "reports", "blocks")},
+            **{name: len(rows[name]) for name in _COUNTED},
         )
 
     async def export_rows(self, person_id: int) -> dict[str, list[dict[str, Any]]]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 SRGB = ImageCms.createProfile("sRGB")
 _COLOUR_SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}  # an image's mode, and the space its profile must have
+SAME_COLOUR = 3  # of 255: less than this is how profiles of sRGB differ
+_LEVELS = (0, 32, 64, 128, 192, 255)
+_PROBES = Image.frombytes("RGB", (6, 36), bytes(value for colour in product(_LEVELS, repeat=3) for value in colour))
 SCREEN_GAMMA = 2.2  # what a PNG without a profile is made for, unless it says otherwise
 
 _D50 = (0.9642, 1.0, 0.8249)
@@ -58,17 +62,24 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return converted
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space != _COLOUR_SPACES.get(image.mode) or _is_srgb(source):
-            return image
-        intent = ImageCms.Intent(ImageCms.getDefaultIntent(source))
-        flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-        return ImageCms.profileToProfile(image, source, SRGB, intent, outputMode="RGB", flags=flags) or image
+        space = source.profile.xcolor_space
+        if (image.mode, space) == ("L", "RGB "):
+            image = image.convert("RGB")
+        return _converted(image, source) if space == _COLOUR_SPACES.get(image.mode) else image
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
 
 
-def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    return (profile.profile.profile_description or "").startswith("sRGB")
+def _converted(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
+    """Return an image in sRGB; the same one if its profile is sRGB, whatever its name, so that no value changes."""
+    intent = ImageCms.Intent(ImageCms.getDefaultIntent(source))
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+    transform = ImageCms.buildTransform(source, SRGB, image.mode, "RGB", intent, flags)
+    if image.mode == "RGB":
+        change = ImageChops.difference(ImageCms.applyTransform(_PROBES, transform) or _PROBES, _PROBES)
+        if max(change.tobytes()) <= SAME_COLOUR:
+            return image
+    return ImageCms.applyTransform(image, transform) or image
 
 
 def declared_profile(image: Image.Image, data: bytes) -> bytes | None:

@@ -14,6 +14,7 @@ from generation.errors import UserError
 from generation.files.color_profiles import declared_profile, to_srgb
 from generation.files.cut_jpeg import completed, is_nearly_complete
 from generation.files.png_chunks import MAX_PROFILE_BYTES, SIGNATURE, strip_png
+from generation.files.transparency import eight_bits, is_partly_covered, on_whole_canvas, scale_transparent_colour
 from generation.text import Text
 
 MAX_BYTES = 25 * 2**20
@@ -25,7 +26,10 @@ MAX_SCANS = 64  # of a JPEG; progressive files have about 10
 MAX_SEGMENTS = 2000  # of a JPEG; 25 MiB of colour profile and depth map need 400
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", *(("AVIF",) if features.check("avif") else ()))
 # How files of these formats begin: what begins so but cannot be read is damaged.
-_SIGNATURES = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|....ftyp(avif|avis|mif1)", re.DOTALL)
+# AVIF may begin like HEIC, and name itself among the other brands only.
+_SIGNATURES = re.compile(
+    rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|....ftyp(?:avi[fs]|m[is]f1.{4}(?:.{4}){0,15}?avi[fs])", re.DOTALL
+)
 # The bytes that decoding takes for a pixel, with the copies of its modes and of transparent pixels; measured.
 _BYTES_PER_PIXEL = {"WEBP": 14, "AVIF": 10, "JPEG": 6, "MPO": 6}  # libjpeg keeps all values of a progressive image
 _BYTES_PER_PIXEL_BY_MODE = {"1": 6, "L": 2, "P": 6, "RGB": 5}
@@ -110,6 +114,7 @@ def _decode(data: bytes) -> Image.Image:
 def _open(data: bytes) -> Image.Image:
     opened = Image.open(io.BytesIO(data), formats=FORMATS)
     _require_memory(opened)
+    scale_transparent_colour(opened)
     if opened.format in ("JPEG", "MPO"):
         opened.draft(None, (MAX_SIDE, MAX_SIDE))  # decodes a large JPEG at half its size or less
     return opened
@@ -127,7 +132,7 @@ def _require_memory(opened: Image.Image) -> None:
 def _bytes_per_pixel(opened: Image.Image) -> int:
     if opened.format in _BYTES_PER_PIXEL and opened.mode != "CMYK":
         return _BYTES_PER_PIXEL[opened.format]
-    mode = "RGBA" if opened.has_transparency_data else opened.mode
+    mode = "RGBA" if opened.has_transparency_data or is_partly_covered(opened) else opened.mode
     return _BYTES_PER_PIXEL_BY_MODE.get(mode, _OTHER_BYTES_PER_PIXEL)
 
 
@@ -150,6 +155,7 @@ def _reject_slow_jpeg(data: bytes) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
+    image.info.pop("xmp", None)  # Pillow would read an orientation from it, browsers do not
     with suppress(Exception):  # odd EXIF is no reason to reject the image itself
         return int(image.getexif()[_ORIENTATION])
     return 1
@@ -157,7 +163,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _downscale(image: Image.Image) -> Image.Image:
     """Decode an image, and shrink it in its own colours, which its profile describes."""
-    image = _eight_bits(image)
+    image = on_whole_canvas(eight_bits(image))
     if image.has_transparency_data and image.mode not in ("RGBA", "LA"):
         image = image.convert("RGBA")
     elif image.mode not in ("RGB", "RGBA", "L", "LA", "CMYK"):
@@ -165,19 +171,6 @@ def _downscale(image: Image.Image) -> Image.Image:
     image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     image.load()
     return image
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return an image with eight bits a channel, and a transparent colour in eight bits."""
-    colour = image.info.get("transparency")
-    if isinstance(colour, tuple) and max(colour) > 255:
-        image.info["transparency"] = tuple(value >> 8 for value in colour)
-    if not image.mode.startswith("I;16"):
-        return image
-    grey = image.point(lambda value: value / 256).convert("L")  # `convert` alone would clip nearly all to white
-    if isinstance(colour, int):
-        grey.info["transparency"] = colour >> 8
-    return grey
 
 
 def _encode(image: Image.Image) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from generation.models.safetensors_header import CONVERT_HINT
 from generation.models.textual_inversion import TextualInversion, bundled_embedding, describe_embedding, join_halves
 from generation.params import Params
 from generation.text import Text
+
+MACOS_PREFIX = "._"  # of the files that macOS writes beside others on foreign disks
 
 T = TypeVar("T", Lora, TextualInversion)
 
@@ -130,8 +133,10 @@ def scan_folder(folder: Path, describe: Callable[[Path, str], T]) -> tuple[tuple
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder at {folder}")
     found: dict[str, T] = {}
-    rejected = []
-    for path in sorted(folder.rglob("*")):
+    rejected: list[str] = []
+    paths, unreadable = _files(folder)
+    rejected += unreadable
+    for path in paths:
         try:
             adapter = _describe(path, describe)
         except UserError as error:
@@ -147,6 +152,20 @@ def scan_folder(folder: Path, describe: Callable[[Path, str], T]) -> tuple[tuple
     return tuple(sorted(found.values(), key=_by_name)), tuple(rejected)
 
 
+def _files(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the files in a folder and its subfolders, also linked ones, and which folders cannot be read."""
+    found: list[Path] = []
+    errors: list[OSError] = []
+    seen: set[str] = set()
+    for place, subfolders, names in os.walk(folder, onerror=errors.append, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link to a folder above
+            subfolders.clear()
+            continue
+        seen.add(real)
+        found += [Path(place, name) for name in names if not name.startswith(MACOS_PREFIX)]
+    return sorted(found), [f"{error.filename} cannot be read: {error.strerror}." for error in errors]
+
+
 def _joined(existing: T, adapter: T) -> T | None:
     if isinstance(existing, TextualInversion) and isinstance(adapter, TextualInversion):
         return join_halves(existing, adapter)
@@ -156,7 +175,11 @@ def _joined(existing: T, adapter: T) -> T | None:
 def _describe(path: Path, describe: Callable[[Path, str], T]) -> T | None:
     if path.suffix.lower() in PICKLE_SUFFIXES:
         raise UserError(f"{path} is pickled: loading it could run any program. {CONVERT_HINT}")
-    if path.suffix.lower() != ".safetensors" or not path.is_file():
+    if path.suffix.lower() != ".safetensors":
+        return None
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path} is a link to a file that is missing.")
+    if not path.is_file():
         return None
     return describe(path, token_name(path.stem) or "unnamed")
 

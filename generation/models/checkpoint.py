@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from generation.models.ldm_layout import (
     unet_config,
     vae_config,
 )
-from generation.models.safetensors_header import SafetensorsHeader, read_header
+from generation.models.safetensors_header import SafetensorsHeader, read_header, require_plain_weights
 
 NATIVE_SIZE = {Family.SD1: 512, Family.SD2: 512, Family.SDXL: 1024}
 V_PREDICTION_SIZE = {Family.SD2: 768}
@@ -32,25 +33,27 @@ SCALE_SUFFIXES = (".scale_weight", ".weight_scale")  # beside a weight in fp8, w
 IGNORED_SUFFIXES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")  # of no use where weights are wider
 TRUE = ("true", "1", "yes")
 
-_LORA = re.compile(r"lora_|lycoris_|.*\.lora_(up|down|A|B)\.|bundle_emb\.")
+_LORA = re.compile(r"lora_(?!controlnet$)|lycoris_|.*\.lora_(up|down|A|B)\.|bundle_emb\.")
+_LORA_ELSEWHERE = "is a LoRA, not {wanted}: put it into the folder for LoRAs."
 _SIDES = re.compile(r"\D*(\d{2,5})\D+(\d{2,5})\D*")
 _PREDICTION_NOTES = ("modelspec.prediction_type", "modelspec.predict_key", "prediction_type")
 _FLOW = ("flow", "rectified", "rf")
+_EMBEDDING = r"(emb_params|string_to_param\b.*|clip_[lg]|text_encoders_[01]|<.*>)$"
 _COMPLETE = "Take a complete model."
 _FOLDER = "Its family is taken as a folder in diffusers' layout only, as docs/models.md shows."
-# What other files hold, by a pattern of one of their keys, in this order.
+# What other files hold, by a pattern of one of their keys, in this order; `wanted` is what was looked for.
 _OTHER_FILES = {
     r"edm_": "was trained with EDM noise, which is not supported.",
-    r"(control_model|controlnet_\w+)\.|.*input_hint_block\.|zero_convs\.": "is a ControlNet, not a model.",
-    r"ip_adapter\.|image_proj\.": "is an IP-Adapter, not a model.",
-    r".*motion_modules\.": "is a motion module of AnimateDiff, not a model.",
+    r"(control_model|controlnet_\w+)\.|.*input_hint_block\.|zero_convs\.|lora_controlnet$": "is a ControlNet, "
+    "not {wanted}.",
+    r"ip_adapter\.|image_proj\.": "is an IP-Adapter, not {wanted}.",
+    r".*motion_modules\.": "is a motion module of AnimateDiff, not {wanted}.",
     r".*(double_blocks|double_stream_modulation_img)\.": f"is a FLUX model in one file. {_FOLDER}",
     r".*joint_blocks\.": f"is a Stable Diffusion 3 model in one file. {_FOLDER}",
     r".*\b(absmax|quant_map|quant_state)\b": "is quantised by bitsandbytes, which is not supported.",
     rf"({re.escape(VAE)}|{re.escape(UNET)}).*(time_stack|time_mix|temporal_|alpha_blender)": "is a model for video.",
-    r"(emb_params|string_to_param\b.*|clip_[lg]|<.*>)$": "is an embedding, not a model: put it into the folder for "
-    "embeddings.",
-    r"(params(_ema)?\.)?conv_first\.|model\.0\.weight$": "is an upscaler, not a model: name it in UPSCALER.",
+    _EMBEDDING: "is an embedding, not {wanted}: put it into the folder for embeddings.",
+    r"(params(_ema)?\.)?conv_first\.|model\.0\.weight$": "is an upscaler, not {wanted}: name it in UPSCALER.",
     r"unet\.(down_blocks|conv_in)\.": "has diffusers' names in one file, which is not supported: save it as a folder.",
 }
 _UNET_ALONE = (UNET, "input_blocks.", "down_blocks.", "unet.")
@@ -88,17 +91,17 @@ def inspect_checkpoint(path: Path) -> CheckpointInfo:
             V_PREDICTION_SIZE.get(family, NATIVE_SIZE[family]) if v_prediction else NATIVE_SIZE[family]
         )
         _require_known_shapes(path, header, family, native_size)
+        require_plain_weights(path, header)
         return CheckpointInfo(path, family, native_size, v_prediction, _has_zero_terminal_snr(header))
 
 
 def _detect_family(path: Path, shapes: Shapes) -> Family:
-    if any(_LORA.match(key) for key in shapes):
-        raise UserError(f"{path} is a LoRA, not a model: put it into the folder for LoRAs.")
+    if _is_lora(shapes):
+        raise UserError(f"{path} {_LORA_ELSEWHERE.format(wanted='a model')}")
     if any(key.startswith(REFINER_OPEN_CLIP) for key in shapes):
         raise UserError(f"{path} is a refiner: it refines images of {Family.SDXL} and cannot generate its own.")
-    for pattern, reason in _OTHER_FILES.items():
-        if any(re.match(pattern, key) for key in shapes):
-            raise UserError(f"{path} {reason}")
+    if reason := _describe_other(shapes, _OTHER_FILES, "a model"):
+        raise UserError(f"{path} {reason}")
     _require_unet(path, shapes)
     if f"{VAE}decoder.conv_in.weight" not in shapes:
         raise UserError(f"{path} has no VAE. Use a version with the VAE “baked in”.")
@@ -110,6 +113,27 @@ def _detect_family(path: Path, shapes: Shapes) -> Family:
     if any(key.startswith(f"{UNET}label_emb.") for key in shapes):
         raise UserError(f"{path} has a UNet that needs more than texts, so it cannot generate from a prompt.")
     return family
+
+
+def describe_contents(shapes: Shapes, wanted: str) -> str | None:
+    """Return what a file is that was found among the adapters but is not what was `wanted`; None if unknown."""
+    if wanted != "a LoRA" and _is_lora(shapes):
+        return _LORA_ELSEWHERE.format(wanted=wanted)
+    others = {key: reason for key, reason in _OTHER_FILES.items() if (wanted, key) != ("an embedding", _EMBEDDING)}
+    if reason := _describe_other(shapes, others, wanted):
+        return reason
+    if any(key.startswith(UNET) for key in shapes) and any(key.startswith(VAE) for key in shapes):
+        return f"is a model, not {wanted}: name it in MODEL."
+    return f"is a {alone} alone, not {wanted}." if (alone := _only_part(shapes)) else None
+
+
+def _is_lora(shapes: Shapes) -> bool:
+    return any(_LORA.match(key) for key in shapes)
+
+
+def _describe_other(shapes: Shapes, kinds: Mapping[str, str], wanted: str) -> str | None:
+    found = (reason for pattern, reason in kinds.items() if any(re.match(pattern, key) for key in shapes))
+    return next((reason.format(wanted=wanted) for reason in found), None)
 
 
 def _require_unet(path: Path, shapes: Shapes) -> None:
@@ -124,11 +148,16 @@ def _describe_part(shapes: Shapes) -> str:
     """Return what a file holds that lacks a UNet, or everything else."""
     if any(key.startswith("model_ema.") for key in shapes):
         return f"has only the averaged (EMA) weights of training. {_COMPLETE}"
+    if part := _only_part(shapes):
+        return f"is a {part} alone, not a complete model. {_COMPLETE}"
+    return "contains no Stable Diffusion model in the original layout."
+
+
+def _only_part(shapes: Shapes) -> str | None:
+    """Return the part of a model that is in a file, if it is the only one."""
     named = {"UNet": _UNET_ALONE, "VAE": _VAE_ALONE, "text encoder": _TEXT_ALONE}
     found = [part for part, starts in named.items() if any(key.startswith(starts) for key in shapes)]
-    if len(found) == 1:
-        return f"is a {found[0]} alone, not a complete model. {_COMPLETE}"
-    return "contains no Stable Diffusion model in the original layout."
+    return found[0] if len(found) == 1 else None
 
 
 def _require_known_shapes(path: Path, header: SafetensorsHeader, family: Family, native_size: int) -> None:

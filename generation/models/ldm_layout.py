@@ -127,7 +127,8 @@ def _levels(shapes: Shapes) -> Iterator[tuple[int, int, int]]:
 
 def vae_config(shapes: Shapes, family: Family, native_size: int) -> dict[str, Any]:
     """Return diffusers' configuration of a VAE."""
-    channels = _vae_channels(shapes)
+    if not (channels := _vae_channels(shapes)):  # a decoder alone
+        raise KeyError(f"{VAE}encoder.down.0.block.0.conv1.weight")
     return {
         "sample_size": native_size,
         "block_out_channels": channels,

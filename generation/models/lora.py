@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from generation.errors import UserError
+from generation.models.checkpoint import describe_contents
 from generation.models.file_errors import report_damage
 from generation.models.json_files import parse_object, read_json
-from generation.models.safetensors_header import SafetensorsHeader, read_header
+from generation.models.safetensors_header import SafetensorsHeader, read_header, require_plain_weights
 
 MAX_TRIGGER_WORDS = 3
 NETWORKS = ("unet", "text_encoder", "text_encoder_2")
@@ -123,7 +124,8 @@ def describe_lora(path: Path, name: str) -> Lora:
     header = read_header(path)
     with report_damage(path):
         keys = [key for key in header.shapes if not key.startswith(_BUNDLE)]
-        tensors = {key: _parse_supported_key(path, key) for key in keys}
+        tensors = {key: _parse_supported_key(path, key, header) for key in keys}
+        require_plain_weights(path, header)
         _check_shapes(path, header, tensors)
         _check_settings(path, header, tensors)
         width = next((header.shapes[key][1] for key, part in tensors.items() if _is_cross_attention_down(part)), None)
@@ -139,12 +141,14 @@ def bundled_embeddings(path: Path) -> dict[str, tuple[str, ...]]:
     return {name: tuple(each) for name, each in keys.items()}
 
 
-def _parse_supported_key(path: Path, key: str) -> LoraTensor:
+def _parse_supported_key(path: Path, key: str, header: SafetensorsHeader) -> LoraTensor:
     if kind := next((kind for mark, kind in _UNSUPPORTED_ADAPTERS.items() if re.search(mark, key)), None):
         raise UserError(f"{path} is a {kind} adapter: only plain LoRA and LoCon files are supported.")
     part = parse_key(key)
     if part is None and not _ANY_LORA.search(key):
-        raise UserError(f"{path} is not a LoRA in kohya's or diffusers' layout: the key {key} is unknown.")
+        other = describe_contents(header.shapes, "a LoRA")
+        unknown = f"is not a LoRA in kohya's or diffusers' layout: the key {key} is unknown."
+        raise UserError(f"{path} {other or unknown}")
     if part is None or (part.network == "unet" and not _UNET_MODULE.match(f"{part.layer}_")):
         raise UserError(f"{path} is a LoRA for a model other than Stable Diffusion 1.x, 2.x or XL.")
     return part
@@ -153,11 +157,11 @@ def _parse_supported_key(path: Path, key: str) -> LoraTensor:
 def _check_shapes(path: Path, header: SafetensorsHeader, tensors: dict[str, LoraTensor]) -> None:
     """Check that every layer has both matrices, once, and that their ranks match."""
     shapes = {part: header.shapes[key] for key, part in tensors.items()}
-    if not shapes:
+    if all(part.role == "alpha" for part in shapes):
         raise UserError(f"{path} is empty.")
     if len(shapes) < len(tensors):
         raise UserError(f"{path} has more than one LoRA for the same layers: save them as separate files.")
-    for network, layer in {(part.network, part.layer) for part in shapes}:
+    for network, layer in {(part.network, part.layer) for part in shapes if part.role != "alpha"}:  # or it is unused
         down, up, middle, alpha = (
             shapes.get(LoraTensor(network, layer, role)) for role in ("down", "up", "mid", "alpha")
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,8 @@ from generation.models.catalogue import PIPELINE_ONLY, Family
 from generation.models.file_errors import MissingFileError, ModelFileError, report_damage
 from generation.models.json_files import read_json
 from generation.models.model import Model
-from generation.models.pipeline_config import XL_PARTS, is_xl, part_class, require_supported_family
-from generation.models.safetensors_header import CONVERT_HINT, read_header
+from generation.models.pipeline_config import XL_PARTS, is_xl, require_supported_classes, require_supported_family
+from generation.models.safetensors_header import CONVERT_HINT, read_header, require_plain_weights
 
 # The components of a Stable Diffusion pipeline; each must have one of these files, apart from weights.
 COMPONENT_FILES = {
@@ -38,6 +39,8 @@ UNUSED_COMPONENTS = ("safety_checker", "feature_extractor", "image_processor", "
 NON_NETWORK_SUFFIXES = ("Tokenizer", "TokenizerFast", "Scheduler")
 PICKLED_PATTERNS = ("*.bin", "*.ckpt", "*.pt", "*.pth")
 MAX_LISTED_FILES = 8
+# The JSON files of a part that diffusers and transformers read; others, such as macOS' “._config.json”, do not matter.
+_READ_FILES = re.compile(r"(?!\.)(.*config|tokenizer|vocab|special_tokens_map|added_tokens|.*\.index.*)\.json")
 
 
 def check_model_files(model: Model) -> list[Path]:
@@ -72,9 +75,10 @@ def check_classifier_files(ref: str) -> None:
 def _check_components(model: Model) -> Iterator[Path]:
     folder = local_folder(model.base or model.ref)
     index = read_json(folder / "model_index.json")
+    require_supported_classes(model.ref, index)
     for component in COMPONENT_FILES:
         if (is_xl(index) or component not in XL_PARTS) and not (model.base and component == "unet"):
-            yield from _check_component(folder, index, component)
+            yield from _check_component(folder, component)
     if model.base:
         yield from _check_unet_folder(model)
         return
@@ -83,28 +87,33 @@ def _check_components(model: Model) -> Iterator[Path]:
     require_supported_family(model.ref, index, configs["unet"], configs["vae"], scheduler)
 
 
-def _check_component(folder: Path, index: Mapping[str, Any], component: str) -> Iterator[Path]:
+def _check_component(folder: Path, component: str) -> Iterator[Path]:
     """Check one component, and yield its weight files."""
-    if not part_class(index, component):
-        raise ModelFileError(
-            f"{folder} has no {component}, so it is not a Stable Diffusion pipeline", "Choose another MODEL."
-        )
     if not any((folder / component / name).is_file() for name in COMPONENT_FILES[component]):
         raise MissingFileError(f"{folder / component} has no {' or '.join(COMPONENT_FILES[component])}")
     _check_json(folder / component)
     if component in WEIGHT_FILES:
         for path in weight_files(folder / component, WEIGHT_FILES[component]):
-            read_header(path)
+            require_plain_weights(path, read_header(path))
             yield path
 
 
 def _check_json(folder: Path) -> None:
     """Check the JSON files that diffusers and transformers will read, which is in UTF-8 only."""
     for path in sorted(folder.glob("*.json")):
-        read_json(path)
+        if not _READ_FILES.fullmatch(path.name):
+            continue
+        _require_not_quantised(path, read_json(path))
         if path.read_bytes()[:2] in (BOM_UTF8[:2], BOM_UTF16_LE, BOM_UTF16_BE):
             fix = "Save it as UTF-8 without a byte order mark, in Notepad as “UTF-8”."
             raise ModelFileError(f"{path} begins with a byte order mark, which diffusers cannot read", fix)
+
+
+def _require_not_quantised(path: Path, settings: Mapping[str, Any]) -> None:
+    if quantisation := settings.get("quantization_config"):
+        method = quantisation.get("quant_method") if isinstance(quantisation, dict) else quantisation
+        text = f"{path.parent} is quantised in a way that is not supported ({method})"
+        raise ModelFileError(text, "Take the model without quantisation.")
 
 
 def _check_pipelines(model: Model) -> Iterator[Path]:
@@ -130,7 +139,7 @@ def _check_pipeline_folder(folder: Path, unused: Sequence[str] = ()) -> Iterator
         if not str(class_name).endswith(NON_NETWORK_SUFFIXES):
             name = TRANSFORMERS_WEIGHTS if library == "transformers" else DIFFUSERS_WEIGHTS
             for path in weight_files(folder / component, name):
-                read_header(path)
+                require_plain_weights(path, read_header(path))
                 yield path
 
 

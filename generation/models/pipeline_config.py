@@ -11,6 +11,7 @@ from generation.models.file_errors import ModelFileError
 
 XL_PARTS = ("tokenizer_2", "text_encoder_2")
 PARTS = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "unet", "vae", "scheduler")
+SD_CHANNELS = 4
 FIX_MODEL = "Choose another MODEL."
 
 # diffusers' schedulers with the noise schedule of Stable Diffusion, `alphas_cumprod`; a test compares with diffusers.
@@ -87,8 +88,10 @@ def require_supported_family(
         raise ModelFileError(
             f"{ref} has a UNet that needs more than texts, so it is not a Stable Diffusion pipeline", FIX_MODEL
         )
-    if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
-        channels = unet.get("in_channels", 4)
+    channels, latent_channels = unet.get("in_channels", 4), vae.get("latent_channels", 4)
+    if channels == SD_CHANNELS != latent_channels:
+        raise ModelFileError(f"{ref} has a VAE of {latent_channels} channels for a UNet of {channels}", FIX_MODEL)
+    if channels != latent_channels:
         raise ModelFileError(f"{ref} is for inpainting or editing only ({channels} input channels)", FIX_MODEL)
     _require_supported_noise(ref, str(part_class(index, "scheduler")), scheduler)
 

@@ -15,10 +15,13 @@ CONVERT_HINT = "Convert it to safetensors once, as docs/models.md shows under â€
 _OTHER_FILES = {
     b"version https://git-lfs": ("it is a Git LFS pointer, without the weights themselves", FIX_DOWNLOAD),
     b"<": ("it is a web page", "Download the file itself; a page to log in may have been saved in its place."),
-    b"PK": ("it is pickled, in spite of its name", CONVERT_HINT),
-    b"\x80": ("it is pickled, in spite of its name", CONVERT_HINT),
-    b"GGUF": ("it is a GGUF file, in spite of its name", "Download the safetensors version."),
+    b"PK": ("it is pickled, whatever its name", CONVERT_HINT),
+    b"\x80": ("it is pickled, whatever its name", CONVERT_HINT),
+    b"GGUF": ("it is a GGUF file, whatever its name", "Download the safetensors version."),
 }
+
+
+_FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,13 @@ def read_header(path: Path) -> SafetensorsHeader:
     except (SafetensorError, *UNEXPECTED_CONTENT) as error:
         reason, fix = _diagnose(path, error)
         raise ModelFileError(f"{path} is damaged or not a safetensors file: {reason}", fix) from error
+
+
+def require_plain_weights(path: Path, header: SafetensorsHeader) -> None:
+    """Raise ModelFileError for weights that are no floating-point numbers: their values alone mean nothing."""
+    weights = (kind for name, kind in header.dtypes.items() if name.endswith((".weight", ".bias")))
+    if odd := next((kind for kind in weights if kind not in _FLOATS), None):
+        raise ModelFileError(f"{path} is quantised in a way that is not supported ({odd})", "Take its fp16 version.")
 
 
 def _diagnose(path: Path, error: Exception) -> tuple[str, str]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from generation.errors import UserError
+from generation.models.checkpoint import describe_contents
 from generation.models.file_errors import report_damage
 from generation.models.safetensors_header import read_header
 
 _SINGLE_KEY = "emb_params"
-_SDXL_KEYS = ("clip_l", "clip_g")
+_SDXL_KEYS = (("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1"))  # the latter by pivotal tuning
 _CLIP_L_WIDTH, _CLIP_G_WIDTH = (768,), (1280,)
 _TOKEN_KEY = re.compile(r"<([\w.-]+)>")
 
@@ -50,7 +51,7 @@ def describe_embedding(path: Path, name: str) -> TextualInversion:
     """
     shapes = read_header(path).shapes
     with report_damage(path, "a textual inversion in a safetensors file"):
-        keys = _keys(shapes)
+        keys = _keys(path, shapes)
         token_key = _TOKEN_KEY.fullmatch(keys[0])
         return _describe(path, token_key[1] if token_key else name, keys, shapes)
 
@@ -75,19 +76,25 @@ def join_halves(first: TextualInversion, second: TextualInversion) -> TextualInv
 
 
 def _describe(path: Path, name: str, keys: tuple[str, ...], shapes: dict[str, tuple[int, ...]]) -> TextualInversion:
+    odd = next((shapes[key] for key in keys if len(shapes[key]) not in (1, 2)), None)
+    if odd is not None:
+        raise UserError(f"{path} is not an embedding: that is a table of vectors, and this has the shape {odd}.")
     vectors, widths = zip(*(_as_rows(shapes[key]) for key in keys), strict=True)
     if len(set(vectors)) > 1 or not vectors[0]:
         raise UserError(f"{path} is damaged: it needs the same number of vectors for each text encoder, at least one.")
     return TextualInversion(name, path, keys, widths, vectors[0])
 
 
-def _keys(shapes: dict[str, tuple[int, ...]]) -> tuple[str, ...]:
+def _keys(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[str, ...]:
     if _SINGLE_KEY in shapes:
         return (_SINGLE_KEY,)
-    if all(key in shapes for key in _SDXL_KEYS):
-        return _SDXL_KEYS
-    (only,) = shapes
-    return (only,)
+    for pair in _SDXL_KEYS:
+        if all(key in shapes for key in pair):
+            return pair
+    if len(shapes) == 1:
+        return tuple(shapes)
+    unknown = f"is not an embedding: it has {len(shapes)} tensors, not one for each text encoder."
+    raise UserError(f"{path} {describe_contents(shapes, 'an embedding') or unknown}")
 
 
 def _as_rows(shape: tuple[int, ...]) -> tuple[int, int]:

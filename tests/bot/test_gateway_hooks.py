@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from generation.errors import UserError
 from tests.support.bot_harness import eventually
 from tests.support.timing import TIMEOUT_S
 
@@ -82,3 +83,20 @@ async def test_a_stop_while_a_link_is_fetched_is_quiet_and_answered_later(harnes
         await eventually(lambda: not harness.tasks)
         assert await services.db.deferrals.all() == []
     assert len(harness.server.messages(harness.channel)) == 1
+
+
+@pytest.mark.parametrize("prompt", ["a fox", "a fox --stealth"])
+async def test_a_link_that_fails_late_leaves_no_reply_to_nothing(harness, monkeypatch, prompt):
+    async def fail_late(*_):
+        await asyncio.sleep(0.3)
+        raise UserError("The link is broken.")
+
+    monkeypatch.setattr("bot.images.link_fetcher.LinkFetcher.fetch", fail_late)
+    monkeypatch.setattr("bot.jobs.deferrals.MOMENT_S", 0.05)
+    async with harness.bot():
+        request = await harness.imagine(f"https://example.org/a.png {prompt}")
+        refused = await request.wait_for(lambda message: "The link is broken." in message.content)
+        assert refused.ephemeral
+        assert not request.original.deleted
+        assert not request.original.loading
+        assert len(harness.server.messages(harness.channel)) == (1 if "stealth" in prompt else 2)

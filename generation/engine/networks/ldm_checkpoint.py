@@ -89,7 +89,7 @@ class LdmCheckpoint:
 
     def _text_encoder_2(self) -> Any:
         weights = convert_open_clip(self._weights, SDXL_OPEN_CLIP)
-        projection = self._weights[f"{SDXL_OPEN_CLIP}text_projection"].T.contiguous()
+        projection = _text_projection(self._weights).contiguous()
         config = text_encoder_config(weights, "gelu", projection_dim=len(projection))
         with init_empty_weights():
             network = transformers.CLIPTextModelWithProjection(config)
@@ -179,11 +179,20 @@ def _from_state_dict(network_class: Any, config: dict[str, Any], weights: dict[s
 
 
 def _convert_clip(weights: StateDict) -> dict[str, Tensor]:
-    """Rename the first text encoder's weights; some files have a `text_model` prefix, some store position ids."""
+    """Rename the first text encoder's weights; some files have a `text_model` prefix.
+
+    Some also have position ids, or the projection of a whole CLIP, which Stable Diffusion does not use.
+    """
     prefix = next(part for part in (CLIP, SDXL_CLIP) if any(name.startswith(part) for name in weights))
     plain = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
     named = {name.removeprefix("text_model."): weight for name, weight in plain.items()}
-    return {name: weight for name, weight in named.items() if name != "embeddings.position_ids"}
+    return {name: weight for name, weight in named.items() if name not in _UNUSED_CLIP_WEIGHTS}
+
+
+def _text_projection(weights: StateDict) -> Tensor:
+    """Return the projection of XL's second text encoder as diffusers has it; OpenCLIP stores its transpose."""
+    plain = weights.get(f"{SDXL_OPEN_CLIP}text_projection.weight")
+    return weights[f"{SDXL_OPEN_CLIP}text_projection"].T if plain is None else plain
 
 
 def convert_open_clip(weights: StateDict, prefix: str, skipped_layers: int = 0) -> dict[str, Tensor]:
@@ -228,6 +237,7 @@ def text_encoder_config(weights: StateDict, activation: str, **more: Any) -> tra
     )
 
 
+_UNUSED_CLIP_WEIGHTS = ("embeddings.position_ids", "text_projection.weight", "logit_scale")
 _OPEN_CLIP_NAMES = {
     "layer_norm1": "ln_1",
     "layer_norm2": "ln_2",

@@ -379,6 +379,26 @@ async def test_it_takes_place_in_a_thread_of_its_own(harness, cy):
         assert "round 2 of 3 · up to 1 more job" in await private(listed)
 
 
+async def test_a_host_who_has_their_data_deleted_ends_the_jam(harness, cy):
+    async with harness.bot() as services:
+        jam = await Jam.start(harness, services, "a secret castle")
+        first = await jam.round(1)
+        await jam.vote(harness.ada, first, 1)
+        ada = harness.person(harness.ada)
+        summary = await (await ada.command("privacy", harness.channel)).message()
+        assert "1 session that you started, 1 vote," in summary.content
+        await ada.submit_modal(await ada.press(summary, "Delete everything"), {})
+        await harness.server.wait_for(
+            harness.channel, lambda message: "had their data deleted" in message.content and not message.ephemeral
+        )
+        await jam.phase("ended")
+        session = await jam.session()
+        assert (session.host_id, dict(session.settings)) == (0, {})
+        assert await services.db.ballots.voters(session.id, 1) == set()
+        pressed = await harness.person(cy).press(first, "1") if not first.deleted else None
+        assert pressed is None or "over" in await private(pressed)
+
+
 async def test_a_jam_in_german(harness, cy):
     async with harness.bot() as services:
         await harness.person(harness.mod).command("config language", harness.channel, language="Deutsch")

@@ -270,6 +270,94 @@ def test_sixteen_bits_of_colour_keep_their_transparency() -> None:
     assert colour_of(data + chunk(b"tRNS", struct.pack(">HHH", 50_000, 10_000, 20_000)) + end) == (255, 255, 255)
 
 
+def grey_png(bits: int, values: list[int], transparent: int) -> bytes:
+    """Return a PNG of one row of grey values, of which one is transparent."""
+    row = 0
+    for value in values:
+        row = row << bits | value
+    pixels = zlib.compress(b"\0" + row.to_bytes(len(values) * bits // 8))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", len(values), 1, bits, 0, 0, 0, 0))
+    key = chunk(b"tRNS", struct.pack(">H", transparent))
+    return b"\x89PNG\r\n\x1a\n" + header + key + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_transparent_grey_is_found_in_every_depth(bits: int) -> None:
+    highest = 2**bits - 1
+    shown, transparent = 0, highest // 2 or 1
+    image = Image.open(io.BytesIO(sanitize_image(grey_png(bits, [transparent, shown] * 4, transparent))))
+    assert [image.getpixel((0, 0)), image.getpixel((1, 0))] == [(255, 255, 255), (0, 0, 0)]
+
+
+def test_a_dark_transparent_colour_of_sixteen_bits_is_no_bright_one() -> None:
+    pixels = b"\0" + struct.pack(">HHH", 0, 0, 200 << 8) + struct.pack(">HHH", 0, 0, 200)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0))
+    data += chunk(b"tRNS", struct.pack(">HHH", 0, 0, 200)) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    image = Image.open(io.BytesIO(sanitize_image(data)))
+    assert [image.getpixel((0, 0)), image.getpixel((1, 0))] == [(0, 0, 200), (255, 255, 255)]
+
+
+@pytest.mark.parametrize("background", [0, 1])
+def test_the_canvas_around_a_gifs_first_frame_is_transparent(background: int) -> None:
+    """A frame of 2×2 blue pixels in the middle of 4×4, with a red and a blue in the palette."""
+    start = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0x80, background, 0) + bytes((255, 0, 0, 0, 0, 255))
+    frame = b"\x2c" + struct.pack("<HHHHB", 1, 1, 2, 2, 0) + b"\x02\x03\x4c\x12\x05\0"
+    image = Image.open(io.BytesIO(sanitize_image(start + frame + b";")))
+    assert [image.getpixel(place) for place in ((0, 0), (1, 1), (2, 2), (3, 3))] == [
+        (255, 255, 255),
+        (0, 0, 255),
+        (0, 0, 255),
+        (255, 255, 255),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_only_exif_turns_a_picture(kind: str) -> None:
+    noted = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    assert Image.open(io.BytesIO(sanitize_image(encode(PICTURE.resize((32, 16)), kind, xmp=noted)))).size == (32, 16)
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1", b"msf1"])
+def test_heic_is_not_called_damaged(brand: bytes) -> None:
+    with pytest.raises(UserError, match="not a picture I can read"):
+        sanitize_image(b"\0\0\0\x1cftyp" + brand + b"\0\0\0\0mif1heicmiaf" + bytes(200))
+
+
+def named_profile(name: str, gamma: float) -> bytes:
+    """Return a profile with the primaries of sRGB and a description."""
+    text = name.encode("utf-16-be")
+    description = b"mluc\0\0\0\0" + struct.pack(">II", 1, 12) + b"enUS" + struct.pack(">II", len(text), 28) + text
+    profile = matrix_profile(BT709, gamma)
+    assert profile
+    count = struct.unpack(">I", profile[128:132])[0]
+    tags = [struct.unpack(">4sII", profile[132 + 12 * each : 144 + 12 * each]) for each in range(count)]
+    contents = [(b"desc", description), *((tag, profile[at : at + size]) for tag, at, size in tags)]
+    table, body = struct.pack(">I", len(contents)), b""
+    for tag, content in contents:
+        table += struct.pack(">4sII", tag, 128 + 4 + 12 * len(contents) + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    return struct.pack(">I", 128 + len(table) + len(body)) + profile[4:128] + table + body
+
+
+def test_a_linear_profile_called_srgb_is_applied() -> None:
+    profile = named_profile("sRGB-elle-V4-g10.icc", 1.0)
+    assert is_near(colour_of(encode(PICTURE, "PNG", icc_profile=profile)), (228, 132, 110), 4)
+
+
+def test_a_profile_of_srgb_changes_no_value() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for data in (
+        encode(NOISE, "PNG", icc_profile=profile),
+        encode(NOISE, "PNG", icc_profile=matrix_profile(BT709, None)),
+    ):
+        assert sanitize_image(data) == sanitize_image(encode(NOISE, "PNG"))
+
+
+def test_a_grey_picture_may_have_a_profile_of_rgb() -> None:
+    profile = matrix_profile(BT709, 1.0)
+    assert is_near(colour_of(encode(Image.new("L", (8, 8), 128), "PNG", icc_profile=profile)), (188, 188, 188))
+
+
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 def test_avif_is_read_with_its_colours_and_its_first_frame() -> None:
     profile = matrix_profile(P3, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,7 @@ def test_the_prediction_type_is_read_from_metadata_or_a_yaml_file(
         ({"double_blocks.0.img_attn.qkv.weight": torch.ones(1)}, "FLUX.*folder"),
         ({f"{UNET}double_blocks.0.img_attn.qkv.weight": torch.ones(1)}, "FLUX.*folder"),
         ({f"{UNET}joint_blocks.0.x_block.attn.qkv.weight": torch.ones(1)}, "Stable Diffusion 3.*folder"),
+        ({"lora_controlnet": torch.ones(1), "input_blocks.1.0.in_layers.2.down": torch.ones(1)}, "is a ControlNet"),
         ({"emb_params": torch.ones(1)}, "is an embedding"),
         ({"params_ema.conv_first.weight": torch.ones(1)}, "is an upscaler"),
         ({"unet.conv_in.weight": torch.ones(1), "vae.x": torch.ones(1)}, "diffusers' names"),
@@ -431,3 +433,52 @@ def test_the_bundled_tokenizer_is_clips() -> None:
     known = [49406, 320, 1125, 539, 320, 2368, 49407]
     assert tokenizer("a photo of a cat").input_ids == known
     assert (tokenizer.pad_token_id, clip_tokenizer("<|endoftext|>").pad_token_id) == (0, 49407)
+
+
+def _changed(source: Path, path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> Path:
+    weights = load_file(source)
+    change(weights)
+    save_file(weights, path)
+    return path
+
+
+def test_the_rest_of_a_whole_clip_does_not_matter(
+    first: tuple[Path, Path], third: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """As ComfyUI wrote it for a time: the projection of the first encoder, which Stable Diffusion does not use."""
+    for place, (_, file) in (("cond_stage_model", first), ("conditioner.embedders.0", third)):
+        more = {f"{place}.transformer.text_projection.weight": torch.ones(4, 4), f"{place}.logit_scale": torch.ones(())}
+        loaded = _load(_changed(file, tmp_path / "more.safetensors", lambda weights, more=more: weights.update(more)))
+        expected = _load(file).text_encoder.state_dict()
+        assert all(torch.equal(weight, expected[name]) for name, weight in loaded.text_encoder.state_dict().items())
+
+
+def test_the_projection_of_xl_may_be_stored_as_a_layer(third: tuple[Path, Path], tmp_path: Path) -> None:
+    def rename(weights: dict[str, torch.Tensor]) -> None:
+        name = "conditioner.embedders.1.model.text_projection"
+        weights[f"{name}.weight"] = weights.pop(name).T.contiguous()
+
+    loaded = _load(_changed(third[1], tmp_path / "it.safetensors", rename))
+    assert torch.equal(
+        loaded.text_encoder_2.text_projection.weight, _load(third[1]).text_encoder_2.text_projection.weight
+    )
+
+
+def test_a_vae_without_its_encoder_is_incomplete(first: tuple[Path, Path], tmp_path: Path) -> None:
+    def drop(weights: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in weights if name.startswith("first_stage_model.encoder.")]:
+            del weights[name]
+
+    with pytest.raises(UserError, match=r"is incomplete: it lacks weights .*first_stage_model\.encoder"):
+        describe_model(str(_changed(first[1], tmp_path / "it.safetensors", drop)))
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.bool, torch.uint8, torch.complex64], ids=str)
+def test_weights_that_are_no_floating_point_numbers_are_refused(
+    first: tuple[Path, Path], tmp_path: Path, kind: torch.dtype
+) -> None:
+    def quantise(weights: dict[str, torch.Tensor]) -> None:
+        weights[f"{UNET}out.2.weight"] = weights[f"{UNET}out.2.weight"].to(kind)
+
+    with pytest.raises(UserError, match="quantised in a way that is not supported"):
+        describe_model(str(_changed(first[1], tmp_path / "it.safetensors", quantise)))

@@ -1,7 +1,7 @@
-"""Time the queue, and how often several workers load models, against the plain rules: `python -m benchmarks.queue`.
+"""Time the queue, and how often several workers load models: `python -m benchmarks.queue_speed`.
 
-The plain rules (`tests/support/reference_queue.py`) sort and count everything for each slot, and place a job on the
-emptiest worker. Both queues get the same jobs in the same run.
+It is compared with the plain rules (`tests/support/reference_queue.py`), which sort and count everything for each slot,
+and place a job on the emptiest worker. Both queues get the same jobs in the same run.
 """
 
 from __future__ import annotations
