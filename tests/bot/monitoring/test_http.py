@@ -170,9 +170,11 @@ async def test_a_database_that_does_not_answer_times_out(harness, monitored_bot,
 async def test_it_listens_on_loopback_only_and_not_at_all_by_default(harness, monitored_bot, port):
     async with monitored_bot():
         assert set(_is_listening(port)) == {"127.0.0.1"}
-    async with harness.bot() as services, serve_monitoring(services, lambda: harness.client):
-        assert not _is_listening(port)
-        assert not services.db.jobs._subscribers
+    async with harness.bot() as services:
+        subscribers = list(services.db.jobs._subscribers)
+        async with serve_monitoring(services, lambda: harness.client):
+            assert not _is_listening(port)
+            assert services.db.jobs._subscribers == subscribers
 
 
 def _is_listening(port: int) -> list[str]:
