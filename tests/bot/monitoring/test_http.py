@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import psutil
@@ -57,9 +58,9 @@ def _name(sample) -> str:
 @pytest.fixture
 def monitored_bot(harness: BotHarness, port: int):
     @asynccontextmanager
-    async def monitored_bot() -> Iterator[MonitoringClient]:
+    async def monitored_bot(**settings: Any) -> Iterator[MonitoringClient]:
         async with (
-            harness.bot(metrics_port=port) as services,
+            harness.bot(metrics_port=port, **settings) as services,
             serve_monitoring(services, lambda: harness.client),
             aiohttp.ClientSession() as session,
         ):
@@ -95,8 +96,7 @@ async def test_jobs_are_counted_and_timed(harness, monitored_bot):
 
 
 async def test_unfinished_jobs_are_measured(harness, monitored_bot):
-    async with monitored_bot() as client:
-        client.services.worker.capacity = 1
+    async with monitored_bot(jobs_at_once=1) as client:
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
         for user in (harness.ada, harness.ben, harness.ben):
