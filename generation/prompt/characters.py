@@ -57,6 +57,7 @@ QUOTES = "".join(QUOTE_FAMILIES)
 NOT_APOSTROPHES = _DOUBLE_QUOTES + _CODE_MARKS + _CORNERS
 ANGLES_OPEN, ANGLES_CLOSE = "<＜﹤", ">＞﹥"
 SEPARATORS = f" ;；؛{COMMAS}{STOPS}"  # what people put between parameters
+CLOSING_MARKS = f"{SEPARATORS}!?…！？)]）】|&%％"  # after a value; a percentage is its number
 
 _ASCII = str.maketrans(
     dict.fromkeys(DASHES, "-") | dict.fromkeys(COLONS, ":") | dict.fromkeys(COMMAS, ",") | dict.fromkeys(STOPS, ".")
@@ -84,7 +85,10 @@ _STRAY_SELECTOR = regex.compile(
     regex.V1,
 )
 _JOINABLE = rf"[[{_PICTURE}\p{{L}}\p{{M}}]--\p{{Latin}}]"
-_STRAY_JOINER = regex.compile(rf"(?<!{_JOINABLE})[\u200c\u200d]|[\u200c\u200d](?!{_JOINABLE})", regex.V1)
+# After a virama a joiner makes a letter of its own, also at the end of a word.
+_STRAY_JOINER = regex.compile(
+    rf"(?<!{_JOINABLE})[\u200c\u200d]|(?<!\p{{CCC=Virama}})[\u200c\u200d](?!{_JOINABLE})", regex.V1
+)
 
 
 def remove_invisible(text: str) -> str:

@@ -19,8 +19,11 @@ _LABELS = (
 )
 _MODES = ("fast", "relax", "turbo", "stealth", "public", "waiting", "starting", "queued", "paused", r"\d+ ?%")
 _SUBTEXT = r"(?:\s-#\s.{1,500})?"
+# With the commands of other bots.
+COMMANDS = "/(?:imagine|draw|dream)"
 _COMMAND = re.compile(
-    rf"^(?:(?:/imagine\b\s?(?:prompt\b\s?[{COLONS}]?)?|prompt\s?[{COLONS}](?![{COLONS}]))\s?)+", re.IGNORECASE
+    rf"^(?:(?:{COMMANDS}\b\s?(?:prompt\b\s?[{COLONS}]?)?|(?:imagine\s)?prompt\s?[{COLONS}](?![{COLONS}]))\s?)+",
+    re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}")
 _ITALIC = re.compile(r"\*(?=[^\s*])([^*]+)(?<=\S)\*")  # around the whole prompt; elsewhere it may be a product
@@ -28,6 +31,9 @@ _LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
 _MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 # The language of a code block stands alone on its first line.
 _FENCE = re.compile(r"\s*```(?:[\w+-]*[^\S\n]*\n)?(.*)```\s*", re.DOTALL)
+# Discord's quotation: every line has the mark, or the first has the one for all lines.
+_BLOCK_QUOTE = re.compile(r"\s*(?:>\s[^\n]*(?:\n\s*>\s[^\n]*|\n\s*)*|>>>\s.*)", re.DOTALL)
+_QUOTE_MARK = re.compile(r"^\s*>(?:>>)?\s", re.MULTILINE)
 _CODED_PARAMETERS = re.compile(r"(?<!\S)`(--[^`]+)`(?!\S)")
 
 
@@ -73,6 +79,8 @@ def message_patterns() -> MessagePatterns:
 
 def strip_copied_text(text: str) -> str:
     """Return the prompt without the text copied along with it, normalised, with its escaped characters masked."""
+    if _BLOCK_QUOTE.fullmatch(text):
+        text = _QUOTE_MARK.sub("", text)
     if fence := _FENCE.fullmatch(text):
         text = fence[1] if "```" not in fence[1] else text
     text = mask(_strip_signature(normalize_text(text)))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from generation.prompt.characters import ANGLES_OPEN, COLONS, COMMAS, QUOTES
-from generation.prompt.copied_text import message_patterns
+from generation.prompt.characters import ANGLES_OPEN, COMMAS, QUOTES
+from generation.prompt.copied_text import COMMANDS, message_patterns
 from generation.prompt.infotext_keys import MARKERS
+from generation.prompt.infotext_labels import PROMPT_LABEL
 from generation.prompt.syntax import (
     COLON,
     DASH,
     DOUBLE_COLON,
+    GLUED_PARAMETER,
     HYPHEN,
     HYPHENS_IN_WORD,
     LATIN,
+    LINK_LABEL,
     LONG_DASH,
     START,
     SYNTAX_CHARS,
@@ -30,8 +33,9 @@ def _special(signature_start: str, in_list: bool) -> re.Pattern[str]:
     return re.compile(
         rf"{START}|{_LOOSE_START}|{HYPHENS_IN_WORD}(?=\w)|(?<=\S)--(?!\w)|{DOUBLE_COLON}|\*\*|[{{}}]"
         rf"|[{ANGLES_OPEN}](?=\s?(?:https?:|\w+\s?{COLON}))|{signature_start}|{MARKERS}"
-        rf"|\A/imagine|(?<=\Aprompt)[{COLONS}]|(?<=\Aprompt\s)[{COLONS}]|\Ahttps?:|\A[*{re.escape(QUOTES)}]"
-        rf"|(?<!\S)`(?=--)|\\(?=[{re.escape(SYNTAX_CHARS)}]|\Z){item_end}",
+        rf"|\A{COMMANDS}|\A[\W\d_]*+(?:imagine\s)?{PROMPT_LABEL}[\s*_`\"]*{COLON}"
+        rf"|\A[>*{re.escape(QUOTES)}]|\A\W*+(?:{LINK_LABEL}|[^\[\]]*+\]\()?\W*+https?:"
+        rf"|(?<!\S)`(?=--)|{GLUED_PARAMETER}|\\(?=[{re.escape(SYNTAX_CHARS)}]|\Z){item_end}",
         re.IGNORECASE,
     )
 

@@ -11,10 +11,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 from generation.prompt.copied_text import strip_copied_text
-from generation.prompt.infotext_keys import DREAM_OPTION, NEGATIVE, NUMBER_SETTING, SETTING
+from generation.prompt.infotext_json import read_json
+from generation.prompt.infotext_keys import (
+    DREAM_OPTION,
+    FOOOCUS_SETTING,
+    NEGATIVE,
+    NUMBER_SETTING,
+    SETTING,
+    SHORT_NEGATIVE,
+)
+from generation.prompt.infotext_labels import PROMPT_LABEL, SETTINGS_HEADING, write_labels_plainly
 from generation.prompt.syntax import COLON, DASH, PARAMETER_START, normalize_text, unmask_escaped
 
 OWN_KEY = "Atelier"  # holds the whole prompt in the syntax of this package
@@ -22,38 +30,31 @@ MIN_SETTINGS = 2  # that a text without a negative prompt must have, to be infot
 MIN_DREAM_OPTIONS = 3
 MAX_LEADING = 300  # characters before the first certain setting, in which others are looked for
 
-_MARK = re.compile(rf"{NEGATIVE}|{SETTING}|{DREAM_OPTION}|{{", re.IGNORECASE)
+_MARK = re.compile(rf"{NEGATIVE}|{SHORT_NEGATIVE}|{SETTING}|{DREAM_OPTION}|{{", re.IGNORECASE)
 _NEGATIVE = re.compile(NEGATIVE, re.IGNORECASE)
-_POSITIVE = re.compile(rf"^(?:positive )?prompt\s?{COLON}\s?", re.IGNORECASE)
+_SHORT_NEGATIVE = re.compile(SHORT_NEGATIVE, re.IGNORECASE)
+_POSITIVE = re.compile(rf"^[\W\d_]*+(?:{PROMPT_LABEL}|parameters)\s?{COLON}\s?", re.IGNORECASE)
+_LABEL = re.compile(rf"[\W\d_]*+{PROMPT_LABEL}[\s*_`\"]*{COLON}", re.IGNORECASE)
 # A person who knows the parameter may put it before the other programs' words for it.
 _TYPED_NEGATIVE = re.compile(rf"(?:^|\s){DASH}+(?:no|negative)\s*$", re.IGNORECASE)
 _SETTING = re.compile(SETTING, re.IGNORECASE)
 _NUMBER_SETTING = re.compile(NUMBER_SETTING, re.IGNORECASE)
 _LEADING = re.compile(
-    rf"(?:(?<!\S)(?:Model(?: hash)?|VAE(?: hash)?|Version|Schedule type|Created date|Denoising strength|App|Backend)"
-    rf"\s?{COLON}[^,:]{{0,80}}+,\s?)+$",
+    rf"(?:(?<!\S)(?:(?:Model(?: hash)?|VAE(?: hash)?|Version|Schedule type|Created date|Denoising strength|App|Backend"
+    rf"|Parser)\s?{COLON}[^,:]{{0,80}}+,|{SETTINGS_HEADING}\s?{COLON})\s?)+$",
     re.IGNORECASE,
 )
-_BETWEEN = re.compile(r"[\s,]*+")
+_FOOOCUS_SETTING = re.compile(FOOOCUS_SETTING)
+_SEPARATORS = " ,;|•·"
+_LIST_MARK = re.compile(r"\s(?:[-–—•·|#]+|\d{1,2}[.)]|Other metadata)$", re.IGNORECASE)
+_LIST_MARKS = f"{_SEPARATORS}.-–—#"
+_BETWEEN = re.compile(rf"(?:[{_SEPARATORS}]|[-–—](?=\s))*+")
 _KEY = re.compile(rf"([^\W\d_][\w \-/.()]{{0,60}}?)\s?{COLON}\s?")
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*+"')
-_VALUE_END = re.compile(rf",|(?<=\s)(?:{SETTING})|{PARAMETER_START.pattern}", re.IGNORECASE)
+_VALUE_END = re.compile(rf",|(?<=\s)(?:{SETTING}|{FOOOCUS_SETTING})|{PARAMETER_START.pattern}", re.IGNORECASE)
 _OWN = re.compile(rf", {OWN_KEY}: (?:({_QUOTED.pattern})|(?!\"))(.*)")
 _DREAM_OPTION = re.compile(r"-([sSWHCA])([\w.]*)")
 _DREAM_KEYS = {"s": "Steps", "S": "Seed", "W": "Width", "H": "Height", "C": "CFG scale", "A": "Sampler"}
-_JSON_KEYS = {
-    "steps": "Steps",
-    "seed": "Seed",
-    "width": "Width",
-    "height": "Height",
-    "cfg_scale": "CFG scale",
-    "guidance_scale": "CFG scale",
-    "scheduler": "Sampler",
-    "sampler": "Sampler",
-    "sampler_name": "Sampler",
-    "model": "Model",
-    "clip_skip": "Clip skip",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,14 @@ class Infotext:
 
 def find_infotext(pasted: str) -> Infotext | None:
     """Return the infotext that the whole of `pasted` is, or None."""
-    if _MARK.search(pasted) is None:
+    pasted = write_labels_plainly(pasted)
+    if _MARK.search(pasted.replace("*", "")) is None:
         return None
     text = normalize_text(pasted)
     if own := _read_own(text):
         return own
     text = unmask_escaped(strip_copied_text(pasted))
-    return _read_json(text) or _read_dream(text) or _read_lines(text)
+    return _read_json(text) or _read_dream(text) or _read_lines(text, is_labelled=_LABEL.match(pasted) is not None)
 
 
 def _read_own(text: str) -> Infotext | None:
@@ -96,44 +98,27 @@ def _read_own(text: str) -> Infotext | None:
 
 
 def _read_json(text: str) -> Infotext | None:
-    if not text.startswith("{"):
-        return None
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    positive = next((values[key] for key in ("positive_prompt", "prompt") if isinstance(values.get(key), str)), None)
-    if positive is None:
-        return None
-    settings = {_JSON_KEYS.get(key, key): _plain(value) for key, value in values.items() if not key.endswith("prompt")}
-    negative = values.get("negative_prompt")
-    return Infotext(positive, negative if isinstance(negative, str) else "", settings)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return next((str(value[key]) for key in ("name", "model_name") if key in value), "")
-    return str(value)
+    found = read_json(text)
+    return Infotext(*found) if found else None
 
 
 def _read_dream(text: str) -> Infotext | None:
     """Read InvokeAI's command line, whose options come last: `"a fox" -s 50 -S 42 -W 512 -H 768`."""
     words, settings = text.split(" "), dict[str, str]()
     while words:
-        *rest, last = words
-        joined = rest[-1] + last if rest and not last.startswith("-") else last
-        option = _DREAM_OPTION.fullmatch(joined)
+        number = 2 if len(words) > 1 and not words[-1].startswith("-") else 1
+        option = _DREAM_OPTION.fullmatch("".join(words[-number:]))
         if option is None or not option[2]:
             break
         settings[_DREAM_KEYS[option[1]]] = option[2]
-        words = rest if joined == last else rest[:-1]
+        del words[-number:]
     if len(settings) < MIN_DREAM_OPTIONS:
         return None
     return Infotext(" ".join(words).strip("\"'"), settings=dict(reversed(settings.items())))
 
 
-def _read_lines(text: str) -> Infotext | None:
-    mark = _NEGATIVE.search(text)
+def _read_lines(text: str, *, is_labelled: bool) -> Infotext | None:
+    mark = _find_negative(text, is_labelled=is_labelled)
     start = _settings_start(text, mark.end() if mark else 0, needed=1 if mark else MIN_SETTINGS)
     if mark is None and start is None:
         return None
@@ -142,7 +127,22 @@ def _read_lines(text: str) -> Infotext | None:
     negative = _NEGATIVE.sub(", ", text[mark.end() : end]) if mark else ""
     settings, typed = ({}, "") if start is None else _read_settings(text, start)
     positive = _TYPED_NEGATIVE.sub("", _POSITIVE.sub("", positive))
-    return Infotext(positive.strip(), negative.strip(" ,"), settings, typed)
+    return Infotext(_without_list_mark(positive), _without_list_mark(negative).strip(" ,"), settings, typed)
+
+
+def _without_list_mark(text: str) -> str:
+    """Return a text without the mark of the list item, or Civitai's heading, that follows it."""
+    return _LIST_MARK.sub("", text.strip())
+
+
+def _find_negative(text: str, *, is_labelled: bool) -> re.Match[str] | None:
+    """Return the words before the negative prompt; short ones count if the prompt has a label, or before settings."""
+    if mark := _NEGATIVE.search(text):
+        return mark
+    short = _SHORT_NEGATIVE.search(text)
+    if short and (is_labelled or _settings_start(text, short.end(), needed=MIN_SETTINGS) is not None):
+        return short
+    return None
 
 
 def _settings_start(text: str, begin: int, needed: int) -> int | None:
@@ -150,20 +150,27 @@ def _settings_start(text: str, begin: int, needed: int) -> int | None:
     run: list[re.Match[str]] = []
     for before, setting in pairwise([None, *_SETTING.finditer(text, begin)]):
         assert setting is not None
-        between = text[before.end() : setting.start()].strip(" ,") if before else ""
+        between = text[before.end() : setting.start()].strip(_LIST_MARKS) if before else ""
         run = [*run, setting][-needed:] if not between or _KEY.match(between) else [setting]
         first = run[0] if len(run) == needed else None
         if first is not None:
-            leading = _LEADING.search(text, max(begin, first.start() - MAX_LEADING), first.start())
-            return leading.start() if leading else first.start()
+            return _leading_start(text, begin, first.start())
     return None
+
+
+def _leading_start(text: str, begin: int, first: int) -> int:
+    """Return where the settings begin that stand before the first certain one."""
+    leading = _LEADING.search(text, max(begin, first - MAX_LEADING), first) or _FOOOCUS_SETTING.search(
+        text, begin, first
+    )
+    return leading.start() if leading else first
 
 
 def _read_settings(text: str, place: int) -> tuple[dict[str, str], str]:
     """Return the settings from `place` on, and the parameters that follow them."""
     values, key, typed = dict[str, list[str]](), "", ""
     while (place := _end_of(_BETWEEN, text, place)) < len(text):
-        if name := _KEY.match(text, place):
+        if (name := _KEY.match(text, place)) and not _FOOOCUS_SETTING.search(text, place + 1, name.end() + 1):
             number, key, place = _NUMBER_SETTING.match(text, place), name[1], name.end()
             values[key] = []
             if number:  # a key may follow without a comma
@@ -202,4 +209,4 @@ def _read_value(text: str, place: int) -> tuple[str, int]:
             pass  # it only looks like JSON
     after = _VALUE_END.search(text, place)
     stop = after.start() if after else len(text)
-    return text[place:stop].strip(), stop
+    return text[place:stop].strip(f"{_SEPARATORS}."), stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -9,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import find_sampler
 from generation.prompt.infotext import Infotext, find_infotext
+from generation.prompt.infotext_labels import SETTINGS_HEADING
 from generation.prompt.layers import layer_from_prompt
 from generation.prompt.parameter_names import split_name, to_name
 from generation.prompt.parameters import BY_NAME, Parameter
-from generation.prompt.splitter import TAG, split_prompt
+from generation.prompt.splitter import TAG, remove_tags, split_prompt
 from generation.prompt.syntax import COLON, DOUBLE_COLON, escape_all, unmask_escaped
 from generation.prompt.values import Scope
 
@@ -22,11 +24,13 @@ _AND = re.compile(r"\sAND\s")
 _AND_WEIGHT = re.compile(rf"\s{COLON}\s?(-?(?:\d+\.?\d*|\.\d+))$")
 _BREAK = re.compile(r"(?<!\S)BREAK(?!\S),?\s?")
 _FOREIGN_SYNTAX = re.compile(rf"{DOUBLE_COLON}|[{{}}]|\*\*")
-_SIZE = re.compile(r"(\d{1,5})\s?[x×*]\s?(\d{1,5})", re.IGNORECASE)
+_SIZE = re.compile(r"\(?(\d{1,5})\s?[x×*,]\s?(\d{1,5})\)?", re.IGNORECASE)
+_OFF = ("false", "none", "null", "")
 _NO_SETTING = ("-1", "automatic", "normal", "default", "none", "")
 # These say where a picture came from, not how to draw it.
 _ABOUT_THE_FILE = re.compile(
-    r"hash|version|date|user|civitai|metadata|resources|^(?:app|backend|parser|tile|rng|pipeline|generation_mode)$|^time",
+    r"hash|version|date|user|civitai|metadata|resources|^(?:app|backend|parser|tile|rng|pipeline|generation_mode)$|^time"
+    rf"|^{SETTINGS_HEADING}$",
     re.IGNORECASE,
 )
 # Settings by name, in lower case with plain blanks, and the parameters that take their values as they are.
@@ -38,6 +42,7 @@ _DIRECT = {
     "cfg": "cfg",
     "guidance scale": "cfg",
     "guidance": "cfg",
+    "scale": "cfg",
     "model": "model",
     "base model": "model",
     "checkpoint": "model",
@@ -57,7 +62,7 @@ def convert_infotext(typed: str, registry: ModelRegistry) -> tuple[str, tuple[st
         text, found = unmask_escaped(split.text), [("", unmask_escaped(each)) for each in _last_ones(split.parameters)]
     else:
         text, found = _convert_text(infotext, left_out), [*_convert_settings(infotext, left_out)]
-    parameters = _usable(found, infotext.typed, registry, left_out)
+    parameters = _usable(found, f"{text} {infotext.typed}", registry, left_out)
     written = " ".join(filter(None, [text, *(f"--{parameter}" for parameter in parameters), infotext.typed]))
     return written, tuple(left_out)[:MAX_NAMED]
 
@@ -68,7 +73,7 @@ def _convert_text(infotext: Infotext, left_out: dict[str, None]) -> str:
     text, without_breaks = infotext.positive, _BREAK.sub("", infotext.positive)
     if without_breaks != text:
         left_out["BREAK"] = None
-    text = TAG.sub("", without_breaks)
+    text = remove_tags(without_breaks)
     parts = [_FOREIGN_SYNTAX.sub(lambda match: escape_all(match[0]), part).strip() for part in _AND.split(text)]
     return parts[0] if len(parts) == 1 else " ".join(_AND_WEIGHT.sub(r"::\1", part) + _mark(part) for part in parts)
 
@@ -80,17 +85,35 @@ def _mark(part: str) -> str:
 def _convert_settings(infotext: Infotext, left_out: dict[str, None]) -> Iterator[tuple[str, str]]:
     """Yield each setting's name and the parameter that it becomes; name those that become none."""
     if infotext.negative:
-        yield "Negative prompt", f"negative {TAG.sub('', infotext.negative).strip()}"
+        yield "Negative prompt", f"negative {remove_tags(infotext.negative).strip()}"
     if infotext.settings:
-        yield from (_convert_tag(kind, value) for kind, value in TAG.findall(infotext.positive))
+        tags = TAG.findall(infotext.positive)
+        yield from (_convert_tag(kind, value) for kind, value in tags)
+        yield from () if tags else _convert_resources(infotext.settings.get("Civitai resources", ""))
     values = {to_name(name).replace("_", " "): (name, value) for name, value in infotext.settings.items()}
     yield from _convert_sampler(values, left_out)
     yield from _convert_size({name: values[name][1] for name in _SIZES if name in values})
     for plain, (name, value) in values.items():
         if plain in _DIRECT and value.casefold() not in _NO_SETTING:
             yield name, f"{_DIRECT[plain]} {value}"
-        elif plain not in {*_DIRECT, *_SAMPLER, *_SIZES} and not _ABOUT_THE_FILE.search(plain):
+        elif plain not in {*_DIRECT, *_SAMPLER, *_SIZES} and not _says_nothing(plain, value):
             left_out[name] = None
+
+
+def _convert_resources(value: str) -> Iterator[tuple[str, str]]:
+    """Yield the LoRAs that Civitai used, which the prompt does not name."""
+    try:
+        resources = json.loads(value)
+    except (ValueError, RecursionError):
+        return
+    for each in resources if isinstance(resources, list) else ():
+        if isinstance(each, dict) and "lora" in str(each.get("type")).lower():
+            name = str(each.get("modelName") or each.get("name") or "")
+            yield f"LoRA {name}", f"lora {name}:{each.get('weight', 1)}"
+
+
+def _says_nothing(plain: str, value: str) -> bool:
+    return value.casefold() in _OFF or _ABOUT_THE_FILE.search(plain) is not None
 
 
 def _convert_tag(kind: str, value: str) -> tuple[str, str]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from generation.prompt.characters import QUOTES, SEPARATORS
+from generation.prompt.characters import CLOSING_MARKS, QUOTES, SEPARATORS
 from generation.prompt.errors import ValueProblem, quote, unsupported
-from generation.prompt.parameter_names import split_name, unknown_parameter
+from generation.prompt.parameter_names import ASSIGNMENT, split_name, unknown_parameter
 from generation.prompt.parameters import BY_NAME, PLANNED, Parameter
 from generation.prompt.splitter import SplitPrompt, split_prompt
+from generation.prompt.syntax import COLON
 from generation.prompt.values import FreeText, Scope, TextList
 from generation.text import Text
 
+_SPACED_RATIO = re.compile(rf"^(\d+)\s?({COLON}|[/x×*])\s?(\d+)(?!\w)", re.IGNORECASE)
 MAX_HINTS = 10
 MAX_PROBLEMS = 50  # nobody reads more, and each takes time
 
@@ -68,8 +71,9 @@ class ParameterLayer:
     def _read_value(self, parameter: Parameter, name: str, text: str) -> None:
         rest = ""
         if not parameter.value_type.greedy:
+            text = _SPACED_RATIO.sub(r"\1\2\3", text.lstrip(f"{ASSIGNMENT} "))
             text, _, rest = text.partition(" ")
-            text, rest = text.rstrip(SEPARATORS), rest.strip(SEPARATORS)
+            text, rest = text.rstrip(CLOSING_MARKS), rest.strip(CLOSING_MARKS)
         if not isinstance(parameter.value_type, FreeText | TextList):
             text = text.strip(QUOTES)
         if not text and not parameter.value_type.optional:

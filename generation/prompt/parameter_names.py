@@ -20,29 +20,29 @@ MIN_SIMILARITY = 0.75  # of a name to the one suggested for it; below that a sug
 FOREIGN_NAMES = {
     foreign: name
     for name, names in {
-        "ar": "width height size resolution dimensions aspectratio ratio",
+        "ar": "h width height size resolution dimensions aspectratio ratio",
         "cfg": "cfgscale guidance guidancescale scale",
         "steps": "step numsteps inferencesteps numinferencesteps samplingsteps",
-        "negative": "negativeprompt negprompt nprompt",
+        "no": "without exclude",
+        "negative": "neg negativeprompt negprompt nprompt",
         "sampler": "samplername samplingmethod scheduler",
         "model": "checkpoint ckpt sdmodel datamodel modelid",
         "iw": "strength denoise denoising denoisingstrength imageweight promptstrength",
-        "repeat": "n count batch batchsize batchcount niter numimages numoutputs",
+        "repeat": "n b num images count batch batchsize batchcount niter numimages numoutputs",
         "hd": "hr hires hiresfix highres highresfix enablehr",
         "tile": "tiling seamless",
         "lora": "loras lyco lycoris",
     }.items()
     for foreign in names.split()
 }
-ALL_NAMES = frozenset({*PARAMETER_NAMES, *FOREIGN_NAMES})
 
 _NAME = re.compile(r"[^\W\d_]+(?:[-_][^\W\d_]+)*")
-_ASSIGNMENT = f"=＝{COLONS}"
+ASSIGNMENT = f"=＝{COLONS}"
 
 
 def to_name(typed: str) -> str:
-    """Return a name as it is compared: in lower case, with the plain letters of full-width ones."""
-    return unicodedata.normalize("NFKC", typed).lower()
+    """Return a name as it is compared: in lower case, with plain letters for full-width ones and the Turkish i."""
+    return unicodedata.normalize("NFKC", typed).lower().replace("i\u0307", "i").replace("ı", "i")
 
 
 def split_name(typed: str) -> tuple[str, str]:
@@ -50,7 +50,13 @@ def split_name(typed: str) -> tuple[str, str]:
     match = _NAME.match(typed)
     end = match.end() if match else 0
     value = typed[end:]
-    return to_name(typed[:end]), (value[1:] if value[:1] in _ASSIGNMENT and value else value).strip()
+    return to_name(typed[:end]), (value[1:] if value[:1] in ASSIGNMENT and value else value).strip()
+
+
+def is_parameter_name(name: str) -> bool:
+    """Return whether a name is a parameter's, here or, if it is no single word of a sentence, elsewhere."""
+    plain = name.replace("-", "").replace("_", "")
+    return name in PARAMETER_NAMES or (plain != name and plain in FOREIGN_NAMES)
 
 
 def is_reserved_name(name: str) -> bool:

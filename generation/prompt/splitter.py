@@ -7,13 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import takewhile
 
-from generation.prompt.characters import ANGLES_CLOSE, ANGLES_OPEN, COMMAS, DASHES, SEPARATORS
+from generation.prompt.characters import ANGLES_CLOSE, ANGLES_OPEN, COLONS, COMMAS, DASHES, QUOTES, SEPARATORS
 from generation.prompt.copied_text import strip_copied_text
 from generation.prompt.errors import quote
-from generation.prompt.parameter_names import ALL_NAMES, PARAMETER_NAMES, nearest_name, split_name, to_name
+from generation.prompt.parameter_names import PARAMETER_NAMES, is_parameter_name, nearest_name, split_name, to_name
 from generation.prompt.syntax import (
     COLON,
     IMAGE_LINK,
+    LINK_LABEL,
     LONG_DASH,
     MISSING_SPACE,
     PARAMETER_START,
@@ -32,9 +33,19 @@ TAG = re.compile(
     rf"\s?[{ANGLES_OPEN}]\s?(lora|lyco|hypernet)\s?{COLON}([^{ANGLES_OPEN}{ANGLES_CLOSE}]*+)[{ANGLES_CLOSE}]",
     re.IGNORECASE,
 )
-_GLUED = re.compile(rf"(?:(\.(?:png|jpe?g|webp|gif))|(?=.https?://))[{re.escape(COMMAS)};]", re.IGNORECASE)
+_TAG_IN_LIST = re.compile(rf"(?P<comma>,\s?)?{TAG.pattern}(?=(?P<after>\s?[,.]|[\w-]|))", re.IGNORECASE)
+_GLUED = re.compile(
+    rf"(\.(?:png|jpe?g|webp|gif))(?:[{re.escape(COMMAS)};]|(?=https?://))|[{re.escape(COMMAS)};|&](?=https?://)",
+    re.IGNORECASE,
+)
 _LINK_START = re.compile(r"https?://", re.IGNORECASE)
 _BETWEEN_LINKS = SEPARATORS + DASHES + "|+&"
+_OPENING, _CLOSING = rf"[(\[（【{re.escape(QUOTES)}]", rf"[)\]）】{re.escape(QUOTES)}]"
+_FRONT_LINK = re.compile(
+    rf"[{re.escape(_BETWEEN_LINKS)}]*(?:{LINK_LABEL}\s?)?(?:!?\[[^\[\]]*+\]\((https?://\S+?)\)"
+    rf"|{_OPENING}\s?(https?://\S+?)\s?{_CLOSING}|(https?://\S+)){COLON}?+(?=[\s;{COMMAS}\[!]|$)",
+    re.IGNORECASE,
+)
 _CLOSING_DASHES = re.compile(rf"(?<=[^\s{re.escape(DASHES)}])[{re.escape(DASHES)}]++(?!\w)")
 _IS_LONG_DASH = re.compile(LONG_DASH)
 
@@ -52,7 +63,7 @@ class SplitPrompt:
 def split_prompt(typed: str, options: Collection[str] = ()) -> SplitPrompt:
     """Strip copied text and split the rest; `options` are parameters by other names."""
     cleaned = strip_copied_text(typed)
-    links, rest = _split_links(TAG.sub("", cleaned))
+    links, rest = _split_links(remove_tags(cleaned))
     text, parameters = _split_parameters(PERMUTATION_GROUP.sub(r"\1", rest), options)
     tags = TAG.findall(cleaned)
     parameters += [f"lora {value}" for kind, value in tags if kind.lower() != "hypernet"]
@@ -60,15 +71,38 @@ def split_prompt(typed: str, options: Collection[str] = ()) -> SplitPrompt:
     return SplitPrompt(links, text.strip(), [parameter.strip() for parameter in parameters], problems)
 
 
+def remove_tags(text: str) -> str:
+    """Return the text without its tags, and without the commas and gaps that they leave in a list."""
+    if "<" not in text and not any(mark in text for mark in ANGLES_OPEN):
+        return text
+    return _TAG_IN_LIST.sub(_around_tag, text).lstrip(f" {COMMAS}") if TAG.search(text) else text
+
+
+def _around_tag(tag: re.Match[str]) -> str:
+    if tag["after"].endswith((",", ".")):
+        return ""
+    return (tag["comma"] or "") + (" " if tag["after"] else "")
+
+
 def _split_links(text: str) -> tuple[tuple[str, ...], str]:
     """Split off the links in front, with whatever separates them from each other and from the text."""
+    text = _unmark_links(text)
     if not _LINK_START.match(text):
         return (), text
     whole = (_GLUED.sub(r"\1 ", word) if "://" in word else word for word in text.split(" "))
     words = " ".join(whole).split(" ")
     leading = list(takewhile(lambda word: _is_link(word) or not word.strip(_BETWEEN_LINKS), words))
-    links = tuple(unmask(word).strip(SEPARATORS) for word in filter(_is_link, leading))
+    links = tuple(unmask(word).strip(SEPARATORS).rstrip(COLONS) for word in filter(_is_link, leading))
     return links, " ".join(words[len(leading) :]).lstrip(f" ;{COMMAS}")
+
+
+def _unmark_links(text: str) -> str:
+    """Return the text with the links in front as plain ones: `1. (link)`, `- "link"`, `![a fox](link)`."""
+    links, place = list[str](), 0
+    while match := _FRONT_LINK.match(text, place):
+        links.append(match[1] or match[2] or match[3])
+        place = match.end()
+    return " ".join([*links, text[place:].lstrip()]) if links else text
 
 
 def _is_link(word: str) -> bool:
@@ -101,7 +135,7 @@ def _is_prose(dashes: str, rest: str, options: Collection[str], *, guess: bool) 
     for closing in _CLOSING_DASHES.findall(rest):
         if closing == dashes or (is_long and _IS_LONG_DASH.fullmatch(closing)):
             return True
-    is_known = name in ALL_NAMES or rest.partition(" ")[0].rstrip(SEPARATORS).lower() in options
+    is_known = is_parameter_name(name) or rest.partition(" ")[0].rstrip(SEPARATORS).lower() in options
     return is_long and not is_known and (bool(value) or not guess or nearest_name(name, options) is None)
 
 

@@ -80,6 +80,13 @@ def loose_start(names: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\S)(?:{spaced}|{hyphen})", re.IGNORECASE)
 
 
-MISSING_SPACE = re.compile(rf"{HYPHENS_IN_WORD}([^\W\d_]+)")
+# A phone turns `fox--ar 3:2` into `fox—ar 3:2`; after one such dash only a ratio is certain to be no prose.
+GLUED_PARAMETER = (
+    rf"(?<=[^\s{re.escape(DASHES)}])"
+    rf"(?:{LONG_DASH}{{2,}}(?={LATIN}+\s?[.\d])|{LONG_DASH}(?=(?:ar|aspect)\s?\d+{COLON}\d))"
+)
+MISSING_SPACE = re.compile(rf"(?:{HYPHENS_IN_WORD}|{GLUED_PARAMETER})([^\W\d_]+)", re.IGNORECASE)
 PERMUTATION_GROUP = re.compile(rf"\{{([^{{}}{re.escape(COMMAS)}]*+)[^{{}}]*+\}}")
+# What people write in front of a link: `1.`, `•`, `image 2:`.
+LINK_LABEL = rf"(?:[#>•*]|\d{{1,2}}[.)]|(?:images?|img|picture|reference|ref|url|link)(?:\s?\d)?\s?{COLON})"
 IMAGE_LINK = re.compile(r"https?://[^\s/?#]+/[^\s?#]*\.(?:png|jpe?g|webp|gif)(?:[?#]\S*)?", re.IGNORECASE)

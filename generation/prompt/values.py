@@ -15,7 +15,7 @@ from generation.models.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import LoraWeight
-from generation.prompt.characters import COLONS, COMMAS, NOT_APOSTROPHES, SEPARATORS, to_ascii, unquote
+from generation.prompt.characters import CLOSING_MARKS, COLONS, COMMAS, NOT_APOSTROPHES, SEPARATORS, to_ascii, unquote
 from generation.prompt.errors import ValueProblem, quote
 from generation.prompt.escaping import escape
 from generation.prompt.syntax import unmask
@@ -30,7 +30,10 @@ _COLON = re.compile(f"[{re.escape(COLONS)}]")
 # A single one may be an apostrophe.
 _OPEN_QUOTE = re.compile(rf"^[{re.escape(NOT_APOSTROPHES)}]|[{re.escape(NOT_APOSTROPHES)}]$")
 _WEIGHT_ENDINGS = re.compile(r"\.(?:safetensors|ckpt|pt|bin)$", re.IGNORECASE)
+_FILE_HASH = re.compile(r"\s?\[[0-9a-f]{6,64}\]$", re.IGNORECASE)
 _NETWORK = re.compile(r"(?:te|unet)\s*=\s*", re.IGNORECASE)  # AUTOMATIC1111's names of the two weights of a LoRA
+# What extensions of AUTOMATIC1111's web UI take, such as `lbw=OUTALL`.
+_EXTENSION_ARGUMENT = re.compile(r"(?!(?:te|unet)\b)[a-z_]+\s*=", re.IGNORECASE)
 _MAX_DENOMINATOR = 20
 # An item between two commas; a comma inside a weight (`ink:0,8`) does not end it.
 _LORA = re.compile(
@@ -78,7 +81,7 @@ class Flag:
     range = "no value"
 
     def read(self, text: str, scope: Scope) -> bool | ValueProblem:
-        text = text.strip(SEPARATORS)
+        text = text.strip(CLOSING_MARKS)
         return ValueProblem(Text("takes no value, but {typed} comes after it", typed=quote(text))) if text else True
 
     def write(self, value: bool) -> str:
@@ -226,7 +229,7 @@ class Choice:
         return ", ".join(self.names)
 
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
-        name = re.sub(r"[\s-]+", "_", to_ascii(text).lower().strip(SEPARATORS).replace("+", "p"))
+        name = re.sub(r"[\s-]+", "_", to_ascii(text).lower().strip(CLOSING_MARKS).replace("+", "p"))
         if name in self.names:
             return name
         nearest = difflib.get_close_matches(name[:MAX_MATCHED_LENGTH], self.names, 1)
@@ -265,6 +268,7 @@ class ModelName:
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
         registry = scope.registry
         matches = registry.match(self.family + text) or registry.match_alias(self.family)
+        matches = matches or registry.match(_file_stem(text))
         if len(matches) == 1:
             return matches[0].name
         names = ", ".join(quote(model.name) for model in matches or registry.models)
@@ -301,7 +305,8 @@ class Loras:
         return problem or tuple(use for use in uses if isinstance(use, LoraWeight))
 
     def _read_item(self, text: str, scope: Scope) -> LoraWeight | ValueProblem:
-        name, *typed = (piece.strip() for piece in _COLON.split(text))
+        name, *more = (piece.strip() for piece in _COLON.split(text))
+        typed = [each for each in more if not _EXTENSION_ARGUMENT.match(each)]
         weights = {parse_float(_NETWORK.sub("", each)) for each in typed} or {1.0}
         if len(weights) > 1 and None not in weights:
             return ValueProblem(
@@ -349,8 +354,8 @@ def _match_lora(typed: str, scope: Scope) -> Lora | ValueProblem:
 
 
 def _file_stem(typed: str) -> str:
-    """Return the name of a LoRA whose file was typed, as other programs write it: `styles/ink.safetensors`."""
-    return _WEIGHT_ENDINGS.sub("", re.split(r"[/\\]", typed)[-1])
+    """Return the name of a model or LoRA whose file was typed, as other programs write it: `styles/ink.safetensors`."""
+    return _WEIGHT_ENDINGS.sub("", re.split(r"[/\\]", _FILE_HASH.sub("", typed))[-1])
 
 
 def _unknown_lora(typed: str, scope: Scope) -> Text:

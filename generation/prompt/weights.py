@@ -21,7 +21,7 @@ NOISE_PER_WEIGHT = 0.6
 
 _SIGN, _COMMA = rf"[+＋{re.escape(DASHES)}]", rf"[{re.escape(COMMAS)}]"
 _STOP = rf"[{re.escape(STOPS)}]"
-_NUMBER = rf"{_SIGN}?(?:\d++(?:{_STOP}\d*+|{_COMMA}\d++)?|{_STOP}\d++)(?!\w)|{_SIGN}?\d++(?!\w)"
+_NUMBER = rf"{_SIGN}?(?:\d++(?:{_STOP}\d*+|{_COMMA}\d++)?+|{_STOP}\d++)(?!\w)|{_SIGN}?\d++(?!\w|{_STOP}\d)"
 _SPLIT = re.compile(rf"{DOUBLE_COLON}({_NUMBER})?(?:\s?{_COMMA})?")
 
 

@@ -1,0 +1,356 @@
+"""What people paste from pages, chats and other programs is read, in whatever notation it is written."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from generation.models.adapters import Adapters
+from generation.models.lora import Lora
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
+from generation.prompt import PromptReading, format_prompt, parse_prompt, read_prompt
+from generation.prompt.characters import remove_invisible
+
+DREAM = Model(name="dreamshaper_8", ref="somebody/dreamshaper")
+REGISTRY = ModelRegistry((Model(name="storybook", ref="m"), DREAM), Adapters((Lora("ink", Path("ink.safetensors")),)))
+FOX, OWL = "https://example.org/fox.png", "https://example.org/owl.jpg"
+
+
+def read(typed: str) -> PromptReading:
+    return read_prompt(typed, REGISTRY)
+
+
+def texts(reading: PromptReading) -> list[str]:
+    return [part.text for part in reading.parts]
+
+
+SETTINGS = {"negative": "ugly", "steps": 20, "seed": 5}
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "a fox\nNegative prompt: ugly\nSteps: 20 | Seed: 5",
+        "a fox\nNegative: ugly\nSteps: 20, Seed: 5",
+        "a fox\nUndesired Content: ugly\nSteps: 20, Seed: 5",
+        "a fox Negative prompt ugly Other metadata Steps: 20 Seed: 5",
+        "Prompt\na fox\nNegative prompt\nugly\nOther metadata\nSteps: 20\nSeed: 5",
+        "Prompt: a fox\n\nNegative Prompt: ugly\n\nSettings:\nSteps: 20\nSeed: 5",
+        "parameters: a fox\nNegative prompt: ugly\nSteps: 20. Seed: 5.",
+        "**Prompt:** a fox\n**Negative prompt:** ugly\n**Steps:** 20\n**Seed:** 5",
+        "- **Prompt**: a fox\n- **Negative Prompt**: ugly\n- **Steps**: 20\n- **Seed**: 5",
+        "1. Prompt: a fox\n2. Negative: ugly\n3. Steps: 20\n4. Seed: 5",
+        "### Prompt\na fox\n### Negative prompt\nugly\n### Settings\nSteps: 20\nSeed: 5",
+        "• Prompt: a fox • Negative prompt: ugly • Steps: 20 • Seed: 5",
+        "`Prompt:` a fox\n`Negative prompt:` ugly\n`Steps:` 20\n`Seed:` 5",
+        "> a fox\n> Negative prompt: ugly\n> Steps: 20, Seed: 5",
+    ],
+)
+def test_labels_of_infotext_are_read_in_any_notation(pasted):
+    reading = read(pasted)
+    assert (texts(reading), dict(reading.parameters)) == (["a fox"], SETTINGS)
+    assert (reading.left_out, reading.problems) == ((), ())
+
+
+def test_a_labelled_prompt_needs_no_settings():
+    assert read("Positive: a fox\nNegative: ugly").parameters == {"negative": "ugly"}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "a film negative: dark, 35mm",
+        "a photo. Negative: dark areas",
+        "photo negative: inverted colours, prompt: none",
+        "recipe card. Steps: 3, Size: 20x30 cm",
+        "poster: Height: 180, Width: 90",
+        "a man —strength in his arms",
+        "a hall —images of kings on the walls",
+        "the bus—stop 5",
+        "/drawing of a cat",
+        "imagine prompt engineers: a cat",
+        "5 > 3",
+        "(https://example.org a site) painted",
+        "fox, 1.5x zoom",
+    ],
+)
+def test_a_sentence_stays_a_sentence(typed):
+    reading = read(typed)
+    assert (texts(reading), dict(reading.parameters), reading.problems) == ([typed], {}, ())
+
+
+def test_the_log_of_fooocus_is_read():
+    reading = read(
+        "Prompt: a fox\nNegative Prompt: ugly\nFooocus V2 Expansion: a fox, intricate, detailed\n"
+        "Styles: ['Fooocus V2', 'Fooocus Sharp']\nPerformance: Speed\nResolution: (1152, 896)\nSharpness: 2\n"
+        "Guidance Scale: 4\nBase Model: dreamshaper_8.safetensors\nSampler: dpmpp_2m_sde_gpu\nSeed: 5"
+    )
+    assert texts(reading) == ["a fox"]
+    assert dict(reading.parameters) == {
+        "negative": "ugly",
+        "aspect": (9, 7),
+        "cfg": 4.0,
+        "model": "dreamshaper_8",
+        "sampler": "dpmpp_2m_sde",
+        "seed": 5,
+    }
+    assert set(reading.left_out) == {"Fooocus V2 Expansion", "Styles", "Performance", "Sharpness"}
+
+
+def test_the_settings_of_sd_next_begin_with_its_parser():
+    reading = read("a fox\nNegative prompt: ugly\nParser: native, Steps: 20, Seed: 5, Hires force: False")
+    assert (dict(reading.parameters), reading.left_out) == (SETTINGS, ())
+
+
+@pytest.mark.parametrize("name", ["dreamshaper_8.safetensors", "dreamshaper_8 [879db523c3]", "sd15/dreamshaper_8.ckpt"])
+def test_the_file_of_a_model_names_it(name):
+    assert read(f"a fox\nSteps: 20, Seed: 5, Model: {name}").parameters["model"] == "dreamshaper_8"
+    assert read(f"a fox --model {name}").parameters["model"] == "dreamshaper_8"
+
+
+def test_parameters_typed_in_front_of_infotext_override_it():
+    reading = read("a fox --ar 3:2\nNegative prompt: ugly\nSteps: 20, Seed: 5, Size: 512x768")
+    assert (dict(reading.parameters), reading.problems) == (SETTINGS | {"aspect": (3, 2)}, ())
+
+
+def test_the_loras_that_only_civitai_names_are_used():
+    resources = '[{"type":"lora","weight":0.8,"modelName":"ink"},{"type":"lora","modelName":"gone"}]'
+    reading = read(f"a fox\nSteps: 20, Seed: 5, Civitai resources: {resources}")
+    assert [(lora.name, lora.weight) for lora in reading.parameters["lora"]] == [("ink", 0.8)]
+    assert reading.left_out == ("LoRA gone",)
+    tagged = read(f"a fox <lora:ink:0.5>\nSteps: 20, Seed: 5, Civitai resources: {resources}")
+    assert [(lora.name, lora.weight) for lora in tagged.parameters["lora"]] == [("ink", 0.5)]
+    assert tagged.problems == ()
+
+
+GRAPH = {
+    "3": {
+        "class_type": "KSampler",
+        "inputs": {
+            "seed": 5,
+            "steps": 20,
+            "cfg": 7,
+            "sampler_name": "euler",
+            "positive": ["6", 0],
+            "negative": ["7", 0],
+        },
+    },
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "dreamshaper_8.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 768}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": ["8", 0]}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "ugly"}},
+    "8": {"class_type": "PrimitiveString", "inputs": {"value": "a fox"}},
+    "9": {"class_type": "LoraLoader", "inputs": {"lora_name": "ink.safetensors", "strength_model": 0.6}},
+}
+
+
+@pytest.mark.parametrize("value", [GRAPH, {"prompt": GRAPH}])
+def test_the_graph_of_comfyui_is_read(value):
+    reading = read(json.dumps(value))
+    assert texts(reading) == ["a fox"]
+    assert [(lora.name, lora.weight) for lora in reading.parameters["lora"]] == [("ink", 0.6)]
+    assert {name: each for name, each in reading.parameters.items() if name != "lora"} == SETTINGS | {
+        "cfg": 7.0,
+        "sampler": "euler",
+        "model": "dreamshaper_8",
+        "aspect": (2, 3),
+    }
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"prompt": "a fox", "negativePrompt": "ugly", "steps": 20, "cfgScale": 7, "seed": 5, "Size": "512x768"},
+        {
+            "Prompt": "a fox",
+            "Negative Prompt": "ugly",
+            "Steps": 20,
+            "Guidance Scale": 7,
+            "Seed": "5",
+            "Resolution": "(512, 768)",
+        },
+        {"prompt": "a fox", "uc": "ugly", "steps": 20, "scale": 7, "seed": 5, "width": 512, "height": 768},
+        {
+            "sui_image_params": {
+                "prompt": "a fox",
+                "negativeprompt": "ugly",
+                "steps": 20,
+                "cfgscale": 7,
+                "seed": 5,
+                "width": 512,
+                "height": 768,
+            }
+        },
+        [
+            {
+                "prompt": "a fox",
+                "negative_prompt": "ugly",
+                "num_inference_steps": 20,
+                "guidance_scale": 7,
+                "seed": 5,
+                "size": "512x768",
+            }
+        ],
+        {
+            "image": {
+                "prompt": [{"prompt": "a fox", "weight": 1}],
+                "uc": "ugly",
+                "steps": 20,
+                "cfg_scale": 7,
+                "seed": 5,
+                "width": 512,
+                "height": 768,
+            }
+        },
+    ],
+)
+def test_the_json_of_any_program_is_read(values):
+    reading = read(json.dumps(values))
+    assert texts(reading) == ["a fox"]
+    assert (dict(reading.parameters), reading.left_out) == (SETTINGS | {"cfg": 7.0, "aspect": (2, 3)}, ())
+
+
+def test_the_loras_of_json_are_used():
+    for loras in ([{"model": {"name": "ink"}, "weight": 0.75}], [["ink.safetensors", 0.75, "abc"]]):
+        reading = read(json.dumps({"positive_prompt": "a fox", "loras": loras}))
+        assert [(lora.name, lora.weight) for lora in reading.parameters["lora"]] == [("ink", 0.75)]
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        f"({FOX}) ({OWL})",
+        f"[{FOX}], [{OWL}],",
+        f"[one]({FOX}) ![two]({OWL})",
+        f"[1]({FOX})[2]({OWL})",
+        f"'{FOX}' “{OWL}”",
+        f"`{FOX}`, `{OWL}`:",
+        f"1. {FOX} 2. {OWL}",
+        f"- {FOX}\n- {OWL}\n",
+        f"image 1: {FOX} image 2: {OWL}",
+        f"{FOX}|{OWL}",
+        f"{FOX}{OWL}",
+        f"{FOX}, {OWL}:",
+    ],
+)
+def test_links_in_front_are_read_in_any_notation(links):
+    reading = read(f"{links} a fox")
+    assert (texts(reading), reading.links, reading.problems) == (["a fox"], (FOX, OWL), ())
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["imagine prompt: a fox", "/draw a fox", "/dream prompt: a fox", "> a fox", "> a\n> fox", ">>> a\nfox"],
+)
+def test_commands_and_quotation_marks_of_messages_are_left_out(typed):
+    assert texts(read(typed)) == ["a fox"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ("<lora:ink:1>, a fox", "a fox"),
+        ("a fox, <lora:ink:1>, snow", "a fox, snow"),
+        ("a fox <lora:ink:1>snow", "a fox snow"),
+        ("a fox, <lora:ink:1>. Snow", "a fox. Snow"),
+        ("a fox <lora:ink:1>--ar 3:2", "a fox"),
+        ("a fox <lora:ink:1:1:lbw=ALL:stop=20>", "a fox"),
+    ],
+)
+def test_a_lora_tag_leaves_nothing_behind(typed, text):
+    reading = read(typed)
+    assert (texts(reading), reading.problems) == ([text], ())
+    assert [(lora.name, lora.weight) for lora in reading.parameters["lora"]] == [("ink", 1.0)]
+
+
+@pytest.mark.parametrize("dash", ["—", "–", "——"])
+def test_a_dash_glued_to_the_text_is_no_silent_text(dash):
+    assert read(f"狐狸{dash}ar 16:9").problems == ("Put a space before `--ar`",)
+
+
+@pytest.mark.parametrize(
+    ("typed", "parameters"),
+    [
+        ("--ar 16 : 9", {"aspect": (16, 9)}),
+        ("--ar 16 x 9", {"aspect": (16, 9)}),
+        ("--ar =16:9!", {"aspect": (16, 9)}),
+        ("--ar 3:2 | --seed 5", {"aspect": (3, 2), "seed": 5}),
+        ("--seed = 5", {"seed": 5}),
+        ("--seed : 5)", {"seed": 5}),
+        ("--seed 5…", {"seed": 5}),
+        ("--chaos 25%", {"chaos": 25}),
+        ("--tile!", {"tile": True}),
+        ("--style raw!", {"style": "raw"}),
+        ("--TİLE", {"tile": True}),
+        ("--tıle", {"tile": True}),
+    ],
+)
+def test_marks_and_blanks_around_a_value_do_not_count(typed, parameters):
+    reading = read(f"a fox {typed}")
+    assert (dict(reading.parameters), reading.problems) == (parameters, ())
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("h 768", "ar"), ("without text", "no"), ("num 4", "repeat"), ("b 4", "repeat")]
+)
+def test_a_name_of_another_program_gets_a_hint(typed, meant):
+    assert read(f"a fox --{typed}").problems[0].endswith(f"did you mean `--{meant}`?")
+
+
+def test_a_number_glued_to_a_word_is_no_weight():
+    assert texts(read("fox::1.5x zoom")) == ["fox", "1.5x zoom"]
+
+
+@pytest.mark.parametrize("shown", ["ന്\u200d", "ත්\u200d", "ক্\u200cষ"])
+def test_a_joiner_after_a_virama_stays(shown):
+    assert remove_invisible(f"{shown} b") == f"{shown} b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(https://example.org/a.png) fox",
+        "[a](https://example.org/a.png) fox",
+        "image: https://example.org/a.png fox",
+        "1. https://example.org/a.png fox",
+        "- Prompt: a fox, negative: ugly",
+        "Positive: a fox, negative: ugly",
+        "/draw a fox",
+        "> a fox",
+        "fox——ar 3",
+        "fox—ar 3:2",
+    ],
+)
+def test_escaped_text_of_such_a_notation_stays_text(text):
+    escaped = "".join(f"\\{char}" if char in "-—:/>" else char for char in text)
+    params = parse_prompt(escaped, REGISTRY).params
+    assert params.parts[0].text == text
+    assert parse_prompt(format_prompt(params, REGISTRY, seed=True), REGISTRY).params == params
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "-s 5 ",
+        "- ",
+        "[a",
+        "![a](https://",
+        "1. ",
+        "(https://a.png) ",
+        "<lora:a>",
+        "Neg: ",
+        "# Prompt\n",
+        "> \n",
+        "—a—",
+        '{"a":[',
+    ],
+)
+def test_no_text_takes_long(unit):
+    typed = unit * (6000 // len(unit))
+    started = time.process_time()
+    read(typed)
+    assert time.process_time() - started < 0.5
