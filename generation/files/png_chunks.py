@@ -19,13 +19,19 @@ def strip_png(data: bytes) -> bytes:
     """
     kept, offset = [data[: len(SIGNATURE)]], len(SIGNATURE)
     wanted = ANIMATION if _is_replaced_by_frames(data) else ()
+    seen: set[bytes] = set()  # of a second profile browsers read nothing; thousands would take minutes to unpack
     while offset + 12 <= len(data):
         end = offset + 12 + int.from_bytes(data[offset : offset + 4])
         kind = data[offset + 4 : offset + 8]
         if end > len(data):
             break
-        if not kind[0] & 0x20 or kind in wanted or (kind in VISIBLE and _is_sound(kind, data[offset:end])):
+        if (
+            not kind[0] & 0x20
+            or kind in wanted
+            or (kind in VISIBLE and kind not in seen and _is_sound(kind, data[offset:end]))
+        ):
             kept.append(data[offset:end])
+        seen.add(kind)
         offset = end
         if kind == b"IEND":
             return b"".join(kept)

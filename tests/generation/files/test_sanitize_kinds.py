@@ -15,6 +15,7 @@ from PIL import Image, ImageCms, features
 
 from generation.errors import UserError
 from generation.files.color_profiles import BT709, Primaries, matrix_profile
+from generation.files.png_chunks import strip_png
 from generation.files.sanitize import MAX_LENGTH, MAX_MEMORY, sanitize_image
 
 ROOT = Path(__file__).parents[3]
@@ -87,6 +88,15 @@ RANDOM_TEXT = random.Random(1).randbytes(600_000).hex().encode()
 @pytest.mark.parametrize("last", [False, True])
 def test_metadata_of_a_png_does_not_matter(added: bytes, last: bool) -> None:
     assert colour_of(with_chunk(PNG, added, last=last)) == COLOUR
+
+
+def test_only_the_first_of_many_profiles_is_read() -> None:
+    linear = matrix_profile(BT709, 1.0)
+    profiles = [linear, *(bytes([each]) * 4_000_000 for each in range(3))]
+    chunks = [chunk(b"iCCP", b"a\0\0" + zlib.compress(profile)) for profile in profiles if profile]
+    data = with_chunk(PNG, b"".join(chunks))
+    assert strip_png(data).count(b"iCCP") == 1
+    assert is_near(colour_of(data), (228, 132, 110), 4)
 
 
 def test_a_damaged_picture_is_not_called_no_picture() -> None:

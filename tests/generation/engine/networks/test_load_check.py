@@ -90,6 +90,14 @@ def test_the_doctor_and_the_worker_agree(tiny_model: Path, tmp_path: Path, name:
     assert "for inpainting" not in worker
 
 
+def test_the_doctor_calls_a_refiner_a_refiner(tmp_path: Path) -> None:
+    model = build_tiny_xl(tmp_path)
+    index = json.loads((model / "model_index.json").read_text())
+    (model / "model_index.json").write_text(json.dumps(index | {"text_encoder": [None, None], "tokenizer": None}))
+    (found,) = check_model(str(model))
+    assert (found.status, "is a refiner" in found.text) == (CheckStatus.FAILED, True)
+
+
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_named(tiny_model: Path, tmp_path: Path, part: str, value: float) -> None:
