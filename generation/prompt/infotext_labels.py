@@ -7,7 +7,7 @@ import re
 from generation.prompt.infotext_keys import SETTING
 from generation.prompt.syntax import COLON
 
-PROMPT_LABEL = r"(?:positive(?:[ _]prompt)?|prompt)"
+PROMPT_LABEL = r"(?:positive(?:[ _]prompt)?|(?:positiver )?prompt|промпт|(?:正\w)?提示词|プロンプト)"
 _NAME = (
     rf"{PROMPT_LABEL}|neg(?:ative)?(?:[ _]prompts?)?|steps|sampler|scheduler|seed|(?:cfg|guidance)(?:[ _]scale)?"
     r"|size|resolution|width|height|model|clip[ _]skip"

@@ -68,6 +68,32 @@ def test_the_prompt_of_a_second_pass_is_not_the_prompt():
         assert (texts(reading), dict(reading.parameters), reading.left_out) == (["a fox"], SETTINGS, (name,))
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Negativer Prompt:",
+        "Prompt négatif :",
+        "Prompt negativo:",
+        "负面提示词：",
+        "反向提示词:",
+        "ネガティブプロンプト：",
+    ],
+)
+def test_the_negative_prompt_is_known_in_other_languages(label):
+    assert dict(read(f"a fox {label} ugly").parameters) == {"negative": "ugly"}
+    assert texts(read(f"提示词：a fox\n{label} ugly")) == ["a fox"]
+
+
+def test_an_aspect_ratio_beside_settings_is_read():
+    assert read("a fox\nAspect ratio: 16:9, Seed: 5").parameters == {"aspect": (16, 9), "seed": 5}
+    assert read("a fox\nSize: 512x512, Aspect ratio: 1:1, Seed: 5").parameters == {"aspect": (1, 1), "seed": 5}
+
+
+def test_braces_of_a_pasted_negative_prompt_are_no_choices():
+    reading = read("a fox\nNegative prompt: {bad|ugly, dull}\nSteps: 20, Seed: 5")
+    assert (reading.parameters["negative"], reading.problems) == ("{bad|ugly, dull}", ())
+
+
 def test_a_labelled_prompt_needs_no_settings():
     assert read("Positive: a fox\nNegative: ugly").parameters == {"negative": "ugly"}
 
