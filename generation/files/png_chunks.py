@@ -7,27 +7,36 @@ import zlib
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Chunks beside the critical ones that change what is seen, in browsers too.
 VISIBLE = (b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"eXIf")
+ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 MAX_PROFILE_BYTES = 4 * 2**20
 
 
 def strip_png(data: bytes) -> bytes:
     """Return a PNG without texts, private chunks, and chunks of metadata that are damaged.
 
-    What is damaged in its picture stays so. Data that ends within a chunk keeps its end.
+    What is damaged in its picture stays so. Data that ends within a chunk keeps its end. The frames of an animation are
+    left out, unless the first of them is shown in place of the picture.
     """
     kept, offset = [data[: len(SIGNATURE)]], len(SIGNATURE)
+    wanted = ANIMATION if _is_replaced_by_frames(data) else ()
     while offset + 12 <= len(data):
         end = offset + 12 + int.from_bytes(data[offset : offset + 4])
         kind = data[offset + 4 : offset + 8]
         if end > len(data):
             break
-        if not kind[0] & 0x20 or (kind in VISIBLE and _is_sound(kind, data[offset:end])):
+        if not kind[0] & 0x20 or kind in wanted or (kind in VISIBLE and _is_sound(kind, data[offset:end])):
             kept.append(data[offset:end])
         offset = end
         if kind == b"IEND":
             return b"".join(kept)
     kept.append(data[offset:])
     return b"".join(kept)
+
+
+def _is_replaced_by_frames(data: bytes) -> bool:
+    """Return whether an animation begins after the picture, which only programs without animations show."""
+    place = {kind: data.find(kind) for kind in (b"acTL", b"fcTL", b"IDAT")}
+    return 0 < place[b"acTL"] < place[b"IDAT"] < place[b"fcTL"]
 
 
 def has_all_chunks(data: bytes) -> bool:

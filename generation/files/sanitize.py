@@ -115,6 +115,8 @@ def _open(data: bytes) -> Image.Image:
     opened = Image.open(io.BytesIO(data), formats=FORMATS)
     _require_memory(opened)
     scale_transparent_colour(opened)
+    if _is_replaced_by_frames(opened):
+        opened.seek(1)
     if opened.format in ("JPEG", "MPO"):
         opened.draft(None, (MAX_SIDE, MAX_SIDE))  # decodes a large JPEG at half its size or less
     return opened
@@ -129,7 +131,14 @@ def _require_memory(opened: Image.Image) -> None:
         raise UserError(Text("This picture is too long: send one of at most {limit} pixels a side.", limit=MAX_LENGTH))
 
 
+def _is_replaced_by_frames(opened: Image.Image) -> bool:
+    """Return whether an image is an animated PNG whose own picture is not one of the frames."""
+    return bool(getattr(opened, "default_image", False))
+
+
 def _bytes_per_pixel(opened: Image.Image) -> int:
+    if _is_replaced_by_frames(opened):
+        return 2 * _OTHER_BYTES_PER_PIXEL  # both pictures
     if opened.format in _BYTES_PER_PIXEL and opened.mode != "CMYK":
         return _BYTES_PER_PIXEL[opened.format]
     mode = "RGBA" if opened.has_transparency_data or is_partly_covered(opened) else opened.mode

@@ -35,6 +35,8 @@ class SafetensorsHeader:
 
 def read_header(path: Path) -> SafetensorsHeader:
     """Read the length (8 bytes), then JSON; raise ModelFileError for a file that could not be loaded."""
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise ModelFileError(f"{path} is no file", "Put the safetensors file itself there.")
     try:
         with safe_open(path, "numpy"):  # the checks of the library that loads it, also of the file's length
             pass

@@ -15,7 +15,7 @@ from generation.models.model import EMBEDDED
 def test_a_wrong_file_is_refused_by_name_at_the_start(tmp_path):
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_text("this is no network")
-    with pytest.raises(UserError, match=r"wrong\.safetensors is not an RRDBNet"):
+    with pytest.raises(UserError, match=r"wrong\.safetensors is damaged or not a safetensors file"):
         make_worker(Config(models=(EMBEDDED,), upscaler=wrong))
 
 

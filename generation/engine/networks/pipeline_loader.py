@@ -98,7 +98,7 @@ def load_pipeline(
         report(Loading(part.replace("_", " "), done, len(source.parts), model.name))
         loaded[part] = source.load(part, text_encoder_dtype(precision) if part in TEXT_ENCODERS else precision)
         if part in NETWORKS:
-            loaded[part] = _to_device(loaded[part], torch_device)
+            loaded[part] = _require_numbers(_to_device(loaded[part], torch_device), f"the {part} of {model.ref}")
     loaded["scheduler"] = _select_scheduler(model, loaded["scheduler"])
     pipeline = Pipeline(model, torch_device, force_zeros_for_empty_prompt=source.force_zeros_for_empty_prompt, **loaded)
     return replace(pipeline, model=_with_actual_config(pipeline))
@@ -120,6 +120,14 @@ def _require_all_weights(network: Any, missing: Collection[str], name: str) -> A
     """Return a network without missing weights; those would be random, and different after each start."""
     if missing:
         raise UserError(f"{name} lacks {len(missing)} of its weights, {min(missing)} among them.")
+    return network
+
+
+def _require_numbers(network: Any, name: str) -> Any:
+    """Return a network whose weights are numbers; failed merges and damaged files draw black pictures otherwise."""
+    for key, weight in network.named_parameters():
+        if not weight.detach().sum(dtype=torch.float32).isfinite():
+            raise UserError(f"{name} is unusable: {key} has values that are no numbers (NaN).")
     return network
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import psutil
@@ -57,9 +58,9 @@ def _name(sample) -> str:
 @pytest.fixture
 def monitored_bot(harness: BotHarness, port: int):
     @asynccontextmanager
-    async def monitored_bot() -> Iterator[MonitoringClient]:
+    async def monitored_bot(**settings: Any) -> Iterator[MonitoringClient]:
         async with (
-            harness.bot(metrics_port=port) as services,
+            harness.bot(metrics_port=port, **settings) as services,
             serve_monitoring(services, lambda: harness.client),
             aiohttp.ClientSession() as session,
         ):
@@ -95,8 +96,7 @@ async def test_jobs_are_counted_and_timed(harness, monitored_bot):
 
 
 async def test_unfinished_jobs_are_measured(harness, monitored_bot):
-    async with monitored_bot() as client:
-        client.services.worker.capacity = 1
+    async with monitored_bot(jobs_at_once=1) as client:
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
         for user in (harness.ada, harness.ben, harness.ben):
@@ -170,9 +170,11 @@ async def test_a_database_that_does_not_answer_times_out(harness, monitored_bot,
 async def test_it_listens_on_loopback_only_and_not_at_all_by_default(harness, monitored_bot, port):
     async with monitored_bot():
         assert set(_is_listening(port)) == {"127.0.0.1"}
-    async with harness.bot() as services, serve_monitoring(services, lambda: harness.client):
-        assert not _is_listening(port)
-        assert not services.db.jobs._subscribers
+    async with harness.bot() as services:
+        subscribers = list(services.db.jobs._subscribers)
+        async with serve_monitoring(services, lambda: harness.client):
+            assert not _is_listening(port)
+            assert services.db.jobs._subscribers == subscribers
 
 
 def _is_listening(port: int) -> list[str]:

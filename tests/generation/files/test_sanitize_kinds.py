@@ -311,6 +311,15 @@ def test_the_canvas_around_a_gifs_first_frame_is_transparent(background: int) ->
     ]
 
 
+@pytest.mark.parametrize("mode", ["RGB", "P", "L"])
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_an_animated_png_is_its_first_frame(mode: str, is_replaced: bool) -> None:
+    """The picture for programs without animations may be another one."""
+    first, second, third = (Image.new("L", (8, 8), grey).convert(mode) for grey in (50, 100, 150))
+    data = encode(first, "PNG", save_all=True, default_image=is_replaced, append_images=[second, third])
+    assert colour_of(data) == ((100,) * 3 if is_replaced else (50,) * 3)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_only_exif_turns_a_picture(kind: str) -> None:
     noted = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'

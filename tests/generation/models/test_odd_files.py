@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 from collections.abc import Callable
@@ -92,6 +93,14 @@ def test_another_file_in_place_of_weights_is_named(tmp_path: Path, content: byte
     (tmp_path / "odd.safetensors").write_bytes(content)
     with pytest.raises(ModelFileError, match=rf"odd\.safetensors is damaged or not a safetensors file: .*{message}"):
         read_header(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+@pytest.mark.parametrize("kind", SCANNED)
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    os.mkfifo(tmp_path / "odd.safetensors")
+    with pytest.raises((UserError, FileNotFoundError), match=r"odd\.safetensors"):
+        SCANNED[kind](tmp_path / "odd.safetensors")
 
 
 @pytest.mark.parametrize("missing", [1, 15, 33])

@@ -90,6 +90,16 @@ def test_the_doctor_and_the_worker_agree(tiny_model: Path, tmp_path: Path, name:
     assert "for inpainting" not in worker
 
 
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_named(tiny_model: Path, tmp_path: Path, part: str, value: float) -> None:
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    (file,) = (model / part).glob("*.safetensors")
+    _change(file, lambda weights: weights[max(weights)].view(-1)[:1].fill_(value))
+    with pytest.raises(UserError, match=rf"the {part} of .* has values that are no numbers"):
+        ModelLoader("cpu").load(describe_model(str(model)), lambda _: None)
+
+
 LOST = (
     "model.diffusion_model.out.2.bias",
     "first_stage_model.decoder.conv_in.bias",
