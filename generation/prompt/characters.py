@@ -57,7 +57,8 @@ QUOTES = "".join(QUOTE_FAMILIES)
 NOT_APOSTROPHES = _DOUBLE_QUOTES + _CODE_MARKS + _CORNERS
 ANGLES_OPEN, ANGLES_CLOSE = "<＜﹤", ">＞﹥"
 SEPARATORS = f" ;；؛{COMMAS}{STOPS}"  # what people put between parameters
-CLOSING_MARKS = f"{SEPARATORS}!?…！？)]）】|&%％"  # after a value; a percentage is its number
+OPENING_MARKS = f"([（【{ANGLES_OPEN}"
+CLOSING_MARKS = f"{SEPARATORS}!?…！？)]）】|&%％{ANGLES_CLOSE}"  # after a value; a percentage is its number
 
 _ASCII = str.maketrans(
     dict.fromkeys(DASHES, "-") | dict.fromkeys(COLONS, ":") | dict.fromkeys(COMMAS, ",") | dict.fromkeys(STOPS, ".")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from generation.prompt.characters import COLONS, unquote
-from generation.prompt.syntax import mask, normalize_text
+from generation.prompt.syntax import PARAMETER_START, mask, normalize_text
 
 MAX_WRAPPINGS = 5  # of a command, quotation marks and bold around each other
 
@@ -32,8 +32,10 @@ _MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 # The language of a code block stands alone on its first line.
 _FENCE = re.compile(r"\s*```(?:[\w+-]*[^\S\n]*\n)?(.*)```\s*", re.DOTALL)
 # Discord's quotation: every line has the mark, or the first has the one for all lines.
-_BLOCK_QUOTE = re.compile(r"\s*(?:>\s[^\n]*(?:\n\s*>\s[^\n]*|\n\s*)*|>>>\s.*)", re.DOTALL)
-_QUOTE_MARK = re.compile(r"^\s*>(?:>>)?\s", re.MULTILINE)
+_BLANKS = r"[^\S\n]*+"
+_BLOCK_QUOTE = re.compile(rf"\s*+(?:>\s[^\n]*+(?:\n{_BLANKS}(?:>\s[^\n]*+)?)*+|>>>\s.*)", re.DOTALL)
+_QUOTE_MARK = re.compile(rf"^{_BLANKS}>(?:>>)?\s", re.MULTILINE)
+_BRACKETS = re.compile(r"\((?P<round>[^()]+)\)|\[(?P<square>[^\[\]]+)\]")
 _CODED_PARAMETERS = re.compile(r"(?<!\S)`(--[^`]+)`(?!\S)")
 
 
@@ -87,10 +89,17 @@ def strip_copied_text(text: str) -> str:
     for _ in range(MAX_WRAPPINGS):
         before, text = text, _LINK.sub(r"\1", _BOLD.sub(r"\1", text))
         italic = _ITALIC.fullmatch(text)
-        text = _COMMAND.sub("", unquote(italic[1] if italic else text)).strip()
+        text = _COMMAND.sub("", unquote(_without_brackets(italic[1] if italic else text))).strip()
         if text == before:
             break
     return _CODED_PARAMETERS.sub(r"\1", text)
+
+
+def _without_brackets(text: str) -> str:
+    """Return the text without the brackets around a prompt and its parameters; others give a word more weight."""
+    brackets = _BRACKETS.fullmatch(text)
+    inner = brackets["round"] or brackets["square"] if brackets else ""
+    return inner if PARAMETER_START.search(inner) else text
 
 
 def _strip_signature(text: str) -> str:

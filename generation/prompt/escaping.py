@@ -31,10 +31,10 @@ _LOOSE_START = rf"(?<!\S)(?:(?!-){HYPHEN}(?={LATIN})|(?:{DASH}{{2,}}|{LONG_DASH}
 def _special(signature_start: str, in_list: bool) -> re.Pattern[str]:
     item_end = rf"|[{re.escape(COMMAS)}]|[{re.escape(QUOTES)}]\Z" if in_list else ""
     return re.compile(
-        rf"{START}|{_LOOSE_START}|{HYPHENS_IN_WORD}(?=\w)|(?<=\S)--(?!\w)|{DOUBLE_COLON}|\*\*|[{{}}]"
+        rf"\A{COMMANDS}|\A[\W\d_]*+(?:imagine\s)?{PROMPT_LABEL}[\s*_`\"]*{COLON}"
+        rf"|\A\W*+(?:{LINK_LABEL}|[^\[\]]*+\]\()?\W*+https?:|\A[>*{re.escape(QUOTES)}]"
+        rf"|{START}|{_LOOSE_START}|{HYPHENS_IN_WORD}(?=\w)|(?<=\S)--(?!\w)|{DOUBLE_COLON}|\*\*|[{{}}]"
         rf"|[{ANGLES_OPEN}](?=\s?(?:https?:|\w+\s?{COLON}))|{signature_start}|{MARKERS}"
-        rf"|\A{COMMANDS}|\A[\W\d_]*+(?:imagine\s)?{PROMPT_LABEL}[\s*_`\"]*{COLON}"
-        rf"|\A[>*{re.escape(QUOTES)}]|\A\W*+(?:{LINK_LABEL}|[^\[\]]*+\]\()?\W*+https?:"
         rf"|(?<!\S)`(?=--)|{GLUED_PARAMETER}|\\(?=[{re.escape(SYNTAX_CHARS)}]|\Z){item_end}",
         re.IGNORECASE,
     )

@@ -32,8 +32,10 @@ MAX_LEADING = 300  # characters before the first certain setting, in which other
 
 _MARK = re.compile(rf"{NEGATIVE}|{SHORT_NEGATIVE}|{SETTING}|{DREAM_OPTION}|{{", re.IGNORECASE)
 _NEGATIVE = re.compile(NEGATIVE, re.IGNORECASE)
+_MORE_NEGATIVE = re.compile(rf"\s?,?\s?{NEGATIVE}", re.IGNORECASE)
 _SHORT_NEGATIVE = re.compile(SHORT_NEGATIVE, re.IGNORECASE)
 _POSITIVE = re.compile(rf"^[\W\d_]*+(?:{PROMPT_LABEL}|parameters)\s?{COLON}\s?", re.IGNORECASE)
+_LATER_LABEL = re.compile(rf"(?<=\s)(?<!negative\s)(?<!neg\s){PROMPT_LABEL}\s?{COLON}\s?", re.IGNORECASE)
 _LABEL = re.compile(rf"[\W\d_]*+{PROMPT_LABEL}[\s*_`\"]*{COLON}", re.IGNORECASE)
 # A person who knows the parameter may put it before the other programs' words for it.
 _TYPED_NEGATIVE = re.compile(rf"(?:^|\s){DASH}+(?:no|negative)\s*$", re.IGNORECASE)
@@ -118,16 +120,31 @@ def _read_dream(text: str) -> Infotext | None:
 
 
 def _read_lines(text: str, *, is_labelled: bool) -> Infotext | None:
+    text = _prompt_first(text)
     mark = _find_negative(text, is_labelled=is_labelled)
     start = _settings_start(text, mark.end() if mark else 0, needed=1 if mark else MIN_SETTINGS)
     if mark is None and start is None:
         return None
     end = len(text) if start is None else start
     positive = text[: mark.start() if mark else end]
-    negative = _NEGATIVE.sub(", ", text[mark.end() : end]) if mark else ""
+    negative = _MORE_NEGATIVE.sub(", ", text[mark.end() : end]) if mark else ""
     settings, typed = ({}, "") if start is None else _read_settings(text, start)
     positive = _TYPED_NEGATIVE.sub("", _POSITIVE.sub("", positive))
     return Infotext(_without_list_mark(positive), _without_list_mark(negative).strip(" ,"), settings, typed)
+
+
+def _prompt_first(text: str) -> str:
+    """Return the text with the settings in front of its labelled prompt behind it, before typed parameters."""
+    label = _LATER_LABEL.search(text)
+    if label is None or not _SETTING.match(text) or _NEGATIVE.search(text, 0, label.start()):
+        return text
+    last_piece = text[: label.start()].rpartition(",")[2]
+    if not _KEY.search(last_piece):
+        return text  # it is a part of a setting's name: `Hires prompt`
+    *_, last = [label, *_MARK.finditer(text, label.end())]
+    typed = PARAMETER_START.search(text, last.end())
+    end = typed.start() if typed else len(text)
+    return f"{text[label.start() : end]} {text[: label.start()]}{text[end:]}"
 
 
 def _without_list_mark(text: str) -> str:

@@ -24,6 +24,7 @@ _AND = re.compile(r"\sAND\s")
 _AND_WEIGHT = re.compile(rf"\s{COLON}\s?(-?(?:\d+\.?\d*|\.\d+))$")
 _BREAK = re.compile(r"(?<!\S)BREAK(?!\S),?\s?")
 _FOREIGN_SYNTAX = re.compile(rf"{DOUBLE_COLON}|[{{}}]|\*\*")
+_BRACE = re.compile(r"(?<!\\)[{}]")
 _SIZE = re.compile(r"\(?(\d{1,5})\s?[x×*,]\s?(\d{1,5})\)?", re.IGNORECASE)
 _OFF = ("false", "none", "null", "")
 _NO_SETTING = ("-1", "automatic", "normal", "default", "none", "")
@@ -48,7 +49,8 @@ _DIRECT = {
     "checkpoint": "model",
 }
 _SAMPLER = ("sampler", "sampler name", "scheduler", "schedule type")
-_SIZES = ("size", "resolution", "width", "height")
+_RATIOS = ("aspect ratio", "aspectratio", "ar")
+_SIZES = ("size", "resolution", "width", "height", *_RATIOS)
 
 
 def convert_infotext(typed: str, registry: ModelRegistry) -> tuple[str, tuple[str, ...]]:
@@ -85,7 +87,7 @@ def _mark(part: str) -> str:
 def _convert_settings(infotext: Infotext, left_out: dict[str, None]) -> Iterator[tuple[str, str]]:
     """Yield each setting's name and the parameter that it becomes; name those that become none."""
     if infotext.negative:
-        yield "Negative prompt", f"negative {remove_tags(infotext.negative).strip()}"
+        yield "Negative prompt", f"negative {_convert_negative(infotext)}"
     if infotext.settings:
         tags = TAG.findall(infotext.positive)
         yield from (_convert_tag(kind, value) for kind, value in tags)
@@ -98,6 +100,11 @@ def _convert_settings(infotext: Infotext, left_out: dict[str, None]) -> Iterator
             yield name, f"{_DIRECT[plain]} {value}"
         elif plain not in {*_DIRECT, *_SAMPLER, *_SIZES} and not _says_nothing(plain, value):
             left_out[name] = None
+
+
+def _convert_negative(infotext: Infotext) -> str:
+    text = remove_tags(infotext.negative).strip()
+    return _BRACE.sub(r"\\\g<0>", text) if infotext.settings else text
 
 
 def _convert_resources(value: str) -> Iterator[tuple[str, str]]:
@@ -140,6 +147,8 @@ def _convert_size(sizes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     text = sizes.get("size") or sizes.get("resolution") or f"{sizes.get('width')}x{sizes.get('height')}"
     if (size := _SIZE.fullmatch(text.strip())) and (divisor := math.gcd(int(size[1]), int(size[2]))):
         yield "Size", f"ar {int(size[1]) // divisor}:{int(size[2]) // divisor}"
+    elif ratio := next((sizes[name] for name in _RATIOS if name in sizes), None):
+        yield "Aspect ratio", f"ar {ratio}"
 
 
 def _usable(found: list[tuple[str, str]], typed: str, registry: ModelRegistry, left_out: dict[str, None]) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from generation.prompt.infotext_keys import SETTING
 from generation.prompt.syntax import COLON
 
-PROMPT_LABEL = r"(?:positive(?:[ _]prompt)?|prompt)"
+PROMPT_LABEL = r"(?:positive(?:[ _]prompt)?|(?:positiver )?prompt|промпт|(?:正\w)?提示词|プロンプト)"
 _NAME = (
     rf"{PROMPT_LABEL}|neg(?:ative)?(?:[ _]prompts?)?|steps|sampler|scheduler|seed|(?:cfg|guidance)(?:[ _]scale)?"
     r"|size|resolution|width|height|model|clip[ _]skip"
@@ -21,10 +22,33 @@ _LABEL_LINE = re.compile(
     rf"|{_MARKS}{{0,3}}({_HEADING}){_MARKS}{{0,3}}[^\S\n]*$)",
     re.IGNORECASE | re.MULTILINE,
 )
+_PROMPT_LINE = re.compile(rf"^[^\S\n]*{PROMPT_LABEL}\s?{COLON}", re.IGNORECASE | re.MULTILINE)
+_NEGATIVE_LINE = re.compile(rf"^[^\S\n]*neg(?:ative)?(?:[ _]prompts?)?\s?{COLON}", re.IGNORECASE | re.MULTILINE)
+_SETTING_LINES = re.compile(rf"(?:\s*+{SETTING}[^\n]*\n)+(?!\s*+{SETTING}|\s*+$)", re.IGNORECASE)
+_KEY_LINE = re.compile(
+    rf"^[^\S\n]*(?!{PROMPT_LABEL})[^\W\d_][\w \-]{{0,30}}{COLON}(?!{COLON})", re.IGNORECASE | re.MULTILINE
+)
 
 
 def write_labels_plainly(pasted: str) -> str:
     """Return the text with the labels at the starts of its lines plain; a text of one line is returned as it is."""
     if "\n" not in pasted:
         return pasted
-    return _LABEL_LINE.sub(lambda line: f"{line[1] or line[2]}:", pasted)
+    return _prompt_first(_LABEL_LINE.sub(lambda line: f"{line[1] or line[2]}:", pasted))
+
+
+def _prompt_first(text: str) -> str:
+    """Return the text with the lines of its prompt, the negative one, and then the settings in front of the prompt."""
+    start = _PROMPT_LINE.search(text)
+    if start is None:
+        settings = _SETTING_LINES.match(text)
+        return f"{text[settings.end() :]}\n{settings[0]}" if settings else text
+    if not _KEY_LINE.match(text):
+        return text
+    before, after = text[: start.start()], text[start.start() :]
+    negative, end = _NEGATIVE_LINE.search(before), _KEY_LINE.search(after, start.end() - start.start())
+    if negative is None or end is None:
+        return f"{after}\n{before}"
+    return "\n".join(
+        [after[: end.start()], before[negative.start() :], before[: negative.start()], after[end.start() :]]
+    )

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from generation.prompt.characters import CLOSING_MARKS, QUOTES, SEPARATORS
+from generation.prompt.characters import CLOSING_MARKS, DASHES, OPENING_MARKS, QUOTES, SEPARATORS
 from generation.prompt.errors import ValueProblem, quote, unsupported
 from generation.prompt.parameter_names import ASSIGNMENT, split_name, unknown_parameter
 from generation.prompt.parameters import BY_NAME, PLANNED, Parameter
@@ -73,7 +73,8 @@ class ParameterLayer:
         if not parameter.value_type.greedy:
             text = _SPACED_RATIO.sub(r"\1\2\3", text.lstrip(f"{ASSIGNMENT} "))
             text, _, rest = text.partition(" ")
-            text, rest = text.rstrip(CLOSING_MARKS), rest.strip(CLOSING_MARKS)
+            text = text.lstrip(OPENING_MARKS).rstrip(CLOSING_MARKS)
+            rest = rest.strip(SEPARATORS) if rest.strip(CLOSING_MARKS + DASHES) else ""
         if not isinstance(parameter.value_type, FreeText | TextList):
             text = text.strip(QUOTES)
         if not text and not parameter.value_type.optional:

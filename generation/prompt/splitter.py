@@ -81,7 +81,8 @@ def remove_tags(text: str) -> str:
 def _around_tag(tag: re.Match[str]) -> str:
     if tag["after"].endswith((",", ".")):
         return ""
-    return (tag["comma"] or "") + (" " if tag["after"] else "")
+    comma = tag["comma"] or ""
+    return f"{comma.rstrip()} " if tag["after"] else comma
 
 
 def _split_links(text: str) -> tuple[tuple[str, ...], str]:

@@ -48,12 +48,50 @@ SETTINGS = {"negative": "ugly", "steps": 20, "seed": 5}
         "• Prompt: a fox • Negative prompt: ugly • Steps: 20 • Seed: 5",
         "`Prompt:` a fox\n`Negative prompt:` ugly\n`Steps:` 20\n`Seed:` 5",
         "> a fox\n> Negative prompt: ugly\n> Steps: 20, Seed: 5",
+        "Negative prompt: ugly\nPrompt: a fox\nSteps: 20\nSeed: 5",
+        "Steps: 20\nSeed: 5\nPrompt: a fox\nNegative prompt: ugly",
+        "Steps: 20 Seed: 5 Prompt: a fox Negative prompt: ugly",
+        "Steps: 20, Seed: 5\na fox\nNegative prompt: ugly",
     ],
 )
 def test_labels_of_infotext_are_read_in_any_notation(pasted):
     reading = read(pasted)
     assert (texts(reading), dict(reading.parameters)) == (["a fox"], SETTINGS)
     assert (reading.left_out, reading.problems) == ((), ())
+
+
+def test_the_prompt_of_a_second_pass_is_not_the_prompt():
+    for name in ("Hires prompt", "ADetailer prompt"):
+        reading = read(f"Steps: 20, Seed: 5, {name}: a face, Size: 512x512 Negative prompt: ugly")
+        assert texts(reading) != ["a face"]
+        reading = read(f"a fox\nNegative prompt: ugly\nSteps: 20, Seed: 5, {name}: a face")
+        assert (texts(reading), dict(reading.parameters), reading.left_out) == (["a fox"], SETTINGS, (name,))
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Negativer Prompt:",
+        "Prompt négatif :",
+        "Prompt negativo:",
+        "负面提示词：",
+        "反向提示词:",
+        "ネガティブプロンプト：",
+    ],
+)
+def test_the_negative_prompt_is_known_in_other_languages(label):
+    assert dict(read(f"a fox {label} ugly").parameters) == {"negative": "ugly"}
+    assert texts(read(f"提示词：a fox\n{label} ugly")) == ["a fox"]
+
+
+def test_an_aspect_ratio_beside_settings_is_read():
+    assert read("a fox\nAspect ratio: 16:9, Seed: 5").parameters == {"aspect": (16, 9), "seed": 5}
+    assert read("a fox\nSize: 512x512, Aspect ratio: 1:1, Seed: 5").parameters == {"aspect": (1, 1), "seed": 5}
+
+
+def test_braces_of_a_pasted_negative_prompt_are_no_choices():
+    reading = read("a fox\nNegative prompt: {bad|ugly, dull}\nSteps: 20, Seed: 5")
+    assert (reading.parameters["negative"], reading.problems) == ("{bad|ugly, dull}", ())
 
 
 def test_a_labelled_prompt_needs_no_settings():
@@ -284,6 +322,8 @@ def test_a_dash_glued_to_the_text_is_no_silent_text(dash):
         ("--seed 5…", {"seed": 5}),
         ("--chaos 25%", {"chaos": 25}),
         ("--tile!", {"tile": True}),
+        ("--ar (3:2)", {"aspect": (3, 2)}),
+        ("--seed 5 -- --q .5", {"seed": 5, "quality": 0.5}),
         ("--style raw!", {"style": "raw"}),
         ("--TİLE", {"tile": True}),
         ("--tıle", {"tile": True}),
@@ -299,6 +339,12 @@ def test_marks_and_blanks_around_a_value_do_not_count(typed, parameters):
 )
 def test_a_name_of_another_program_gets_a_hint(typed, meant):
     assert read(f"a fox --{typed}").problems[0].endswith(f"did you mean `--{meant}`?")
+
+
+@pytest.mark.parametrize("typed", ["(a fox --tile)", "[a fox --tile]"])
+def test_brackets_around_a_prompt_and_its_parameters_are_left_out(typed):
+    assert texts(read(typed)) == ["a fox"]
+    assert texts(read("(a fox)")) == ["(a fox)"]
 
 
 def test_a_number_glued_to_a_word_is_no_weight():
@@ -345,12 +391,18 @@ def test_escaped_text_of_such_a_notation_stays_text(text):
         "Neg: ",
         "# Prompt\n",
         "> \n",
+        "\n",
+        "\n ",
+        "(",
+        "1.",
+        "Steps: 20\n",
         "—a—",
         '{"a":[',
     ],
 )
 def test_no_text_takes_long(unit):
-    typed = unit * (6000 // len(unit))
-    started = time.process_time()
-    read(typed)
-    assert time.process_time() - started < 0.5
+    for start in ("", "> a\n", "a fox, Steps: 20\nPrompt: a "):
+        typed = start + unit * (6000 // len(unit))
+        started = time.process_time()
+        read(typed)
+        assert time.process_time() - started < 0.25
