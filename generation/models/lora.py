@@ -143,15 +143,31 @@ def bundled_embeddings(path: Path) -> dict[str, tuple[str, ...]]:
 
 def _parse_supported_key(path: Path, key: str, header: SafetensorsHeader) -> LoraTensor:
     if kind := next((kind for mark, kind in _UNSUPPORTED_ADAPTERS.items() if re.search(mark, key)), None):
+        if any(map(_is_for_another_model, header.shapes)):  # a plain version would not help
+            raise _for_another_model(path)
         raise UserError(f"{path} is a {kind} adapter: only plain LoRA and LoCon files are supported.")
     part = parse_key(key)
     if part is None and not _ANY_LORA.search(key):
         other = describe_contents(header.shapes, "a LoRA")
         unknown = f"is not a LoRA in kohya's or diffusers' layout: the key {key} is unknown."
         raise UserError(f"{path} {other or unknown}")
-    if part is None or (part.network == "unet" and not _UNET_MODULE.match(f"{part.layer}_")):
-        raise UserError(f"{path} is a LoRA for a model other than Stable Diffusion 1.x, 2.x or XL.")
+    if part is None or not _is_known_module(part):
+        raise _for_another_model(path)
     return part
+
+
+def _is_known_module(part: LoraTensor) -> bool:
+    return part.network != "unet" or _UNET_MODULE.match(f"{part.layer}_") is not None
+
+
+def _is_for_another_model(key: str) -> bool:
+    """Return whether a key is one of a LoRA's matrices, for a layer that Stable Diffusion's networks lack."""
+    part = parse_key(key)
+    return bool(_ANY_LORA.search(key) and _ROLE.search(key)) and (part is None or not _is_known_module(part))
+
+
+def _for_another_model(path: Path) -> UserError:
+    return UserError(f"{path} is a LoRA for a model other than Stable Diffusion 1.x, 2.x or XL.")
 
 
 def _check_shapes(path: Path, header: SafetensorsHeader, tensors: dict[str, LoraTensor]) -> None:

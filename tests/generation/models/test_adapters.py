@@ -67,6 +67,15 @@ def test_an_alpha_without_matrices_does_not_matter(tmp_path: Path) -> None:
     assert names_of(tmp_path) == ["ink"]
 
 
+@pytest.mark.parametrize("more", ["diff_b", "lora_magnitude_vector", "dora_scale"])
+def test_a_lora_for_another_family_is_called_so_whatever_else_it_has(tmp_path: Path, more: str) -> None:
+    layer = "diffusion_model.blocks.0.cross_attn.k"
+    matrices = {f"{layer}.lora_A.weight": np.zeros((1, 8)), f"{layer}.lora_B.weight": np.zeros((8, 1))}
+    write(tmp_path / "ink.safetensors", {f"{layer}.{more}": np.zeros(8)} | matrices)
+    (reason,) = scan_adapters(tmp_path, None)[1]
+    assert "is a LoRA for a model other than Stable Diffusion" in reason
+
+
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
