@@ -52,7 +52,7 @@ def check_model(ref: str) -> list[CheckResult]:
             fix = f"Start the bot or run `hf download {model.ref}`, then check again."
             return [skipped("model", f"{error.problem}: the bot downloads the rest at its first start", fix)]
         return [failed("model", error.problem, error.fix)]
-    except (FileNotFoundError, UserError) as error:
+    except (OSError, UserError) as error:
         return [
             failed(
                 "model",

@@ -35,9 +35,9 @@ class SafetensorsHeader:
 
 def read_header(path: Path) -> SafetensorsHeader:
     """Read the length (8 bytes), then JSON; raise ModelFileError for a file that could not be loaded."""
-    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-        raise ModelFileError(f"{path} is no file", "Put the safetensors file itself there.")
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            raise ModelFileError(f"{path} is no file", "Put the safetensors file itself there.")
         with safe_open(path, "numpy"):  # the checks of the library that loads it, also of the file's length
             pass
         with path.open("rb") as file:
@@ -45,9 +45,9 @@ def read_header(path: Path) -> SafetensorsHeader:
         metadata = dict(header.pop("__metadata__", None) or {})
         shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
         return SafetensorsHeader(shapes, metadata, {name: entry["dtype"] for name, entry in header.items()})
-    except FileNotFoundError:
-        raise MissingFileError(f"{path} is missing") from None
     except (SafetensorError, *UNEXPECTED_CONTENT) as error:
+        if isinstance(error, FileNotFoundError) and not path.exists():  # the library says so of unreadable files too
+            raise MissingFileError(f"{path} is missing") from None
         reason, fix = _diagnose(path, error)
         raise ModelFileError(f"{path} is damaged or not a safetensors file: {reason}", fix) from error
 

@@ -103,6 +103,20 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, kind: str) 
         SCANNED[kind](tmp_path / "odd.safetensors")
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read_is_not_called_missing(tmp_path: Path) -> None:
+    path = write(tmp_path / "odd.safetensors", lora_header(), bytes(32))
+    path.chmod(0)
+    with pytest.raises(ModelFileError, match=r"Permission denied\. Make it readable for the account of the bot"):
+        read_header(path)
+    tmp_path.chmod(0)
+    try:
+        (found,) = check_model(str(path))
+    finally:
+        tmp_path.chmod(0o755)
+    assert (found.status, "Permission denied" in found.text) == (CheckStatus.FAILED, True)
+
+
 @pytest.mark.parametrize("missing", [1, 15, 33])
 def test_a_download_that_was_interrupted_is_called_so(tmp_path: Path, missing: int) -> None:
     path = write(tmp_path / "cut.safetensors", lora_header(), bytes(32))
