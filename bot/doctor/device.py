@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from asyncio.subprocess import PIPE
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bot.doctor.model import largest_parameter_count
+from bot.doctor.probe import FIX_REINSTALL, run_probe
 from bot.doctor.result import CheckResult, failed, in_daemon_thread, passed
 
-ROOT = Path(__file__).resolve().parents[2]
 MIN_FREE_BYTES = 2**30  # bytes
 
 
@@ -36,18 +32,10 @@ async def check_device(name: str, models: Sequence[str] = ()) -> list[CheckResul
 
 async def probe_device(name: str) -> dict[str, Any]:
     """Return the device that DEVICE names as `device_probe` describes it. Raises ProbeError."""
-    probe = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "generation.engine.device.device_probe", name, cwd=ROOT, stdout=PIPE, stderr=PIPE
-    )
-    try:
-        stdout, stderr = await probe.communicate()
-    finally:
-        if probe.returncode is None:
-            probe.kill()
-            await probe.wait()
+    probe = await run_probe("generation.engine.device.device_probe", name)
     if probe.returncode != 0:
-        raise ProbeError(_last_line(stderr), _suggest_fix(name))
-    found: dict[str, Any] = json.loads(stdout)
+        raise ProbeError(probe.last_error_line, _suggest_fix(name))
+    found: dict[str, Any] = json.loads(probe.stdout)
     if "problem" in found:
         raise ProbeError(found["problem"], found["fix"])
     return found
@@ -72,12 +60,7 @@ def _evaluate(device: dict[str, Any], weights: int = 0) -> CheckResult:
 def _suggest_fix(name: str) -> str:
     if name.startswith("cuda"):
         return "Install the GPU's driver (nvidia-smi must list the GPU), or set DEVICE=auto."
-    return "Reinstall the packages: delete .venv and run scripts/environment."
-
-
-def _last_line(text: bytes) -> str:
-    lines = text.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "the probe ended without output"
+    return FIX_REINSTALL
 
 
 def _gib(size: int) -> str:

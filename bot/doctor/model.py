@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+from bot.doctor.probe import FIX_REINSTALL, run_probe
 from bot.doctor.result import CheckResult, CheckStatus, failed, in_daemon_thread, passed, skipped
 from generation.errors import UserError
 from generation.models.file_errors import FIX_DOWNLOAD, MissingFileError, ModelFileError
@@ -20,8 +18,6 @@ from generation.models.pipeline_config import missing_package
 from generation.models.registry import ModelRegistry
 from generation.models.safetensors_header import read_header
 from generation.models.upscaler import describe_upscaler
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def check_models(refs: Sequence[str]) -> list[CheckResult]:
@@ -70,16 +66,10 @@ def check_model(ref: str) -> list[CheckResult]:
 async def check_models_load(refs: Sequence[str]) -> list[CheckResult]:
     """Check in a process of its own that the models on this machine can be loaded, as far as their headers show."""
     described = await in_daemon_thread(lambda: [ref for ref in refs if _is_described(ref)])
-    probe = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "generation.engine.networks.load_check", *described, cwd=ROOT, stdout=PIPE, stderr=DEVNULL
-    )
-    try:
-        stdout, _ = await probe.communicate()
-    finally:
-        if probe.returncode is None:
-            probe.kill()
-            await probe.wait()
-    lines = [line.partition("\t") for line in stdout.decode(errors="replace").splitlines()]
+    probe = await run_probe("generation.engine.networks.load_check", *described)
+    if probe.returncode != 0:
+        return [failed("model", f"the check of the models ended: {probe.last_error_line}", FIX_REINSTALL)]
+    lines = [line.partition("\t") for line in probe.stdout.decode(errors="replace").splitlines()]
     return [failed("model", problem, FIX_DOWNLOAD) for _, _, problem in lines]
 
 

@@ -132,3 +132,9 @@ async def test_the_doctor_says_why_a_model_cannot_be_loaded(tiny_model: Path, tm
     assert check_model(str(model))[0].status is CheckStatus.PASSED
     (found,) = await check_models_load([EMBEDDED, str(model), "nobody/has-this-model", str(tmp_path / "gone")])
     assert (found.status, "weights of another shape" in found.text) == (CheckStatus.FAILED, True)
+
+
+async def test_a_check_that_ends_without_a_result_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # then Python ends before it runs anything
+    (found,) = await check_models_load([EMBEDDED])
+    assert (found.status, "the check of the models ended" in found.text) == (CheckStatus.FAILED, True)
