@@ -24,6 +24,7 @@ from generation.queue.queue import QueuePosition
 from preview.state import permissions
 from preview.state.world import Overwrite
 from tests.support.bot_harness import eventually, open_image
+from tests.support.languages import run_in
 
 
 async def autocomplete(harness, command, option, typed="", user=None):
@@ -216,11 +217,8 @@ async def test_info_reports_that_a_chosen_job_has_already_ended(harness):
 
 
 def test_the_longest_list_of_jobs_leaves_room_for_the_rest_of_info():
-    set_locale("de")
-    try:
-        place = job_text.format_queue_position(QueuePosition(position=199, seconds=9999.0), is_ready=True)
-    finally:
-        set_locale("en")
+    position = QueuePosition(position=199, seconds=9999.0)
+    place = run_in("de", job_text.format_queue_position, position, is_ready=True)
     line = f"- **{escape_markdown('*' * MAX_LINE_LENGTH)}**: {place}\n"
     assert MAX_LINES * len(line) < 2000 - 450
 

@@ -6,7 +6,11 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
+from bot.services import Services
+from db.guilds import AuditEntry, Block
 from db.sessions import Session, SessionKind
+from preview import User
+from tests.support.bot_harness import BotHarness
 
 
 def make_session(**changes: Any) -> Session:
@@ -22,3 +26,13 @@ def make_session(**changes: Any) -> Session:
         made_at=1000.0,
     )
     return replace(session, **changes)
+
+
+async def block(services: Services, harness: BotHarness, user: User) -> None:
+    """Block a person in the harness's guild, as a moderator would."""
+    now = services.clock()
+    entry = AuditEntry(guild_id=harness.guild.id, person_id=harness.mod.id, act="block", details="x", at=now)
+    await services.db.guilds.block(
+        entry,
+        Block(guild_id=harness.guild.id, person_id=user.id, reason="x", until=None, by_id=harness.mod.id, at=now),
+    )

@@ -8,13 +8,14 @@ import pytest
 
 from bot.policy.policy import JobRequest, PolicyDenied, RequestContext
 from bot.policy.settings import GuildSettings, RoleLimits, to_dict
-from db.guilds import AuditEntry, Block
+from db.guilds import AuditEntry
 from db.jobs import JobState
 from db.lineage import Credit
 from generation.errors import UserError
 from generation.job import Action, Destination, Job, Requester
 from generation.params import Params, PromptPart
 from tests.support.bot_harness import eventually, is_result
+from tests.support.sessions import block
 
 JOB_ID = "0123456789ab"
 
@@ -53,15 +54,6 @@ async def configure(services, harness, **settings):
     entry = AuditEntry(guild_id=harness.guild.id, person_id=harness.mod.id, act="settings", details="x", at=1.0)
     version = (await services.db.guilds.settings(harness.guild.id)).version
     assert await services.db.guilds.set_settings(entry, to_dict(GuildSettings(**settings)), version)
-
-
-async def block(services, harness, user):
-    now = services.clock()
-    entry = AuditEntry(guild_id=harness.guild.id, person_id=harness.mod.id, act="block", details="x", at=now)
-    await services.db.guilds.block(
-        entry,
-        Block(guild_id=harness.guild.id, person_id=user.id, reason="x", until=None, by_id=harness.mod.id, at=now),
-    )
 
 
 async def test_the_result_is_posted_in_the_channel_and_the_status_removed(harness):

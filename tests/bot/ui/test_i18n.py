@@ -8,7 +8,6 @@ import gettext
 import io
 import re
 import string
-from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from babel.messages.mofile import read_mo, write_mo
 
 from bot.ui import i18n
 from bot.ui.errors import user_message
-from bot.ui.i18n import CATALOGUES, error_text, render, set_locale, tr, trn
+from bot.ui.i18n import CATALOGUES, error_text, render, tr, trn
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.prompt import PromptError
@@ -37,6 +36,7 @@ from scripts.translations import (
     messages,
     read,
 )
+from tests.support.languages import run_in
 
 ROOT = Path(__file__).resolve().parents[3]
 SINGLE = {"tr", "Text"}
@@ -86,16 +86,6 @@ def placeholders(text):
 
 def forms(text):
     return [text] if isinstance(text, str) else list(text)
-
-
-def translated_in(locale, function, *args, **values):
-    """Return what `function` returns in a language, without setting the language of the test."""
-
-    def call():
-        set_locale(locale)
-        return function(*args, **values)
-
-    return copy_context().run(call)
 
 
 @pytest.fixture
@@ -194,53 +184,53 @@ def test_an_update_keeps_translations_and_a_second_one_changes_nothing(tmp_path,
 
 
 def test_a_text_is_english_where_there_is_no_translation():
-    assert translated_in("de", tr, "waiting") == "wartet"
-    assert translated_in("en", tr, "waiting") == "waiting"
-    assert translated_in("xx", tr, "waiting") == "waiting"
-    assert translated_in("de", tr, "in no catalogue") == "in no catalogue"
-    assert translated_in("xx", trn, "{n} job", "{n} jobs", 1) == "1 job"
-    assert translated_in("xx", trn, "{n} job", "{n} jobs", 0) == "0 jobs"
+    assert run_in("de", tr, "waiting") == "wartet"
+    assert run_in("en", tr, "waiting") == "waiting"
+    assert run_in("xx", tr, "waiting") == "waiting"
+    assert run_in("de", tr, "in no catalogue") == "in no catalogue"
+    assert run_in("xx", trn, "{n} job", "{n} jobs", 1) == "1 job"
+    assert run_in("xx", trn, "{n} job", "{n} jobs", 0) == "0 jobs"
 
 
 def test_placeholders_are_filled_only_where_there_are_values():
-    assert translated_in("de", tr, "{number}th in line", number=4) == "Platz 4 in der Warteschlange"
-    assert translated_in("de", tr, "after a picture by {whom}") == "nach einem Bild von {whom}"
-    assert translated_in("de", tr, "{not a placeholder") == "{not a placeholder"
+    assert run_in("de", tr, "{number}th in line", number=4) == "Platz 4 in der Warteschlange"
+    assert run_in("de", tr, "after a picture by {whom}") == "nach einem Bild von {whom}"
+    assert run_in("de", tr, "{not a placeholder") == "{not a placeholder"
 
 
 def test_an_empty_text_stays_empty():
-    assert translated_in("de", tr, "") == ""
-    assert translated_in("de", tr, "", number=1) == ""
+    assert run_in("de", tr, "") == ""
+    assert run_in("de", tr, "", number=1) == ""
 
 
 @pytest.mark.parametrize(("n", "expected"), [(1, "1 zadanie z 9"), (3, "3 zadania z 9"), (5, "5 zadań z 9")])
 def test_a_plural_has_the_forms_of_its_language(catalogue_with_plural, n, expected):
-    assert translated_in("pl", trn, "{n} job of {of}", "{n} jobs of {of}", n, of=9) == expected
+    assert run_in("pl", trn, "{n} job of {of}", "{n} jobs of {of}", n, of=9) == expected
 
 
 def test_a_guessed_translation_is_not_used(catalogue_with_plural):
-    assert translated_in("pl", tr, "next") == "next"
+    assert run_in("pl", tr, "next") == "next"
 
 
 def test_a_text_from_generation_is_rendered_with_the_texts_in_it():
     inner = Text("must be between {low} and {high}", low=1, high=4)
     text = Text("In {option}: {problem}", option="`--mine`", problem=inner)
-    assert translated_in("de", render, text) == "In `--mine`: muss zwischen 1 und 4 liegen"
-    assert translated_in("en", render, text) == text == "In `--mine`: must be between 1 and 4"
-    assert translated_in("de", render, str.__str__(inner)) == "must be between 1 and 4"
+    assert run_in("de", render, text) == "In `--mine`: muss zwischen 1 und 4 liegen"
+    assert run_in("en", render, text) == text == "In `--mine`: must be between 1 and 4"
+    assert run_in("de", render, str.__str__(inner)) == "must be between 1 and 4"
 
 
 @pytest.mark.parametrize(("n", "expected"), [(1, "1 zadanie z 9"), (3, "3 zadania z 9"), (5, "5 zadań z 9")])
 def test_a_plural_text_from_generation_has_the_forms_of_its_language(catalogue_with_plural, n, expected):
-    assert translated_in("pl", render, Text.plural("{n} job of {of}", "{n} jobs of {of}", n, of=9)) == expected
+    assert run_in("pl", render, Text.plural("{n} job of {of}", "{n} jobs of {of}", n, of=9)) == expected
 
 
 def test_an_error_is_shown_in_the_language_of_its_reader_and_logged_in_english():
     problem = Text("Put a space before `--{parameter}`", parameter="ar")
     error, several = UserError(problem), PromptError(problem, Text("only parameters are allowed"), "not translatable")
-    assert translated_in("de", user_message, error) == "Setz ein Leerzeichen vor `--ar`"
-    assert translated_in("de", error_text, PromptError(problem)) == "Setz ein Leerzeichen vor `--ar`"
-    assert translated_in("de", user_message, several).splitlines() == [
+    assert run_in("de", user_message, error) == "Setz ein Leerzeichen vor `--ar`"
+    assert run_in("de", error_text, PromptError(problem)) == "Setz ein Leerzeichen vor `--ar`"
+    assert run_in("de", user_message, several).splitlines() == [
         "• Setz ein Leerzeichen vor `--ar`",
         "• Erlaubt sind nur Parameter",
         "• not translatable",
@@ -250,7 +240,7 @@ def test_an_error_is_shown_in_the_language_of_its_reader_and_logged_in_english()
 
 @pytest.mark.parametrize("capability", Capability)
 def test_what_a_model_cannot_do_is_negated_in_german(capability):
-    text = translated_in("de", render, Text("{model} cannot {capability}.", model="Flux", capability=capability.text))
+    text = run_in("de", render, Text("{model} cannot {capability}.", model="Flux", capability=capability.text))
     assert re.fullmatch(r"Flux kann .*\b(nicht|nichts|keine|keinen|kein)\b.*\.", text)
 
 

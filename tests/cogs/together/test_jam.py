@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from cogs.together.jam import handler as jam_handler
-from db.guilds import AuditEntry, Block
 from db.jobs import JobState
 from db.sessions import SessionKind
 from generation.job import Action
 from preview.state.world import walk_components
 from tests.support.bot_harness import eventually
+from tests.support.sessions import block
 
 ROUND_S = 181
 
@@ -225,15 +225,6 @@ async def test_without_two_voters_it_is_extended_once_and_then_sleeps(harness, c
         await jam.vote(harness.ben, first, 1)
         jam.pass_time()
         await jam.phase("voting", 2)
-
-
-async def block(services, harness, user):
-    now = services.clock()
-    entry = AuditEntry(guild_id=harness.guild.id, person_id=harness.mod.id, act="block", details="x", at=now)
-    await services.db.guilds.block(
-        entry,
-        Block(guild_id=harness.guild.id, person_id=user.id, reason="x", until=None, by_id=harness.mod.id, at=now),
-    )
 
 
 async def test_a_host_who_is_blocked_ends_the_jam_with_a_word(harness, cy):
