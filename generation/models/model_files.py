@@ -104,7 +104,9 @@ def _check_json(folder: Path) -> None:
         if not _READ_FILES.fullmatch(path.name):
             continue
         _require_not_quantised(path, read_json(path))
-        if path.read_bytes()[:2] in (BOM_UTF8[:2], BOM_UTF16_LE, BOM_UTF16_BE):
+        with path.open("rb") as file:
+            start = file.read(len(BOM_UTF8))
+        if start.startswith((BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)):
             fix = "Save it as UTF-8 without a byte order mark, in Notepad as “UTF-8”."
             raise ModelFileError(f"{path} begins with a byte order mark, which diffusers cannot read", fix)
 
