@@ -129,7 +129,7 @@ async def visit(browser: Browser, address: str, *, ignore: str = "", **context: 
     await wait_until_ready(page)
     yield page
     await (page.context.close() if context else page.goto(BLANK))
-    assert not errors.unexpected(address, ignore)
+    assert errors.unexpected(address, ignore) == []
 
 
 def open_tabs(browser: Browser) -> list[Page]:
@@ -154,7 +154,7 @@ async def run_command(page: Page, command: str, text: str = "") -> Locator:
 
 async def send_command(page: Page, command: str, text: str = "") -> None:
     """Type a command and send it."""
-    line = page.get_by_label("Message", exact=True)
+    line = page.get_by_role("textbox", name="Message", exact=True)
     await line.fill(f"/{command}")
     await expect(page.get_by_role("option").first).to_contain_text(f"/{command}")
     await line.press("Enter")
