@@ -10,7 +10,7 @@ from functools import cache
 from training.languages import translated_caption
 from training.objects import OBJECTS
 from training.settings import CLIP_MERGES, TRIGGER_WORDS
-from training.subjects import Subject
+from training.subjects import Subject, is_home_scene
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "red": ("red", "red", "scarlet", "crimson"),
@@ -152,10 +152,12 @@ def _invented_word(rng: random.Random) -> str:
 def training_caption(subject: Subject, rng: random.Random, *, all_named: bool = False) -> str:
     """Return a caption of a drawing as strangers write: in any language, and with words that nobody has drawn.
 
-    Unless everything must be named, an unknown noun may stand for the object, so that the model learns to draw
-    something pleasant for it.
+    Unless everything must be named, an object at home often stands alone ("a cat"), and an unknown noun may stand for
+    the object, so that the model learns to draw something pleasant for it.
     """
     kind = rng.random()
+    if not all_named and is_home_scene(subject) and rng.random() < 0.6:
+        subject = replace(subject, place="", time="", weather="")
     if kind < 0.15 and (text := translated_caption(subject, rng)):
         return ", ".join([text, *(rng.choice(SYNONYMS[word]) for word in (subject.style, subject.finish) if word)])
     if kind < 0.25 and subject.thing and not all_named:
@@ -210,8 +212,6 @@ def _is_mentioned(subject: Subject, kind: str, word: str, rng: random.Random) ->
     if word == "clear" or (kind == "time" and word == "day" and rng.random() < 0.8):
         return False
     if kind == "colour" and word in OBJECTS[subject.thing].default_colours:
-        return rng.random() < 0.6
-    if kind == "background" and word == "white" and subject.thing:
         return rng.random() < 0.6
     return True
 

@@ -53,6 +53,8 @@ UNCONDITIONAL_TIMES: tuple[str, ...] = ("day", "sunset", "golden hour")
 UNCONDITIONAL_WEATHERS: tuple[str, ...] = ("clear", "clouds", "sun")
 # Half: an engine adds the house style (the storybook finish) to every prompt unless it is turned off.
 FINISH_PROBABILITY = 0.5
+# How many drawings show an object at home: what a caption without a place gets.
+HOME_PROBABILITY = 0.15
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,10 @@ class UnetSettings:
     warmup_steps: int = 200
     # Train on half-size images first: four times as many samples in the same time teach the composition.
     half_size_samples: int = 50_000
+    # Later this share of the batches is of half size, with twice as many images: new words are learnt sooner.
+    half_size_share: float = 0.45
+    # Timesteps are uniform to this power: below 1, noisy ones, where shapes are decided, come more often.
+    timestep_power: float = 0.65
     samples: int = 376_000
     ema: float = 0.995
     text_dropout: float = 0.1

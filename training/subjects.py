@@ -19,6 +19,7 @@ from training.settings import (
     ASPECTS,
     FINISH_PROBABILITY,
     HELD_OUT_SHARE,
+    HOME_PROBABILITY,
     NEW_OBJECT_PROBABILITY,
     NEW_OBJECTS,
     TRAINED_OBJECTS,
@@ -49,6 +50,21 @@ OBJECT_PLACES: dict[str, tuple[str, ...]] = {
     "flying": ("meadow", "hills", "forest", "beach", "lake", "city"),
     "anywhere": ("meadow", "hills", "mountains", "desert", "snow", "beach", "city", "space"),
 }
+# Where a caption that names no place has its object, by placement: a bare "a cat" is a whole scene.
+HOME_BY_PLACEMENT = {
+    "ground": "meadow",
+    "clearing": "meadow",
+    "water": "sea",
+    "shore": "sea",
+    "deep": "under water",
+    "air": "mountains",
+    "sky": "space",
+    "swimming": "sea",
+    "flying": "meadow",
+    "anywhere": "meadow",
+}
+HOME_BY_THING = {"snowman": "snow", "astronaut": "space", "rocket": "space"}
+HOME_WEATHERS = ("clear", "clear", "clouds", "sun")
 
 
 @dataclass(frozen=True)
@@ -96,11 +112,24 @@ def _pair_is_held_out(first: tuple[str, str], second: tuple[str, str]) -> bool:
         ("place", "style"),
     }:
         return False
+    if kinds == ("thing", "place") and second[1] == home_place(first[1]):
+        return False
     if kinds == ("thing", "place") and len(OBJECT_PLACES[OBJECTS[first[1]].placement]) < 3:
         return False
     if kinds == ("thing", "colour") and first[1] in ("tree", "pine", "lighthouse") and second[1] in ("green", "red"):
         return False
     return crc32(repr((first, second)).encode()) % 1000 < HELD_OUT_SHARE * 1000
+
+
+def home_place(thing: str) -> str:
+    """Return the place that an object is drawn in where a caption names none."""
+    return HOME_BY_THING.get(thing) or HOME_BY_PLACEMENT[OBJECTS[thing].placement]
+
+
+def is_home_scene(subject: Subject) -> bool:
+    """Return whether a subject is its object at home by day, so that a caption may leave out the place."""
+    at_home = bool(subject.thing) and subject.place == home_place(subject.thing)
+    return at_home and subject.time in ("", "day") and subject.weather in ("", *HOME_WEATHERS)
 
 
 def is_trained(subject: Subject) -> bool:
@@ -132,6 +161,8 @@ def _sample_subject(rng: random.Random) -> Subject:
     kind = rng.random()
     style = rng.choice(TRAINED_STYLES) if rng.random() < 0.26 else ""
     finish = rng.choice(list(FINISHES)) if rng.random() < FINISH_PROBABILITY else ""
+    if rng.random() < HOME_PROBABILITY:
+        return _sample_home_scene(rng, style, finish)
     if kind < 0.05:
         return Subject(background=rng.choice(list(COLOURS)), finish=finish)
     if kind < 0.4:
@@ -143,6 +174,14 @@ def _sample_subject(rng: random.Random) -> Subject:
     thing = _sample_thing(rng) if kind < 0.77 else ""
     place = rng.choice(_places_for(thing))
     time, weather = _sample_time_and_weather(rng, place)
+    return Subject(thing, _sample_colour(thing, rng), "", place, time, weather, style, finish)
+
+
+def _sample_home_scene(rng: random.Random, style: str, finish: str) -> Subject:
+    thing = rng.choice(TRAINED_OBJECTS)
+    place = home_place(thing)
+    time = "" if place == "space" else "day"
+    weather = rng.choice(HOME_WEATHERS) if place not in ("space", "under water") else ""
     return Subject(thing, _sample_colour(thing, rng), "", place, time, weather, style, finish)
 
 

@@ -108,6 +108,11 @@ class LatentDataset:
         return self.latents[size][chosen].float(), captions
 
 
+def refresh_all(datasets: list[LatentDataset]) -> int:
+    """Load new shards at both sizes; return the number of images of one."""
+    return min(dataset.refresh() for dataset in datasets)
+
+
 @dataclass
 class UnetTrainingState:
     """The state of a training run, as saved in a checkpoint."""
@@ -187,10 +192,10 @@ class CaptionEncoder:
 
 
 def v_errors(model: UNet2DConditionModel, latents: Tensor, states: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each image's mean squared error in v, and its timestep; timesteps are spread evenly over the batch."""
+    """Return each image's mean squared error in v, and its timestep; the timesteps of a batch are spread out."""
     count = latents.shape[0]
     spread = (torch.arange(count, device=latents.device) + torch.rand(1, device=latents.device)) / count
-    timesteps = (spread * UNET.train_timesteps).long().clamp(max=UNET.train_timesteps - 1)
+    timesteps = (spread.pow(UNET.timestep_power) * UNET.train_timesteps).long().clamp(max=UNET.train_timesteps - 1)
     signal = alphas[timesteps].sqrt()[:, None, None, None]
     noise_share = (1 - alphas[timesteps]).sqrt()[:, None, None, None]
     noise = torch.randn_like(latents)
@@ -263,20 +268,18 @@ def train_unet(total: int = UNET.samples, batch: int = UNET.batch, device: str =
     rng = random.Random(SEED + run.samples)
     torch.manual_seed(SEED + run.samples)
     alphas = noise_schedule().alphas_cumprod.to(device)
-    dataset = LatentDataset(run.samples < UNET.half_size_samples, device)
-    dataset.refresh()
+    datasets = [LatentDataset(half, device) for half in (False, True)]
+    refresh_all(datasets)
     meter, first, start = LossMeter(device), run.samples, time.monotonic()
     save_due, report_due = interval_timer(minutes), interval_timer(minutes / 4)
     while run.samples < total:
-        if dataset.half and run.samples >= UNET.half_size_samples:
-            dataset = LatentDataset(False, device)
-            dataset.refresh()
-        latents, texts = dataset.batch(rng, batch * (2 if dataset.half else 1))
+        half = run.samples < UNET.half_size_samples or rng.random() < UNET.half_size_share
+        latents, texts = datasets[half].batch(rng, batch * (2 if half else 1))
         meter.add(*train_step(run, latents, captions.encode(texts), alphas, learning_rate(run.samples, total, batch)))
         if next(report_due):
             speed = (run.samples - first) / (time.monotonic() - start)
             print(f"unet {run.samples}/{total} v-error by quarter {meter.report()} {speed:.1f}/s", flush=True)
         if next(save_due):
             save_checkpoint(run)
-            print(f"unet saved, {dataset.refresh()} images", flush=True)
+            print(f"unet saved, {refresh_all(datasets)} images", flush=True)
     save_checkpoint(run)

@@ -14,7 +14,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text, unet
 from training.attention import PlainAttention
-from training.captions import SYNONYMS, make_caption
+from training.captions import SYNONYMS, make_caption, training_caption
 from training.evaluate import (
     background_hits,
     held_out_subjects,
@@ -28,13 +28,15 @@ from training.evaluate import (
 from training.finetune_decoder import paired_crop, training_batch
 from training.finetune_vae import build_optimiser, corrupt_one_half, drift_penalty_loss
 from training.first_words import is_blank
+from training.languages import LANGUAGES
 from training.latents import draw_shard, read_shard
 from training.muon import Muon, orthogonalize
+from training.objects import OBJECTS
 from training.palette import COLOURS
 from training.precision import autocast
 from training.restore import restore_unet
-from training.settings import MODEL, TEXT, UNET, VAE
-from training.subjects import Subject, draw, sample_subject
+from training.settings import MODEL, TEXT, TRAINED_OBJECTS, UNET, VAE
+from training.subjects import OBJECT_PLACES, Subject, draw, home_place, is_held_out, is_home_scene, sample_subject
 from training.text import encode_labels, token_ids
 from training.unet import LatentDataset, build_unet, learning_rate, noise_schedule, start_or_resume, v_errors
 from training.vae import build_vae, encode_mean, init_as_thumbnail, match_gain, silence_variance, to_tensor, whiten
@@ -112,6 +114,45 @@ def test_the_correct_v_prediction_has_no_error():
     errors, timesteps = v_errors(Oracle(), torch.zeros(8, 4, 4, 4), None, noise_schedule().alphas_cumprod)
     assert errors.max() < 1e-6
     assert (timesteps.diff() > 0).all()
+
+
+def test_noisy_timesteps_are_trained_more_often():
+    torch.manual_seed(1)
+    _, timesteps = v_errors(
+        lambda noisy, *_, **__: type("Output", (), {"sample": noisy}),
+        torch.zeros(400, 4, 2, 2),
+        None,
+        noise_schedule().alphas_cumprod,
+    )
+    assert (timesteps >= 500).sum() > 1.5 * (timesteps < 500).sum()
+    assert timesteps.min() < 30 and timesteps.max() > 970
+
+
+@pytest.mark.parametrize("thing", TRAINED_OBJECTS)
+def test_every_object_has_a_home_where_it_may_be_drawn_and_trained(thing):
+    place = home_place(thing)
+    at_home = Subject(thing, OBJECTS[thing].default_colours[0], "", place, "" if place == "space" else "day", "clear")
+    assert place in OBJECT_PLACES[OBJECTS[thing].placement]
+    assert is_home_scene(at_home)
+    assert not is_home_scene(replace(at_home, time="night"))
+    assert not is_held_out(replace(at_home, colour=""))
+
+
+def test_an_object_at_home_may_stand_alone_in_a_caption_and_elsewhere_never():
+    rng = random.Random(3)
+    at_home = Subject("cat", "green", "", "meadow", "day", "clear")
+    elsewhere = replace(at_home, place="desert")
+    bare = [text for text in (training_caption(at_home, rng) for _ in range(200)) if not _names_place(text, "meadow")]
+    assert len(bare) > 60
+    named = [make_caption(elsewhere, rng) for _ in range(100)]
+    assert all(_names_place(text, "desert") for text in named)
+    assert all(_names_place(training_caption(at_home, rng, all_named=True), "meadow") for _ in range(20))
+
+
+def _names_place(text, place):
+    translated = {form for language in LANGUAGES.values() for form in language.forms(place)}
+    # By its last word: a nonsense word may stand between the others.
+    return any(form.lower().split()[-1] in text.lower() for form in {*SYNONYMS[place], *translated})
 
 
 def test_the_learning_rate_rises_holds_and_falls():
