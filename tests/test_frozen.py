@@ -96,6 +96,7 @@ CUSTOM_IDS = [
     "report:delete:7",
     "report:block:7",
     "report:dismiss:7",
+    f"bell:{JOB}",
     f"jam:tile:{TILE}",
     f"jam:again:{JOB}",
     f"jam:move:{JOB}",
@@ -157,9 +158,12 @@ TABLES = {
     "ending prompt speed private deleted_at post_in sensitive removing seconds model locale",
     "lineage": "child parent_job parent_index kind",
     "memos": "name value",
+    "news": "person_id parent_job child",
+    "news_readers": "person_id told_at",
     "options": "person_id name value",
     "preferences": "person_id settings",
     "reports": "id guild_id job_id person_id reason at outcome",
+    "session_bells": "session person",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "threads": "channel_id person_id thread_id",
@@ -276,6 +280,7 @@ GUILD_SETTINGS = [
     "min_member_hours",
     "sessions_at_once",
     "quiet_channels",
+    "session_cost",
 ]
 BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
 
