@@ -27,7 +27,7 @@ from generation import params
 from generation.errors import OutOfMemoryError, UserError, WorkerCrashed
 from generation.job import Action, Speed
 from generation.models import model
-from generation.params import Frame, LoraWeight, Params, PromptPart, Tile, Upload
+from generation.params import FilmKind, FilmPlan, Frame, LoraWeight, Params, PromptPart, Tile, Upload
 from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
 from generation.queue.limits import PersonQueueFull, QueueFull
@@ -256,6 +256,7 @@ PARAMS = [
     "hd",
     "model",
     "loras",
+    "film",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [
@@ -370,6 +371,8 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(PromptPart) == ["text", "weight"]
     assert names(LoraWeight) == ["name", "weight"]
     assert names(Frame) == ["left", "top", "width", "height"]
+    assert names(FilmPlan) == ["kind", "steps", "words"]
+    assert list(FilmKind) == ["zoom_out", "zoom_in", "loop"]
 
 
 def test_images_in_params_are_written_as_in_existing_rows():
