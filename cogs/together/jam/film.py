@@ -10,13 +10,14 @@ import discord
 
 from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, retry_until_available
-from bot.images.films import FilmNotMade, FilmOrder
+from bot.images.films import FilmNotMade
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld
 from bot.ui import job_text
 from bot.ui.i18n import tr
 from bot.ui.text import truncate
 from db.sessions import Session
 from generation.errors import UserError
+from generation.films.order import FilmOrder
 from generation.job import Action, Job
 from generation.params import Tile
 
