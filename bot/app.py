@@ -45,6 +45,7 @@ EXTENSIONS = (
     "cogs.batch",
     "cogs.context_menus",
     "cogs.direct_messages",
+    "cogs.image_buttons.animate",
     "cogs.image_buttons.cancel",
     "cogs.image_buttons.delete",
     "cogs.image_buttons.details",

@@ -49,6 +49,7 @@ TILE_ACTIONS = [
     "zoom_2",
     "zoom_1_5",
     "zoom_custom",
+    "zoom_film",
     "make_square",
     "pan_left",
     "pan_right",
@@ -106,6 +107,7 @@ CUSTOM_IDS = [
     f"jam:drop:{JOB}",
     f"jam:end:{JOB}",
     f"jam:wake:{JOB}",
+    f"film_mp4:{TILE}",
     f"tree:{JOB}",
     f"tree:{JOB}:{JOB}",
     f"tree_go:{JOB}:{JOB}",
@@ -115,7 +117,7 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "delete", "jam_words", "privacy", "prompt", "report"]
+MODALS = ["config", "delete", "film", "jam_words", "privacy", "prompt", "report"]
 ACTIONS = [
     "imagine",
     "blend",
@@ -137,6 +139,7 @@ ACTIONS = [
     "make_square",
     "remix_subtle",
     "remix_strong",
+    "zoom_film",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
