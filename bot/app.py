@@ -33,6 +33,8 @@ EXTENSIONS = (
     "cogs.help",
     "cogs.together.tree",
     "cogs.together.jam",
+    "cogs.together.bell",
+    "cogs.together.news",
     "cogs.settings",
     "cogs.info",
     "cogs.queue",

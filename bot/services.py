@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bot.config import GENERATED, Config, ConfigError
+from bot.images.films import FilmMaker
 from bot.images.link_fetcher import LinkFetcher
 from bot.images.metadata import metadata_policy
 from bot.images.resizing import ImageResizer
@@ -38,11 +39,12 @@ from generation.worker.worker import LocalWorker
 
 @dataclass(slots=True)
 class Images:
-    """The image files on disk, the importer of uploads, and the resizer."""
+    """The image files on disk, the importer of uploads, the resizer, and the maker of films."""
 
     files: ImageStore
     uploads: UploadImporter
     resizer: ImageResizer
+    films: FilmMaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ async def open_services(
                 files=files,
                 uploads=UploadImporter(files, LinkFetcher(config.fake_discord_origin)),
                 resizer=ImageResizer(db.jobs, metadata_policy(config).load_signer()),
+                films=FilmMaker(metadata_policy(config).load_signer()),
             ),
             queue=queue,
             fleet=fleet,
