@@ -9,10 +9,10 @@ import time
 import pytest
 from PIL import Image
 
-from bot.images.films import FilmMaker, FilmNotMade, FilmOrder
+from bot.images.films import FilmMaker, FilmNotMade
 from generation.files.grid_image import read_infotext
 from generation.files.metadata import NullSigner
-from generation.films.order import ZoomOrder
+from generation.films.order import FilmOrder, ZoomOrder
 from generation.params import FilmKind, Params, PromptPart
 from tests.support.film_pictures import FRAME, keyframes
 
