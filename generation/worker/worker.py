@@ -133,7 +133,8 @@ class LocalWorker:
     `threads` is torch's number of CPU threads (0: its own choice); a `capacity` of 0 depends on the device. A process
     is killed when it reports no step for `step_timeout` seconds, or no loading progress for `load_timeout`. After the
     n-th failed load in a row, the next one waits for the n-th of `retry_after` seconds. From the last one on, the
-    worker counts as broken.
+    worker counts as broken. After a crash it restarts at once; if it crashes before it has finished a job, it waits
+    like after failed loads, but does not count as broken.
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class LocalWorker:
         self._process: GpuProcess | None = None
         self._process_ended = asyncio.Event()
         self._closing = False
-        self._failed_loads = 0
+        self._failed_loads = self._crashes = 0
         self._crash = Crashed("")
         self._step_watchdog = _Watchdog(step_timeout, self._kill_hung)
         self._load_watchdog = _Watchdog(load_timeout, self._kill_hung)
@@ -257,6 +258,7 @@ class LocalWorker:
             case Progress(job_id) if job_id in self._jobs:
                 self._jobs[job_id].on_progress(event)
             case Finished(job_id, grid) if job_id in self._jobs:
+                self._crashes = 0
                 self._jobs[job_id].end(grid)
             case Failed(job_id) if job_id in self._jobs:
                 self._jobs[job_id].end(_exception(event))
@@ -320,8 +322,10 @@ class LocalWorker:
 
     def _next_delay(self, reason: str) -> float:
         if isinstance(self.state, Ready):
+            delays = 0.0, *self._retry_after[:-1]
+            self._crashes = min(self._crashes + 1, len(delays))
             self._set_state(Restarting(reason))
-            return 0
+            return delays[self._crashes - 1]
         self._failed_loads = min(self._failed_loads + 1, len(self._retry_after))
         delay = self._retry_after[self._failed_loads - 1]
         log.warning("%s could not be loaded; next try in %g s", self.registry.default.name, delay)
