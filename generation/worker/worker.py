@@ -152,6 +152,7 @@ class LocalWorker:
     ) -> None:
         self.name = name
         self._title = f"the GPU process of {name}" if name else "the GPU process"
+        self._where = f" on {name}" if name else ""  # at the end of lines in the log
         self.registry = registry
         self.loaded_models = frozenset[str]()
         self.capacity = capacity or 1
@@ -267,7 +268,7 @@ class LocalWorker:
         self._update_watchdogs(event)
 
     def _on_loading(self, event: Loading) -> None:
-        log.info("loading %s: %s (%d of %d)", event.model, event.part, event.done, event.total)
+        log.info("loading %s: %s (%d of %d)%s", event.model, event.part, event.done, event.total, self._where)
         self.loading = event
         if isinstance(self.state, Ready):
             self._notify()
@@ -275,7 +276,7 @@ class LocalWorker:
             self._set_state(event)
 
     def _on_loaded(self, event: Loaded) -> None:
-        log.info("%s is loaded after %.1f s", event.model.name, event.seconds)
+        log.info("%s is loaded after %.1f s%s", event.model.name, event.seconds, self._where)
         self.load_seconds[event.model.name] = event.seconds
         self._mark_loaded(event.model)
         if isinstance(self.state, Ready):
@@ -287,7 +288,7 @@ class LocalWorker:
         self.loading = None
 
     def _on_unloaded(self, event: Unloaded) -> None:
-        log.info("%s is unloaded", event.model)
+        log.info("%s is unloaded%s", event.model, self._where)
         self.loaded_models -= {event.model}
         if self.loading is not None and self.loading.model == event.model:
             self.loading = None
