@@ -168,6 +168,7 @@ class LocalWorker:
         self._process_ended = asyncio.Event()
         self._closing = False
         self._failed_loads = self._crashes = 0
+        self._was_ready = False
         self._crash = Crashed("")
         self._step_watchdog = _Watchdog(step_timeout, self._kill_hung)
         self._load_watchdog = _Watchdog(load_timeout, self._kill_hung)
@@ -299,6 +300,7 @@ class LocalWorker:
         self._mark_loaded(event.model)
         self.capacity = self._fixed_capacity or DEFAULT_CAPACITY.get(event.device.partition(":")[0], 1)
         self._failed_loads = 0
+        self._was_ready = True
         self._set_state(event)
         for job in self._jobs.values():
             if not job.sent:
@@ -315,7 +317,7 @@ class LocalWorker:
         if self._closing:
             return
         log.error("%s %s: %s", self._title, describe_exit(exit_code), reason)
-        if self._crash.permanent:
+        if self._crash.permanent and not self._was_ready:  # what has worked before may work again
             self._mark_broken(reason)
         else:
             delay = self._next_delay(reason)

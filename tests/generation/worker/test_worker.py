@@ -441,6 +441,16 @@ async def test_a_model_that_is_refused_is_not_retried():
         assert not multiprocessing.active_children()
 
 
+async def test_a_refusal_of_what_has_worked_before_is_retried(tmp_path):
+    load = partial(scripted_engine.load_with_refusals, tmp_path, {1, 2})
+    async with running(make_worker(load, retry_after=(0.0, 0.0, 30.0))) as worker:
+        assert await can_generate(worker)
+        os.kill(child_pid(), signal.SIGKILL)
+        await wait_for_state(worker, lambda state: state == Restarting("there is no such GPU"))
+        assert await can_generate(worker)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 async def test_a_message_that_cannot_be_read_ends_the_process(caplog):
     worker = make_worker(scripted_engine.load_unpicklable)
     async with running(worker):
