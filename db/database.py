@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.ballots import BallotStore
+from db.bells import BellStore
 from db.connection import Connection
 from db.deferrals import DeferralStore
 from db.direct_messages import DirectMessageStore
@@ -16,6 +17,7 @@ from db.favourites import FavouriteStore
 from db.guilds import GuildStore
 from db.jobs import JobStore
 from db.lineage import LineageStore
+from db.news import NewsStore
 from db.preferences import PreferenceStore
 from db.privacy import PersonalData
 from db.reports import ReportStore
@@ -46,6 +48,8 @@ class Database:
     sessions: SessionStore
     ballots: BallotStore
     lineage: LineageStore
+    bells: BellStore
+    news: NewsStore
 
     @classmethod
     @asynccontextmanager
@@ -69,4 +73,6 @@ class Database:
                 sessions=SessionStore(connection),
                 ballots=BallotStore(connection),
                 lineage=LineageStore(connection),
+                bells=BellStore(connection),
+                news=NewsStore(connection),
             )

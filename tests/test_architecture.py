@@ -59,6 +59,7 @@ ORDERS = {
         ("planning", "messages"),
         ("prompt",),
         ("files",),
+        ("films",),
         ("engine",),
         ("worker",),
         ("queue",),

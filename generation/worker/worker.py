@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from generation.errors import JobCancelled, OutOfMemoryError, UserError, WorkerCrashed
+from generation.errors import JobCancelled, OutOfMemoryError, UserError, WorkerCrashed, WorkerLost
 from generation.messages import (
     Cancel,
     Crashed,
@@ -35,6 +35,7 @@ from generation.worker.process import EXIT_GRACE, GpuProcess, describe_exit
 
 # Jobs that fill a UNet call on such a device, and those that keep it busy while others are decoded.
 DEFAULT_CAPACITY = {"cuda": 6, "mps": 2, "cpu": 2}
+KILLED = -9  # the exit code of a process that SIGKILL ended
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +62,15 @@ OnProgress = Callable[[Progress], None]
 
 
 class Worker(Protocol):
-    """Something that generates images; only this module may know where.
+    """Something that generates images; only its own module may know where.
 
-    `registry` is described before any weights are loaded, and each of its models is corrected once loaded. Jobs for
-    every model are accepted. `loaded_models` names those that can start immediately, `loading` the one being loaded and
-    its progress. `load_seconds` is how long each took to load last time. `capacity` is the number of jobs worth sending
-    at once.
+    `name` tells it from other workers; it is empty for the only one. `registry` is described before any weights are
+    loaded, and each of its models is corrected once loaded. Jobs for every model are accepted. `loaded_models` names
+    those that can start immediately, `loading` the one being loaded and its progress. `load_seconds` is how long each
+    took to load last time. `capacity` is the number of jobs worth sending at once.
     """
 
+    name: str
     registry: ModelRegistry
     loaded_models: frozenset[str]
     loading: Loading | None
@@ -89,7 +91,8 @@ class Worker(Protocol):
         """Generate one job, after loading its model if necessary.
 
         To cancel the job, cancel the task that awaits this: it still waits until the engine has ended the job.
-        Raises UserError, JobCancelled and WorkerCrashed, and RuntimeError for unexpected errors.
+        Raises UserError, JobCancelled, WorkerCrashed (WorkerLost if the worker was killed or cannot be reached), and
+        RuntimeError for unexpected errors.
         """
 
 
@@ -144,7 +147,10 @@ class LocalWorker:
         load_timeout: float = 1800,
         retry_after: tuple[float, ...] = (1, 5, 30, 300),
         load: LoadEngine = load_engine,
+        name: str = "",
     ) -> None:
+        self.name = name
+        self._title = f"the GPU process of {name}" if name else "the GPU process"
         self.registry = registry
         self.loaded_models = frozenset[str]()
         self.capacity = capacity or 1
@@ -232,7 +238,7 @@ class LocalWorker:
         self._restart = None
         self.loading = Loading("torch", 0, 1, self.registry.default.name)
         try:
-            self._process = GpuProcess(self._load, self._on_event, self._on_end)
+            self._process = GpuProcess(self._load, self._on_event, self._on_end, f"gpu {self.name}".rstrip())
         except OSError as error:
             self._crash = Crashed(str(error))
             self._on_end(None)
@@ -286,7 +292,7 @@ class LocalWorker:
         self._notify()
 
     def _on_ready(self, event: Ready) -> None:
-        log.info("%s is ready on %s", event.model.name, event.device)
+        log.info("%s is ready on %s", event.model.name, self.name or event.device)
         self._mark_loaded(event.model)
         self.capacity = self._fixed_capacity or DEFAULT_CAPACITY.get(event.device.partition(":")[0], 1)
         self._failed_loads = 0
@@ -301,10 +307,11 @@ class LocalWorker:
         self._process_ended.set()
         self._update_watchdogs()
         reason = self._crash.text or describe_exit(exit_code)
-        self._fail(WorkerCrashed(f"the GPU process died: {reason}"), sent=True)
+        was_killed = exit_code == KILLED and not self._crash.text
+        self._fail((WorkerLost if was_killed else WorkerCrashed)(f"{self._title} died: {reason}"), sent=True)
         if self._closing:
             return
-        log.error("the GPU process %s: %s", describe_exit(exit_code), reason)
+        log.error("%s %s: %s", self._title, describe_exit(exit_code), reason)
         if self._crash.permanent:
             self._mark_broken(reason)
         else:

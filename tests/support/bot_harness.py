@@ -30,6 +30,8 @@ from bot.services import Services, open_services
 from bot.ui.i18n import CATALOGUES
 from generation.params import Tile
 from generation.worker import process
+from generation.worker.devices import list_devices, worker_names
+from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
 from tests.support import fake_engine
@@ -60,13 +62,18 @@ class BotHarness:
             data_dir=self.folder / "data",
             **{"models": (str(self.model),)} | settings,
         )
-        worker = LocalWorker(
-            load_registry(config),
-            load=fake_engine.load,
-            capacity=config.jobs_at_once or 4,
-            retry_after=(0.0,) * 3 + (60.0,),
-        )
-        async with open_services(config, worker, clock or self.server.world.clock.time) as services:
+        registry, devices = load_registry(config), list_devices(config.device)
+        workers = [
+            LocalWorker(
+                registry,
+                load=fake_engine.load,
+                capacity=config.jobs_at_once or 4,
+                retry_after=(0.0,) * 3 + (60.0,),
+                name=name if len(devices) > 1 else "",
+            )
+            for name in worker_names(devices)
+        ]
+        async with open_services(config, Fleet(workers), clock or self.server.world.clock.time) as services:
             self.app = App(services)
             self.serving = asyncio.create_task(self.app.run_forever())
             try:
