@@ -16,6 +16,7 @@ import pytest
 from bot.config import Config, env_name
 from bot.jobs.delivery import DeliveryFailed
 from bot.monitoring.metrics import Metrics
+from bot.monitoring.worker_metrics import WorkerCollector
 from bot.policy.policy import PolicyDenied
 from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits
 from bot.policy.word_filter import WordRule
@@ -186,6 +187,12 @@ METRICS = {
     "atelier_worker_restarts": (),
     "atelier_worker_state": (),
 }
+METRICS_OF_SEVERAL_WORKERS = {
+    "atelier_device_jobs": ("worker",),
+    "atelier_device_model_held": ("worker", "model"),
+    "atelier_device_restarts": ("worker",),
+    "atelier_device_state": ("worker", "state"),
+}
 SETTINGS = [
     "DISCORD_TOKEN",
     "DISCORD_API_URL",
@@ -337,6 +344,14 @@ async def test_the_metrics_are_those_of_the_dashboards():
         found = {family.name for family in registry.collect() if family.name.startswith("atelier_")}
     assert found == set(METRICS)
     assert labels == {name: METRICS[name] for name in labels}
+
+
+async def test_the_metrics_of_several_workers_are_those_of_the_dashboards():
+    async with offline_client() as client:
+        worker = client.services.fleet.workers[0]
+        families = list(WorkerCollector([worker, worker], client.services.queue).collect())
+    labels = {family.name: family._labelnames for family in families}
+    assert labels == METRICS_OF_SEVERAL_WORKERS
 
 
 @pytest.mark.parametrize(
