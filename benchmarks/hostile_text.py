@@ -42,9 +42,33 @@ UNITS = (
     *("—no a— ", "a--ar ", "-- ar 1 ", "--ar 3:2 ", "--wibble ", "::", "a::2 ", "::-.5", "：：", "{a", "{a,", "{a, b}"),
     *("{{a}", "\\-", '"a', '"a" ', "“a” ", "<lora:", "<lora:ink1:1>", "--lora ink1, ", "<lyco:a>", "Steps: 1, "),
     *("Steps: 1 ", "Negative prompt: a ", "Model: a, ", "a: b, ", "Sampler: a ", 'a: "', "a: [1,", '{"a":"', "-s 1 "),
+    *("&lt;", "<br>", "<b ", "</p>", "\\n", "\\r\\n", "__a ", "*a ", "||a", "— no ", "—no one ", "—fast a ", "::5% "),
+    *(
+        "{'a':(",
+        "prompt='",
+        "a='b', ",
+        "(Steps: 1 ",
+        "Steps：1，",
+        "Steps: 1\n",
+        "Ｓｔｅｐｓ：１",
+        "Foo: bar\n",
+        "gore gore",
+    ),
     *(" AND ", ", Atelier: ", "1,", "a1", "aa ", "g0re", "g*re ", "aabb ", "&amp;", "&#103;", "\n", " ", "\0"),
 )
-PREFIXES = ("", '"', "{", "--no ", "--negative ", "--ar ", "--lora ", "https://a/b.png ", "Steps: 1, Seed: 2, ")
+PREFIXES = (
+    "",
+    '"',
+    "{",
+    "prompt='a', ",
+    "a\nSteps: 1\n",
+    "--no ",
+    "--negative ",
+    "--ar ",
+    "--lora ",
+    "https://a/b.png ",
+    "Steps: 1, Seed: 2, ",
+)
 SUFFIXES = ("", '"', " --ar 3:2")
 
 

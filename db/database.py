@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.ballots import BallotStore
+from db.bells import BellStore
 from db.connection import Connection
 from db.deferrals import DeferralStore
 from db.direct_messages import DirectMessageStore
@@ -17,6 +18,7 @@ from db.gallery import Gallery
 from db.guilds import GuildStore
 from db.jobs import JobStore
 from db.lineage import LineageStore
+from db.news import NewsStore
 from db.picture_index import PictureIndex
 from db.preferences import PreferenceStore
 from db.privacy import PersonalData
@@ -50,6 +52,8 @@ class Database:
     lineage: LineageStore
     gallery: Gallery
     picture_index: PictureIndex
+    bells: BellStore
+    news: NewsStore
 
     @classmethod
     @asynccontextmanager
@@ -75,4 +79,6 @@ class Database:
                 lineage=LineageStore(connection),
                 gallery=Gallery(connection, clock),
                 picture_index=PictureIndex(connection),
+                bells=BellStore(connection),
+                news=NewsStore(connection),
             )

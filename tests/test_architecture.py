@@ -60,6 +60,7 @@ ORDERS = {
         ("planning", "messages"),
         ("prompt",),
         ("files",),
+        ("films",),
         ("engine",),
         ("worker",),
         ("queue",),
