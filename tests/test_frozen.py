@@ -90,6 +90,10 @@ CUSTOM_IDS = [
     "help:page",
     "info:cancel",
     "show:pick",
+    "find:w:0:red fox by:mira",
+    "find:i:1:" + "ab" * 32,
+    f"find:l:0:{TILE}",
+    "find_post",
     "default_model:imagine",
     "privacy:get",
     "privacy:delete",
@@ -116,7 +120,7 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "delete", "jam_words", "privacy", "prompt", "report"]
+MODALS = ["config", "delete", "jam_words", "privacy", "prompt", "report", "use"]
 ACTIONS = [
     "imagine",
     "blend",
@@ -152,6 +156,7 @@ TABLES = {
     "credits": "job person part weight",
     "erasures": "person_id up_to",
     "favourites": "person_id job_id tile_index at",
+    "fingerprints": "id job_id guild_id channel_id person_id outlines vectors",
     "guilds": "id settings version",
     "job_words": "job_id asker_id prompt",
     "jobs": "id state action params asker_id asker_name guild_id channel_id by_channel token token_expires_at "
@@ -165,9 +170,12 @@ TABLES = {
     "preferences": "person_id settings",
     "reports": "id guild_id job_id person_id reason at outcome",
     "session_bells": "session person",
+    "shown": "id job_id guild_id channel_id thread_id person_id at",
+    "shown_words": "place author model prompt",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "threads": "channel_id person_id thread_id",
+    "to_index": "job_id",
     "uploads": "digest job_id brought_by",
 }
 METRICS = {
@@ -329,7 +337,11 @@ async def test_the_tables_and_columns_are_the_stored_ones(tmp_path):
     with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as sqlite:
         tables = [name for (name,) in sqlite.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         columns = {table: [row[1] for row in sqlite.execute(f"PRAGMA table_info('{table}')")] for table in tables}
-    found = {table: " ".join(names) for table, names in columns.items() if not table.startswith("job_words_")}
+    found = {
+        table: " ".join(names)
+        for table, names in columns.items()
+        if not table.startswith(("job_words_", "shown_words_"))
+    }
     assert found == TABLES
 
 
