@@ -152,7 +152,7 @@ class ContestStore:
             """UPDATE contest_entries
                SET place = json_extract(result.value, '$[1]'), rank = json_extract(result.value, '$[2]')
                FROM json_each(:places) AS result
-               WHERE id = json_extract(result.value, '$[0]') AND session = :session""",
+               WHERE contest_entries.id = json_extract(result.value, '$[0]') AND session = :session""",
             {"session": session_id, "places": json.dumps(plain)},
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from db.ballots import BallotStore
 from db.bells import BellStore
 from db.connection import Connection
+from db.contests import ContestStore
 from db.deferrals import DeferralStore
 from db.direct_messages import DirectMessageStore
 from db.favourites import FavouriteStore
@@ -49,6 +50,7 @@ class Database:
     ballots: BallotStore
     lineage: LineageStore
     bells: BellStore
+    contests: ContestStore
     news: NewsStore
 
     @classmethod
@@ -74,5 +76,6 @@ class Database:
                 ballots=BallotStore(connection),
                 lineage=LineageStore(connection),
                 bells=BellStore(connection),
+                contests=ContestStore(connection),
                 news=NewsStore(connection),
             )

@@ -14,6 +14,7 @@ CREATE TABLE contest_entries (
 );
 CREATE INDEX contest_entries_of_person ON contest_entries (person, session);
 CREATE INDEX contest_entries_by_job ON contest_entries (job_id);
+CREATE INDEX collab_sessions_of_guild ON collab_sessions (guild_id, kind, made_at);
 -- A picture that is deleted leaves the contest at once.
 CREATE TRIGGER contest_entries_are_deleted AFTER UPDATE OF deleted_at ON jobs WHEN new.deleted_at IS NOT NULL BEGIN
     DELETE FROM contest_entries WHERE job_id = new.id;

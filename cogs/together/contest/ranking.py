@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from db.ballots import first_by_lot
 from db.contests import Comparison
 
-FULL_WEIGHT_PAIRS = 5  # somebody who compares fewer pairs counts for less
+FULL_WEIGHT_PAIRS = 5  # somebody who compares fewer pairs, and not all there are, counts for less
 PRIOR = 0.1  # precision of the strengths' normal prior
 LAPSE = 0.05  # of an answer being a slip or bad faith, whatever the pictures
 MAX_STEPS, MAX_PASSES = 50, 25
@@ -79,12 +79,13 @@ class _Data:
     @classmethod
     def of(cls, known: Mapping[int, int], comparisons: Sequence[Comparison]) -> _Data:
         judged = Counter(each.person_id for each in comparisons)
+        enough = max(1, min(FULL_WEIGHT_PAIRS, len(known) * (len(known) - 1) // 2))
         shares = [0.5 if each.better is None else float(each.better == each.first) for each in comparisons]
         return cls(
             np.array([known[each.first] for each in comparisons], dtype=np.intp),
             np.array([known[each.second] for each in comparisons], dtype=np.intp),
             np.array(shares, dtype=np.float64),
-            np.array([min(1.0, judged[each.person_id] / FULL_WEIGHT_PAIRS) for each in comparisons], dtype=np.float64),
+            np.array([min(1.0, judged[each.person_id] / enough) for each in comparisons], dtype=np.float64),
         )
 
 
