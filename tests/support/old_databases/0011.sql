@@ -2,6 +2,9 @@ BEGIN TRANSACTION;
 CREATE VIRTUAL TABLE job_words USING fts5 (
     job_id, asker_id, prompt, tokenize = "unicode61 remove_diacritics 2", prefix = '1 2 3'
 );
+CREATE VIRTUAL TABLE shown_words USING fts5 (
+    place, author, model, prompt, tokenize = "unicode61 remove_diacritics 2", prefix = '1 2 3'
+);
 CREATE TABLE audit (
     id         INTEGER PRIMARY KEY,
     guild_id   INTEGER NOT NULL,
@@ -57,18 +60,6 @@ CREATE TABLE collab_sessions (
     made_at     REAL NOT NULL,
     ended_at    REAL
 );
-CREATE TABLE contest_entries (
-    id          INTEGER PRIMARY KEY,
-    session     TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
-    person      INTEGER NOT NULL,
-    job_id      TEXT NOT NULL,
-    tile_index  INTEGER NOT NULL,
-    at          REAL NOT NULL,
-    shown       INTEGER NOT NULL DEFAULT 0,        -- in how many answered pairs
-    place       INTEGER,                           -- in the result; ties share one
-    rank        INTEGER,                           -- the order in the result, without ties
-    UNIQUE (session, job_id, tile_index)
-);
 CREATE TABLE credits (
     job     TEXT NOT NULL,
     person  INTEGER NOT NULL,
@@ -107,6 +98,15 @@ CREATE TABLE favourites (
     at          REAL NOT NULL,
     PRIMARY KEY (person_id, job_id, tile_index)
 );
+CREATE TABLE fingerprints (
+    id          INTEGER PRIMARY KEY,
+    job_id      TEXT NOT NULL UNIQUE,
+    guild_id    INTEGER,
+    channel_id  INTEGER NOT NULL,
+    person_id   INTEGER NOT NULL,
+    outlines    BLOB NOT NULL,
+    vectors     BLOB NOT NULL
+);
 CREATE TABLE guilds (
     id        INTEGER PRIMARY KEY,
     settings  TEXT NOT NULL,
@@ -144,14 +144,14 @@ CREATE TABLE jobs (
     answer_id         INTEGER,                     -- the message with the result
     ending            TEXT                         -- what the person was told when there was no result
 , prompt TEXT NOT NULL DEFAULT '', speed TEXT NOT NULL DEFAULT 'fast', private INTEGER NOT NULL DEFAULT 0, deleted_at REAL, post_in INTEGER, sensitive INTEGER NOT NULL DEFAULT 0, removing INTEGER NOT NULL DEFAULT 0, seconds REAL, model TEXT, locale TEXT NOT NULL DEFAULT '');
-INSERT INTO "jobs" VALUES('000000000000','waiting','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": []}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,NULL,0,NULL,NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
-INSERT INTO "jobs" VALUES('000000000001','drawing','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": []}',9223372036854775807,'O''Brien
+INSERT INTO "jobs" VALUES('000000000000','waiting','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,NULL,0,NULL,NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
+INSERT INTO "jobs" VALUES('000000000001','drawing','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',9223372036854775807,'O''Brien
 🦊',NULL,4611686018427387904,0,'aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24',1.76370481512345600124e+09,104857600,1152921504606846977,'0123456789ab',3,1.76370391565432095525e+09,1000.0,NULL,1,NULL,NULL,NULL,NULL,'Füchsin 🦊 ''quoted'' "twice" %s ? :id::2.5 שלום','fast',0,NULL,NULL,0,0,NULL,NULL,'');
-INSERT INTO "jobs" VALUES('000000000002','drawn','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": []}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,1000.0,NULL,1,'webp',NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,0.0,NULL,'');
-INSERT INTO "jobs" VALUES('000000000003','answered','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": []}',9223372036854775807,'O''Brien
+INSERT INTO "jobs" VALUES('000000000002','drawn','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,1000.0,NULL,1,'webp',NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,0.0,NULL,'');
+INSERT INTO "jobs" VALUES('000000000003','answered','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',9223372036854775807,'O''Brien
 🦊',NULL,4611686018427387904,0,'aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24',1.76370481512345600124e+09,104857600,1152921504606846977,'0123456789ab',3,1.76370391565432095525e+09,1000.0,1000.0,1,'webp',NULL,71,NULL,'Füchsin 🦊 ''quoted'' "twice" %s ? :id::2.5 שלום','fast',0,NULL,NULL,0,0,0.0,NULL,'');
-INSERT INTO "jobs" VALUES('000000000004','failed','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": []}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,1000.0,0,NULL,72,NULL,'Out of paint.','a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
-INSERT INTO "jobs" VALUES('000000000005','cancelled','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": []}',9223372036854775807,'O''Brien
+INSERT INTO "jobs" VALUES('000000000004','failed','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,1000.0,0,NULL,72,NULL,'Out of paint.','a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
+INSERT INTO "jobs" VALUES('000000000005','cancelled','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',9223372036854775807,'O''Brien
 🦊',NULL,4611686018427387904,0,'aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24',1.76370481512345600124e+09,104857600,1152921504606846977,'0123456789ab',3,1.76370391565432095525e+09,NULL,1000.0,0,NULL,NULL,NULL,'Cancelled by <@11>.','Füchsin 🦊 ''quoted'' "twice" %s ? :id::2.5 שלום','fast',0,NULL,NULL,0,0,NULL,NULL,'');
 CREATE TABLE lineage (
     child         TEXT NOT NULL,
@@ -202,6 +202,15 @@ CREATE TABLE session_bells (
     person   INTEGER NOT NULL,
     PRIMARY KEY (session, person)
 ) WITHOUT ROWID;
+CREATE TABLE shown (
+    id          INTEGER PRIMARY KEY,
+    job_id      TEXT NOT NULL UNIQUE,
+    guild_id    INTEGER NOT NULL,
+    channel_id  INTEGER NOT NULL,
+    thread_id   INTEGER,
+    person_id   INTEGER NOT NULL,
+    at          REAL NOT NULL                      -- when it was asked for
+);
 CREATE TABLE suggestions (
     session  TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
     person   INTEGER NOT NULL,
@@ -223,6 +232,10 @@ CREATE TABLE threads (
     thread_id   INTEGER NOT NULL,
     PRIMARY KEY (channel_id, person_id)
 );
+CREATE TABLE to_index (
+    job_id  TEXT PRIMARY KEY
+) WITHOUT ROWID;
+INSERT INTO "to_index" VALUES('000000000003');
 CREATE TABLE uploads (
     digest      TEXT NOT NULL,
     job_id      TEXT NOT NULL,
@@ -317,14 +330,26 @@ CREATE TRIGGER news_come AFTER INSERT ON lineage BEGIN
         WHERE parent.id = new.parent_job
           AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = new.child AND asker_id = parent.asker_id);
 END;
-CREATE INDEX contest_entries_of_person ON contest_entries (person, session);
-CREATE INDEX contest_entries_by_job ON contest_entries (job_id);
-CREATE INDEX collab_sessions_of_guild ON collab_sessions (guild_id, kind, made_at);
-CREATE TRIGGER contest_entries_are_deleted AFTER UPDATE OF deleted_at ON jobs WHEN new.deleted_at IS NOT NULL BEGIN
-    DELETE FROM contest_entries WHERE job_id = new.id;
+CREATE INDEX shown_in_channel ON shown (channel_id, id);
+CREATE INDEX shown_in_thread ON shown (thread_id) WHERE thread_id IS NOT NULL;
+CREATE INDEX shown_by_time ON shown (guild_id, at);
+CREATE TRIGGER shown_words_go AFTER DELETE ON shown BEGIN
+    DELETE FROM shown_words WHERE rowid = old.id;
 END;
-CREATE TRIGGER contest_entries_go AFTER DELETE ON jobs BEGIN
-    DELETE FROM contest_entries WHERE job_id = old.id;
+CREATE INDEX fingerprints_of_guild ON fingerprints (guild_id, channel_id, outlines) WHERE guild_id IS NOT NULL;
+CREATE INDEX fingerprints_of_person ON fingerprints (person_id, channel_id, outlines);
+CREATE TRIGGER to_index_comes AFTER UPDATE OF state ON jobs WHEN new.state = 'answered' BEGIN
+    INSERT OR IGNORE INTO to_index VALUES (new.id);
+END;
+CREATE TRIGGER index_goes AFTER DELETE ON jobs BEGIN
+    DELETE FROM to_index WHERE job_id = old.id;
+    DELETE FROM shown WHERE job_id = old.id;
+    DELETE FROM fingerprints WHERE job_id = old.id;
+END;
+CREATE TRIGGER index_is_deleted AFTER UPDATE OF deleted_at ON jobs WHEN new.deleted_at IS NOT NULL BEGIN
+    DELETE FROM to_index WHERE job_id = new.id;
+    DELETE FROM shown WHERE job_id = new.id;
+    DELETE FROM fingerprints WHERE job_id = new.id;
 END;
 COMMIT;
 PRAGMA user_version = 11;
