@@ -41,12 +41,17 @@ def load_engine(
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / COMPILE_CACHE_DIR))
     import torch
 
-    from generation.engine.device.oom import default_budgets
-    from generation.engine.serving.model_loader import ModelLoader
-    from generation.engine.serving.multi_model_engine import MultiModelEngine
+    from generation.engine.device.lean_imports import import_libraries, without_garbage_collection
 
     if threads:
         torch.set_num_threads(threads)
+    with without_garbage_collection():
+        if not compile_unets:
+            import_libraries()
+        from generation.engine.device.oom import default_budgets
+        from generation.engine.serving.model_loader import ModelLoader
+        from generation.engine.serving.multi_model_engine import MultiModelEngine
+
     loader = ModelLoader(device, metadata_policy, classifier, upscaler, registry.adapters, compile_unets=compile_unets)
     device_budget, ram_budget = default_budgets(loader.device)
     return MultiModelEngine(registry, loader, emit, memory or device_budget, ram_budget)
