@@ -151,9 +151,28 @@ def _is_url(text: str) -> bool:
 
 
 def _device(name: str, text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", text.lower()):
-        raise ConfigError(f"{name} must be auto, cpu, cuda, cuda:1 (the second GPU) or mps, not {text!r}")
-    return text.lower()
+    devices = [each.strip() for each in text.lower().split(",")]
+    if len(devices) > 1:
+        return _several_devices(name, text, devices)
+    if not re.fullmatch(r"auto|all|cpu|mps|cuda(:\d{1,3})?", devices[0]):
+        raise ConfigError(
+            f"{name} must be auto, cpu, cuda, cuda:1 (the second GPU), mps, "
+            f"several GPUs such as cuda:0,cuda:1, or all for every GPU, not {text!r}"
+        )
+    return devices[0]
+
+
+def _several_devices(name: str, text: str, devices: list[str]) -> str:
+    if not all(devices):
+        raise ConfigError(f"{name} has a comma without a device beside it: {text!r}")
+    if set(devices) == {"cpu"}:  # several processes share the processor
+        return ",".join(devices)
+    if not all(re.fullmatch(r"cuda:\d{1,3}", device) for device in devices):
+        raise ConfigError(f"{name} may name several GPUs by their numbers, such as cuda:0,cuda:1, but not {text!r}")
+    gpus = [f"cuda:{int(device.partition(':')[2])}" for device in devices]
+    if twice := next((gpu for gpu in gpus if gpus.count(gpu) > 1), None):
+        raise ConfigError(f"{name} names {twice} twice")
+    return ",".join(gpus)
 
 
 def _level(name: str, text: str) -> str:

@@ -30,6 +30,8 @@ EXPORT_QUERIES = {
                    FROM collab_sessions WHERE host_id = :person ORDER BY made_at""",
     "ballots": "SELECT session, round, kind, choice, at FROM ballots WHERE person = :person ORDER BY at",
     "suggestions": "SELECT session, words, at FROM suggestions WHERE person = :person ORDER BY at",
+    "bells": "SELECT session FROM session_bells WHERE person = :person ORDER BY session",
+    "news": "SELECT told_at FROM news_readers WHERE person_id = :person",
     # Parts in other people's jobs: those in one's own are in the list of jobs.
     "credits": """SELECT job, part, weight FROM credits WHERE person = :person
                   AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = credits.job AND asker_id = :person)""",
@@ -136,6 +138,8 @@ class PersonalData:
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
             ("DELETE FROM ballots WHERE person = :person", person),
             ("DELETE FROM suggestions WHERE person = :person", person),
+            ("DELETE FROM session_bells WHERE person = :person", person),
+            ("DELETE FROM news_readers WHERE person_id = :person", person),
             ("UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person", person),
             ("UPDATE credits SET person = :erased WHERE person = :person", person),
             # The timer ends the sessions that go on, as it ends those that a backup restored.

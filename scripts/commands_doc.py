@@ -34,6 +34,7 @@ from generation.job import Action
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
 from generation.prompt.parameters import PARAMETERS, Parameter
+from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,7 +106,7 @@ async def offline_client() -> AsyncIterator[Client]:
     with tempfile.TemporaryDirectory() as folder:
         config = Config(data_dir=Path(folder))
         async with (
-            open_services(config, _OfflineWorker(ModelRegistry.from_refs([EMBEDDED]))) as services,
+            open_services(config, Fleet([_OfflineWorker(ModelRegistry.from_refs([EMBEDDED]))])) as services,
             Client(services, TaskRegistry(services.db.jobs), []) as client,
         ):
             for extension in EXTENSIONS:

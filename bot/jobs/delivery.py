@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,7 +47,7 @@ class ResultMessage:
     """A result as it is posted: the text, one image, perhaps behind a spoiler, and the buttons.
 
     The `description` is the alternative text of the image. An `nsfw` image gets a spoiler in a direct message, even if
-    the channel would show it without one.
+    the channel would show it without one. `pinged` are the people who are notified besides the requester.
     """
 
     content: str
@@ -57,6 +57,7 @@ class ResultMessage:
     description: str
     spoiler: bool = False
     nsfw: bool = False
+    pinged: tuple[int, ...] = ()
 
     def file(self) -> discord.File:
         """Return the image as a new file, because discord.py can send a file only once."""
@@ -210,15 +211,15 @@ class Delivery:
     async def _post_by_channel(self, job: Job, _: int | None, result: ResultMessage) -> int | None:
         if not job.destination.by_channel:
             return None
-        channel, fields = self._result_channel(job), self._send_fields(job)
+        channel, fields = self._result_channel(job), self._send_fields(job, result.pinged)
 
         async def send() -> int:
             return (await channel.send(result.content, file=result.file(), view=result.view, **fields)).id
 
         return await post_once(channel, job.asked_at, partial(is_result_message, job), send)
 
-    def _send_fields(self, job: Job) -> dict[str, Any]:
-        fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _mention_requester(job)}
+    def _send_fields(self, job: Job, pinged: Iterable[int] = ()) -> dict[str, Any]:
+        fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _mention_requester(job, pinged)}
         if job.destination.reply_to is not None and job.destination.post_in is None:
             fields["reference"] = discord.MessageReference(
                 message_id=job.destination.reply_to, channel_id=job.destination.channel_id, fail_if_not_exists=False
@@ -331,10 +332,9 @@ async def _delete(job: Job, delete: Callable[[], Awaitable[None]]) -> None:
         log.warning("job %s: could not delete a message", job.id, exc_info=True)
 
 
-def _mention_requester(job: Job) -> discord.AllowedMentions:
-    return discord.AllowedMentions(
-        everyone=False, roles=False, users=[discord.Object(job.requester.id)], replied_user=False
-    )
+def _mention_requester(job: Job, pinged: Iterable[int] = ()) -> discord.AllowedMentions:
+    users = [discord.Object(person) for person in dict.fromkeys((job.requester.id, *pinged))]
+    return discord.AllowedMentions(everyone=False, roles=False, users=users, replied_user=False)
 
 
 def _has_cancel_button(job: Job, message: discord.Message) -> bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
-from weakref import WeakValueDictionary
+from contextlib import nullcontext
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import discord
 
@@ -28,10 +27,13 @@ from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
 from db.storage import retry_until_stored
-from generation.errors import UserError, WorkerCrashed
+from generation.errors import UserError, WorkerCrashed, WorkerLost
 from generation.job import Action, Job
-from generation.messages import Generate, Grid
+from generation.messages import Generate, Grid, Ready
 from generation.prompt import format_prompt
+from generation.worker.worker import Worker
+
+MAX_LOSSES = 10  # how often a job is generated again because its worker was lost; it might be what ends the workers
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +52,9 @@ class JobRunner:
         self.tasks = tasks
         self.delivery = delivery
         self.result_channels = ResultChannels(client, services, services.db.threads)
-        # One retry at a time: a job that crashes the process again must not end the retries of other jobs.
-        self.retry_lock = asyncio.Lock()
+        # Of the jobs that one worker's crash ended, one at a time is retried: the job that crashes the next process too
+        # must not end the retries of the others.
+        self.retry_locks: WeakKeyDictionary[Worker, asyncio.Lock] = WeakKeyDictionary()
         # They give the result of a session's job the session's text and buttons.
         self.presenters: list[Callable[[Job, ResultMessage], Awaitable[ResultMessage]]] = []
         self.progress: WeakValueDictionary[str, JobProgress] = WeakValueDictionary()  # of the jobs that run now
@@ -79,7 +82,7 @@ class JobRunner:
         """Wait for a slot, generate, store and post; end the job with a message if that fails."""
         try:
             grid = await (
-                self._generate_with_retry(job, status_message_id) if needs_gpu(job) else self._extract_tile(job)
+                self._generate_with_retries(job, status_message_id) if needs_gpu(job) else self._extract_tile(job)
             )
             if grid.sensitive:
                 await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
@@ -180,30 +183,45 @@ class JobRunner:
             nsfw=sensitive,
         )
 
-    async def _generate_with_retry(self, job: Job, status_message_id: int | None) -> Grid:
-        try:
-            return await self._generate(job, status_message_id, nullcontext())
-        except WorkerCrashed as crash:
-            log.warning("job %s is generated again: %s", job.id, crash)
-        try:
-            return await self._generate(job, status_message_id, self.retry_lock)
-        except WorkerCrashed:
-            raise UserError(tr("The drawing process ended twice while it drew this, so I gave up.")) from None
+    async def _generate_with_retries(self, job: Job, status_message_id: int | None) -> Grid:
+        """Generate a job; if its worker crashes, once more, on another worker where one is free.
 
-    async def _generate(
-        self, job: Job, status_message_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]
-    ) -> Grid:
+        A worker that was lost is not the job's fault while others go on: it is generated again without being counted.
+        """
+        crashed_on: Worker | None = None
+        losses = 0
+        try:
+            while True:
+                try:
+                    return await self._generate(job, status_message_id, crashed_on)
+                except WorkerCrashed as crash:
+                    if isinstance(crash, WorkerLost) and len(self.services.fleet.workers) > 1 and losses < MAX_LOSSES:
+                        losses += 1
+                        await retry_until_stored(lambda: self.services.db.jobs.undo_attempt(job.id))
+                    elif crashed_on is None:
+                        crashed_on = self.progress[job.id].worker
+                    else:
+                        raise _gave_up(losses) from None
+                    log.warning("job %s is generated again: %s", job.id, crash)
+        finally:
+            self.services.queue.remove(job.id)  # where it is after a loss
+
+    async def _generate(self, job: Job, status_message_id: int | None, crashed_on: Worker | None) -> Grid:
+        gate = self.retry_locks.setdefault(crashed_on, asyncio.Lock()) if crashed_on is not None else nullcontext()
         self.progress[job.id] = progress = JobProgress(self.services, job, self._previews_allowed(job))
         async with (
             StatusMessage(self.delivery, job, status_message_id, progress.render),
             gate,
-            self.services.queue.acquire(job) as slot,
+            self.services.queue.acquire(job, avoid=crashed_on) as slot,
         ):
             progress.worker = slot.worker
             await self.services.policy.reauthorize(job, await self._worded_by(job))
             if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id)):
                 raise UserError(tr("This was cancelled."))
-            return await slot.worker.generate(await self._build_request(job, slot.order), progress.update)
+            request = await self._build_request(job, slot.order)
+            if not isinstance(slot.worker.state, Ready) and isinstance(self.services.fleet.state, Ready):
+                raise WorkerLost("the worker ended before it was given the job")
+            return await slot.worker.generate(request, progress.update)
 
     async def _worded_by(self, job: Job) -> list[int]:
         return [each.person_id for each in await self.services.db.lineage.credits(job.id) if each.part == "worded"]
@@ -250,3 +268,11 @@ class JobRunner:
         log.info("job %s: the grid was too large for Discord; trying %d bytes", job.id, limit)
         smaller, suffix = await self.services.images.resizer.fit_to_limit(image, suffix, limit, job)
         return await self._post(job, status_message_id, smaller, suffix)
+
+
+def _gave_up(losses: int) -> UserError:
+    if losses:
+        text = tr("The drawing process ended {number} times while it drew this, so I gave up.", number=losses + 2)
+    else:
+        text = tr("The drawing process ended twice while it drew this, so I gave up.")
+    return UserError(text)

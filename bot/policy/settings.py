@@ -68,7 +68,8 @@ class GuildSettings:
 
     For pictures made together: `host_roles` may start a session, which needs no role if it is empty; an account must be
     `min_account_days` old and its member here for `min_member_hours`; a channel has at most `sessions_at_once`
-    sessions, and none if it is among the `quiet_channels`, which may contain categories.
+    sessions, and none if it is among the `quiet_channels`, which may contain categories. One session may draw at most
+    `session_cost` grids in the name of its host.
     """
 
     defaults: str = ""
@@ -92,6 +93,7 @@ class GuildSettings:
     min_member_hours: int = 24
     sessions_at_once: int = 2
     quiet_channels: tuple[int, ...] = ()
+    session_cost: int = 12
 
     def allows(self, model: str) -> bool:
         """Return whether the model called `model` is allowed here."""

@@ -95,7 +95,7 @@ def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: i
 
 
 def _session_lines(settings: GuildSettings, list_limit: int) -> list[str]:
-    quiet = [f"<#{channel}>" for channel in settings.quiet_channels]
+    quiet, cost = [f"<#{channel}>" for channel in settings.quiet_channels], settings.session_cost
     return [
         tr(
             "**Sessions:** {roles}, {number} at once; accounts of {days}, members for {hours}",
@@ -104,6 +104,7 @@ def _session_lines(settings: GuildSettings, list_limit: int) -> list[str]:
             days=trn("{n} day", "{n} days", settings.min_account_days),
             hours=trn("{n} hour", "{n} hours", settings.min_member_hours),
         ),
+        *([tr("**Grids of a session:** at most {n}", n=cost)] if cost != GuildSettings().session_cost else []),
         *([tr("**No sessions in:** {channels}", channels=_shortened_list(quiet, "", list_limit))] if quiet else []),
     ]
 

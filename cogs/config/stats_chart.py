@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from bot.images.fonts import load_font, printable
 from bot.ui.i18n import tr
 from db.stats import Breakdown, Percentiles, Statistics
 from generation.job import Action
@@ -221,11 +222,13 @@ class _Chart:
         )
 
     def _write(self, x: float, text: str, size: int, colour: str, y: float | None = None) -> None:
-        self._canvas.text((x, self._y if y is None else y), text, colour, ImageFont.load_default(size))
+        font = load_font(size)
+        self._canvas.text((x, self._y if y is None else y), printable(text, font), colour, font)
 
 
 def _text_width(text: str, size: int) -> float:
-    return ImageFont.load_default(size).getlength(text)
+    font = load_font(size)
+    return font.getlength(printable(text, font))
 
 
 def _truncate(text: str, max_width: float) -> str:

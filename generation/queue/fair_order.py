@@ -32,13 +32,17 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class QueuedJob:
-    """A waiting job of a model; `since` is when it was enqueued, `slot` is None while nobody awaits it."""
+    """A waiting job of a model; `since` is when it was enqueued, `slot` is None while nobody awaits it.
+
+    It gets a slot on the worker to `avoid` only if no other is free.
+    """
 
     job: Job
     model: str
     since: float
     member_limits: MemberLimits
     slot: asyncio.Future[Slot] | None = None
+    avoid: Worker | None = None
     priority: int = field(init=False)
     limit_keys: tuple[LimitKey, LimitKey] = field(init=False)
     age: tuple[float, int] = field(init=False)  # by age, and by arrival where two jobs are of the same age
@@ -98,10 +102,10 @@ class FairOrder:
         return self._counts[key]
 
     def add(self, waiting: QueuedJob) -> None:
-        """Add a job at its place."""
+        """Add a job at its place, which for one that comes back is that of its age."""
         self._jobs[waiting.job.id] = waiting
         self._counts.update(waiting.limit_keys)
-        self._by_arrival.append(waiting)
+        insort(self._by_arrival, waiting, key=lambda each: each.since)
         self._enter_lane(waiting)
 
     def remove(self, job_id: str) -> None:

@@ -25,7 +25,7 @@ async def test_a_worker_killed_while_generating_restarts_and_repeats_the_job(har
         (harness.model / "spare").touch()
         (harness.model / "hold").unlink()
         after = open_image(harness.server, await harness.result(text="death"))
-        assert services.worker.state.model.name == "Painter"
+        assert services.fleet.state.model.name == "Painter"
     assert after.tobytes() == before.tobytes()
 
 

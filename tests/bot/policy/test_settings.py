@@ -44,6 +44,7 @@ FULL = GuildSettings(
     min_member_hours=0,
     sessions_at_once=1,
     quiet_channels=(9,),
+    session_cost=20,
 )
 
 

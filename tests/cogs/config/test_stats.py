@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image, ImageDraw
 
+from bot.images import fonts
 from bot.ui.i18n import tr
 from cogs.config.stats import _chart_labels, summary_text
-from cogs.config.stats_chart import PALETTES, WIDTH, _Chart, _model_rows, draw_chart, duration
+from cogs.config.stats_chart import PALETTES, WIDTH, _model_rows, draw_chart, duration
 from db.stats import Breakdown, Percentiles, Statistics
 from generation.job import Action
 from tests.support.languages import run_in
@@ -98,25 +99,30 @@ def test_nothing_overflows_the_chart(language, changes):
         assert set(image.crop((x, 0, x + 1, image.height)).get_flattened_data()) == {ground}
 
 
-def test_the_font_has_every_letter_of_the_german_chart(monkeypatch):
-    written = set()
-    write = _Chart._write
+@pytest.mark.parametrize("system_fonts", [fonts.SYSTEM_FONTS, ()], ids=["the system's font", "Pillow's own font"])
+def test_the_font_has_every_letter_of_the_german_chart(monkeypatch, system_fonts):
+    written = []
+    draw_text = ImageDraw.ImageDraw.text
 
-    def record(chart, x, text, size, *more):
-        written.update((letter, size) for letter in text if letter != " ")
-        write(chart, x, text, size, *more)
+    def record(canvas, position, text, colour, font):
+        written.append((text, font))
+        draw_text(canvas, position, text, colour, font)
 
-    monkeypatch.setattr(_Chart, "_write", record)
-    statistics = make_statistics(by_action=[Breakdown(action, 1, 1.0) for action in Action], generation_time=None)
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", record)
+    monkeypatch.setattr(fonts, "SYSTEM_FONTS", system_fonts)
+    fonts.load_font.cache_clear()
+    models = [Breakdown("größtes Modell", 1, 1.0)]
+    statistics = make_statistics(by_model=models, by_action=[Breakdown(action, 1, 1.0) for action in Action])
     run_in("de", lambda: draw_chart(statistics, _chart_labels("week", 1_795_000_000.0)))
     run_in("de", lambda: draw_chart(make_statistics(by_action=[]), _chart_labels("day", 1_795_000_000.0)))
-    missing = {letter for letter, size in written if _drawn(letter, size) == _drawn("\uffff", size)}
-    assert written
+    fonts.load_font.cache_clear()
+    missing = {letter for text, font in written for letter in text if letter != " " and _is_missing(letter, font)}
+    assert any(text.startswith("gr") for text, _ in written)
     assert missing == set()
 
 
-def _drawn(letter, size):
-    return bytes(ImageFont.load_default(size).getmask(letter))
+def _is_missing(letter, font):
+    return bytes(font.getmask(letter)) == bytes(font.getmask("\uffff"))
 
 
 def test_numbers_and_times_are_german_in_a_german_server():
