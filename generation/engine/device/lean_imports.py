@@ -61,7 +61,7 @@ class _StandIn(ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         del sys.modules[COMPILER]
-        return getattr(importlib.import_module(COMPILER), name)
+        return getattr(importlib.import_module("torch._dynamo"), name)
 
 
 def _unchanged(function: Any = None, *_args: Any, **_settings: Any) -> Any:
