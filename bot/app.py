@@ -47,6 +47,7 @@ EXTENSIONS = (
     "cogs.context_menus",
     "cogs.use_picture",
     "cogs.direct_messages",
+    "cogs.image_buttons.animate",
     "cogs.image_buttons.cancel",
     "cogs.image_buttons.delete",
     "cogs.image_buttons.details",

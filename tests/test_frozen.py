@@ -50,6 +50,7 @@ TILE_ACTIONS = [
     "zoom_2",
     "zoom_1_5",
     "zoom_custom",
+    "zoom_film",
     "make_square",
     "pan_left",
     "pan_right",
@@ -111,6 +112,7 @@ CUSTOM_IDS = [
     f"jam:drop:{JOB}",
     f"jam:end:{JOB}",
     f"jam:wake:{JOB}",
+    f"film_mp4:{TILE}",
     f"tree:{JOB}",
     f"tree:{JOB}:{JOB}",
     f"tree_go:{JOB}:{JOB}",
@@ -120,7 +122,7 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "delete", "jam_words", "privacy", "prompt", "report", "use"]
+MODALS = ["config", "delete", "film", "jam_words", "privacy", "prompt", "report", "use"]
 ACTIONS = [
     "imagine",
     "blend",
@@ -142,6 +144,7 @@ ACTIONS = [
     "make_square",
     "remix_subtle",
     "remix_strong",
+    "zoom_film",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",

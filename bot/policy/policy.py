@@ -19,6 +19,7 @@ from db.usage import Usage, UsageTotals
 from generation.errors import UserError
 from generation.job import Action, Job, Speed
 from generation.params import Params
+from generation.planning.film_pictures import grids_of
 
 DAY_S = 86_400.0  # seconds
 RESTRICTED_UPSCALES = (Action.UPSCALE_CREATIVE_4,)
@@ -162,13 +163,14 @@ class Policy:
             return
         now = self._clock()
         usage = await self._usage.totals(context.person_id, context.guild_id, now - DAY_S)
-        if limits.jobs_a_day is not None and usage.jobs + request.jobs > limits.jobs_a_day:
+        jobs = request.jobs * grids_of(request.params)
+        if limits.jobs_a_day is not None and usage.jobs + jobs > limits.jobs_a_day:
             most = _format_jobs(limits.jobs_a_day)
             sentences = [
                 tr("Your limit here is {most} in 24 hours, and you have used {used}.", most=most, used=usage.jobs)
             ]
-            if request.jobs > 1:
-                sentences.append(tr("This request adds {number} more.", number=request.jobs))
+            if jobs > 1:
+                sentences.append(tr("This request adds {number} more.", number=jobs))
             raise PolicyDenied(" ".join(sentences))
         if limits.gpu_seconds_a_day is not None and usage.seconds >= limits.gpu_seconds_a_day:
             most, spent = _format_seconds(limits.gpu_seconds_a_day), f"{usage.seconds:.0f}"
