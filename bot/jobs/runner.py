@@ -12,15 +12,16 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import discord
 
 from bot.discord_calls import TRANSPORT_ERRORS, is_too_large
+from bot.images import inputs
 from bot.images.metadata import filename_stem
-from bot.jobs.delivery import Delivery, ResultChannelGone, ResultMessage
+from bot.jobs.delivery import Delivery, Inputs, ResultChannelGone, ResultMessage
 from bot.jobs.family_line import family_line
 from bot.jobs.films import FilmDrawing
 from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
-from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_withheld_message
+from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, may_embed, nsfw_withheld_message
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import user_message
@@ -195,7 +196,20 @@ class JobRunner:
             description=job_text.image_description(job, self.services.registry),
             spoiler=sensitive and not allows_nsfw(self.client, channel_id),
             nsfw=sensitive,
+            inputs=None if sensitive else await self._inputs(job, channel_id),
         )
+
+    async def _inputs(self, job: Job, channel_id: int | None) -> Inputs | None:
+        """Return the pictures that people gave for a job, where an embed may show them."""
+        if not needs_gpu(job) or not may_embed(self.client, job, channel_id):
+            return None
+        image = await inputs.draw_inputs(self.services.images.files, job.params)
+        if image is None:
+            return None
+        title, description = tr("Drawn from"), tr("The pictures that this was drawn from")
+        if inputs.is_masked(job.params):
+            title, description = tr("Changed here"), tr("The part of the picture that was drawn anew")
+        return Inputs(image, f"{inputs.FILENAME_PREFIX}{job.id}.jpg", title, description)
 
     async def _generate_with_retries(self, job: Job, status_message_id: int | None) -> Grid:
         """Generate a job; if its worker crashes, once more, on another worker where one is free.
