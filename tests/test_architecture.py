@@ -45,6 +45,7 @@ ORDERS = {
         ("instance_lock", "ui"),
         ("policy", "images"),
         ("services", "gateway_hooks"),
+        ("finding",),
         ("jobs", "monitoring"),
         ("sessions",),
         ("client",),

@@ -133,7 +133,8 @@ class LocalWorker:
     `threads` is torch's number of CPU threads (0: its own choice); a `capacity` of 0 depends on the device. A process
     is killed when it reports no step for `step_timeout` seconds, or no loading progress for `load_timeout`. After the
     n-th failed load in a row, the next one waits for the n-th of `retry_after` seconds. From the last one on, the
-    worker counts as broken.
+    worker counts as broken. After a crash it restarts at once; if it crashes before it has finished a job, it waits
+    like after failed loads, but does not count as broken.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class LocalWorker:
     ) -> None:
         self.name = name
         self._title = f"the GPU process of {name}" if name else "the GPU process"
+        self._where = f" on {name}" if name else ""  # at the end of lines in the log
         self.registry = registry
         self.loaded_models = frozenset[str]()
         self.capacity = capacity or 1
@@ -165,7 +167,8 @@ class LocalWorker:
         self._process: GpuProcess | None = None
         self._process_ended = asyncio.Event()
         self._closing = False
-        self._failed_loads = 0
+        self._failed_loads = self._crashes = 0
+        self._was_ready = False
         self._crash = Crashed("")
         self._step_watchdog = _Watchdog(step_timeout, self._kill_hung)
         self._load_watchdog = _Watchdog(load_timeout, self._kill_hung)
@@ -257,6 +260,7 @@ class LocalWorker:
             case Progress(job_id) if job_id in self._jobs:
                 self._jobs[job_id].on_progress(event)
             case Finished(job_id, grid) if job_id in self._jobs:
+                self._crashes = 0
                 self._jobs[job_id].end(grid)
             case Failed(job_id) if job_id in self._jobs:
                 self._jobs[job_id].end(_exception(event))
@@ -265,7 +269,7 @@ class LocalWorker:
         self._update_watchdogs(event)
 
     def _on_loading(self, event: Loading) -> None:
-        log.info("loading %s: %s (%d of %d)", event.model, event.part, event.done, event.total)
+        log.info("loading %s: %s (%d of %d)%s", event.model, event.part, event.done, event.total, self._where)
         self.loading = event
         if isinstance(self.state, Ready):
             self._notify()
@@ -273,7 +277,7 @@ class LocalWorker:
             self._set_state(event)
 
     def _on_loaded(self, event: Loaded) -> None:
-        log.info("%s is loaded after %.1f s", event.model.name, event.seconds)
+        log.info("%s is loaded after %.1f s%s", event.model.name, event.seconds, self._where)
         self.load_seconds[event.model.name] = event.seconds
         self._mark_loaded(event.model)
         if isinstance(self.state, Ready):
@@ -285,7 +289,7 @@ class LocalWorker:
         self.loading = None
 
     def _on_unloaded(self, event: Unloaded) -> None:
-        log.info("%s is unloaded", event.model)
+        log.info("%s is unloaded%s", event.model, self._where)
         self.loaded_models -= {event.model}
         if self.loading is not None and self.loading.model == event.model:
             self.loading = None
@@ -296,6 +300,7 @@ class LocalWorker:
         self._mark_loaded(event.model)
         self.capacity = self._fixed_capacity or DEFAULT_CAPACITY.get(event.device.partition(":")[0], 1)
         self._failed_loads = 0
+        self._was_ready = True
         self._set_state(event)
         for job in self._jobs.values():
             if not job.sent:
@@ -312,7 +317,7 @@ class LocalWorker:
         if self._closing:
             return
         log.error("%s %s: %s", self._title, describe_exit(exit_code), reason)
-        if self._crash.permanent:
+        if self._crash.permanent and not self._was_ready:  # what has worked before may work again
             self._mark_broken(reason)
         else:
             delay = self._next_delay(reason)
@@ -320,8 +325,10 @@ class LocalWorker:
 
     def _next_delay(self, reason: str) -> float:
         if isinstance(self.state, Ready):
+            delays = 0.0, *self._retry_after[:-1]
+            self._crashes = min(self._crashes + 1, len(delays))
             self._set_state(Restarting(reason))
-            return 0
+            return delays[self._crashes - 1]
         self._failed_loads = min(self._failed_loads + 1, len(self._retry_after))
         delay = self._retry_after[self._failed_loads - 1]
         log.warning("%s could not be loaded; next try in %g s", self.registry.default.name, delay)

@@ -432,6 +432,21 @@ async def test_only_failed_loads_in_a_row_make_a_worker_broken(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+async def test_a_worker_that_crashes_without_finishing_a_job_waits_before_it_restarts():
+    async with running(make_worker(retry_after=(30.0, 60.0))) as worker:
+        for _ in range(2):
+            with pytest.raises(WorkerCrashed):
+                await worker.generate(request("crash"), ignore)
+            assert await can_generate(worker), "the first crash after a finished job costs no time"
+        for _ in range(2):
+            await wait_for_state(worker, lambda state: isinstance(state, Ready))
+            with pytest.raises(WorkerCrashed):
+                await worker.generate(request("crash"), ignore)
+        await asyncio.sleep(0.1)
+        assert isinstance(worker.state, Restarting)
+        assert not multiprocessing.active_children()
+
+
 async def test_a_model_that_is_refused_is_not_retried():
     async with running(make_worker(scripted_engine.load_another_family)) as worker:
         with pytest.raises(UserError, match="the model cannot be loaded"):
@@ -439,6 +454,16 @@ async def test_a_model_that_is_refused_is_not_retried():
         assert worker.state == Broken("scripted is of another family")
         await asyncio.sleep(0)
         assert not multiprocessing.active_children()
+
+
+async def test_a_refusal_of_what_has_worked_before_is_retried(tmp_path):
+    load = partial(scripted_engine.load_with_refusals, tmp_path, {1, 2})
+    async with running(make_worker(load, retry_after=(0.0, 0.0, 30.0))) as worker:
+        assert await can_generate(worker)
+        os.kill(child_pid(), signal.SIGKILL)
+        await wait_for_state(worker, lambda state: state == Restarting("there is no such GPU"))
+        assert await can_generate(worker)
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 async def test_a_message_that_cannot_be_read_ends_the_process(caplog):
