@@ -34,6 +34,7 @@ EXTENSIONS = (
     "cogs.help",
     "cogs.together.tree",
     "cogs.together.jam",
+    "cogs.together.contest",
     "cogs.together.bell",
     "cogs.together.news",
     "cogs.settings",

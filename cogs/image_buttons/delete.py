@@ -56,7 +56,7 @@ async def on_confirm(interaction: Interaction, rest: str, _: ModalValues) -> Non
         # An interaction may delete its own message without further permissions.
         await interaction.delete_original_response()
     if interaction.message is None or interaction.message.id != record.result_message_id:
-        await _delete_result_message(client, record)
+        await delete_result_message(client, record)
     await services.db.jobs.mark_purged(record.job.id)
     await log_moderation(services.db.guilds, record.job, interaction.user.id, "deleted", services.clock())
     await interaction.followup.send(tr("The picture and its files are deleted."), ephemeral=True)
@@ -65,7 +65,7 @@ async def on_confirm(interaction: Interaction, rest: str, _: ModalValues) -> Non
 async def delete_job(client: Client, record: JobRecord) -> None:
     """Delete a job's files and its result message."""
     await _delete_files(client, record)
-    await _delete_result_message(client, record)
+    await delete_result_message(client, record)
     await client.services.db.jobs.mark_purged(record.job.id)
 
 
@@ -75,7 +75,8 @@ async def _delete_files(client: Client, record: JobRecord) -> None:
     log.info("job %s: deleted", record.job.id)
 
 
-async def _delete_result_message(client: Client, record: JobRecord) -> None:
+async def delete_result_message(client: Client, record: JobRecord) -> None:
+    """Delete the message with a job's result, if there is one."""
     if record.result_message_id is not None:
         await client.delivery.delete_result(record.job, record.result_message_id)
 
