@@ -32,23 +32,27 @@ def usable_components(message: Message) -> list[Json]:
 
 
 async def follow(friend: SimulatedUser, interaction: Interaction, chance: random.Random) -> int:
-    """Let a friend go on in the private message that answers a press, such as a vote in steps; return the presses.
+    """Let a friend answer in the private message that a press has led to; return the presses.
 
-    A friend stops where a message offers again what was offered before.
+    A friend goes on while the same is asked about something else, as in a vote by steps.
     """
-    offered: set[str] = set()
+    asked: list[str] = []
+    answered: set[str] = set()
     for number in range(MAX_FOLLOWED):
         await interaction.response()
         usable = _private_components(interaction)
-        ids = {component["custom_id"] for component in usable}
-        if not ids or ids & offered:
+        ids, labels = {each["custom_id"] for each in usable}, [_label(each) for each in usable]
+        if not usable or ids & answered or (asked and labels != asked):
             return number
-        offered |= ids
-        component = chance.choice(usable)
-        message = interaction.original
+        asked, answered = labels, answered | ids
+        component, message = chance.choice(usable), interaction.original
         assert message is not None, "it has components"
         interaction = await use(friend, message, component["custom_id"], _random_values(component, chance))
     return MAX_FOLLOWED
+
+
+def _label(component: Json) -> str:
+    return str(component.get("label") or component.get("placeholder") or "")
 
 
 def _private_components(interaction: Interaction) -> list[Json]:
