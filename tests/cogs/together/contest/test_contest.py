@@ -329,6 +329,7 @@ async def test_without_pictures_it_waits_once_then_sleeps_until_woken(harness, c
         await contest.phase("asleep")
         await (await harness.person(cy).press(asleep, "Wake")).response()
         await contest.phase("entries", 2)
+        await contest.message("Contest 2")
         assert len(contest.messages("Contest 2")) == 1
 
 
@@ -368,6 +369,7 @@ async def test_it_goes_on_after_a_restart_in_each_phase(harness, cy):
         await contest.message("1 person voted")
         await contest.phase("theme", 2)
         assert (await contest.session()).due_at > services.clock()
+        await eventually(lambda: len(contest.messages("What is the theme?")) == 2)
     for text in ("What is the theme?", "Enter up to 2", "which of two", "1 person voted"):
         assert len(contest.messages(text)) == (2 if text == "What is the theme?" else 1), text
 
