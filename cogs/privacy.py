@@ -15,11 +15,11 @@ from bot.client import Client, Interaction
 from bot.discord_calls import TRANSPORT_ERRORS
 from bot.images import data_export
 from bot.images.data_export import ArchivePart
+from bot.jobs.deletion import delete_job
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import report_errors
 from bot.ui.i18n import tr, trn
 from bot.ui.modals import ModalValues, PersistentModal, modals
-from cogs.image_buttons.delete import delete_job
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.retention import effective_days
 from generation.errors import UserError
@@ -170,7 +170,7 @@ async def _erase_job(client: Client, job_id: str) -> None:
     # The row goes last: if this is interrupted, the job is found again.
     services = client.services
     if record := await services.db.jobs.get(job_id):
-        await delete_job(client, record)
+        await delete_job(services, client.delivery, record)
     orphans = await services.db.personal_data.erase_job(job_id)
     for digest in orphans:
         await asyncio.to_thread(services.images.files.path(Upload(digest)).unlink, missing_ok=True)

@@ -70,6 +70,9 @@ class GuildSettings:
     `min_account_days` old and its member here for `min_member_hours`; a channel has at most `sessions_at_once`
     sessions, and none if it is among the `quiet_channels`, which may contain categories. One session may draw at most
     `session_cost` grids in the name of its host.
+
+    The web gallery has no `gallery_pages` of a server that wants none; it leaves out the `gallery_hidden` channels, and
+    names people only with `gallery_names`.
     """
 
     defaults: str = ""
@@ -94,6 +97,9 @@ class GuildSettings:
     sessions_at_once: int = 2
     quiet_channels: tuple[int, ...] = ()
     session_cost: int = 12
+    gallery_pages: bool = True
+    gallery_hidden: tuple[int, ...] = ()
+    gallery_names: bool = True
 
     def allows(self, model: str) -> bool:
         """Return whether the model called `model` is allowed here."""
@@ -121,6 +127,7 @@ LIST_FIELDS = (
     "permutation_roles",
     "host_roles",
     "quiet_channels",
+    "gallery_hidden",
 )
 
 

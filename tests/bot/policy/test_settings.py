@@ -45,6 +45,9 @@ FULL = GuildSettings(
     sessions_at_once=1,
     quiet_channels=(9,),
     session_cost=20,
+    gallery_pages=False,
+    gallery_hidden=(10,),
+    gallery_names=False,
 )
 
 
