@@ -41,6 +41,10 @@ class ImageStore:
         files = {self.path(Tile(job_id, index)): tile for index, tile in enumerate(grid.tiles)}
         await asyncio.to_thread(self._write_all, files | {self.grid_path(job_id, grid.suffix): grid.image})
 
+    async def save_tile(self, tile: Tile, data: bytes) -> None:
+        """Store one tile; a picture of a film may have a number that no other tile has."""
+        await asyncio.to_thread(self._write_all, {self.path(tile): data})
+
     async def save_upload(self, data: bytes) -> Upload:
         """Store an uploaded image under its SHA-256 digest."""
         upload = Upload(await asyncio.to_thread(_digest, data))

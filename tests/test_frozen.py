@@ -50,6 +50,7 @@ TILE_ACTIONS = [
     "zoom_2",
     "zoom_1_5",
     "zoom_custom",
+    "zoom_film",
     "make_square",
     "pan_left",
     "pan_right",
@@ -102,6 +103,19 @@ CUSTOM_IDS = [
     "report:block:7",
     "report:dismiss:7",
     f"bell:{JOB}",
+    f"contest:theme:{JOB}",
+    f"contest:themes:{JOB}:0",
+    f"contest:enter:{JOB}",
+    f"contest:entry:{JOB}",
+    f"contest:back:{JOB}",
+    f"contest:this:{TILE}",
+    f"contest:vote:{JOB}",
+    *(f"contest:pick:{JOB}:12:7:{answer}" for answer in ("left", "right", "both", "skip")),
+    f"contest:help:{JOB}:3",
+    f"contest:out:{JOB}",
+    f"contest:unsay:{JOB}",
+    f"contest:end:{JOB}",
+    f"contest:wake:{JOB}",
     f"jam:tile:{TILE}",
     f"jam:again:{JOB}",
     f"jam:move:{JOB}",
@@ -111,6 +125,7 @@ CUSTOM_IDS = [
     f"jam:drop:{JOB}",
     f"jam:end:{JOB}",
     f"jam:wake:{JOB}",
+    f"film_mp4:{TILE}",
     f"tree:{JOB}",
     f"tree:{JOB}:{JOB}",
     f"tree_go:{JOB}:{JOB}",
@@ -120,7 +135,7 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "delete", "jam_words", "privacy", "prompt", "report", "use"]
+MODALS = ["config", "contest_theme", "delete", "film", "jam_words", "privacy", "prompt", "report", "use"]
 ACTIONS = [
     "imagine",
     "blend",
@@ -142,6 +157,7 @@ ACTIONS = [
     "make_square",
     "remix_subtle",
     "remix_strong",
+    "zoom_film",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -153,6 +169,7 @@ TABLES = {
     "collab_rounds": "session round job_id message_id facts worded_by",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
     "ended_at",
+    "contest_entries": "id session person job_id tile_index at shown place rank",
     "credits": "job person part weight",
     "erasures": "person_id up_to",
     "favourites": "person_id job_id tile_index at",
@@ -300,6 +317,12 @@ GUILD_SETTINGS = [
     "sessions_at_once",
     "quiet_channels",
     "session_cost",
+    "contest_channel",
+    "contest_days",
+    "contest_vote_days",
+    "contest_theme_by",
+    "contest_role",
+    "contest_themes",
     "gallery_pages",
     "gallery_hidden",
     "gallery_names",

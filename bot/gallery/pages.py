@@ -173,7 +173,7 @@ class Pages:
         settings = await self._services.policy.settings(to.guild_id)
         tiles = [Tile(job.id, index) for index in range(job.params.count)]
         width, height = size_of(job.params)
-        own = job.requester.id == person_id
+        own = bool(person_id) and job.requester.id == person_id
         return {
             "job": job.id,
             "tiles": [{"id": str(tile), "liked": tile in liked} for tile in tiles],

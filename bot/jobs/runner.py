@@ -14,6 +14,7 @@ from bot.discord_calls import is_too_large
 from bot.images.metadata import filename_stem
 from bot.jobs.delivery import Delivery, ResultChannelGone, ResultMessage
 from bot.jobs.family_line import family_line
+from bot.jobs.films import FilmDrawing
 from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
@@ -51,6 +52,7 @@ class JobRunner:
         self.services = services
         self.tasks = tasks
         self.delivery = delivery
+        self.films = FilmDrawing(services)
         self.result_channels = ResultChannels(client, services, services.db.threads)
         # Of the jobs that one worker's crash ended, one at a time is retried: the job that crashes the next process too
         # must not end the retries of the others.
@@ -143,6 +145,8 @@ class JobRunner:
         """End a job without a result, and report the error."""
         end_message = user_message(error)
         if await retry_until_stored(lambda: self.services.db.jobs.mark_failed(job.id, end_message)):
+            if job.params.film is not None:
+                await self.films.discard_unfinished(job)
             await self.report_end(job, status_message_id, end_message, failed=True)
 
     async def report_end(
@@ -209,19 +213,19 @@ class JobRunner:
     async def _generate(self, job: Job, status_message_id: int | None, crashed_on: Worker | None) -> Grid:
         gate = self.retry_locks.setdefault(crashed_on, asyncio.Lock()) if crashed_on is not None else nullcontext()
         self.progress[job.id] = progress = JobProgress(self.services, job, self._previews_allowed(job))
-        async with (
-            StatusMessage(self.delivery, job, status_message_id, progress.render),
-            gate,
-            self.services.queue.acquire(job, avoid=crashed_on) as slot,
-        ):
-            progress.worker = slot.worker
-            await self.services.policy.reauthorize(job, await self._worded_by(job))
-            if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id)):
-                raise UserError(tr("This was cancelled."))
-            request = await self._build_request(job, slot.order)
-            if not isinstance(slot.worker.state, Ready) and isinstance(self.services.fleet.state, Ready):
-                raise WorkerLost("the worker ended before it was given the job")
-            return await slot.worker.generate(request, progress.update)
+        async with StatusMessage(self.delivery, job, status_message_id, progress.render), gate:
+            async with self.services.queue.acquire(await self.films.remaining(job), avoid=crashed_on) as slot:
+                progress.worker = slot.worker
+                await self.services.policy.reauthorize(job, await self._worded_by(job))
+                if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id)):
+                    raise UserError(tr("This was cancelled."))
+                request = await self._build_request(job, slot.order)
+                if not isinstance(slot.worker.state, Ready) and isinstance(self.services.fleet.state, Ready):
+                    raise WorkerLost("the worker ended before it was given the job")
+                if job.params.film is None:
+                    return await slot.worker.generate(request, progress.update)
+                drawn = await self.films.draw(slot.worker, job, request, progress.update)
+            return await self.films.finish(job, drawn)
 
     async def _worded_by(self, job: Job) -> list[int]:
         return [each.person_id for each in await self.services.db.lineage.credits(job.id) if each.part == "worded"]
@@ -266,8 +270,14 @@ class JobRunner:
                 raise
         limit = len(image) // 2
         log.info("job %s: the grid was too large for Discord; trying %d bytes", job.id, limit)
-        smaller, suffix = await self.services.images.resizer.fit_to_limit(image, suffix, limit, job)
+        smaller, suffix = await self._fit_to_limit(job, image, suffix, limit)
         return await self._post(job, status_message_id, smaller, suffix)
+
+    async def _fit_to_limit(self, job: Job, image: bytes, suffix: str, limit: int) -> tuple[bytes, str]:
+        """Return a result's file in at most `limit` bytes; a film stays one."""
+        if job.params.film is not None and job.action is not Action.PICK:
+            return await self.films.encode(job, limit), suffix
+        return await self.services.images.resizer.fit_to_limit(image, suffix, limit, job)
 
 
 def _gave_up(losses: int) -> UserError:

@@ -106,6 +106,7 @@ def _session_lines(settings: GuildSettings, list_limit: int) -> list[str]:
             hours=trn("{n} hour", "{n} hours", settings.min_member_hours),
         ),
         *([tr("**Grids of a session:** at most {n}", n=cost)] if cost != GuildSettings().session_cost else []),
+        *_contest_line(settings),
         *([tr("**No sessions in:** {channels}", channels=_shortened_list(quiet, "", list_limit))] if quiet else []),
     ]
 
@@ -119,6 +120,13 @@ def _gallery_lines(settings: GuildSettings, list_limit: int) -> list[str]:
     if not settings.gallery_names:
         lines.append(tr("**Web gallery:** without names"))
     return lines
+
+
+def _contest_line(settings: GuildSettings) -> list[str]:
+    if settings.contest_channel is None:
+        return []
+    days = trn("every {n} day", "every {n} days", settings.contest_days)
+    return [tr("**Contest:** {channel}, {days}", channel=f"<#{settings.contest_channel}>", days=days)]
 
 
 def _defaults(parameters: str) -> str:
