@@ -9,7 +9,7 @@ from db.picture_index import Fingerprints, PictureIndex, ShownPicture, Words, sh
 from db.privacy import PersonalData
 from tests.support.jobs import ADA
 
-VIEW = View(guild_id=1, channels=frozenset({2}))
+VIEW, EVERYTHING = View(guild_id=1, channels=frozenset({2})), PictureQuery()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def show(connection, index, post_job):
     return show
 
 
-async def listed(gallery, query=PictureQuery(), view=VIEW):
+async def listed(gallery, query=EVERYTHING, view=VIEW):
     return list((await gallery.page(view, query, None, 50)).job_ids)
 
 
