@@ -86,6 +86,12 @@ def running(
     return starting if isinstance(state, Ready) else f"{starting}\n-# {_loading(state)}"
 
 
+def waiting_for_disk(job: Job, registry: ModelRegistry) -> str:
+    """Return the status of a job that is drawn, but cannot be stored yet."""
+    reason = tr("My disk is full or busy: I keep the picture, and post it as soon as I can store it.")
+    return f"{_headline(job, registry)} ({tr('Drawn')})\n-# {reason}"
+
+
 def with_token_warning(text: str) -> str:
     """Add to a status message that Discord soon allows no more edits."""
     reason = tr("Discord lets me write here for 15 minutes only: I will send the result as a direct message.")
@@ -189,7 +195,7 @@ _ACTION_LABELS = {
 
 def _recognize_own_messages() -> None:
     """Let prompts that are copied from a message in any language be read without the rest of the message."""
-    modes = (*_SPEED_LABELS.values(), "Waiting to start", "Starting")
+    modes = (*_SPEED_LABELS.values(), "Waiting to start", "Starting", "Drawn")
     for catalogue in CATALOGUES.values():
         recognize_messages(map(catalogue.gettext, _ACTION_LABELS.values()), map(catalogue.gettext, modes))
 

@@ -233,6 +233,16 @@ class ContestHandler:
         made = await self._round(session)
         return {"theme": made.facts.get("theme", "")}
 
+    async def end_phase(self, session: Session) -> bool:
+        """End the present phase at once; returns False if there is too little to go on with."""
+        if session.phase in ENTRY_PHASES and len(await self.contests.entries(session.id)) < MIN_ENTRIES:
+            return False
+        if session.phase in VOTE_PHASES and not await self.contests.comparisons(session.id, session.round):
+            return False
+        is_early = session.due_at is not None and await self.sessions.postpone(session, self.services.clock())
+        self.client.sessions.timer.wake()
+        return is_early
+
     async def strengths(self, session: Session) -> dict[int, float]:
         """Return how strong the entries seem, to compare those that are near each other."""
         at, known = self._strengths.get(session.id, (float("-inf"), {}))

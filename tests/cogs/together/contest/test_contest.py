@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
 from db.sessions import SessionKind
 from preview.state.world import walk_components
+from preview.users.friends import follow, friends_of, use
 from tests.cogs.together.test_jam import Jam
 from tests.support.bot_harness import eventually, open_image
 from tests.support.payloads import Payloads
@@ -327,6 +329,7 @@ async def test_without_pictures_it_waits_once_then_sleeps_until_woken(harness, c
         await contest.phase("asleep")
         await (await harness.person(cy).press(asleep, "Wake")).response()
         await contest.phase("entries", 2)
+        await contest.message("Contest 2")
         assert len(contest.messages("Contest 2")) == 1
 
 
@@ -366,6 +369,7 @@ async def test_it_goes_on_after_a_restart_in_each_phase(harness, cy):
         await contest.message("1 person voted")
         await contest.phase("theme", 2)
         assert (await contest.session()).due_at > services.clock()
+        await eventually(lambda: len(contest.messages("What is the theme?")) == 2)
     for text in ("What is the theme?", "Enter up to 2", "which of two", "1 person voted"):
         assert len(contest.messages(text)) == (2 if text == "What is the theme?" else 1), text
 
@@ -570,3 +574,59 @@ async def test_a_picture_of_a_jam_can_be_entered_by_who_had_a_part_in_it(harness
         session = await contest.session()
         (entry,) = await services.db.contests.entries(session.id)
         assert entry.person_id == cy.id
+
+
+async def test_moderators_go_on_before_the_time(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        mod = harness.person(harness.mod)
+
+        async def go_on(message):
+            rules = await (await mod.press(message, "Help")).message()
+            return await (await mod.press(rules, "Go on now")).message()
+
+        assert "too few pictures or votes" in (await go_on(opened)).content
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        assert "goes on" in (await go_on(opened)).content
+        vote = await contest.message("which of two")
+        assert "too few pictures or votes" in (await go_on(vote)).content
+        await contest.compare(cy, vote, ["a castle", "a whale"])
+        await go_on(vote)
+        await contest.message("1 person voted")
+        audit = [entry.details for entry in await services.db.guilds.audit_entries(harness.guild.id)]
+        assert sum("ended phase" in details for details in audit) == 2
+
+
+async def test_simulated_friends_take_part_in_a_contest_of_one_person(harness, cy):
+    """As in the preview: friends take pictures out of one's grid, enter them, and vote in steps."""
+    core = harness.server.core
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        await harness.imagine("a castle", harness.ada)
+        grid = await harness.result(text="a castle")
+        friends = {each.user.name: each for each in friends_of(core, harness.ada, grid)}
+        for name, label in (("ben", "U1"), ("cy", "U2"), ("mod", "U3")):
+            await friends[name].press(grid, label)
+        await eventually(lambda: sum("Details" in each.labels for each in harness.public_messages()) == 3)
+        while await services.db.jobs.open_records():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+        enter = next(part["custom_id"] for part in opened.buttons if ":enter:" in part["custom_id"])
+        for name in ("ben", "cy", "mod"):
+            await follow(friends[name], await use(friends[name], opened, enter), random.Random(1))
+        session = await contest.session()
+        entries = await services.db.contests.entries(session.id)
+        assert {entry.person_id for entry in entries} == {harness.ben.id, cy.id, harness.mod.id}
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        button = next(part["custom_id"] for part in vote.buttons if ":vote:" in part["custom_id"])
+        presses = [
+            await follow(friends[name], await use(friends[name], vote, button), random.Random(seed))
+            for seed, name in enumerate(friends)
+        ]
+        assert presses == [1, 1, 1]  # each sees the one pair of the others' pictures
+        await contest.compare(harness.ada, vote, ["a castle"], pairs=0)
+        contest.pass_time(2 * DAY_S + EXTRA_S + 2)
+        await contest.message("voted")
