@@ -32,7 +32,9 @@ REGISTRY = ModelRegistry(
     (Model(name="storybook", ref="m"),), Adapters(tuple(Lora(f"ink{n}", Path("ink.safetensors")) for n in range(50)))
 )
 PHRASES = {f"word{n}": "refuse" for n in range(1000)} | dict.fromkeys(("gore", "nake*", "血", "two words"), "refuse")
-NO_WORDS, WORDS = WordFilter({}), WordFilter(PHRASES)
+# Words that begin and end alike, and phrases that one word repeats.
+NESTED = [unit * number + end for unit in ("a", "ab", "字", "a ") for number in range(2, 50) for end in ("", "x", "*")]
+NO_WORDS, WORDS, NESTED_WORDS = WordFilter({}), WordFilter(PHRASES), WordFilter(dict.fromkeys(NESTED, "refuse"))
 UNITS = (
     *(*string.punctuation, *DASHES, *COLONS, *COMMAS, *STOPS, *QUOTES),
     *("ﷺ", "\u0301", "e\u0301", "\u200d", "\u200b", "\ufe0f", "\u3164", "👩\u200d", "🇩", "ا", "ー", "字", "ᾨ", "İ"),
@@ -42,9 +44,33 @@ UNITS = (
     *("—no a— ", "a--ar ", "-- ar 1 ", "--ar 3:2 ", "--wibble ", "::", "a::2 ", "::-.5", "：：", "{a", "{a,", "{a, b}"),
     *("{{a}", "\\-", '"a', '"a" ', "“a” ", "<lora:", "<lora:ink1:1>", "--lora ink1, ", "<lyco:a>", "Steps: 1, "),
     *("Steps: 1 ", "Negative prompt: a ", "Model: a, ", "a: b, ", "Sampler: a ", 'a: "', "a: [1,", '{"a":"', "-s 1 "),
+    *("&lt;", "<br>", "<b ", "</p>", "\\n", "\\r\\n", "__a ", "*a ", "||a", "— no ", "—no one ", "—fast a ", "::5% "),
+    *(
+        "{'a':(",
+        "prompt='",
+        "a='b', ",
+        "(Steps: 1 ",
+        "Steps：1，",
+        "Steps: 1\n",
+        "Ｓｔｅｐｓ：１",
+        "Foo: bar\n",
+        "gore gore",
+    ),
     *(" AND ", ", Atelier: ", "1,", "a1", "aa ", "g0re", "g*re ", "aabb ", "&amp;", "&#103;", "\n", " ", "\0"),
 )
-PREFIXES = ("", '"', "{", "--no ", "--negative ", "--ar ", "--lora ", "https://a/b.png ", "Steps: 1, Seed: 2, ")
+PREFIXES = (
+    "",
+    '"',
+    "{",
+    "prompt='a', ",
+    "a\nSteps: 1\n",
+    "--no ",
+    "--negative ",
+    "--ar ",
+    "--lora ",
+    "https://a/b.png ",
+    "Steps: 1, Seed: 2, ",
+)
 SUFFIXES = ("", '"', " --ar 3:2")
 
 
@@ -75,6 +101,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "escape": escape,
     "WordFilter.find, no words": NO_WORDS.find,
     "WordFilter.find": WORDS.find,
+    "WordFilter.find, nested words": NESTED_WORDS.find,
     "escape_markdown": escape_markdown,
     "strip_markdown": strip_markdown,
     "truncate": lambda text: truncate(text, 800),

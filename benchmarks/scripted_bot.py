@@ -9,21 +9,22 @@ import bot.app
 from bot.config import Config
 from bot.services import load_registry
 from generation import logs
+from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 from main import cancel_on_signals
 from tests.support import fake_engine
 
 
-def make_worker(config: Config) -> LocalWorker:
+def make_fleet(config: Config) -> Fleet:
     """Build a worker like that of `main.py`, with the scripted engine."""
-    return LocalWorker(load_registry(config), load=fake_engine.load, capacity=config.jobs_at_once or 2)
+    return Fleet([LocalWorker(load_registry(config), load=fake_engine.load, capacity=config.jobs_at_once or 2)])
 
 
 def main() -> None:
     """Run the bot."""
     config = Config.read(os.environ)
     logs.configure(logs.LogConfig(level=config.log_level, style=config.log_format))
-    bot.app.make_worker = make_worker
+    bot.app.make_fleet = make_fleet
     asyncio.run(_run(config))
 
 

@@ -15,10 +15,11 @@ from discord.http import Route
 
 from bot.client import Client
 from bot.config import Config, ConfigError
+from bot.gallery.server import serve_gallery
 from bot.instance_lock import acquire_instance_lock
 from bot.jobs.tasks import TaskRegistry
 from bot.monitoring.http import serve_monitoring
-from bot.services import Services, make_worker, open_services
+from bot.services import Services, make_fleet, open_services
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,13 @@ EXTENSIONS = (
     "cogs.imagine",
     "cogs.blend",
     "cogs.show",
+    "cogs.find",
     "cogs.help",
     "cogs.together.tree",
     "cogs.together.jam",
+    "cogs.together.contest",
+    "cogs.together.bell",
+    "cogs.together.news",
     "cogs.settings",
     "cogs.info",
     "cogs.queue",
@@ -42,7 +47,9 @@ EXTENSIONS = (
     "cogs.config",
     "cogs.batch",
     "cogs.context_menus",
+    "cogs.use_picture",
     "cogs.direct_messages",
+    "cogs.image_buttons.animate",
     "cogs.image_buttons.cancel",
     "cogs.image_buttons.delete",
     "cogs.image_buttons.details",
@@ -63,9 +70,9 @@ async def run(config: Config) -> None:
     # DNS lookups can take long, and share these threads with images and files.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     with acquire_instance_lock(config.data_dir):
-        async with open_services(config, make_worker(config)) as services:
+        async with open_services(config, make_fleet(config)) as services:
             app = App(services)
-            async with serve_monitoring(services, app.current_client):
+            async with serve_monitoring(services, app.current_client), serve_gallery(services, app.current_client):
                 try:
                     await app.run_forever()
                 except asyncio.CancelledError:

@@ -50,6 +50,9 @@ class Config:
     allowed_guilds: frozenset[int] = frozenset()
     retention_days: int = 0
     metrics_port: int = 0
+    gallery_port: int = 0
+    gallery_url: str = ""
+    discord_client_secret: str = field(default="", repr=False)
     pictures_without_prompts: bool = False
     signing_certificate: str = ""
     signing_key: Path | None = None
@@ -151,9 +154,28 @@ def _is_url(text: str) -> bool:
 
 
 def _device(name: str, text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", text.lower()):
-        raise ConfigError(f"{name} must be auto, cpu, cuda, cuda:1 (the second GPU) or mps, not {text!r}")
-    return text.lower()
+    devices = [each.strip() for each in text.lower().split(",")]
+    if len(devices) > 1:
+        return _several_devices(name, text, devices)
+    if not re.fullmatch(r"auto|all|cpu|mps|cuda(:\d{1,3})?", devices[0]):
+        raise ConfigError(
+            f"{name} must be auto, cpu, cuda, cuda:1 (the second GPU), mps, "
+            f"several GPUs such as cuda:0,cuda:1, or all for every GPU, not {text!r}"
+        )
+    return devices[0]
+
+
+def _several_devices(name: str, text: str, devices: list[str]) -> str:
+    if not all(devices):
+        raise ConfigError(f"{name} has a comma without a device beside it: {text!r}")
+    if set(devices) == {"cpu"}:  # several processes share the processor
+        return ",".join(devices)
+    if not all(re.fullmatch(r"cuda:\d{1,3}", device) for device in devices):
+        raise ConfigError(f"{name} may name several GPUs by their numbers, such as cuda:0,cuda:1, but not {text!r}")
+    gpus = [f"cuda:{int(device.partition(':')[2])}" for device in devices]
+    if twice := next((gpu for gpu in gpus if gpus.count(gpu) > 1), None):
+        raise ConfigError(f"{name} names {twice} twice")
+    return ",".join(gpus)
 
 
 def _level(name: str, text: str) -> str:
@@ -206,6 +228,9 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "allowed_guilds": _guilds,
     "retention_days": _number(0, 36_500),
     "metrics_port": _number(0, 65_535),
+    "gallery_port": _number(0, 65_535),
+    "gallery_url": _url,
+    "discord_client_secret": _token,
     "pictures_without_prompts": _yes_or_no,
     "signing_certificate": _certificate,
     "signing_key": _path,

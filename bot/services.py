@@ -1,4 +1,4 @@
-"""The service container: config, database, policy, images, queue and worker."""
+"""The service container: config, database, policy, images, queue and workers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from bot.config import GENERATED, Config, ConfigError
+from bot.images.films import FilmMaker
 from bot.images.link_fetcher import LinkFetcher
 from bot.images.metadata import metadata_policy
 from bot.images.resizing import ImageResizer
+from bot.images.thumbnails import Thumbnails
 from bot.images.uploads import UploadImporter
 from bot.policy.allowlist import denial_message
 from bot.policy.policy import Policy
@@ -22,7 +24,6 @@ from db.connection import DATABASE_FILE
 from db.database import Database
 from db.image_files import ImageStore
 from db.retention import Retention, retention_days_by_guild
-from generation.engine.device.availability import require_possible_device
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
 from generation.models.model import describe_model
@@ -31,17 +32,21 @@ from generation.models.registry import ModelRegistry
 from generation.models.upscaler import describe_upscaler
 from generation.queue.limits import QueueLimits
 from generation.queue.queue import Queue
+from generation.worker.devices import list_devices, worker_names
 from generation.worker.engine_loader import load_engine
-from generation.worker.worker import LocalWorker, Worker
+from generation.worker.fleet import Fleet
+from generation.worker.worker import LocalWorker
 
 
 @dataclass(slots=True)
 class Images:
-    """The image files on disk, the importer of uploads, and the resizer."""
+    """The image files on disk, their thumbnails, the importer of uploads, the resizer, and the maker of films."""
 
     files: ImageStore
+    thumbnails: Thumbnails
     uploads: UploadImporter
     resizer: ImageResizer
+    films: FilmMaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,27 +59,27 @@ class Services:
     policy: Policy
     images: Images
     queue: Queue
-    worker: Worker
+    fleet: Fleet
 
     @property
     def registry(self) -> ModelRegistry:
         """The models and adapters that can be used."""
-        return self.worker.registry
+        return self.fleet.registry
 
 
 @asynccontextmanager
 async def open_services(
-    config: Config, worker: Worker, clock: Callable[[], float] = time.time
+    config: Config, fleet: Fleet, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[Services]:
-    """Open the database and start the worker; close both at the end. Unfinished jobs stay in the store.
+    """Open the database and start the workers; close both at the end. Unfinished jobs stay in the store.
 
-    Raises UnusableDatabaseError if the database is damaged or too new, and ConfigError like `make_worker`.
+    Raises UnusableDatabaseError if the database is damaged or too new.
     """
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(Database.open(config.data_dir / DATABASE_FILE, clock))
-        await worker.start()
-        stack.push_async_callback(worker.close)
-        queue = Queue([worker], _limits(config), clock=clock)
+        await fleet.start()
+        stack.push_async_callback(fleet.close)
+        queue = Queue(fleet.workers, _limits(config), clock=clock)
         for person_id, when in (await db.jobs.last_served()).items():
             queue.restore_last_served(person_id, when)
         files = ImageStore(config.data_dir)
@@ -88,11 +93,13 @@ async def open_services(
             policy=Policy(db.guilds, db.usage, clock, partial(denial_message, config.allowed_guilds)),
             images=Images(
                 files=files,
+                thumbnails=Thumbnails(files),
                 uploads=UploadImporter(files, LinkFetcher(config.fake_discord_origin)),
                 resizer=ImageResizer(db.jobs, metadata_policy(config).load_signer()),
+                films=FilmMaker(metadata_policy(config).load_signer()),
             ),
             queue=queue,
-            worker=worker,
+            fleet=fleet,
         )
 
 
@@ -120,7 +127,7 @@ def find_unusable_files(config: Config) -> list[str]:
         ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
         ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
         ("SIGNING_CERTIFICATE", certificate),
-        ("DEVICE", partial(require_possible_device, config.device)),
+        ("DEVICE", partial(list_devices, config.device)),
     ]
     problems = []
     for setting, check in checks:
@@ -135,12 +142,33 @@ def _require_usable_model(ref: str) -> None:
     require_local_files(describe_model(ref))
 
 
-def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalWorker:
-    """Build the configured worker, for `registry` or all configured models.
+def make_fleet(config: Config) -> Fleet:
+    """Build a worker for each device that DEVICE names. Raises like `make_worker`."""
+    registry, devices = load_registry(config), list_devices(config.device)
+    if len(devices) == 1:
+        return Fleet([make_worker(config, registry)])
+    return Fleet(
+        [
+            make_worker(config, registry, device, name=name, processes=len(devices))
+            for device, name in zip(devices, worker_names(devices), strict=True)
+        ]
+    )
 
-    Raises like `load_registry`. Also raises UserError for a model on this machine whose files are incomplete or
-    damaged, FileNotFoundError if the upscaler does not exist, UserError if its file is not an upscaler, and ConfigError
-    if images cannot be signed as configured.
+
+def make_worker(
+    config: Config,
+    registry: ModelRegistry | None = None,
+    device: str | None = None,
+    *,
+    name: str = "",
+    processes: int = 1,
+) -> LocalWorker:
+    """Build a worker for `registry`, or all configured models, on `device`, or the first one that DEVICE names.
+
+    `processes` is the number of workers that share the machine. Raises like `load_registry` and `list_devices`. Also
+    raises UserError for a model on this machine whose files are incomplete or damaged, FileNotFoundError if the
+    upscaler does not exist, UserError if its file is not an upscaler, and ConfigError if images cannot be signed as
+    configured.
     """
     registry = registry or load_registry(config)
     for model in registry.models:
@@ -150,7 +178,7 @@ def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalW
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
         registry,
-        config.device,
+        device or list_devices(config.device)[0],
         config.threads,
         capacity=config.jobs_at_once,
         step_timeout=config.step_timeout,
@@ -161,7 +189,9 @@ def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalW
             upscaler=upscaler,
             memory=config.model_memory,
             compile_unets=config.compile,
+            processes=processes,
         ),
+        name=name,
     )
 
 

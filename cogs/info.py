@@ -136,7 +136,7 @@ def _queue_position(services: Services, job: Job) -> str:
     position = services.queue.position(job.id)
     if position is None:
         return tr("waiting")
-    return job_text.format_queue_position(position, is_ready=isinstance(services.worker.state, Ready))
+    return job_text.format_queue_position(position, is_ready=isinstance(services.fleet.state, Ready))
 
 
 def _duration(seconds: float) -> str:

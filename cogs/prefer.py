@@ -148,6 +148,12 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         on = tr("Results by direct message are **on**, if you accept direct messages from members of this server.")
         await _respond(interaction, on if now.auto_dm else tr("Results by direct message are **off**."))
 
+    @app_commands.command(description="Turn news on or off: a message when others carried on from your pictures")
+    async def news(self, interaction: Interaction) -> None:
+        is_on = await self.services.db.news.toggle(interaction.user.id, self.services.clock())
+        on = tr("News is **on**: at most once a day, I write to you how many people carried on from your pictures.")
+        await _respond(interaction, on if is_on else tr("News is **off**."))
+
     async def _toggle(self, interaction: Interaction, name: str) -> Preferences:
         preferences, user_id = self.services.db.preferences, interaction.user.id
         return await preferences.update(user_id, **{name: not getattr(await preferences.get(user_id), name)})

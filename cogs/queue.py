@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from discord import app_commands
 from discord.ext import commands
 
@@ -15,11 +17,13 @@ from bot.ui.text import escape_markdown, progress_bar, truncate
 from cogs.together.jam.handler import progress_text
 from db.sessions import SessionKind
 from generation.job import Job
-from generation.messages import Ready
+from generation.messages import Loading, Ready
 from generation.prompt import format_prompt
 from generation.queue.queue import QueuePosition
+from generation.worker.worker import Broken, Restarting, Worker
 
 MAX_SHOWN = 12
+MAX_WORKERS_SHOWN = 8
 MAX_PROMPT_LENGTH = 50  # characters; escaping may double them
 
 
@@ -38,7 +42,7 @@ def overview(interaction: Interaction) -> str:
     services = interaction.client.services
     running, waiting = services.queue.running, _in_order(services)
     if not running and not waiting:
-        return tr("The queue is empty: your next job starts at once.")
+        return "\n".join([tr("The queue is empty: your next job starts at once."), *_worker_line(services)])
     now = [_running_line(job, interaction) for job in running[:MAX_SHOWN]]
     later = [_waiting_line(job, place, interaction) for job, place in waiting[: MAX_SHOWN - len(now)]]
     hidden = len(running) + len(waiting) - len(now) - len(later)
@@ -48,6 +52,7 @@ def overview(interaction: Interaction) -> str:
             *([tr("**Next** ({number} waiting)", number=len(waiting)), *later] if later else []),
             *([tr("-# and {number} more", number=hidden)] if hidden else []),
             *_last_start([place for _, place in waiting]),
+            *_worker_line(services),
         ]
     )
 
@@ -62,6 +67,33 @@ def _last_start(places: list[QueuePosition]) -> list[str]:
     return [] if last is None else [tr("-# The last one starts in {time}.", time=job_text.format_duration(last))]
 
 
+def _worker_line(services: Services) -> list[str]:
+    """Return what each of several workers does; if there are many, those that do not work come first."""
+    workers = services.fleet.workers
+    if len(workers) == 1:
+        return []
+    shown: Sequence[Worker] = workers
+    if len(workers) > MAX_WORKERS_SHOWN:
+        shown = sorted(workers, key=lambda worker: isinstance(worker.state, Ready))[:MAX_WORKERS_SHOWN]
+    texts = [_worker_text(worker, len(services.queue.running_on(worker))) for worker in shown]
+    hidden = len(workers) - len(shown)
+    return [f"-# {' · '.join([*texts, *([tr('and {number} more', number=hidden)] if hidden else [])])}"]
+
+
+def _worker_text(worker: Worker, jobs: int) -> str:
+    match worker.state:
+        case Ready() if jobs:
+            return tr("{worker} draws {number}", worker=worker.name, number=jobs)
+        case Ready():
+            return tr("{worker} is free", worker=worker.name)
+        case Loading():
+            return tr("{worker} is starting", worker=worker.name)
+        case Restarting():
+            return tr("{worker} is being started again", worker=worker.name)
+        case Broken():
+            return tr("{worker} is out of order", worker=worker.name)
+
+
 def _running_line(job: Job, interaction: Interaction) -> str:
     progress = interaction.client.jobs.runner.progress.get(job.id)
     percent = 0 if progress is None else progress.percent
@@ -69,7 +101,7 @@ def _running_line(job: Job, interaction: Interaction) -> str:
 
 
 def _waiting_line(job: Job, place: QueuePosition, interaction: Interaction) -> str:
-    is_ready = isinstance(interaction.client.services.worker.state, Ready)
+    is_ready = isinstance(interaction.client.services.fleet.state, Ready)
     wait = job_text.format_wait(place, is_ready=is_ready)
     return f"{place.position}. {_job_label(job, interaction)}{f' · {wait}' if wait else ''}"
 

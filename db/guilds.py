@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -121,7 +121,7 @@ class GuildStore:
     async def block(self, entry: AuditEntry, block: Block) -> None:
         """Block a user; a later block replaces an earlier one.
 
-        What they have voted and suggested in sessions that go on is dropped: they have no say any more.
+        What they have voted, suggested and entered in sessions that go on is dropped: they have no say any more.
         """
         await self._write_audited(
             entry,
@@ -133,6 +133,16 @@ class GuildStore:
             ),
             (
                 """DELETE FROM ballots WHERE person = :person_id AND session IN (
+                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
+                asdict(block),
+            ),
+            (
+                """DELETE FROM contest_entries WHERE person = :person_id AND session IN (
+                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
+                asdict(block),
+            ),
+            (
+                """DELETE FROM session_bells WHERE person = :person_id AND session IN (
                    SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
                 asdict(block),
             ),
@@ -173,6 +183,15 @@ class GuildStore:
             {"guild": guild_id, "now": self._clock(), "limit": limit},
         )
         return [Block(**dict(row)) for row in rows]
+
+    async def blocked_among(self, guild_id: int, person_ids: Iterable[int]) -> set[int]:
+        """Return those of some people who are blocked."""
+        rows = await self._connection.fetch_all(
+            """SELECT person_id FROM blocks WHERE guild_id = :guild AND (until IS NULL OR until > :now)
+               AND person_id IN (SELECT value FROM json_each(:people))""",
+            {"guild": guild_id, "now": self._clock(), "people": json.dumps(sorted(set(person_ids)))},
+        )
+        return {row["person_id"] for row in rows}
 
     async def add_audit_entry(self, entry: AuditEntry) -> None:
         """Write an audit entry for an action that changes no table of this store, such as a moderator's deletion."""

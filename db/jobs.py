@@ -144,6 +144,12 @@ class JobStore:
             {},
         )
 
+    async def undo_attempt(self, job_id: str) -> None:
+        """Uncount an attempt of a running job: its worker was lost, which says nothing about the job."""
+        await self._connection.write(
+            "UPDATE jobs SET attempts = attempts - 1 WHERE id = :id AND state = 'drawing'", {"id": job_id}
+        )
+
     async def mark_generated(
         self, job_id: str, suffix: str, seconds: float = 0.0, model: str | None = None, *, sensitive: bool = False
     ) -> bool:

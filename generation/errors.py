@@ -26,5 +26,9 @@ class WorkerCrashed(Exception):
     """The GPU process ended during a job; the job itself is not at fault."""
 
 
+class WorkerLost(WorkerCrashed):
+    """The worker went away during a job, but not by an error of its own: it was killed, or its machine is gone."""
+
+
 class JobCancelled(Exception):
     """The job was cancelled by its owner or a moderator before it was finished."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 MAX_SEED = 2**32 - 1
@@ -58,6 +59,26 @@ class Frame:
     height: int
 
 
+class FilmKind(StrEnum):
+    """The motion of a film through pictures that were drawn around each other. The values are stored."""
+
+    ZOOM_OUT = "zoom_out"
+    ZOOM_IN = "zoom_in"
+    LOOP = "loop"
+
+
+@dataclass(frozen=True, slots=True)
+class FilmPlan:
+    """A film of `steps` pictures, each drawn around the one before it.
+
+    `words` replace the prompt, one text a step; the last one holds for all later steps, and none leave the prompt.
+    """
+
+    kind: FilmKind
+    steps: int
+    words: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class LoraWeight:
     """The name of a LoRA and its weight; a negative weight reverses its effect."""
@@ -82,7 +103,8 @@ class Params:
     `weird` (0 to 3000) makes all of them more unusual. `stop` (10 to 100) stops at that percentage of the steps.
     `seamless` makes opposite edges match. `hd` adds a second pass at twice the size (`width` and `height` are those of
     the first pass). `draft` records that size and steps were halved for speed. `model` is the model's name; it is empty
-    for the default model, which old rows have. `loras` are applied to the model for these images only.
+    for the default model, which old rows have. `loras` are applied to the model for these images only. With a `film`,
+    the image is drawn around the source several times, and the params are those of the first time.
     """
 
     parts: tuple[PromptPart, ...]
@@ -114,6 +136,7 @@ class Params:
     hd: bool = False
     model: str = ""
     loras: tuple[LoraWeight, ...] = ()
+    film: FilmPlan | None = None
 
     @property
     def lora_set(self) -> tuple[LoraWeight, ...]:
@@ -153,8 +176,13 @@ def from_dict(values: dict[str, Any]) -> Params:
             "frame": Frame(**values["frame"]) if values.get("frame") else None,
             "region": tuple(values.get("region", ())),
             "loras": tuple(LoraWeight(**use) for use in values.get("loras", ())),
+            "film": _film_plan(values.get("film")),
         }
     )
+
+
+def _film_plan(values: dict[str, Any] | None) -> FilmPlan | None:
+    return FilmPlan(FilmKind(values["kind"]), values["steps"], tuple(values["words"])) if values else None
 
 
 def _format_ref(ref: ImageRef | None) -> str | None:

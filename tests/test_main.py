@@ -1,4 +1,7 @@
-"""main.py in its own process: startup, shutdown, and recovery after kill -9."""
+"""main.py in its own process: startup, shutdown, and recovery after kill -9.
+
+One test of each command runs it in a fresh interpreter; the others fork it from one that has imported the engine.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ import signal
 import socket
 import sqlite3
 import sys
+import tempfile
 import zipfile
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import STDOUT, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO
 
 import aiohttp
 import pytest
@@ -25,10 +28,12 @@ import pytest_asyncio
 from PIL import Image
 
 from preview import FakeDiscord, World
+from tests.support.fork_servers import MAIN, ForkedMain, engine_fork_server, engine_server, fork_main
 from tests.support.timing import LOAD_TIMEOUT_S, RESPONSE_TIMEOUT_S, TIMEOUT_S
 
-ROOT = Path(__file__).parents[1]
-OPENAPI = ROOT.parent / "shared" / "discord" / "openapi.json"
+pytestmark = pytest.mark.usefixtures("engine_fork_server")
+__all__ = ["engine_fork_server", "engine_server"]
+OPENAPI = MAIN.parents[1] / "shared" / "discord" / "openapi.json"
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -37,24 +42,30 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     return inherited | {"DATA_DIR": str(folder / "data"), "THREADS": "1", "HF_HUB_OFFLINE": "1"} | settings
 
 
-async def start(folder: Path, *arguments: str, output: int | IO[bytes] = PIPE, **settings: str) -> Process:
-    """Start main.py in a folder without a `.env`."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(ROOT / "main.py"),
-        *arguments,
-        cwd=folder,
-        env=environment(folder, **settings),
-        stdout=output,
-        stderr=STDOUT,
-    )
+async def start(
+    folder: Path, *arguments: str, output: Path, fresh: bool = False, **settings: str
+) -> Process | ForkedMain:
+    """Start main.py in a folder without a `.env`; `fresh` in an interpreter that has imported nothing."""
+    if not fresh:
+        return fork_main(arguments, folder, output, environment(folder, **settings))
+    with output.open("ab") as file:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(MAIN),
+            *arguments,
+            cwd=folder,
+            env=environment(folder, **settings),
+            stdout=file,
+            stderr=STDOUT,
+        )
 
 
-async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int | None, str]:
+async def run(folder: Path, *arguments: str, fresh: bool = False, **settings: str) -> tuple[int | None, str]:
     """Run main.py to its end; return its exit code and its output."""
-    process = await start(folder, *arguments, **settings)
-    output, _ = await process.communicate()
-    return process.returncode, output.decode()
+    with tempfile.TemporaryDirectory() as elsewhere:
+        output = Path(elsewhere) / "output"
+        process = await start(folder, *arguments, output=output, fresh=fresh, **settings)
+        return await process.wait(), output.read_text()
 
 
 @asynccontextmanager
@@ -75,12 +86,12 @@ async def server() -> AsyncIterator[FakeDiscord]:
 
 @asynccontextmanager
 async def bot(
-    server: FakeDiscord, folder: Path, model: Path, output: int | IO[bytes] = PIPE, **settings: str
-) -> AsyncIterator[Process]:
+    server: FakeDiscord, folder: Path, model: Path, *, fresh: bool = False, **settings: str
+) -> AsyncIterator[Process | ForkedMain]:
     """Run the bot until the block ends, then kill it if it is still running."""
     token = server.world.application.token
     settings |= {"DISCORD_TOKEN": token, "DISCORD_API_URL": server.api_url, "MODEL": str(model)}
-    process = await start(folder, output=output, **settings)
+    process = await start(folder, output=folder / "log", fresh=fresh, **settings)
     try:
         await server.wait_connected()
         await server.wait_commands()
@@ -88,7 +99,7 @@ async def bot(
     finally:
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+        await process.wait()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -99,17 +110,14 @@ async def running_bot(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     settings = {"LOG_FORMAT": "json", "METRICS_PORT": str(port)}
-    with (folder / "log").open("wb") as log:
-        async with fake_discord(World()) as server, bot(server, folder, tiny_model, log, **settings):
-            ada = server.world.add_user("ada")
-            guild = server.world.add_guild("Studio", ada)
-            channel = server.world.add_channel(guild)
-            await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
-            grid = await server.wait_for(channel, lambda message: "U1" in message.labels)
-            await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1)
-            yield SimpleNamespace(
-                folder=folder, server=server, ada=ada, guild=guild, channel=channel, grid=grid, port=port
-            )
+    async with fake_discord(World()) as server, bot(server, folder, tiny_model, fresh=True, **settings):
+        ada = server.world.add_user("ada")
+        guild = server.world.add_guild("Studio", ada)
+        channel = server.world.add_channel(guild)
+        await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
+        grid = await server.wait_for(channel, lambda message: "U1" in message.labels)
+        await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1)
+        yield SimpleNamespace(folder=folder, server=server, ada=ada, guild=guild, channel=channel, grid=grid, port=port)
 
 
 async def test_a_missing_token_is_reported_in_one_line_with_a_hint(tmp_path):
@@ -200,14 +208,14 @@ async def test_an_image_is_generated_from_the_command_line(tmp_path, tiny_model)
 
 
 async def test_a_dry_run_says_what_a_prompt_means(tmp_path):
-    code, output = await run(tmp_path, "imagine", "--dry-run", "a fox —ar 3:2")
+    code, output = await run(tmp_path, "imagine", "--dry-run", "a fox —ar 3:2", fresh=True)
     assert (code, json.loads(output)["parameters"]) == (0, {"aspect": "3:2"})
     code, output = await run(tmp_path, "imagine", "--dry-run", "a fox --wibble 3")
     assert (code, json.loads(output)["faults"]) == (2, ["Unrecognized parameter `--wibble`"])
 
 
 async def test_a_wrong_prompt_on_the_command_line_is_explained(tmp_path, tiny_model):
-    code, output = await run(tmp_path, "imagine", "a fox --aspct 3:2", MODEL=str(tiny_model))
+    code, output = await run(tmp_path, "imagine", "a fox --aspct 3:2", fresh=True, MODEL=str(tiny_model))
     assert code == 2
     assert "did you mean `--aspect`?" in output
     assert "Traceback" not in output
@@ -291,7 +299,7 @@ async def test_the_doctor_passes_a_good_installation_and_changes_nothing(tmp_pat
     ada = server.world.add_user("ada")
     server.world.add_channel(server.world.add_guild("Studio", ada))
     settings = {"DISCORD_TOKEN": server.world.application.token, "DISCORD_API_URL": server.api_url}
-    code, output = await run(tmp_path, "doctor", MODEL=str(tiny_model), DEVICE="cpu", **settings)
+    code, output = await run(tmp_path, "doctor", fresh=True, MODEL=str(tiny_model), DEVICE="cpu", **settings)
     assert code == 0, output
     assert "All checks passed." in output
     assert "cores (cpu)" in output
@@ -313,7 +321,7 @@ async def test_the_doctor_reports_a_missing_network_and_model(tmp_path):
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_backup_of_a_running_bot_works_in_another_folder(running_bot, tmp_path, tiny_model):
     world, folder = running_bot.server.world, running_bot.folder
-    assert await run(folder, "backup", "backup.zip") == (0, "backup.zip: 1 jobs and 5 pictures\n")
+    assert await run(folder, "backup", "backup.zip", fresh=True) == (0, "backup.zip: 1 jobs and 5 pictures\n")
     code, output = await run(folder, "restore", "backup.zip", "--replace")
     assert (code, "another Atelier is using DATA_DIR" in output) == (2, True)
     (interaction,) = running_bot.server.interactions
@@ -322,7 +330,7 @@ async def test_a_backup_of_a_running_bot_works_in_another_folder(running_bot, tm
     for secret in (interaction.token, world.application.token):
         assert secret.encode() not in everything
     (folder / "backup.zip").rename(tmp_path / "backup.zip")
-    code, output = await run(tmp_path, "restore", "backup.zip")
+    code, output = await run(tmp_path, "restore", "backup.zip", fresh=True)
     assert (code, "1 jobs and 5 pictures" in output) == (0, True)
     code, output = await run(tmp_path, "restore", "backup.zip")
     assert (code, "--replace" in output) == (2, True)

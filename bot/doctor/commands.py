@@ -17,6 +17,7 @@ from bot.jobs.tasks import TaskRegistry
 from bot.services import open_services
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
+from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 
 
@@ -37,7 +38,7 @@ async def registered_commands(config: Config) -> set[tuple[int, str]]:
     with tempfile.TemporaryDirectory() as folder:
         temporary_config = dataclasses.replace(config, data_dir=Path(folder), metrics_port=0)
         async with (
-            open_services(temporary_config, _IdleWorker(ModelRegistry.from_refs([EMBEDDED]))) as services,
+            open_services(temporary_config, Fleet([_IdleWorker(ModelRegistry.from_refs([EMBEDDED]))])) as services,
             Client(services, TaskRegistry(services.db.jobs), []) as client,
         ):
             for extension in EXTENSIONS:

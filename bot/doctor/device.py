@@ -1,14 +1,18 @@
-"""Check that the device works, in a separate process because the bot's process does not import PyTorch."""
+"""Check that the devices work, in separate processes because the bot's process does not import PyTorch."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from bot.doctor.model import largest_parameter_count
 from bot.doctor.probe import FIX_REINSTALL, run_probe
 from bot.doctor.result import CheckResult, failed, in_daemon_thread, passed
+from generation.engine.device.availability import DeviceUnavailable
+from generation.worker.devices import isolated, list_devices, no_such_gpu
 
 MIN_FREE_BYTES = 2**30  # bytes
 
@@ -21,18 +25,45 @@ class ProbeError(Exception):
         self.fix = fix
 
 
-async def check_device(name: str, models: Sequence[str] = ()) -> list[CheckResult]:
-    """Check that the device DEVICE names can compute, and that the largest model fits into its memory."""
+async def check_device(setting: str, models: Sequence[str] = ()) -> list[CheckResult]:
+    """Check that each device DEVICE names can compute, and that the largest model fits into its memory."""
     weights = await in_daemon_thread(lambda: largest_parameter_count(models))
     try:
-        return [_evaluate(await probe_device(name), weights)]
+        return [_evaluate(found, weights) for found in await probe_devices(setting)]
     except ProbeError as error:
         return [failed("device", str(error), error.fix)]
 
 
-async def probe_device(name: str) -> dict[str, Any]:
-    """Return the device that DEVICE names as `device_probe` describes it. Raises ProbeError."""
-    probe = await run_probe("generation.engine.device.device_probe", name)
+async def probe_devices(setting: str) -> list[dict[str, Any]]:
+    """Return each device that DEVICE names as `device_probe` describes it. Raises ProbeError.
+
+    Several are described as their workers' processes see them; those on one device have a share of its memory each.
+    """
+    try:
+        devices = await in_daemon_thread(lambda: list_devices(setting))
+    except DeviceUnavailable as error:
+        raise ProbeError(error.problem, error.fix) from None
+    if len(devices) == 1:
+        return [await probe_device(devices[0])]
+    distinct = dict.fromkeys(devices)
+    return await asyncio.gather(*(_probe_isolated(device, devices.count(device)) for device in distinct))
+
+
+async def _probe_isolated(device: str, workers: int) -> dict[str, Any]:
+    own_name, environment = isolated(device)
+    try:
+        found = await probe_device(own_name, environment)
+    except ProbeError as error:
+        if not environment:
+            raise
+        raise ProbeError(no_such_gpu(device).problem, error.fix) from None
+    shares = {memory: found[memory] // workers for memory in ("free", "total")}
+    return {**found, **shares, "device": device, "workers": workers}
+
+
+async def probe_device(name: str, environment: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Return a device as `device_probe` describes it, with changes to the environment. Raises ProbeError."""
+    probe = await run_probe("generation.engine.device.device_probe", name, environment=environment)
     if probe.returncode != 0:
         raise ProbeError(probe.last_error_line, _suggest_fix(name))
     found: dict[str, Any] = json.loads(probe.stdout)
@@ -48,6 +79,8 @@ def memory_needed(weights: int) -> int:
 
 def _evaluate(device: dict[str, Any], weights: int = 0) -> CheckResult:
     text = f"{device['name']} ({device['device']}), {_gib(device['free'])} of {_gib(device['total'])} GiB free"
+    if (workers := device.get("workers", 1)) > 1:
+        text += f" for each of {workers} workers"
     if device["free"] < MIN_FREE_BYTES:
         return failed("device", text, "Stop other programs that use its memory. A running Atelier is fine.")
     needed = memory_needed(weights * device["bytes"])

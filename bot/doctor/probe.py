@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
 FIX_REINSTALL = "Reinstall the packages: delete .venv and run scripts/environment."
@@ -27,10 +30,11 @@ class ProbeOutput:
         return lines[-1] if lines else "the probe ended without output"
 
 
-async def run_probe(module: str, *arguments: str) -> ProbeOutput:
-    """Run `python -m module` and return its output; a cancelled probe is killed."""
+async def run_probe(module: str, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> ProbeOutput:
+    """Run `python -m module`, with changes to the environment, and return its output; a cancelled probe is killed."""
+    command = (sys.executable, "-m", module, *arguments)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, cwd=ROOT, stdout=PIPE, stderr=PIPE
+        *command, cwd=ROOT, env={**os.environ, **environment}, stdout=PIPE, stderr=PIPE
     )
     try:
         stdout, stderr = await process.communicate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,7 +47,8 @@ class ResultMessage:
     """A result as it is posted: the text, one image, perhaps behind a spoiler, and the buttons.
 
     The `description` is the alternative text of the image. An `nsfw` image gets a spoiler in a direct message, even if
-    the channel would show it without one.
+    the channel would show it without one. `pinged` are the people who are notified besides the requester. `inputs` are
+    the pictures that it was made from, which an embed shows small.
     """
 
     content: str
@@ -57,10 +58,42 @@ class ResultMessage:
     description: str
     spoiler: bool = False
     nsfw: bool = False
+    pinged: tuple[int, ...] = ()
+    inputs: Inputs | None = None
+
+    def files(self) -> list[discord.File]:
+        """Return the images as new files, because discord.py can send a file only once."""
+        image = discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler, description=self.description)
+        return [image, self.inputs.file()] if self.inputs else [image]
+
+    def embeds(self) -> list[discord.Embed]:
+        """Return the embed with the inputs, if there are any."""
+        return [self.inputs.embed()] if self.inputs else []
+
+
+class _Embed(discord.Embed):
+    """An embed without the flags that discord.py sends along, which Discord's specification does not have."""
+
+    def to_dict(self) -> Any:
+        return {key: value for key, value in super().to_dict().items() if key != "flags"}
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The pictures that a result was made from, as one JPEG; `title` is shown above, `description` read aloud."""
+
+    image: bytes
+    filename: str
+    title: str
+    description: str
 
     def file(self) -> discord.File:
-        """Return the image as a new file, because discord.py can send a file only once."""
-        return discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler, description=self.description)
+        """Return the picture as a new file."""
+        return discord.File(io.BytesIO(self.image), self.filename, description=self.description)
+
+    def embed(self) -> discord.Embed:
+        """Return the embed that shows the file."""
+        return _Embed(description=f"-# {self.title}").set_image(url=f"attachment://{self.filename}")
 
 
 class Delivery:
@@ -210,15 +243,15 @@ class Delivery:
     async def _post_by_channel(self, job: Job, _: int | None, result: ResultMessage) -> int | None:
         if not job.destination.by_channel:
             return None
-        channel, fields = self._result_channel(job), self._send_fields(job)
+        channel, fields = self._result_channel(job), self._send_fields(job, result.pinged)
 
         async def send() -> int:
-            return (await channel.send(result.content, file=result.file(), view=result.view, **fields)).id
+            return (await channel.send(result.content, view=result.view, **_pictures(result), **fields)).id
 
         return await post_once(channel, job.asked_at, partial(is_result_message, job), send)
 
-    def _send_fields(self, job: Job) -> dict[str, Any]:
-        fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _mention_requester(job)}
+    def _send_fields(self, job: Job, pinged: Iterable[int] = ()) -> dict[str, Any]:
+        fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _mention_requester(job, pinged)}
         if job.destination.reply_to is not None and job.destination.post_in is None:
             fields["reference"] = discord.MessageReference(
                 message_id=job.destination.reply_to, channel_id=job.destination.channel_id, fail_if_not_exists=False
@@ -238,7 +271,8 @@ class Delivery:
             lambda: self._webhook(job).edit_message(
                 status_message_id,
                 content=result.content,
-                attachments=[result.file()],
+                attachments=result.files(),
+                embeds=result.embeds(),
                 view=result.view,
                 allowed_mentions=NO_MENTIONS,
             )
@@ -249,7 +283,7 @@ class Delivery:
         message = await retry_until_available(
             lambda: self._webhook(job).send(
                 result.content,
-                file=result.file(),
+                **_pictures(result),
                 view=result.view,
                 ephemeral=job.destination.private,
                 allowed_mentions=_mention_requester(job),
@@ -264,7 +298,7 @@ class Delivery:
             job,
             message.content,
             partial(is_result_message, job),
-            lambda: {"file": message.file(), "view": message.view},
+            lambda: {"view": message.view, **_pictures(message)},
         )
 
     async def _report_by_dm(
@@ -322,6 +356,10 @@ class Delivery:
         return self._channel(job).get_partial_message(message_id)
 
 
+def _pictures(result: ResultMessage) -> dict[str, Any]:
+    return {"files": result.files(), "embeds": result.embeds()}
+
+
 async def _delete(job: Job, delete: Callable[[], Awaitable[None]]) -> None:
     try:
         await retry_until_available(delete)
@@ -331,10 +369,9 @@ async def _delete(job: Job, delete: Callable[[], Awaitable[None]]) -> None:
         log.warning("job %s: could not delete a message", job.id, exc_info=True)
 
 
-def _mention_requester(job: Job) -> discord.AllowedMentions:
-    return discord.AllowedMentions(
-        everyone=False, roles=False, users=[discord.Object(job.requester.id)], replied_user=False
-    )
+def _mention_requester(job: Job, pinged: Iterable[int] = ()) -> discord.AllowedMentions:
+    users = [discord.Object(person) for person in dict.fromkeys((job.requester.id, *pinged))]
+    return discord.AllowedMentions(everyone=False, roles=False, users=users, replied_user=False)
 
 
 def _has_cancel_button(job: Job, message: discord.Message) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.jobs.status_message import StatusContent
 from bot.services import Services
 from bot.ui import job_text
 from generation.job import Job
 from generation.messages import Progress, Ready
+from generation.worker.fleet import most_usable
 from generation.worker.worker import Worker, WorkerState
 
 # Seconds between two queue updates, per position in the queue, so that 200 status messages are not edited at once.
@@ -16,7 +19,12 @@ REFRESH_S_PER_POSITION_BY_CHANNEL = 10.0
 TOKEN_WARNING_S = 120.0  # seconds before the token expires at which the warning appears
 
 
-def waiting_reason(job: Job, worker: Worker) -> WorkerState:
+def waiting_reason(job: Job, workers: Sequence[Worker]) -> WorkerState:
+    """Return the worker state that delays a job without a slot on all of the workers, else Ready."""
+    return most_usable([starting_reason(job, worker) for worker in workers])
+
+
+def starting_reason(job: Job, worker: Worker) -> WorkerState:
     """Return the worker state that delays a job: its own model is loading, or the process is not Ready."""
     loading = worker.loading
     if isinstance(worker.state, Ready) and loading and loading.model == worker.registry.model_name(job.params):
@@ -58,7 +66,7 @@ class JobProgress:
 
     def _running_text(self, worker: Worker) -> str:
         """Return how far the job is, or what it waits for although it has a slot."""
-        state, registry = waiting_reason(self._job, worker), self._services.registry
+        state, registry = starting_reason(self._job, worker), self._services.registry
         model_is_absent = (
             isinstance(state, Ready) and worker.registry.model_name(self._job.params) not in worker.loaded_models
         )
@@ -74,7 +82,7 @@ class JobProgress:
         interval = REFRESH_S_PER_POSITION if by_token else REFRESH_S_PER_POSITION_BY_CHANNEL
         if queue_position is None or now >= self._queue_text_shown_at + interval * queue_position.position:
             self._queue_text_shown = job_text.waiting(
-                self._job, services.registry, queue_position, waiting_reason(self._job, services.worker)
+                self._job, services.registry, queue_position, waiting_reason(self._job, services.fleet.workers)
             )
             self._queue_text_shown_at = now
         return self._queue_text_shown

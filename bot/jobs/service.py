@@ -240,7 +240,7 @@ class JobService:
                 return followup.id
 
     def _waiting_text(self, job: Job) -> str:
-        position, reason = self.services.queue.position(job.id), waiting_reason(job, self.services.worker)
+        position, reason = self.services.queue.position(job.id), waiting_reason(job, self.services.fleet.workers)
         return job_text.waiting(job, self.services.registry, position, reason)
 
     def create_job(

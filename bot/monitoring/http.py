@@ -14,9 +14,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.config import ConfigError
 from bot.monitoring.metrics import CurrentClient, Metrics
+from bot.monitoring.worker_metrics import WORKER_STATES
 from bot.services import Services
 from generation.messages import Ready
-from generation.worker.worker import Broken, Worker
+from generation.worker.worker import Broken, Restarting, WorkerState
 
 LOADING_TIMEOUT_S = 1800.0  # seconds without a ready worker; loading a large model from a slow disk takes long
 DATABASE_TIMEOUT_S = 5.0  # seconds
@@ -53,7 +54,8 @@ def _app(metrics: Metrics, health: Health) -> web.Application:
 
     async def get_health(_: web.Request) -> web.Response:
         problems = await health.problems()
-        return web.json_response({"healthy": not problems, "troubles": problems}, status=503 if problems else 200)
+        body = {"healthy": not problems, "troubles": problems, **health.by_worker()}
+        return web.json_response(body, status=503 if problems else 200)
 
     async def get_links(_: web.Request) -> web.Response:
         links = "".join(f'<p><a href="{path}">{path}</a></p>' for path in ("/health", "/metrics"))
@@ -72,26 +74,31 @@ class Health:
         self._current_client = current_client
         self._loading_since: float | None = None
         self._on_worker_state()
-        services.worker.subscribe(self._on_worker_state)
+        services.fleet.subscribe(self._on_worker_state)
 
     async def problems(self) -> list[str]:
         """Return the current problems as text; an empty list if there are none."""
         found = (
             None if _is_connected(self._current_client()) else "not connected to Discord",
-            self._worker_problem(self._services.worker),
+            self._worker_problem(self._services.fleet.state),
             await self._storage_problem(),
         )
         return [problem for problem in found if problem]
 
+    def by_worker(self) -> dict[str, dict[str, str]]:
+        """Return the state of each of several workers; one that is broken is no problem while others are ready."""
+        workers = self._services.fleet.workers
+        return {"workers": {worker.name: _describe(worker.state) for worker in workers}} if len(workers) > 1 else {}
+
     def _on_worker_state(self) -> None:
-        if isinstance(self._services.worker.state, Ready):
+        if isinstance(self._services.fleet.state, Ready):
             self._loading_since = None
         elif self._loading_since is None:
             self._loading_since = time.monotonic()
 
-    def _worker_problem(self, worker: Worker) -> str | None:
-        if isinstance(worker.state, Broken):
-            return f"the model cannot be loaded: {worker.state.reason}"
+    def _worker_problem(self, state: WorkerState) -> str | None:
+        if isinstance(state, Broken):
+            return f"the model cannot be loaded: {state.reason}"
         if self._loading_since is not None and time.monotonic() - self._loading_since > LOADING_TIMEOUT_S:
             return "the model takes too long to load"
         return None
@@ -105,6 +112,11 @@ class Health:
             return "the database does not answer"
         free = (await asyncio.to_thread(shutil.disk_usage, self._services.config.data_dir)).free
         return f"only {free >> 20} MiB of disk space left" if free < MIN_FREE_BYTES else None
+
+
+def _describe(state: WorkerState) -> str:
+    reason = f": {state.reason}" if isinstance(state, Restarting | Broken) else ""
+    return WORKER_STATES[type(state)] + reason
 
 
 def _is_connected(client: discord.Client | None) -> bool:

@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import discord
@@ -23,19 +24,17 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from bot.monitoring.worker_metrics import WORKER_STATES, WorkerCollector
 from bot.services import Services
 from bot.ui.errors import error_counts
 from db.connection import DATABASE_FILE
 from db.jobs import JobState
 from generation.job import Job
-from generation.messages import Loading, Ready
-from generation.worker.worker import Broken, Restarting
+from generation.worker.worker import Broken, Restarting, Worker
 
 DURATION_BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 # They would add a second, unused series for each counter.
 disable_created_metrics()  # type: ignore[no-untyped-call]
-
-WORKER_STATES = {Loading: "loading", Ready: "ready", Restarting: "restarting", Broken: "broken"}
 
 
 CurrentClient = Callable[[], discord.Client | None]
@@ -86,7 +85,10 @@ class Metrics:
             "atelier_disk_free_bytes", "Free space on the disk of the data folder", registry=registry
         )
         services.db.jobs.subscribe(self._on_job_state)
-        services.worker.subscribe(self._on_worker_state)
+        for worker in services.fleet.workers:
+            worker.subscribe(partial(self._on_worker_state, worker))
+        if len(services.fleet.workers) > 1:
+            registry.register(WorkerCollector(services.fleet.workers, services.queue))
 
     async def render(self) -> bytes:
         """Measure and return all metrics in Prometheus' text format."""
@@ -94,9 +96,10 @@ class Metrics:
         for state, jobs in (("waiting", services.queue.waiting), ("running", services.queue.running)):
             self._jobs_present.labels(state).set(len(jobs))
             self._people_present.labels(state).set(_count_people(jobs))
-        self._worker_state.state(WORKER_STATES[type(services.worker.state)])
+        self._worker_state.state(WORKER_STATES[type(services.fleet.state)])
+        loaded = services.fleet.loaded_models
         for model in services.registry.models:
-            self._model_loaded.labels(model.name).set(model.name in services.worker.loaded_models)
+            self._model_loaded.labels(model.name).set(model.name in loaded)
         self._latency.set(client.latency if client and not client.is_closed() else math.nan)
         database, free = await asyncio.to_thread(_disk_usage, services.config.data_dir)
         self._database.set(database)
@@ -122,13 +125,13 @@ class Metrics:
         started_at = self._started_at.pop(job_id, None)
         if state is JobState.RUNNING:
             self._started_at[job_id] = now
-            if record.attempts == 1:
+            if record.attempts == 1 and started_at is None:  # else it is generated again after its worker was lost
                 self._waiting_seconds.observe(max(0.0, self._services.clock() - record.job.asked_at))
         elif state is JobState.GENERATED and started_at is not None:
             self._generation_seconds.observe(now - started_at)
 
-    def _on_worker_state(self) -> None:
-        if isinstance(self._services.worker.state, Restarting | Broken):
+    def _on_worker_state(self, worker: Worker) -> None:
+        if isinstance(worker.state, Restarting | Broken):
             self._restarts.inc()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import discord
@@ -12,6 +13,7 @@ from bot.policy.policy import Policy, PolicyDenied, RequestContext
 from bot.policy.settings import GuildSettings
 from bot.ui.i18n import tr, trn
 from db.guilds import AuditEntry, GuildStore
+from db.lineage import Credit
 from db.sessions import Session
 from generation.job import Job
 
@@ -74,6 +76,24 @@ async def require_host(policy: Policy, participant: Participant) -> GuildSetting
     if context.channel_ids.intersection(settings.quiet_channels):
         raise PolicyDenied(tr("The owners of this server want no sessions in this channel."))
     return settings
+
+
+def require_cost(settings: GuildSettings, grids: int) -> None:
+    """Raise PolicyDenied if a session would draw more grids than the server lets one session draw."""
+    if grids > settings.session_cost:
+        raise PolicyDenied(
+            trn(
+                "A session may draw at most {n} grid here, so choose fewer rounds.",
+                "A session may draw at most {n} grids here, so choose fewer rounds.",
+                settings.session_cost,
+            )
+        )
+
+
+async def without_blocked(guilds: GuildStore, guild_id: int, given: Sequence[Credit]) -> list[Credit]:
+    """Return credits in which people who are blocked by now are somebody without a name."""
+    blocked = await guilds.blocked_among(guild_id, (each.person_id for each in given))
+    return [replace(each, person_id=0) if each.person_id in blocked else each for each in given]
 
 
 def require_public(job: Job) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.config import Config, ConfigError
 from bot.doctor.account import PORTAL
-from bot.doctor.device import ProbeError, probe_device
+from bot.doctor.device import ProbeError, probe_devices
 from bot.doctor.rest import RestClient, UnauthorizedError, UnreachableError
 from bot.doctor.servers import invite_url, list_servers
 from bot.setup.env_file import read_settings, write_settings
@@ -115,7 +115,7 @@ class Wizard:
         self._terminal.say("\n2. The device. Looking for a GPU takes up to a minute ...")
         given, current = self._options.device, self._current.get("DEVICE", "").strip() or "auto"
         while True:
-            device = given or self._terminal.ask("   auto, cpu, cuda, cuda:1 (the second GPU) or mps", current)
+            device = given or self._terminal.ask("   auto, cpu, cuda, cuda:1 (the second GPU), mps or all", current)
             found, problem = self._probe(device)
             if found is not None:
                 self._terminal.say(f"   {found['name']} ({found['device']}) with {found['total'] / 2**30:.1f} GiB")
@@ -126,9 +126,10 @@ class Wizard:
             self._complain(problem, is_final=bool(given))
 
     def _probe(self, device: str) -> tuple[Mapping[str, Any] | None, str]:
-        """Return what the device is, or None and what is wrong with it."""
+        """Return what the device is, of several the one with the least memory, or None and what is wrong with it."""
         try:
-            return asyncio.run(probe_device(self._config(DEVICE=device).device)), ""
+            found = asyncio.run(probe_devices(self._config(DEVICE=device).device))
+            return min(found, key=lambda each: each["total"]), ""  # the models must fit into each
         except ConfigError as error:
             return None, str(error)
         except ProbeError as error:

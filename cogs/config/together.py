@@ -20,7 +20,9 @@ from cogs.config.validation import (
     MAX_CHANNELS,
     MAX_MEMBER_HOURS,
     MAX_ROLES,
+    MAX_SESSION_COST,
     MAX_SESSIONS,
+    MIN_SESSION_COST,
     add_item,
     remove_item,
     require_any,
@@ -36,6 +38,7 @@ from cogs.config.validation import (
     member_hours="To join in, somebody must have been here for this many hours",
     at_once="Sessions in a channel at once",
     quiet="No sessions in this channel",
+    cost="Grids that one session may draw at most",
     not_quiet="Allow sessions in this channel again",
 )
 async def together(
@@ -46,11 +49,17 @@ async def together(
     account_days: app_commands.Range[int, 0, MAX_ACCOUNT_DAYS] | None = None,
     member_hours: app_commands.Range[int, 0, MAX_MEMBER_HOURS] | None = None,
     at_once: app_commands.Range[int, 1, MAX_SESSIONS] | None = None,
+    cost: app_commands.Range[int, MIN_SESSION_COST, MAX_SESSION_COST] | None = None,
     quiet: discord.TextChannel | None = None,
     not_quiet: discord.TextChannel | None = None,
 ) -> None:
     """Change the rules and respond with the changes."""
-    numbers = {"min_account_days": account_days, "min_member_hours": member_hours, "sessions_at_once": at_once}
+    numbers = {
+        "min_account_days": account_days,
+        "min_member_hours": member_hours,
+        "sessions_at_once": at_once,
+        "session_cost": cost,
+    }
     given: dict[str, Any] = {name: number for name, number in numbers.items() if number is not None}
     require_any(given or add_host or remove_host or everybody_hosts or quiet or not_quiet)
 
@@ -72,26 +81,30 @@ async def together(
             *([tr("everybody may start a session")] if everybody_hosts else []),
             *([tr("{role} may start a session", role=add_host.mention)] if add_host else []),
             *([tr("{role} may start no session", role=remove_host.mention)] if remove_host else []),
-            *_number_changes(account_days, member_hours, at_once),
+            *_number_changes(account_days, member_hours, at_once, cost),
             *([tr("none in {channel}", channel=quiet.mention)] if quiet else []),
             *([tr("allowed in {channel}", channel=not_quiet.mention)] if not_quiet else []),
         ]
 
-    await _update(interaction, describe, change)
+    await apply_change(interaction, describe, change)
 
 
-def _number_changes(account_days: int | None, member_hours: int | None, at_once: int | None) -> list[str]:
+def _number_changes(
+    account_days: int | None, member_hours: int | None, at_once: int | None, cost: int | None
+) -> list[str]:
     days, hours = account_days or 0, member_hours or 0
     return [
         *([trn("accounts of {n} day", "accounts of {n} days", days)] if account_days is not None else []),
         *([trn("members for {n} hour", "members for {n} hours", hours)] if member_hours is not None else []),
         *([trn("{n} at once", "{n} at once", at_once)] if at_once is not None else []),
+        *([trn("{n} grid each", "{n} grids each", cost)] if cost is not None else []),
     ]
 
 
-async def _update(
+async def apply_change(
     interaction: Interaction, describe: Callable[[], str], change: Callable[[GuildSettings], GuildSettings]
 ) -> None:
+    """Change a server's settings, and respond with what has changed."""
     services, actor = interaction.client.services, Actor(require_guild_id(interaction), interaction.user.id)
     await update_settings(services.db.guilds, actor, in_english(describe), change, services.clock)
     text = describe()

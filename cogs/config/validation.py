@@ -24,6 +24,7 @@ MAX_ROLES = 250
 MAX_ACCOUNT_DAYS = 365  # days
 MAX_MEMBER_HOURS = 24 * 30  # hours
 MAX_SESSIONS = 10  # in a channel at once
+MIN_SESSION_COST, MAX_SESSION_COST = 2, 300  # grids of one session
 
 
 def parse_defaults(services: Services, parameters: str) -> str:

@@ -16,7 +16,7 @@ from generation.files.infotext import parent_tiles
 from generation.params import Params, Tile
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-MIME_TYPES = {"png": "image/png", "webp": "image/webp"}
+MIME_TYPES = {"png": "image/png", "webp": "image/webp", "mp4": "video/mp4"}
 
 # A thumbnail would double the size of the file. The credentials are verified once, not for each file.
 _NO_THUMBNAIL = {"builder": {"thumbnail": {"enabled": False}}}

@@ -29,7 +29,7 @@ def encode_to_limit(image: Image.Image, limit: int, text: str = "") -> tuple[byt
     `text`, its generation parameters, is stored where AUTOMATIC1111's web UI reads them in a WebP, unless it would take
     more than a quarter of the limit. Raise ValueError if not even one pixel fits.
     """
-    exif = _exif(text)
+    exif = infotext_exif(text)
     exif = exif if len(exif) <= limit // 4 else b""
     for smaller_image in _downscaled(image):
         for quality in QUALITIES:
@@ -56,19 +56,20 @@ def read_infotext(image: Image.Image) -> str:
     return comment.removeprefix(_UNICODE).decode("utf-16-be") if comment.startswith(_UNICODE) else ""
 
 
-def _downscaled(image: Image.Image) -> Iterator[Image.Image]:
-    width, height = image.size
-    while min(width, height) >= 1:
-        yield image if (width, height) == image.size else image.resize((width, height), Image.Resampling.LANCZOS)
-        width, height = int(width * 0.7), int(height * 0.7)
-
-
-def _exif(text: str) -> bytes:
+def infotext_exif(text: str) -> bytes:
+    """Return the Exif block that holds generation parameters, empty without any."""
     if not text:
         return b""
     exif = Image.Exif()
     exif[ExifTags.IFD.Exif] = {ExifTags.Base.UserComment: _UNICODE + text.encode("utf-16-be")}
     return exif.tobytes()
+
+
+def _downscaled(image: Image.Image) -> Iterator[Image.Image]:
+    width, height = image.size
+    while min(width, height) >= 1:
+        yield image if (width, height) == image.size else image.resize((width, height), Image.Resampling.LANCZOS)
+        width, height = int(width * 0.7), int(height * 0.7)
 
 
 def _webp(image: Image.Image, quality: int, exif: bytes) -> bytes:

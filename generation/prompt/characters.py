@@ -58,16 +58,30 @@ NOT_APOSTROPHES = _DOUBLE_QUOTES + _CODE_MARKS + _CORNERS
 ANGLES_OPEN, ANGLES_CLOSE = "<＜﹤", ">＞﹥"
 SEPARATORS = f" ;；؛{COMMAS}{STOPS}"  # what people put between parameters
 OPENING_MARKS = f"([（【{ANGLES_OPEN}"
-CLOSING_MARKS = f"{SEPARATORS}!?…！？)]）】|&%％{ANGLES_CLOSE}"  # after a value; a percentage is its number
+PERCENT_SIGNS = "%％﹪\u066a"
+CLOSING_MARKS = f"{SEPARATORS}!?…！？)]）】|&{PERCENT_SIGNS}{ANGLES_CLOSE}"  # after a value
 
 _ASCII = str.maketrans(
-    dict.fromkeys(DASHES, "-") | dict.fromkeys(COLONS, ":") | dict.fromkeys(COMMAS, ",") | dict.fromkeys(STOPS, ".")
+    dict.fromkeys(PERCENT_SIGNS, "%")
+    | dict.fromkeys(DASHES, "-")
+    | dict.fromkeys(COLONS, ":")
+    | dict.fromkeys(COMMAS, ",")
+    | dict.fromkeys(STOPS, ".")
 )
 
 
 def to_ascii(value: str) -> str:
     """Return a number, a ratio or a name with plain digits, letters, signs and decimal marks."""
     return value if value.isascii() else unicodedata.normalize("NFKC", value.translate(_ASCII)).translate(_ASCII)
+
+
+# What Chinese and Japanese keyboards give for ASCII's characters, one for one.
+_NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | str.maketrans("、。【】〔〕", ",.[][]")
+
+
+def to_narrow(text: str) -> str:
+    """Return the text with ASCII's characters for full-width ones, each in its place."""
+    return text if text.isascii() else text.translate(_NARROW)
 
 
 # Of these, a blank of the same width is seen.

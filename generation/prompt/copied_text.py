@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from generation.prompt.characters import COLONS, unquote
-from generation.prompt.syntax import PARAMETER_START, mask, normalize_text
+from generation.prompt.copied_markup import undo_markup
+from generation.prompt.syntax import MASKED, PARAMETER_START, mask, normalize_text
 
 MAX_WRAPPINGS = 5  # of a command, quotation marks and bold around each other
 
@@ -25,16 +26,22 @@ _COMMAND = re.compile(
     rf"^(?:(?:{COMMANDS}\b\s?(?:prompt\b\s?[{COLONS}]?)?|(?:imagine\s)?prompt\s?[{COLONS}](?![{COLONS}]))\s?)+",
     re.IGNORECASE,
 )
-_BOLD = re.compile(r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}")
-_ITALIC = re.compile(r"\*(?=[^\s*])([^*]+)(?<=\S)\*")  # around the whole prompt; elsewhere it may be a product
+# What Discord does not show: bold, italic (not a product, `2*3*4`), underlined (not a name, `__init__`), a spoiler.
+_EMPHASIS = re.compile(
+    r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}"
+    rf"|(?<![\w*{MASKED}])\*(?=[^\s*])([^*]+)(?<=[^\s{MASKED}])\*(?![\w*{MASKED}])"
+    rf"|(?<![\w{MASKED}])__(?=[^\s_][^_\s]*\s)([^_]+)(?<=\S)__(?!\w)|\|\|(?=[^\s|])([^|]+)(?<=\S)\|\|"
+)
+_AROUND_ALL = re.compile(r"(__|_|~~|\|\|)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
+_FIRST_MARK = re.compile(r"\A(?:#{1,6}|-#|[-*•])\s(?=\S)")  # of a heading or a list
 _LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
 _MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-# The language of a code block stands alone on its first line.
-_FENCE = re.compile(r"\s*```(?:[\w+-]*[^\S\n]*\n)?(.*)```\s*", re.DOTALL)
-# Discord's quotation: every line has the mark, or the first has the one for all lines.
+# The language of a code block stands alone on its first line; a chat's answer announces the block.
+_FENCE = re.compile(r"(?:[^`]{0,200}:)?\s*```(?:[\w+-]*[^\S\n]*\n)?(.*)```\s*", re.DOTALL)
+# Discord's quotation: lines have the mark, or the first has the one for all lines.
 _BLANKS = r"[^\S\n]*+"
-_BLOCK_QUOTE = re.compile(rf"\s*+(?:>\s[^\n]*+(?:\n{_BLANKS}(?:>\s[^\n]*+)?)*+|>>>\s.*)", re.DOTALL)
 _QUOTE_MARK = re.compile(rf"^{_BLANKS}>(?:>>)?\s", re.MULTILINE)
+_QUOTE_START = re.compile(r"\s*+>(?:>>)?\s")
 _BRACKETS = re.compile(r"\((?P<round>[^()]+)\)|\[(?P<square>[^\[\]]+)\]")
 _CODED_PARAMETERS = re.compile(r"(?<!\S)`(--[^`]+)`(?!\S)")
 
@@ -81,18 +88,28 @@ def message_patterns() -> MessagePatterns:
 
 def strip_copied_text(text: str) -> str:
     """Return the prompt without the text copied along with it, normalised, with its escaped characters masked."""
-    if _BLOCK_QUOTE.fullmatch(text):
+    text = undo_markup(text)
+    if _QUOTE_START.match(text):
         text = _QUOTE_MARK.sub("", text)
     if fence := _FENCE.fullmatch(text):
         text = fence[1] if "```" not in fence[1] else text
     text = mask(_strip_signature(normalize_text(text)))
     for _ in range(MAX_WRAPPINGS):
-        before, text = text, _LINK.sub(r"\1", _BOLD.sub(r"\1", text))
-        italic = _ITALIC.fullmatch(text)
-        text = _COMMAND.sub("", unquote(_without_brackets(italic[1] if italic else text))).strip()
+        before, text = text, _LINK.sub(r"\1", _EMPHASIS.sub(lambda match: match[match.lastindex or 0], text))
+        text = _without_marks(_without_brackets(text))
+        start = PARAMETER_START.search(text)
+        if start and (words := text[: start.start()].strip()):
+            text = f"{_without_marks(words)} {text[start.start() :]}"
+        text = _COMMAND.sub("", _FIRST_MARK.sub("", text, count=1)).strip()
         if text == before:
             break
     return _CODED_PARAMETERS.sub(r"\1", text)
+
+
+def _without_marks(text: str) -> str:
+    """Return the text without the quotation, code or markdown marks around the whole of it."""
+    around = _AROUND_ALL.fullmatch(text)
+    return unquote(around[2] if around and around[1] not in around[2] else text)
 
 
 def _without_brackets(text: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from generation.prompt.characters import ANGLES_OPEN, COMMAS, QUOTES
+from generation.prompt.characters import ANGLES_OPEN, COMMAS, QUOTES, to_narrow
+from generation.prompt.copied_markup import ENTITY, TAG_NAMES
 from generation.prompt.copied_text import COMMANDS, message_patterns
 from generation.prompt.infotext_keys import MARKERS
 from generation.prompt.infotext_labels import PROMPT_LABEL
@@ -26,15 +27,19 @@ from generation.prompt.syntax import (
 
 _LOOSE_START = rf"(?<!\S)(?:(?!-){HYPHEN}(?={LATIN})|(?:{DASH}{{2,}}|{LONG_DASH})(?=\s\w+\s[.\d]))"
 
+_MARKERS = re.compile(MARKERS, re.IGNORECASE)
+
 
 @cache
 def _special(signature_start: str, in_list: bool) -> re.Pattern[str]:
     item_end = rf"|[{re.escape(COMMAS)}]|[{re.escape(QUOTES)}]\Z" if in_list else ""
     return re.compile(
         rf"\A{COMMANDS}|\A[\W\d_]*+(?:imagine\s)?{PROMPT_LABEL}[\s*_`\"]*{COLON}"
-        rf"|\A\W*+(?:{LINK_LABEL}|[^\[\]]*+\]\()?\W*+https?:|\A[>*{re.escape(QUOTES)}]"
-        rf"|{START}|{_LOOSE_START}|{HYPHENS_IN_WORD}(?=\w)|(?<=\S)--(?!\w)|{DOUBLE_COLON}|\*\*|[{{}}]"
-        rf"|[{ANGLES_OPEN}](?=\s?(?:https?:|\w+\s?{COLON}))|{signature_start}|{MARKERS}"
+        rf"|\A\W*+(?:{LINK_LABEL}|[^\[\]]*+\]\()?\W*+https?:|\A[>*#_~|•-][>*#_~|-]*|\A[{re.escape(QUOTES)}]"
+        rf"|\A[^()]{{0,60}}\(?\s?(?:positive_?)?prompt\s?=\s?[\"'“]|\*\*|(?<!\w)\*(?=\S|\Z)|(?<!\w)__+(?=\S|\Z)|\|\|"
+        rf"|{ENTITY}|</?{TAG_NAMES}\b|\\(?=[rn])"
+        rf"|{START}|{_LOOSE_START}|{HYPHENS_IN_WORD}(?=\w)|(?<=\S)--(?!\w)|{DOUBLE_COLON}|[{{}}]"
+        rf"|[{ANGLES_OPEN}](?=\s?(?:https?:|\w+\s?{COLON}))|{signature_start}"
         rf"|(?<!\S)`(?=--)|{GLUED_PARAMETER}|\\(?=[{re.escape(SYNTAX_CHARS)}]|\Z){item_end}",
         re.IGNORECASE,
     )
@@ -42,4 +47,7 @@ def _special(signature_start: str, in_list: bool) -> re.Pattern[str]:
 
 def escape(text: str, *, in_list: bool = False) -> str:
     """Escape `text` so that parsing returns it unchanged, also as an item of a list if `in_list`."""
-    return _special(message_patterns().signature_start, in_list).sub(lambda match: escape_all(match[0]), text)
+    special = _special(message_patterns().signature_start, in_list).finditer(text)
+    spans = [match.span() for match in (*special, *_MARKERS.finditer(to_narrow(text)))]
+    places = {place for span in spans for place in range(*span)}
+    return "".join(escape_all(char) if place in places else char for place, char in enumerate(text))

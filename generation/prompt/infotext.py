@@ -12,25 +12,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from generation.prompt.characters import COMMAS, to_narrow
+from generation.prompt.copied_markup import undo_markup
 from generation.prompt.copied_text import strip_copied_text
 from generation.prompt.infotext_json import read_json
 from generation.prompt.infotext_keys import (
+    BRACKETED,
     DREAM_OPTION,
     FOOOCUS_SETTING,
+    LEADING_KEY,
     NEGATIVE,
     NUMBER_SETTING,
     SETTING,
     SHORT_NEGATIVE,
+    STEPS_SETTING,
 )
 from generation.prompt.infotext_labels import PROMPT_LABEL, SETTINGS_HEADING, write_labels_plainly
 from generation.prompt.syntax import COLON, DASH, PARAMETER_START, normalize_text, unmask_escaped
 
 OWN_KEY = "Atelier"  # holds the whole prompt in the syntax of this package
 MIN_SETTINGS = 2  # that a text without a negative prompt must have, to be infotext
+# In one line, words such as `a receipt: CFG: 7, Seed: 2` are a sentence: other programs begin with the steps.
+MIN_SETTINGS_WITHOUT_STEPS = 3
 MIN_DREAM_OPTIONS = 3
 MAX_LEADING = 300  # characters before the first certain setting, in which others are looked for
 
-_MARK = re.compile(rf"{NEGATIVE}|{SHORT_NEGATIVE}|{SETTING}|{DREAM_OPTION}|{{", re.IGNORECASE)
+_MARK = re.compile(rf"{NEGATIVE}|{SHORT_NEGATIVE}|{SETTING}|{DREAM_OPTION}|{BRACKETED}|prompt\s?=|{{", re.IGNORECASE)
 _NEGATIVE = re.compile(NEGATIVE, re.IGNORECASE)
 _MORE_NEGATIVE = re.compile(rf"\s?,?\s?{NEGATIVE}", re.IGNORECASE)
 _SHORT_NEGATIVE = re.compile(SHORT_NEGATIVE, re.IGNORECASE)
@@ -40,15 +47,17 @@ _LABEL = re.compile(rf"[\W\d_]*+{PROMPT_LABEL}[\s*_`\"]*{COLON}", re.IGNORECASE)
 # A person who knows the parameter may put it before the other programs' words for it.
 _TYPED_NEGATIVE = re.compile(rf"(?:^|\s){DASH}+(?:no|negative)\s*$", re.IGNORECASE)
 _SETTING = re.compile(SETTING, re.IGNORECASE)
+_STEPS = re.compile(STEPS_SETTING, re.IGNORECASE)
+_SETTING_LINE = re.compile(rf"\n[^\w\n]*+{SETTING}", re.IGNORECASE)
+_BRACKETED = re.compile(BRACKETED, re.IGNORECASE)
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _NUMBER_SETTING = re.compile(NUMBER_SETTING, re.IGNORECASE)
 _LEADING = re.compile(
-    rf"(?:(?<!\S)(?:(?:Model(?: hash)?|VAE(?: hash)?|Version|Schedule type|Created date|Denoising strength|App|Backend"
-    rf"|Parser)\s?{COLON}[^,:]{{0,80}}+,|{SETTINGS_HEADING}\s?{COLON})\s?)+$",
-    re.IGNORECASE,
+    rf"(?:(?<!\S)(?:{LEADING_KEY}\s?{COLON}[^,:]{{0,80}}+,|{SETTINGS_HEADING}\s?{COLON})\s?)+$", re.IGNORECASE
 )
 _FOOOCUS_SETTING = re.compile(FOOOCUS_SETTING)
 _SEPARATORS = " ,;|•·"
-_LIST_MARK = re.compile(r"\s(?:[-–—•·|#]+|\d{1,2}[.)]|Other metadata)$", re.IGNORECASE)
+_LIST_MARK = re.compile(r"\s(?:[-–—•·|#>]+|\d{1,2}[.)]|Other metadata)$", re.IGNORECASE)
 _LIST_MARKS = f"{_SEPARATORS}.-–—#"
 _BETWEEN = re.compile(rf"(?:[{_SEPARATORS}]|[-–—](?=\s))*+")
 _KEY = re.compile(rf"([^\W\d_][\w \-/.()]{{0,60}}?)\s?{COLON}\s?")
@@ -76,14 +85,17 @@ class Infotext:
 
 def find_infotext(pasted: str) -> Infotext | None:
     """Return the infotext that the whole of `pasted` is, or None."""
-    pasted = write_labels_plainly(pasted)
-    if _MARK.search(pasted.replace("*", "")) is None:
+    pasted = write_labels_plainly(undo_markup(pasted))
+    plain = to_narrow(pasted.replace("*", ""))
+    if _MARK.search(plain) is None:
         return None
     text = normalize_text(pasted)
     if own := _read_own(text):
         return own
     text = unmask_escaped(strip_copied_text(pasted))
-    return _read_json(text) or _read_dream(text) or _read_lines(text, is_labelled=_LABEL.match(pasted) is not None)
+    is_labelled = _LABEL.match(pasted) is not None
+    has_lines = is_labelled or _SETTING_LINE.search(plain) is not None
+    return _read_json(text) or _read_dream(text) or _read_lines(text, is_labelled=is_labelled, has_lines=has_lines)
 
 
 def _read_own(text: str) -> Infotext | None:
@@ -119,18 +131,34 @@ def _read_dream(text: str) -> Infotext | None:
     return Infotext(" ".join(words).strip("\"'"), settings=dict(reversed(settings.items())))
 
 
-def _read_lines(text: str, *, is_labelled: bool) -> Infotext | None:
-    text = _prompt_first(text)
-    mark = _find_negative(text, is_labelled=is_labelled)
-    start = _settings_start(text, mark.end() if mark else 0, needed=1 if mark else MIN_SETTINGS)
+def _read_lines(text: str, *, is_labelled: bool, has_lines: bool) -> Infotext | None:
+    text = _prompt_first(_without_brackets(text))
+    plain = to_narrow(text)
+    mark = _find_negative(plain, is_labelled=is_labelled)
+    needed = 1 if mark else MIN_SETTINGS
+    start = _settings_start(plain, mark.end() if mark else 0, needed, anywhere=mark is not None or has_lines)
     if mark is None and start is None:
         return None
     end = len(text) if start is None else start
     positive = text[: mark.start() if mark else end]
     negative = _MORE_NEGATIVE.sub(", ", text[mark.end() : end]) if mark else ""
-    settings, typed = ({}, "") if start is None else _read_settings(text, start)
+    settings, typed = ({}, "") if start is None else _read_settings(plain, start)
     positive = _TYPED_NEGATIVE.sub("", _POSITIVE.sub("", positive))
-    return Infotext(_without_list_mark(positive), _without_list_mark(negative).strip(" ,"), settings, typed)
+    return Infotext(_without_list_mark(positive), _without_list_mark(negative).strip(f" {COMMAS}"), settings, typed)
+
+
+def _without_brackets(text: str) -> str:
+    """Return the text without the brackets around infotext at its end; in the middle of a sentence they stay."""
+    plain = to_narrow(text)
+    opening = _BRACKETED.search(plain)
+    if opening is None:
+        return text
+    start = opening.start()
+    end = plain.rfind(_CLOSING[plain[start]], start)
+    after = plain[end + 1 :].strip(f"{_SEPARATORS}.")
+    if end < 0 or (after and not PARAMETER_START.match(after)):
+        return text
+    return f"{text[:start]} {text[start + 1 : end]} {text[end + 1 :]}"
 
 
 def _prompt_first(text: str) -> str:
@@ -157,21 +185,24 @@ def _find_negative(text: str, *, is_labelled: bool) -> re.Match[str] | None:
     if mark := _NEGATIVE.search(text):
         return mark
     short = _SHORT_NEGATIVE.search(text)
-    if short and (is_labelled or _settings_start(text, short.end(), needed=MIN_SETTINGS) is not None):
+    if short and (is_labelled or _settings_start(text, short.end(), MIN_SETTINGS) is not None):
         return short
     return None
 
 
-def _settings_start(text: str, begin: int, needed: int) -> int | None:
-    """Return where the first run of at least so many settings begins; only other settings are between them."""
+def _settings_start(text: str, begin: int, needed: int, *, anywhere: bool = True) -> int | None:
+    """Return where the first run of at least so many settings begins; only other settings are between them.
+
+    Unless a run may be `anywhere`, it has the steps or is longer: a sentence can have two words with a colon.
+    """
     run: list[re.Match[str]] = []
     for before, setting in pairwise([None, *_SETTING.finditer(text, begin)]):
         assert setting is not None
         between = text[before.end() : setting.start()].strip(_LIST_MARKS) if before else ""
-        run = [*run, setting][-needed:] if not between or _KEY.match(between) else [setting]
-        first = run[0] if len(run) == needed else None
-        if first is not None:
-            return _leading_start(text, begin, first.start())
+        run = [*run, setting] if not between or _KEY.match(between) else [setting]
+        is_certain = anywhere or len(run) >= MIN_SETTINGS_WITHOUT_STEPS or any(_STEPS.match(each[0]) for each in run)
+        if len(run) >= needed and is_certain:
+            return _leading_start(text, begin, run[0].start())
     return None
 
 

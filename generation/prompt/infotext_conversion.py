@@ -25,7 +25,7 @@ _AND_WEIGHT = re.compile(rf"\s{COLON}\s?(-?(?:\d+\.?\d*|\.\d+))$")
 _BREAK = re.compile(r"(?<!\S)BREAK(?!\S),?\s?")
 _FOREIGN_SYNTAX = re.compile(rf"{DOUBLE_COLON}|[{{}}]|\*\*")
 _BRACE = re.compile(r"(?<!\\)[{}]")
-_SIZE = re.compile(r"\(?(\d{1,5})\s?[x×*,]\s?(\d{1,5})\)?", re.IGNORECASE)
+_SIZE = re.compile(r"[(\[]?(\d{1,5})\s?[x×*,]\s?(\d{1,5})[)\]]?", re.IGNORECASE)
 _OFF = ("false", "none", "null", "")
 _NO_SETTING = ("-1", "automatic", "normal", "default", "none", "")
 # These say where a picture came from, not how to draw it.
@@ -43,6 +43,7 @@ _DIRECT = {
     "cfg": "cfg",
     "guidance scale": "cfg",
     "guidance": "cfg",
+    "prompt guidance": "cfg",
     "scale": "cfg",
     "model": "model",
     "base model": "model",

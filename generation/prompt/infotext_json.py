@@ -1,7 +1,8 @@
 """Read the JSON that other programs write about a picture.
 
 The formats: InvokeAI's, Fooocus', SwarmUI's, NovelAI's and diffusers', by whatever spelling of their keys, and the
-graph of a ComfyUI prompt.
+graph of a ComfyUI prompt. Python's dictionaries and calls, curly quotation marks, bare keys and commas at an end are
+read as JSON too.
 """
 
 from __future__ import annotations
@@ -35,17 +36,50 @@ _SETTINGS = {
     for key in keys.split()
 }
 _NOT_LETTERS = re.compile(r"[\W_]")
+_BEFORE_JSON = re.compile(
+    r"[\W\d_]*+(?:prompt|parameters|settings|metadata|json|data|result)\W{0,4}(?=[{\[])", re.IGNORECASE
+)
+_CALL = re.compile(r"(?:[\w. =]{0,60}\(\s?)?(?=(?:positive_?)?prompt\s?=\s?[\"'“])", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"""(?P<double>"(?:\\.|[^"\\])*+")|(?P<single>'(?:\\.|[^'\\])*+')|(?P<curly>[“”„][^“”„"]*+[“”])"""
+    r"""|(?P<last>,\s*+(?=[}\])]))|(?P<number>[\d.][\w.]*+)|(?P<word>[^\W\d]\w*+)|(?P<mark>[()=])"""
+)
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPES = {"n": "\n", "t": "\t"}
+_WORDS = {"True": "true", "False": "false", "None": "null"}
+_MARKS = {"(": "[", ")": "]", "=": ":"}
 
 
 def read_json(text: str) -> tuple[str, str, dict[str, str]] | None:
     """Return the positive prompt, the negative one and the settings, or None if `text` is no such JSON."""
     if not text.startswith(("{", "[")):
+        if label := _BEFORE_JSON.match(text):
+            text = text[label.end() :]
+        elif call := _CALL.match(text):
+            text = f"{{{text[call.end() :].removesuffix(')')}}}"
+    if not text.startswith(("{", "[")):
         return None
+    value = _load(text)
+    if value is None:
+        value = _load(_TOKEN.sub(_as_json, text))
+    return next(filter(None, map(_read_values, _objects(value))), None) or _read_graph(value)
+
+
+def _load(text: str) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return next(filter(None, map(_read_values, _objects(value))), None) or _read_graph(value)
+
+
+def _as_json(token: re.Match[str]) -> str:
+    """Return what JSON writes for a token of Python or JavaScript."""
+    kind, text = token.lastgroup, token[0]
+    if kind in ("single", "curly"):
+        return json.dumps(_ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), text[1:-1]))
+    if kind == "word":
+        return text if text in _WORDS.values() else _WORDS.get(text, json.dumps(text))
+    return {"last": "", "mark": _MARKS.get(text, text)}.get(kind or "", text)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

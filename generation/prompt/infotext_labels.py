@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from generation.prompt.infotext_keys import SETTING
+from generation.prompt.infotext_keys import LEADING_KEY, SETTING
 from generation.prompt.syntax import COLON
 
 PROMPT_LABEL = r"(?:positive(?:[ _]prompt)?|(?:positiver )?prompt|промпт|(?:正\w)?提示词|プロンプト)"
 _NAME = (
     rf"{PROMPT_LABEL}|neg(?:ative)?(?:[ _]prompts?)?|steps|sampler|scheduler|seed|(?:cfg|guidance)(?:[ _]scale)?"
-    r"|size|resolution|width|height|model|clip[ _]skip"
+    r"|prompt guidance|size|resolution|width|height|model|clip[ _]skip"
 )
 _MARKS = r"[*_`\"]"
 # Web pages show these as headings, without a colon.
@@ -25,6 +25,12 @@ _LABEL_LINE = re.compile(
 _PROMPT_LINE = re.compile(rf"^[^\S\n]*{PROMPT_LABEL}\s?{COLON}", re.IGNORECASE | re.MULTILINE)
 _NEGATIVE_LINE = re.compile(rf"^[^\S\n]*neg(?:ative)?(?:[ _]prompts?)?\s?{COLON}", re.IGNORECASE | re.MULTILINE)
 _SETTING_LINES = re.compile(rf"(?:\s*+{SETTING}[^\n]*\n)+(?!\s*+{SETTING}|\s*+$)", re.IGNORECASE)
+_FIRST_SETTING_LINE = re.compile(rf"^[^\w\n]*(?:{LEADING_KEY}{COLON}|{SETTING})", re.IGNORECASE | re.MULTILINE)
+_LATER_KEY_LINE = re.compile(
+    rf"(?<![\s,])[^\S\n]*+\n(?=\s*+(?:[-*•·>]++[^\S\n]*+)*+(?!{PROMPT_LABEL}|neg(?:ative)?(?:[ _]prompts?)?\s?{COLON})"
+    rf"[^\W\d_][\w \-/.()]{{0,60}}{COLON})",
+    re.IGNORECASE,
+)
 _KEY_LINE = re.compile(
     rf"^[^\S\n]*(?!{PROMPT_LABEL})[^\W\d_][\w \-]{{0,30}}{COLON}(?!{COLON})", re.IGNORECASE | re.MULTILINE
 )
@@ -34,7 +40,7 @@ def write_labels_plainly(pasted: str) -> str:
     """Return the text with the labels at the starts of its lines plain; a text of one line is returned as it is."""
     if "\n" not in pasted:
         return pasted
-    return _prompt_first(_LABEL_LINE.sub(lambda line: f"{line[1] or line[2]}:", pasted))
+    return _end_settings(_prompt_first(_LABEL_LINE.sub(lambda line: f"{line[1] or line[2]}:", pasted)))
 
 
 def _prompt_first(text: str) -> str:
@@ -52,3 +58,9 @@ def _prompt_first(text: str) -> str:
     return "\n".join(
         [after[: end.start()], before[negative.start() :], before[: negative.start()], after[end.start() :]]
     )
+
+
+def _end_settings(text: str) -> str:
+    """Return the text with a comma at the end of each setting that has a line of its own."""
+    first = _FIRST_SETTING_LINE.search(text)
+    return text[: first.start()] + _LATER_KEY_LINE.sub(",\n", text[first.start() :]) if first else text

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from generation.prompt.characters import CLOSING_MARKS, DASHES, OPENING_MARKS, QUOTES, SEPARATORS
+from generation.prompt.characters import CLOSING_MARKS, DASHES, OPENING_MARKS, PERCENT_SIGNS, QUOTES, SEPARATORS
 from generation.prompt.errors import ValueProblem, quote, unsupported
 from generation.prompt.parameter_names import ASSIGNMENT, split_name, unknown_parameter
 from generation.prompt.parameters import BY_NAME, PLANNED, Parameter
@@ -18,6 +18,7 @@ from generation.prompt.values import FreeText, Scope, TextList
 from generation.text import Text
 
 _SPACED_RATIO = re.compile(rf"^(\d+)\s?({COLON}|[/x×*])\s?(\d+)(?!\w)", re.IGNORECASE)
+_AFTER_VALUE = CLOSING_MARKS.translate(str.maketrans("", "", PERCENT_SIGNS))
 MAX_HINTS = 10
 MAX_PROBLEMS = 50  # nobody reads more, and each takes time
 
@@ -73,7 +74,7 @@ class ParameterLayer:
         if not parameter.value_type.greedy:
             text = _SPACED_RATIO.sub(r"\1\2\3", text.lstrip(f"{ASSIGNMENT} "))
             text, _, rest = text.partition(" ")
-            text = text.lstrip(OPENING_MARKS).rstrip(CLOSING_MARKS)
+            text = text.lstrip(OPENING_MARKS).rstrip(_AFTER_VALUE)
             rest = rest.strip(SEPARATORS) if rest.strip(CLOSING_MARKS + DASHES) else ""
         if not isinstance(parameter.value_type, FreeText | TextList):
             text = text.strip(QUOTES)

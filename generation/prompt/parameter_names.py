@@ -13,8 +13,9 @@ from generation.prompt.parameters import BY_NAME, PLANNED
 from generation.text import Text
 
 PARAMETER_NAMES = (*BY_NAME, *PLANNED)
-MAX_TYPO_LENGTH = 20
-MIN_SIMILARITY = 0.75  # of a name to the one suggested for it; below that a suggestion misleads
+MIN_TYPO_LENGTH, MAX_TYPO_LENGTH = 3, 20
+MIN_SIMILARITY = 0.6  # of the few names whose distance is measured
+LETTERS_PER_TYPO = 4  # a suggestion with more differences than one in so many letters misleads
 
 # What AUTOMATIC1111's web UI and its API, diffusers, InvokeAI and other bots call it, without `-` and `_`.
 FOREIGN_NAMES = {
@@ -82,6 +83,22 @@ def nearest_name(name: str, options: Iterable[str] = ()) -> str | None:
     if foreign := FOREIGN_NAMES.get(name.replace("-", "").replace("_", "")):
         return foreign
     names = [*PARAMETER_NAMES, *options]
-    close = difflib.get_close_matches(name[:MAX_TYPO_LENGTH], names, 1, MIN_SIMILARITY)
-    longer = (known for known in names if len(name) > 2 and known.startswith(name))
-    return next(iter(close), None) or next(longer, None)
+    if not MIN_TYPO_LENGTH <= len(name) <= MAX_TYPO_LENGTH:
+        return None
+    similar = difflib.get_close_matches(name, names, 3, MIN_SIMILARITY)
+    close = [known for known in similar if _distance(name, known) <= max(1, len(name) // LETTERS_PER_TYPO)]
+    longer = (known for known in names if known.startswith(name))
+    return min(close, key=lambda known: _distance(name, known), default=None) or next(longer, None)
+
+
+def _distance(one: str, other: str) -> int:
+    """Return how many letters are added, left out, replaced or swapped with the next to make `other` of `one`."""
+    before, row = list[int](), list(range(len(other) + 1))
+    for i, char in enumerate(one, 1):
+        older, before, row = before, row, [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (char != wanted))
+            if i > 1 and j > 1 and char == other[j - 2] and one[i - 2] == wanted:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+    return row[-1]

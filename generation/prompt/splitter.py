@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from generation.prompt.characters import ANGLES_CLOSE, ANGLES_OPEN, COLONS, COMMAS, DASHES, QUOTES, SEPARATORS
 from generation.prompt.copied_text import strip_copied_text
+from generation.prompt.dashes import is_sentence
 from generation.prompt.errors import quote
 from generation.prompt.parameter_names import PARAMETER_NAMES, is_parameter_name, nearest_name, split_name, to_name
 from generation.prompt.syntax import (
@@ -137,7 +138,9 @@ def _is_prose(dashes: str, rest: str, options: Collection[str], *, guess: bool) 
         if closing == dashes or (is_long and _IS_LONG_DASH.fullmatch(closing)):
             return True
     is_known = is_parameter_name(name) or rest.partition(" ")[0].rstrip(SEPARATORS).lower() in options
-    return is_long and not is_known and (bool(value) or not guess or nearest_name(name, options) is None)
+    if is_long and is_known:
+        return is_sentence(name, value)
+    return is_long and (bool(value) or not guess or nearest_name(name, options) is None)
 
 
 def _format_problems(text: str) -> list[Text]:

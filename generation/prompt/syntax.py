@@ -17,17 +17,21 @@ from generation.prompt.characters import (
     DASHES,
     DOUBLE_COLONS,
     LONG_DASHES,
+    PERCENT_SIGNS,
     QUOTES,
     remove_invisible,
 )
 
 SYNTAX_CHARS = "".join(
-    dict.fromkeys(rf"\*{{}}@/{ANGLES_OPEN}{ANGLES_CLOSE}{DASHES}{COLONS}{DOUBLE_COLONS}{COMMAS}{QUOTES}")
+    dict.fromkeys(
+        rf"\*{{}}@/#&_|~•{PERCENT_SIGNS}{ANGLES_OPEN}{ANGLES_CLOSE}{DASHES}{COLONS}{DOUBLE_COLONS}{COMMAS}{QUOTES}"
+    )
 )
 
 # The two private planes have room for every character of the two planes that have syntax; `remove_invisible` removes
 # them from what people type.
 _MASKED = {mark: chr(ord(mark) + 0xF0000) for mark in SYNTAX_CHARS}
+MASKED = "\U000f0000-\U0010ffff"
 _UNMASK = str.maketrans({hidden: mark for mark, hidden in _MASKED.items()})
 _UNMASK_ESCAPED = str.maketrans({hidden: "\\" + mark for mark, hidden in _MASKED.items()})
 _ESCAPED = re.compile(rf"\\([{re.escape(SYNTAX_CHARS)}])")

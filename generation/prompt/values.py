@@ -102,7 +102,7 @@ class Integer:
         return f"{self.low}–{self.high}"
 
     def read(self, text: str, scope: Scope) -> int | ValueProblem:
-        plain = to_ascii(text)
+        plain = to_ascii(text).rstrip("%")  # `--stop 80%` is 80 of 100
         if not _INTEGER.fullmatch(plain):
             return ValueProblem(
                 Text(
@@ -200,7 +200,7 @@ class AspectRatio:
     range = "1:1 up to the model's limit, wide or tall"
 
     def read(self, text: str, scope: Scope) -> tuple[int, int] | ValueProblem:
-        match = _ASPECT.fullmatch(to_ascii(text))
+        match = _ASPECT.fullmatch(to_ascii(text).rstrip("%"))
         if match is None or not (width := int(match[1])) or not (height := int(match[2])):
             return ValueProblem(Text("must be two whole numbers such as `3:2`, not {typed}", typed=quote(text)))
         if max(width, height) > scope.model.max_aspect * min(width, height):
@@ -300,9 +300,13 @@ class Loras:
         items = _LORA.findall(unmask(text).strip(SEPARATORS))  # names contain no commas, so none are escaped
         if not items:
             return ValueProblem(Text("needs at least one name"))
-        uses = [self._read_item(item.strip(), scope) for item in items]
-        problem = next((use for use in uses if isinstance(use, ValueProblem)), None)
-        return problem or tuple(use for use in uses if isinstance(use, LoraWeight))
+        uses: list[LoraWeight] = []
+        for item in items:
+            use = self._read_item(item.strip(), scope)
+            if isinstance(use, ValueProblem):
+                return use
+            uses.append(use)
+        return tuple(uses)
 
     def _read_item(self, text: str, scope: Scope) -> LoraWeight | ValueProblem:
         name, *more = (piece.strip() for piece in _COLON.split(text))
@@ -412,6 +416,9 @@ class TextList:
 
 
 def parse_float(text: str) -> float | None:
-    """Parse a plain decimal number; return None for anything else."""
-    plain = to_ascii(text)
-    return float(plain.replace(",", ".")) + 0.0 if _FLOAT.fullmatch(plain) else None
+    """Parse a plain decimal number, or a percentage as a fraction of 1; return None for anything else."""
+    number, percent, after = to_ascii(text).partition("%")
+    if after or not _FLOAT.fullmatch(number.rstrip()):
+        return None
+    value = float(number.rstrip().replace(",", ".")) + 0.0
+    return value / 100 if percent else value

@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 
 from generation.params import PromptPart
-from generation.prompt.characters import COMMAS, DASHES, STOPS, to_ascii
+from generation.prompt.characters import COMMAS, DASHES, PERCENT_SIGNS, STOPS, to_ascii
 from generation.prompt.escaping import escape
 from generation.prompt.syntax import DOUBLE_COLON, unmask
 from generation.text import Text
@@ -22,16 +22,21 @@ NOISE_PER_WEIGHT = 0.6
 _SIGN, _COMMA = rf"[+＋{re.escape(DASHES)}]", rf"[{re.escape(COMMAS)}]"
 _STOP = rf"[{re.escape(STOPS)}]"
 _NUMBER = rf"{_SIGN}?(?:\d++(?:{_STOP}\d*+|{_COMMA}\d++)?+|{_STOP}\d++)(?!\w)|{_SIGN}?\d++(?!\w|{_STOP}\d)"
-_SPLIT = re.compile(rf"{DOUBLE_COLON}({_NUMBER})?(?:\s?{_COMMA})?")
+_SPLIT = re.compile(rf"{DOUBLE_COLON}((?:{_NUMBER})(?:\s?[{PERCENT_SIGNS}](?!\w))?)?(?:\s?{_COMMA})?")
 
 
 def parse_parts(text: str) -> tuple[PromptPart, ...]:
     """Split `text` at its `::` marks; the number right after a mark is the weight of the part before it."""
     pieces = _SPLIT.split(text)
-    weights = [float(to_ascii(weight).replace(",", ".")) if weight else 1.0 for weight in pieces[1::2]]
+    weights = [_weight(typed) if typed else 1.0 for typed in pieces[1::2]]
     texts = [unmask(piece).strip() for piece in pieces[::2]]
     parts = (PromptPart(part, weight) for part, weight in zip(texts, [*weights, 1.0], strict=True) if part)
     return tuple(parts) or (PromptPart(""),)
+
+
+def _weight(typed: str) -> float:
+    number = to_ascii(typed.rstrip(f" {PERCENT_SIGNS}")).replace(",", ".")
+    return float(number) / 100 if typed[-1] in PERCENT_SIGNS else float(number)
 
 
 def weight_problems(parts: tuple[PromptPart, ...], no: tuple[str, ...]) -> list[Text]:
@@ -78,7 +83,7 @@ def _format_part(part: PromptPart) -> str:
 
 def _escaped_text(part: PromptPart) -> str:
     text = escape(part.text)
-    return "\\" + text if text.startswith(tuple(COMMAS)) else text
+    return "\\" + text if text.startswith(tuple(COMMAS + PERCENT_SIGNS)) else text
 
 
 def strength_for(image_weight: float) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from generation.job import Job, Speed
 from generation.models.model import Model
-from generation.planning.compute_cost import compute_cost
+from generation.planning.job_cost import job_cost
 from generation.queue.limits import LimitKey, MemberLimits, limit_keys
 from generation.worker.worker import Worker
 
@@ -32,13 +32,17 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class QueuedJob:
-    """A waiting job of a model; `since` is when it was enqueued, `slot` is None while nobody awaits it."""
+    """A waiting job of a model; `since` is when it was enqueued, `slot` is None while nobody awaits it.
+
+    It gets a slot on the worker to `avoid` only if no other is free.
+    """
 
     job: Job
     model: str
     since: float
     member_limits: MemberLimits
     slot: asyncio.Future[Slot] | None = None
+    avoid: Worker | None = None
     priority: int = field(init=False)
     limit_keys: tuple[LimitKey, LimitKey] = field(init=False)
     age: tuple[float, int] = field(init=False)  # by age, and by arrival where two jobs are of the same age
@@ -56,7 +60,7 @@ class QueuedJob:
     def cost(self, model: Model | None) -> int:
         """Return the job's cost, which is computed once per model; a model is replaced when it has been loaded."""
         if self._cost is None or self._cost[0] is not model:
-            self._cost = model, compute_cost(self.job.params, model)
+            self._cost = model, job_cost(self.job.params, model)
         return self._cost[1]
 
 
@@ -98,10 +102,10 @@ class FairOrder:
         return self._counts[key]
 
     def add(self, waiting: QueuedJob) -> None:
-        """Add a job at its place."""
+        """Add a job at its place, which for one that comes back is that of its age."""
         self._jobs[waiting.job.id] = waiting
         self._counts.update(waiting.limit_keys)
-        self._by_arrival.append(waiting)
+        insort(self._by_arrival, waiting, key=lambda each: each.since)
         self._enter_lane(waiting)
 
     def remove(self, job_id: str) -> None:

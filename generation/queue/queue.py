@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 
-from generation.errors import WorkerCrashed
+from generation.errors import WorkerCrashed, WorkerLost
 from generation.job import Job
 from generation.messages import Ready
+from generation.params import Params
+from generation.planning.job_cost import job_cost
 from generation.queue.fair_order import FairOrder, QueuedJob, Slot
 from generation.queue.forecast import StartForecast, candidate_of, is_within_limits, predicted_order
 from generation.queue.limits import (
@@ -75,6 +77,10 @@ class Queue:
         """Return the jobs that have a slot, oldest slot first."""
         return [running.job for running in self._running]
 
+    def running_on(self, worker: Worker) -> list[Job]:
+        """Return the jobs that have a slot on a worker, oldest slot first."""
+        return [running.job for running in self._running.of_worker(worker)]
+
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Call `callback` in the event loop when positions may have changed."""
         self._subscribers.append(callback)
@@ -109,26 +115,30 @@ class Queue:
         self._schedule_dispatch()
 
     @asynccontextmanager
-    async def acquire(self, job: Job) -> AsyncIterator[Slot]:
+    async def acquire(self, job: Job, avoid: Worker | None = None) -> AsyncIterator[Slot]:
         """Wait for a slot and hold it during the block; for a job that was not enqueued no limits are checked.
 
-        Cancelling the task removes the job from the queue. A slot that ends with WorkerCrashed, or is cancelled before
-        the block starts, does not count as served.
+        The slot is on the worker to `avoid` only if no other is free. Cancelling the task removes the job from the
+        queue. A slot that ends with WorkerCrashed, or is cancelled before the block starts, does not count as served.
+        After WorkerLost the job is back at its old place: follow it with `acquire`, or with `remove`.
         """
         waiting = self._waiting.get(job.id) or self._add(job, NO_MEMBER_LIMITS)
-        waiting.slot = asyncio.get_running_loop().create_future()
+        waiting.slot, waiting.avoid = asyncio.get_running_loop().create_future(), avoid
         self._schedule_dispatch()
-        served = False
+        served = lost = False
         try:
             slot = await waiting.slot
             served = True
             yield slot
             self._record_duration(self._running[job.id])
-        except WorkerCrashed:
-            served = False
+        except WorkerCrashed as crash:
+            served, lost = False, isinstance(crash, WorkerLost)
             raise
         finally:
             self._release(job, served)
+            if lost:
+                waiting.slot = None
+                self._waiting.add(waiting)
 
     def position(self, job_id: str) -> QueuePosition | None:
         """Return a job's position; None if it is not waiting.
@@ -141,6 +151,17 @@ class Queue:
             self._forecast()
         position, start = self._positions.get(job_id, (len(self._waiting), None))
         return QueuePosition(position, None if start is None else max(0.0, start - self._clock()))
+
+    def estimate_seconds(self, params: Params) -> float | None:
+        """Return how long a job with these params would run on the fastest worker; None until a job was measured."""
+        if not self._throughput.has_samples:
+            return None
+        return min(self._estimate_seconds(worker, params) for worker in self._workers)
+
+    def _estimate_seconds(self, worker: Worker, params: Params) -> float:
+        model = worker.registry.model_name(params)
+        cost = job_cost(params, worker.registry.find(model))
+        return cost * self._throughput.seconds_per_cost(worker, model)
 
     def _add(self, job: Job, member_limits: MemberLimits) -> QueuedJob:
         waiting = QueuedJob(job, self._model_name(job), self._clock(), member_limits)
@@ -188,7 +209,8 @@ class Queue:
             return False
         loaded = frozenset[str]().union(*(worker.loaded_models for worker in workers))
         chosen = self._waiting[self._affinity.choose(candidates, loaded, self._clock()).job_id]
-        self._grant(chosen, self._placement.choose(chosen, workers, self._clock()))
+        preferred = [worker for worker in workers if worker is not chosen.avoid] or workers
+        self._grant(chosen, self._placement.choose(chosen, preferred, self._clock()))
         return True
 
     def _grant(self, waiting: QueuedJob, worker: Worker) -> None:

@@ -10,6 +10,7 @@ from generation.engine.base import Emit, Engine
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import UpscalerInfo
+from generation.worker.devices import isolated, no_such_gpu
 
 # How often a torch thread polls for the others before it yields its core: about 0.1 ms. The default is thirty times as
 # long; with it, beside a program that uses a core, two threads are many times slower than one.
@@ -30,23 +31,37 @@ def load_engine(
     memory: int = 0,
     *,
     compile_unets: bool = False,
+    processes: int = 1,
 ) -> Engine:
     """Load the real engine with the default model; `threads` is torch's number of CPU threads (0: its own choice).
 
     `memory` is the number of bytes that models may take on the device (0: most of what is free). With `compile_unets`,
-    UNets are compiled for frequent shapes.
+    UNets are compiled for frequent shapes. Where there are several such `processes`, this one sees only its own GPU,
+    and the machine's threads and RAM are divided among them.
     """
+    own_device, environment = isolated(device) if processes > 1 else (device, {})
+    os.environ.update(environment)
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is imported
     if compile_unets:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / COMPILE_CACHE_DIR))
     import torch
 
-    from generation.engine.device.oom import default_budgets
-    from generation.engine.serving.model_loader import ModelLoader
-    from generation.engine.serving.multi_model_engine import MultiModelEngine
+    from generation.engine.device.lean_imports import import_libraries, without_garbage_collection
 
-    if threads:
-        torch.set_num_threads(threads)
-    loader = ModelLoader(device, metadata_policy, classifier, upscaler, registry.adapters, compile_unets=compile_unets)
+    if environment and not torch.cuda.is_available():
+        raise no_such_gpu(device)
+    if threads or processes > 1:
+        torch.set_num_threads(max(1, (threads or torch.get_num_threads()) // processes))
+    with without_garbage_collection():
+        if not compile_unets:
+            import_libraries()
+        from generation.engine.device.oom import default_budgets
+        from generation.engine.serving.model_loader import ModelLoader
+        from generation.engine.serving.multi_model_engine import MultiModelEngine
+
+    loader = ModelLoader(
+        own_device, metadata_policy, classifier, upscaler, registry.adapters, compile_unets=compile_unets
+    )
     device_budget, ram_budget = default_budgets(loader.device)
-    return MultiModelEngine(registry, loader, emit, memory or device_budget, ram_budget)
+    device_share = 1 if loader.device.type == "cuda" else processes  # any other device's memory is the RAM
+    return MultiModelEngine(registry, loader, emit, (memory or device_budget) // device_share, ram_budget // processes)

@@ -15,7 +15,7 @@ from typing import Any
 
 from generation import logs
 from generation.engine.base import Emit, Engine
-from generation.messages import Event, Inbound
+from generation.messages import Crashed, Event, Inbound
 from generation.worker.gpu_main import main
 
 EXIT_GRACE = 1.0  # seconds that a process has to exit by itself
@@ -24,21 +24,25 @@ log = logging.getLogger(__name__)
 
 
 class GpuProcess:
-    """A running process; its methods never block the event loop.
+    """A running process, called `name` in the log; its methods never block the event loop.
 
     `on_event` is called in the event loop for every message, then `on_end` once, with the exit code (−9: killed by
     signal 9). Raises OSError if the system cannot start another process.
     """
 
     def __init__(
-        self, load: Callable[[Emit], Engine], on_event: Callable[[Event], None], on_end: Callable[[int | None], None]
+        self,
+        load: Callable[[Emit], Engine],
+        on_event: Callable[[Event], None],
+        on_end: Callable[[int | None], None],
+        name: str = "gpu",
     ) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._loop = asyncio.get_running_loop()
         self._on_event, self._on_end = on_event, on_end
         self._outbox: queue.SimpleQueue[Inbound | None] = queue.SimpleQueue()
         self._pipe, child_end = spawn.Pipe()
-        self._process = spawn.Process(target=main, args=(child_end, load, logs.for_process("gpu")), name="gpu")
+        self._process = spawn.Process(target=main, args=(child_end, load, logs.for_process(name)), name=name)
         self._process.start()
         atexit.register(self._process.kill)  # multiprocessing's own exit handler would wait for it forever
         child_end.close()
@@ -67,6 +71,7 @@ class GpuProcess:
             self._process.join(EXIT_GRACE)
         except Exception:
             log.exception("the GPU process sent a message that cannot be read")
+            self._call_in_loop(self._on_event, Crashed("it sent a message that cannot be read"))
         self._reap()
         self._call_in_loop(self._on_end, self._process.exitcode)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from generation.errors import JobCancelled, OutOfMemoryError, UserError, WorkerCrashed
+from generation.errors import JobCancelled, OutOfMemoryError, UserError, WorkerCrashed, WorkerLost
 from generation.messages import (
     Cancel,
     Crashed,
@@ -35,6 +35,7 @@ from generation.worker.process import EXIT_GRACE, GpuProcess, describe_exit
 
 # Jobs that fill a UNet call on such a device, and those that keep it busy while others are decoded.
 DEFAULT_CAPACITY = {"cuda": 6, "mps": 2, "cpu": 2}
+KILLED = -9  # the exit code of a process that SIGKILL ended
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +62,15 @@ OnProgress = Callable[[Progress], None]
 
 
 class Worker(Protocol):
-    """Something that generates images; only this module may know where.
+    """Something that generates images; only its own module may know where.
 
-    `registry` is described before any weights are loaded, and each of its models is corrected once loaded. Jobs for
-    every model are accepted. `loaded_models` names those that can start immediately, `loading` the one being loaded and
-    its progress. `load_seconds` is how long each took to load last time. `capacity` is the number of jobs worth sending
-    at once.
+    `name` tells it from other workers; it is empty for the only one. `registry` is described before any weights are
+    loaded, and each of its models is corrected once loaded. Jobs for every model are accepted. `loaded_models` names
+    those that can start immediately, `loading` the one being loaded and its progress. `load_seconds` is how long each
+    took to load last time. `capacity` is the number of jobs worth sending at once.
     """
 
+    name: str
     registry: ModelRegistry
     loaded_models: frozenset[str]
     loading: Loading | None
@@ -89,7 +91,8 @@ class Worker(Protocol):
         """Generate one job, after loading its model if necessary.
 
         To cancel the job, cancel the task that awaits this: it still waits until the engine has ended the job.
-        Raises UserError, JobCancelled and WorkerCrashed, and RuntimeError for unexpected errors.
+        Raises UserError, JobCancelled, WorkerCrashed (WorkerLost if the worker was killed or cannot be reached), and
+        RuntimeError for unexpected errors.
         """
 
 
@@ -130,7 +133,8 @@ class LocalWorker:
     `threads` is torch's number of CPU threads (0: its own choice); a `capacity` of 0 depends on the device. A process
     is killed when it reports no step for `step_timeout` seconds, or no loading progress for `load_timeout`. After the
     n-th failed load in a row, the next one waits for the n-th of `retry_after` seconds. From the last one on, the
-    worker counts as broken.
+    worker counts as broken. After a crash it restarts at once; if it crashes before it has finished a job, it waits
+    like after failed loads, but does not count as broken.
     """
 
     def __init__(
@@ -144,7 +148,11 @@ class LocalWorker:
         load_timeout: float = 1800,
         retry_after: tuple[float, ...] = (1, 5, 30, 300),
         load: LoadEngine = load_engine,
+        name: str = "",
     ) -> None:
+        self.name = name
+        self._title = f"the GPU process of {name}" if name else "the GPU process"
+        self._where = f" on {name}" if name else ""  # at the end of lines in the log
         self.registry = registry
         self.loaded_models = frozenset[str]()
         self.capacity = capacity or 1
@@ -159,7 +167,8 @@ class LocalWorker:
         self._process: GpuProcess | None = None
         self._process_ended = asyncio.Event()
         self._closing = False
-        self._failed_loads = 0
+        self._failed_loads = self._crashes = 0
+        self._was_ready = False
         self._crash = Crashed("")
         self._step_watchdog = _Watchdog(step_timeout, self._kill_hung)
         self._load_watchdog = _Watchdog(load_timeout, self._kill_hung)
@@ -232,7 +241,7 @@ class LocalWorker:
         self._restart = None
         self.loading = Loading("torch", 0, 1, self.registry.default.name)
         try:
-            self._process = GpuProcess(self._load, self._on_event, self._on_end)
+            self._process = GpuProcess(self._load, self._on_event, self._on_end, f"gpu {self.name}".rstrip())
         except OSError as error:
             self._crash = Crashed(str(error))
             self._on_end(None)
@@ -251,6 +260,7 @@ class LocalWorker:
             case Progress(job_id) if job_id in self._jobs:
                 self._jobs[job_id].on_progress(event)
             case Finished(job_id, grid) if job_id in self._jobs:
+                self._crashes = 0
                 self._jobs[job_id].end(grid)
             case Failed(job_id) if job_id in self._jobs:
                 self._jobs[job_id].end(_exception(event))
@@ -259,7 +269,7 @@ class LocalWorker:
         self._update_watchdogs(event)
 
     def _on_loading(self, event: Loading) -> None:
-        log.info("loading %s: %s (%d of %d)", event.model, event.part, event.done, event.total)
+        log.info("loading %s: %s (%d of %d)%s", event.model, event.part, event.done, event.total, self._where)
         self.loading = event
         if isinstance(self.state, Ready):
             self._notify()
@@ -267,7 +277,7 @@ class LocalWorker:
             self._set_state(event)
 
     def _on_loaded(self, event: Loaded) -> None:
-        log.info("%s is loaded after %.1f s", event.model.name, event.seconds)
+        log.info("%s is loaded after %.1f s%s", event.model.name, event.seconds, self._where)
         self.load_seconds[event.model.name] = event.seconds
         self._mark_loaded(event.model)
         if isinstance(self.state, Ready):
@@ -279,17 +289,18 @@ class LocalWorker:
         self.loading = None
 
     def _on_unloaded(self, event: Unloaded) -> None:
-        log.info("%s is unloaded", event.model)
+        log.info("%s is unloaded%s", event.model, self._where)
         self.loaded_models -= {event.model}
         if self.loading is not None and self.loading.model == event.model:
             self.loading = None
         self._notify()
 
     def _on_ready(self, event: Ready) -> None:
-        log.info("%s is ready on %s", event.model.name, event.device)
+        log.info("%s is ready on %s", event.model.name, self.name or event.device)
         self._mark_loaded(event.model)
         self.capacity = self._fixed_capacity or DEFAULT_CAPACITY.get(event.device.partition(":")[0], 1)
         self._failed_loads = 0
+        self._was_ready = True
         self._set_state(event)
         for job in self._jobs.values():
             if not job.sent:
@@ -301,11 +312,12 @@ class LocalWorker:
         self._process_ended.set()
         self._update_watchdogs()
         reason = self._crash.text or describe_exit(exit_code)
-        self._fail(WorkerCrashed(f"the GPU process died: {reason}"), sent=True)
+        was_killed = exit_code == KILLED and not self._crash.text
+        self._fail((WorkerLost if was_killed else WorkerCrashed)(f"{self._title} died: {reason}"), sent=True)
         if self._closing:
             return
-        log.error("the GPU process %s: %s", describe_exit(exit_code), reason)
-        if self._crash.permanent:
+        log.error("%s %s: %s", self._title, describe_exit(exit_code), reason)
+        if self._crash.permanent and not self._was_ready:  # what has worked before may work again
             self._mark_broken(reason)
         else:
             delay = self._next_delay(reason)
@@ -313,8 +325,10 @@ class LocalWorker:
 
     def _next_delay(self, reason: str) -> float:
         if isinstance(self.state, Ready):
+            delays = 0.0, *self._retry_after[:-1]
+            self._crashes = min(self._crashes + 1, len(delays))
             self._set_state(Restarting(reason))
-            return 0
+            return delays[self._crashes - 1]
         self._failed_loads = min(self._failed_loads + 1, len(self._retry_after))
         delay = self._retry_after[self._failed_loads - 1]
         log.warning("%s could not be loaded; next try in %g s", self.registry.default.name, delay)

@@ -238,6 +238,15 @@ async def test_a_meta_entry_is_stored_replaced_and_survives_a_restart(path):
         assert await store.get_meta("other") == ""
 
 
+async def test_an_attempt_that_ended_with_its_worker_is_uncounted(store):
+    running = await store_in_state(store, JobState.RUNNING, id="00000000000a")
+    generated = await store_in_state(store, JobState.GENERATED, id="00000000000b")
+    for job in (running, generated):
+        await store.undo_attempt(job.id)
+    assert (await store.get(running.id)).attempts == 0
+    assert (await store.get(generated.id)).attempts == 1
+
+
 async def test_stopping_uncounts_the_attempts_of_running_jobs_only(store):
     running = await store_in_state(store, JobState.RUNNING, id="00000000000a")
     generated = await store_in_state(store, JobState.GENERATED, id="00000000000b")

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import multiprocessing
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partialmethod
 from multiprocessing import forkserver
@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from discord import app_commands
 from discord.ext import commands
 from discord.http import Route
 from PIL import Image
@@ -22,12 +23,16 @@ from PIL import Image
 from bot.app import App
 from bot.client import Client
 from bot.config import Config
+from bot.images.inputs import FILENAME_PREFIX
 from bot.jobs import status_message
 from bot.jobs.tasks import TaskRegistry
 from bot.registry import load_registry
 from bot.services import Services, open_services
+from bot.ui.i18n import CATALOGUES
 from generation.params import Tile
 from generation.worker import process
+from generation.worker.devices import list_devices, worker_names
+from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
 from tests.support import fake_engine
@@ -58,13 +63,18 @@ class BotHarness:
             data_dir=self.folder / "data",
             **{"models": (str(self.model),)} | settings,
         )
-        worker = LocalWorker(
-            load_registry(config),
-            load=fake_engine.load,
-            capacity=config.jobs_at_once or 4,
-            retry_after=(0.0,) * 3 + (60.0,),
-        )
-        async with open_services(config, worker, clock or self.server.world.clock.time) as services:
+        registry, devices = load_registry(config), list_devices(config.device)
+        workers = [
+            LocalWorker(
+                registry,
+                load=fake_engine.load,
+                capacity=config.jobs_at_once or 4,
+                retry_after=(0.0,) * 3 + (60.0,),
+                name=name if len(devices) > 1 else "",
+            )
+            for name in worker_names(devices)
+        ]
+        async with open_services(config, Fleet(workers), clock or self.server.world.clock.time) as services:
             self.app = App(services)
             self.serving = asyncio.create_task(self.app.run_forever())
             try:
@@ -153,7 +163,7 @@ def first_tile(message: Message) -> Tile:
 
 def open_image(server: FakeDiscord, message: Message) -> Image.Image:
     """Open a message's only attachment."""
-    (attachment,) = message.attachments
+    (attachment,) = [each for each in message.attachments if not each.filename.startswith(FILENAME_PREFIX)]
     return Image.open(io.BytesIO(server.core.files.get(attachment.id)))
 
 
@@ -181,14 +191,39 @@ def fork_server() -> Iterator[SimpleNamespace]:
     forkserver._forkserver._stop()
 
 
+def _remember_payloads(translate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Translate equal commands once a process: at every start of a bot it would take a sixth of most tests."""
+    known: dict[tuple[object, ...], Any] = {}
+
+    async def get_translated_payload(
+        command: app_commands.Group, tree: app_commands.CommandTree, translator: app_commands.Translator
+    ) -> Any:
+        key = json.dumps(command.to_dict(tree)), *CATALOGUES.values()
+        if key not in known:
+            known[key] = await translate(command, tree, translator)
+        return known[key]
+
+    return get_translated_payload
+
+
+TRANSLATE_ONCE = {
+    kind: _remember_payloads(kind.get_translated_payload)
+    for kind in (app_commands.Command, app_commands.Group, app_commands.ContextMenu)
+}
+
+
 @pytest.fixture
 async def harness(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fork_server: SimpleNamespace
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fork_server: SimpleNamespace,
 ) -> AsyncIterator[BotHarness]:
     monkeypatch.setattr(process, "multiprocessing", fork_server)
     # discord.py waits for two seconds for more servers before it says that it is ready.
     bot_init = partialmethod(commands.AutoShardedBot.__init__, guild_ready_timeout=0)
     monkeypatch.setattr(commands.AutoShardedBot, "__init__", bot_init)
+    for kind, translate_once in TRANSLATE_ONCE.items():
+        monkeypatch.setattr(kind, "get_translated_payload", translate_once)
     make_model(tmp_path / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with FakeDiscord(World(), openapi=openapi, limits=()) as server:

@@ -11,6 +11,7 @@ from bot import app
 from bot.config import Config
 from bot.jobs import status_message
 from generation.models.registry import ModelRegistry
+from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 from tests.support import fake_engine
 
@@ -26,7 +27,7 @@ def make_model(folder: Path) -> Path:
 
 if __name__ == "__main__":
     status_message.EDIT_INTERVAL_S = 0.1
-    app.make_worker = lambda config: LocalWorker(
-        ModelRegistry.from_refs(config.models), load=fake_engine.load, capacity=config.jobs_at_once
+    app.make_fleet = lambda config: Fleet(
+        [LocalWorker(ModelRegistry.from_refs(config.models), load=fake_engine.load, capacity=config.jobs_at_once)]
     )
     asyncio.run(app.run(Config.read(os.environ)))

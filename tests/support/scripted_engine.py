@@ -163,6 +163,17 @@ def load_with_failures(
     return load(registry, device, threads, emit)
 
 
+def load_with_refusals(
+    folder: Path, refused: Container[int], registry: ModelRegistry, device: str, threads: int, emit: Emit
+) -> ScriptedEngine:
+    """Refuse the device or model at the attempts in `refused`, as if a driver had lost the GPU."""
+    attempt = len(list(folder.iterdir()))
+    (folder / str(attempt)).touch()
+    if attempt in refused:
+        raise UserError("there is no such GPU")
+    return load(registry, device, threads, emit)
+
+
 def load_forever(registry: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     emit(Loading("unet", 0, 1))
     time.sleep(3600)

@@ -22,6 +22,7 @@ from bot.ui.i18n import audience, tr
 from bot.ui.modals import ModalValues, PersistentModal, modals
 from bot.ui.prompt_block import format_prompt_block
 from bot.ui.text import escape_markdown, truncate
+from cogs.together.bell import bell_button
 from cogs.together.jam import messages
 from cogs.together.jam.handler import ASLEEP, DRAWING, FINALE, OPEN_PHASES, JamHandler
 from cogs.together.jam.messages import MAX_WORDS, PREFIX
@@ -235,9 +236,12 @@ class HelpButton(PersistentItem, template=rf"{PREFIX}:help:{JOB_PATTERN}"):
         suggestions = await handler.ballots.suggestions(session.id)
         own = await handler.ballots.of_person(session.id, made.number, interaction.user.id)
         text = f"{messages.rules_text(int(session.settings.get('minutes', 0)))}\n{_own_votes(own, suggestions)}"
-        view = persistent_view()
+        items: list[discord.ui.Item[Any]] = []
+        if session.ended_at is None:
+            items.append(await bell_button(interaction, session.id))
         if suggestions and can_moderate_session(interaction, session):
-            view = persistent_view(_drop_select(self.job_id, suggestions))
+            items.append(_drop_select(self.job_id, suggestions))
+        view = persistent_view(*items)
         await interaction.response.send_message(text, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 

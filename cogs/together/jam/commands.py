@@ -14,7 +14,7 @@ from bot.discord_calls import NO_MENTIONS
 from bot.jobs.destination import destination_from
 from bot.jobs.requests import infer_action
 from bot.policy.policy import JobRequest, PolicyDenied, RequestContext
-from bot.policy.sessions import participant_from, require_host
+from bot.policy.sessions import participant_from, require_cost, require_host
 from bot.services import Services
 from bot.sessions.service import round_job_id
 from bot.ui.errors import respond_ephemeral, user_message
@@ -102,6 +102,7 @@ class JamCommand(commands.Cog):
         services = self.client.services
         participant = participant_from(interaction, services.clock())
         settings = await require_host(services.policy, participant)
+        require_cost(settings, rounds)
         await require_room(services, participant.context, rounds)
         params, speed = await self._params(interaction, prompt, image)
         typed = params.parts[0].text

@@ -13,10 +13,13 @@ from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.jobs.delivery import ResultMessage
 from bot.policy.policy import JobRequest, RequestContext
+from bot.policy.sessions import without_blocked
 from bot.sessions.service import round_job_id
 from bot.ui.errors import user_message
 from bot.ui.i18n import tr, trn
+from cogs.together.bell import bell_line, pinged_people
 from cogs.together.jam import messages
+from cogs.together.jam.film import attach_jam_film
 from cogs.together.jam.messages import Standing
 from cogs.together.jam.rules import (
     AGAIN,
@@ -166,7 +169,9 @@ class JamHandler:
             return replace(message, content=messages.finale_text(job, await self._all_credits(session)))
         due_at = self.services.clock() + 60 * int(session.settings["minutes"])
         standing = await self.standing(session, made, job, due_at)
-        return replace(message, content=messages.round_text(standing), view=messages.round_view(standing))
+        pinged = await pinged_people(self.services, session)
+        text = "\n".join([messages.round_text(standing), *bell_line(pinged)])
+        return replace(message, content=text, view=messages.round_view(standing), pinged=pinged)
 
     async def standing(self, session: Session, made: Round, job: Job, due_at: float) -> Standing:
         """Return everything that a round's message shows."""
@@ -176,7 +181,7 @@ class JamHandler:
             job=job,
             moves=possible_moves(job.params, self.services.registry.find(job.params.model)),
             due_at=due_at,
-            credits=await self.services.db.lineage.credits(job.id) if made.number > 1 else (),
+            credits=await self._credits_of(session, made) if made.number > 1 else (),
             tallies=await self.ballots.tallies(session.id, made.number),
             suggestions=await self.ballots.suggestions(session.id),
             voters=len(await self.ballots.voters(session.id, made.number)),
@@ -185,8 +190,12 @@ class JamHandler:
     async def _all_credits(self, session: Session) -> list[Credit]:
         found: list[Credit] = []
         for made in await self.sessions.rounds(session.id):
-            found += await self.services.db.lineage.credits(made.job_id)
+            found += await self._credits_of(session, made)
         return found
+
+    async def _credits_of(self, session: Session, made: Round) -> list[Credit]:
+        given = await self.services.db.lineage.credits(made.job_id)
+        return await without_blocked(self.services.db.guilds, session.guild_id, given)
 
     async def on_posted(self, job: Job, message_id: int) -> None:
         """Open the vote on a round that was just posted, or end the jam after its last picture."""
@@ -196,6 +205,7 @@ class JamHandler:
             return
         await self.sessions.set_round_message(session.id, made.number, message_id)
         if session.phase == FINALE:
+            await attach_jam_film(self.client, session, job, message_id)  # first: a restart goes on until it is ended
             await self.sessions.end(session.id, self.services.clock())
         elif session.phase == DRAWING:
             await self._open_vote(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 import shutil
 import sqlite3
 import time
@@ -411,6 +412,30 @@ PROBED = {"device": "cuda:0", "name": "A GPU", "free": 2**33, "total": 2**34, "b
 def test_a_device_without_free_memory_fails():
     assert device._evaluate(PROBED | {"free": 2**20}).status is FAILED
     assert device._evaluate(PROBED).status is PASSED
+
+
+async def test_several_devices_are_checked_each_with_its_share_of_the_memory(monkeypatch):
+    async def probe(name, environment):
+        return PROBED | {"device": "cuda:0", "name": f"GPU {environment['CUDA_VISIBLE_DEVICES']}"}
+
+    monkeypatch.setattr(device, "probe_device", probe)
+    monkeypatch.setattr(device, "list_devices", lambda setting: tuple(setting.split(",")))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [str(each) for each in await device.check_device("cuda:0,cuda:2")] == [
+        "ok   device: GPU 0 (cuda:0), 8.0 of 16.0 GiB free; PyTorch 2",
+        "ok   device: GPU 2 (cuda:2), 8.0 of 16.0 GiB free; PyTorch 2",
+    ]
+
+
+async def test_workers_on_one_device_share_its_memory(monkeypatch):
+    (alone,), (shared,) = await device.check_device("cpu"), await device.check_device("cpu,cpu")
+    assert shared.status is alone.status is PASSED
+    assert "GiB free for each of 2 workers" in shared.text
+    assert _total_gib(shared.text) == pytest.approx(_total_gib(alone.text) / 2, abs=0.1)
+
+
+def _total_gib(text: str) -> float:
+    return float(re.search(r"of ([\d.]+) GiB", text)[1])
 
 
 async def test_a_device_that_is_not_there_is_told_with_its_true_fix():

@@ -26,7 +26,7 @@ SECONDS_PER_JOB = 2
 async def test_200_status_messages_are_not_edited_all_at_once(token_expires_at, most_a_second):
     now = 1000.0
     queue = Queue([], QueueLimits(), clock=lambda: now)
-    services = SimpleNamespace(registry=REGISTRY, queue=queue, worker=STARTING)
+    services = SimpleNamespace(registry=REGISTRY, queue=queue, fleet=SimpleNamespace(workers=[STARTING]))
     services.clock = lambda: now
     to = replace(JOB.destination, token_expires_at=token_expires_at)
     jobs = [replace(JOB, id=f"{n:012x}", requester=Requester(n, "a"), asked_at=n, destination=to) for n in range(200)]
@@ -54,7 +54,7 @@ async def test_200_status_messages_are_not_edited_all_at_once(token_expires_at, 
     [(60, False, False), (1200, False, True), (1200, True, False), (None, False, False)],
 )
 def test_a_wait_longer_than_the_interaction_token_is_announced_at_once(seconds, by_channel, is_told):
-    services = SimpleNamespace(registry=REGISTRY, clock=lambda: 1000.0, worker=STARTING)
+    services = SimpleNamespace(registry=REGISTRY, clock=lambda: 1000.0, fleet=SimpleNamespace(workers=[STARTING]))
     services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(9, seconds))
     to = replace(JOB.destination, token_expires_at=1900.0, by_channel=by_channel)
     assert ("direct message" in JobProgress(services, replace(JOB, destination=to)).render().content) is is_told
@@ -73,7 +73,7 @@ def test_a_wait_longer_than_the_interaction_token_is_announced_at_once(seconds, 
 def test_a_job_that_waits_for_its_model_shows_the_progress_of_loading(wanted, state, loading, shown, has_turn):
     here = ModelRegistry((MODEL, replace(MODEL, name="Dreams")))
     worker = SimpleNamespace(state=state, loading=loading, registry=here, loaded_models=frozenset({MODEL.name}))
-    services = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
+    services = SimpleNamespace(registry=here, clock=lambda: 1000.0, fleet=SimpleNamespace(workers=[worker]))
     services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
     standing = JobProgress(services, replace(JOB, params=replace(JOB.params, model=wanted)))
     standing.worker = worker if has_turn else None
@@ -95,7 +95,7 @@ def test_a_job_with_a_slot_but_no_loading_model_says_what_it_waits_for(held, loa
     worker = SimpleNamespace(
         state=Ready(MODEL, "cpu"), loading=loading, registry=here, loaded_models=frozenset({MODEL.name, *held})
     )
-    services = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
+    services = SimpleNamespace(registry=here, clock=lambda: 1000.0, fleet=SimpleNamespace(workers=[worker]))
     services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
     standing = JobProgress(services, replace(JOB, params=replace(JOB.params, model="Dreams _XL")))
     assert "waiting" not in standing.render().content, "before its turn it waits for that alone"

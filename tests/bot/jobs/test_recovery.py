@@ -141,7 +141,7 @@ async def test_clean_stops_are_not_counted(harness):
             if not harness.server.messages(harness.channel):
                 await harness.imagine("slow fox")
             await eventually(lambda services=services: services.queue.running)
-            await eventually(lambda services=services: services.worker._jobs)
+            await eventually(lambda services=services: services.fleet.workers[0]._jobs)
     harness.release_slow_jobs()
     async with harness.bot():
         await harness.result()

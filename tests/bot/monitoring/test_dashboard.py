@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.monitoring.metrics import WORKER_STATES
+from bot.monitoring.worker_metrics import WORKER_STATES
 from db.jobs import JobState
-from tests.test_frozen import METRICS
+from tests.test_frozen import METRICS as METRICS_OF_ONE_WORKER
+from tests.test_frozen import METRICS_OF_SEVERAL_WORKERS
 
+METRICS = METRICS_OF_ONE_WORKER | METRICS_OF_SEVERAL_WORKERS
 DASHBOARD = json.loads((Path(__file__).parents[3] / "deploy" / "grafana-dashboard.json").read_text(encoding="utf-8"))
 TARGETS = [target for panel in DASHBOARD["panels"] for target in panel["targets"]]
 SUFFIX = re.compile(r"_(total|bucket|sum|count)$")
@@ -31,7 +33,7 @@ def test_each_query_uses_metrics_and_labels_of_the_bot(target):
 
 def test_each_state_exists():
     states = {state for target in TARGETS for state in re.findall(r'state="(\w+)"', target["expr"])}
-    assert states <= {state.value for state in JobState}
+    assert states <= {state.value for state in JobState} | set(WORKER_STATES.values())
     assert "ready" in WORKER_STATES.values()
 
 

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.config import ConfigError
 from bot.monitoring import http
 from bot.monitoring.http import serve_monitoring
+from generation.messages import Ready
 from generation.worker.worker import Broken, Restarting
 from tests.support.bot_harness import BotHarness, eventually
 
@@ -40,6 +41,10 @@ class MonitoringClient:
     async def health(self) -> tuple[int, list[str]]:
         async with self.session.get(f"{self.url}/health") as response:
             return response.status, (await response.json())["troubles"]
+
+    async def health_body(self) -> dict[str, Any]:
+        async with self.session.get(f"{self.url}/health") as response:
+            return await response.json()
 
     async def text(self) -> str:
         async with self.session.get(f"{self.url}/metrics") as response:
@@ -136,13 +141,39 @@ async def test_the_bot_is_unhealthy_until_it_reconnects(harness, monitored_bot, 
 
 async def test_a_worker_that_loads_too_long_or_is_broken_is_unhealthy(harness, monitored_bot, monkeypatch):
     async with monitored_bot() as client:
-        worker = client.services.worker
+        (worker,) = client.services.fleet.workers
         worker._set_state(Restarting("it fell over"))
         assert await client.health() == (200, [])
         monkeypatch.setattr(http, "LOADING_TIMEOUT_S", 0.0)
         assert await client.health() == (503, ["the model takes too long to load"])
         worker._set_state(Broken("no file named unet"))
         assert await client.health() == (503, ["the model cannot be loaded: no file named unet"])
+
+
+async def test_several_workers_are_measured_each_and_one_that_is_broken_is_no_problem(harness, monitored_bot):
+    async with monitored_bot(device="cpu,cpu") as client:
+        one, two = client.services.fleet.workers
+        await eventually(lambda: isinstance(one.state, Ready) and isinstance(two.state, Ready))
+        await harness.imagine("slow fox")
+        await harness.status_message("(25%)")
+        two._set_state(Broken("no file named unet"))
+        found, body = await client.samples(), await client.health_body()
+        assert found["atelier_worker_state[ready]"] == 1
+        assert found["atelier_worker_restarts_total"] == 1
+        assert found["atelier_device_state[ready][cpu-1]"] == found["atelier_device_state[broken][cpu-2]"] == 1
+        assert found["atelier_device_state[ready][cpu-2]"] == 0
+        assert found["atelier_device_jobs[cpu-1]"] == 1
+        assert found["atelier_device_jobs[cpu-2]"] == 0
+        assert found["atelier_device_model_held[Painter][cpu-1]"] == 1
+        assert found["atelier_device_restarts_total[cpu-1]"] == 0
+        assert found["atelier_device_restarts_total[cpu-2]"] == 1
+        assert body == {
+            "healthy": True,
+            "troubles": [],
+            "workers": {"cpu-1": "ready", "cpu-2": "broken: no file named unet"},
+        }
+        one._set_state(Broken("no file named vae"))
+        assert await client.health() == (503, ["the model cannot be loaded: no file named vae"])
 
 
 async def test_a_database_that_is_unwritable_or_cannot_grow_is_unhealthy(harness, monitored_bot, monkeypatch):

@@ -52,12 +52,14 @@ class ScriptedTerminal:
 def run(harness, tmp_path, monkeypatch):
     """Run the wizard in a thread, beside the fake Discord, with a card of 12 GiB."""
 
-    async def probe(name: str) -> dict[str, object]:
+    async def probe(name: str) -> list[dict[str, object]]:
         if name == "cuda:7":
             raise ProbeError("there is no such GPU", "Take another.")
-        return device("cpu", weight=4) if name == "cpu" else device()
+        if name == "all":
+            return [device("cuda:0", 24), device("cuda:1", 6)]
+        return [device("cpu", weight=4) if name == "cpu" else device()]
 
-    monkeypatch.setattr(wizard, "probe_device", probe)
+    monkeypatch.setattr(wizard, "probe_devices", probe)
 
     async def run(terminal: ScriptedTerminal, environment: dict[str, str] | None = None, **options) -> int:
         given = {"DISCORD_API_URL": harness.server.api_url, **(environment or {})}
@@ -151,6 +153,13 @@ async def test_a_model_that_is_too_large_is_told(run, token):
     terminal = ScriptedTerminal(interactive=False)
     await run(terminal, token=token, model="flux")
     assert "FLUX.1 dev is larger than the device's memory" in terminal.said
+
+
+async def test_a_model_must_fit_into_each_of_several_devices(run, token, tmp_path):
+    terminal = ScriptedTerminal(interactive=False)
+    await run(terminal, token=token, device="all")
+    assert dict(dotenv_values(tmp_path / ".env"))["DEVICE"] == "all"
+    assert "Stable Diffusion 1.5" in terminal.said.partition("3. The models")[2]
 
 
 # --- the .env file

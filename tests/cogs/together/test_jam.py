@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from cogs.together.jam import handler as jam_handler
+from cogs.together.jam.film import attach_jam_film
 from db.jobs import JobState
 from db.sessions import SessionKind
 from generation.job import Action
+from generation.params import Tile
 from preview.state.world import walk_components
 from tests.support.bot_harness import eventually
 from tests.support.sessions import block
@@ -148,8 +152,33 @@ async def test_three_people_draw_one_picture_in_three_rounds(harness, cy):
         record = await services.db.jobs.get(rounds[1].job_id)
         assert record.job.action is Action.ZOOM_2
         assert record.job.requester.id == ada.id
+        await assert_film_of(harness, services, last, rounds)
         assert second.reference and second.reference["message_id"] == str(first.id)
     assert {ping.user_id for ping in harness.server.pings} <= {ada.id}
+
+
+async def assert_film_of(harness, services, last, rounds):
+    """Check that the last message has one film: the last picture first, then the winners in order, then it again."""
+    message = harness.server.world.messages[last.id]
+    picture, film = message.attachments
+    assert "Film: the pictures that won" in film.description
+    with Image.open(io.BytesIO(harness.server.core.files.get(film.id))) as animation:
+        frames = []
+        for index in range(animation.n_frames):
+            animation.seek(index)
+            animation.load()
+            if animation.info["duration"] > 500:
+                frames.append(animation.convert("RGB").resize((8, 8)))
+    won = [rounds[3].facts["parent"], rounds[1].facts["parent"], rounds[2].facts["parent"]]
+    for frame, tile in zip(frames, won, strict=True):
+        with Image.open(io.BytesIO(await services.images.files.read(Tile.parse(tile)))) as image:
+            expected = image.convert("RGB").resize((8, 8))
+        assert max(ImageStat.Stat(ImageChops.difference(frame, expected)).mean) < 12
+
+    session = await services.db.sessions.get(rounds[0].session_id)
+    job = (await services.db.jobs.get(rounds[3].job_id)).job
+    await attach_jam_film(harness.client, session, job, last.id)  # as after a restart before the jam was ended
+    assert harness.server.world.messages[last.id].attachments == [picture, film]
 
 
 async def test_a_late_vote_is_refused_privately_with_who_won(harness, cy):

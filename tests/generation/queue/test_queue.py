@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation.errors import UserError, WorkerCrashed
+from generation.errors import UserError, WorkerCrashed, WorkerLost
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.messages import Loading, Ready
 from generation.models.catalogue import Family
@@ -297,6 +297,49 @@ async def test_a_broken_worker_is_avoided_while_another_may_become_ready():
     await settle()
     assert harness.order == [ANN]
     await harness.drain()
+
+
+async def test_a_job_whose_worker_is_lost_is_back_at_its_old_place_at_once():
+    clock, one, two = FakeClock(), FakeWorker(), FakeWorker()
+    harness = QueueHarness(one, two, clock=clock, running_per_person=9)
+    ann, bob, cleo = await harness.submit_all(ANN, BOB, CLEO)
+    clock.now += MAX_WAIT_S - 1
+    one.set_state(Restarting("it was killed"))
+    await ann.finish(WorkerLost())
+    assert harness.queue.waiting == [ann.job, cleo.job]
+    harness.submit(DAN, speed=Speed.TURBO)
+    clock.now += 2
+    again = SlotHolder(harness.queue, ann.job, harness.started)
+    await settle()
+    assert harness.queue.waiting[:2] == [ann.job, cleo.job], "both have waited for too long to be passed"
+    await bob.finish()
+    assert harness.started[-1] is again
+    await harness.drain()
+
+
+async def test_a_lost_job_that_nobody_awaits_gets_no_slot_until_it_is_removed():
+    harness = QueueHarness(FakeWorker())
+    (ann,) = await harness.submit_all(ANN)
+    await ann.finish(WorkerLost())
+    await harness.submit_all(BOB)
+    assert harness.order == [ANN, BOB]
+    harness.queue.remove(ann.job.id)
+    assert harness.queue.waiting == []
+    await harness.drain()
+
+
+async def test_a_job_avoids_the_worker_it_crashed_on_where_another_is_free():
+    one, two = FakeWorker(), FakeWorker()
+    harness = QueueHarness(one, two)
+    async with harness.queue.acquire(make_job(ANN), avoid=one) as slot:
+        assert slot.worker is two
+        async with harness.queue.acquire(make_job(BOB), avoid=two) as slot:
+            assert slot.worker is one
+    two.set_state(Broken("no model"))
+    async with harness.queue.acquire(make_job(ANN), avoid=one) as slot:
+        assert slot.worker is one, "a job never waits for another worker"
+        assert [job.requester.id for job in harness.queue.running_on(one)] == [ANN]
+        assert harness.queue.running_on(two) == []
 
 
 async def test_a_job_whose_worker_crashed_keeps_its_place():

@@ -23,9 +23,11 @@ from generation.errors import JobCancelled, UserError, WorkerCrashed
 from generation.messages import Generate, Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
+from generation.worker import process
 from generation.worker.process import describe_exit
 from generation.worker.worker import Broken, LocalWorker, Restarting
 from tests.support import scripted_engine
+from tests.support.fork_servers import fork_server, forking_from
 from tests.support.scripted_engine import FOREVER
 from tests.support.timing import TIMEOUT_S
 
@@ -53,6 +55,18 @@ async def running(worker):
     finally:
         await worker.close()
         assert not multiprocessing.active_children()
+
+
+@pytest.fixture(scope="module")
+def forking():
+    """Fork processes from one that has imported the scripted engine; spawned ones would each import it."""
+    with fork_server([scripted_engine.__name__]) as server, forking_from(server) as context:
+        yield context
+
+
+@pytest.fixture(autouse=True)
+def _forked_processes(forking, monkeypatch):
+    monkeypatch.setattr(process, "multiprocessing", forking)
 
 
 @pytest.fixture
@@ -244,7 +258,8 @@ async def test_a_job_cancelled_as_the_process_dies_is_cancelled(worker):
 
 
 @pytest.mark.parametrize("word", ["crash", "crash in a thread"])
-async def test_an_unexpected_error_ends_the_process_and_logs_the_traceback(caplog, capfd, word):
+async def test_an_unexpected_error_ends_the_process_and_logs_the_traceback(caplog, capfd, monkeypatch, word):
+    monkeypatch.setattr(process, "multiprocessing", multiprocessing)  # a forked process writes where its server does
     async with running(make_worker()) as worker:
         with pytest.raises(WorkerCrashed, match=r"ValueError: CUDA error: an illegal memory access$"):
             await worker.generate(request(word, FOREVER), ignore)
@@ -417,6 +432,21 @@ async def test_only_failed_loads_in_a_row_make_a_worker_broken(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+async def test_a_worker_that_crashes_without_finishing_a_job_waits_before_it_restarts():
+    async with running(make_worker(retry_after=(30.0, 60.0))) as worker:
+        for _ in range(2):
+            with pytest.raises(WorkerCrashed):
+                await worker.generate(request("crash"), ignore)
+            assert await can_generate(worker), "the first crash after a finished job costs no time"
+        for _ in range(2):
+            await wait_for_state(worker, lambda state: isinstance(state, Ready))
+            with pytest.raises(WorkerCrashed):
+                await worker.generate(request("crash"), ignore)
+        await asyncio.sleep(0.1)
+        assert isinstance(worker.state, Restarting)
+        assert not multiprocessing.active_children()
+
+
 async def test_a_model_that_is_refused_is_not_retried():
     async with running(make_worker(scripted_engine.load_another_family)) as worker:
         with pytest.raises(UserError, match="the model cannot be loaded"):
@@ -424,6 +454,16 @@ async def test_a_model_that_is_refused_is_not_retried():
         assert worker.state == Broken("scripted is of another family")
         await asyncio.sleep(0)
         assert not multiprocessing.active_children()
+
+
+async def test_a_refusal_of_what_has_worked_before_is_retried(tmp_path):
+    load = partial(scripted_engine.load_with_refusals, tmp_path, {1, 2})
+    async with running(make_worker(load, retry_after=(0.0, 0.0, 30.0))) as worker:
+        assert await can_generate(worker)
+        os.kill(child_pid(), signal.SIGKILL)
+        await wait_for_state(worker, lambda state: state == Restarting("there is no such GPU"))
+        assert await can_generate(worker)
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 async def test_a_message_that_cannot_be_read_ends_the_process(caplog):

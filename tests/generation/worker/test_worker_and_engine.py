@@ -1,4 +1,4 @@
-"""The worker with the real engine and a tiny model in its process."""
+"""The worker with the real engine and a tiny model in its process, alone and beside another."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ import signal
 import pytest
 from PIL import Image, ImageChops
 
-from generation.errors import UserError, WorkerCrashed
-from generation.messages import Generate
+from bot.config import Config
+from bot.services import make_fleet
+from generation.errors import UserError, WorkerCrashed, WorkerLost
+from generation.messages import Generate, Ready
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
+from generation.worker import process
 from generation.worker.worker import LocalWorker
+from tests.support.fork_servers import engine_fork_server, engine_server
 from tests.support.timing import LOAD_TIMEOUT_S, TIMEOUT_S
+
+__all__ = ["engine_fork_server", "engine_server"]
 
 
 @pytest.fixture
-async def worker(tiny_model, tmp_path):
+async def worker(tiny_model, tmp_path, engine_fork_server, monkeypatch):
+    monkeypatch.setattr(process, "multiprocessing", engine_fork_server)
     second = tmp_path / "second"
     shutil.copytree(tiny_model, second, copy_function=os.symlink)
     (second / "atelier.json").unlink()
@@ -94,3 +101,26 @@ async def test_jobs_run_together_fail_get_cancelled_and_survive_a_crash(worker):
     for model in ("second", "tiny"):
         again = await worker.generate(request(1, seed=1, model=model), ignore)
         assert all(same_image(*tiles) for tiles in zip(again.tiles, first.tiles, strict=True))
+
+
+async def test_workers_on_one_machine_generate_the_same_images_as_one_alone(worker, tiny_model):
+    alone = await worker.generate(request(1, seed=1), ignore)
+    fleet = make_fleet(Config(models=(str(tiny_model),), device="cpu,cpu", threads=2))
+    await fleet.start()
+    try:
+        first, second = fleet.workers
+        async with asyncio.timeout(2 * LOAD_TIMEOUT_S):
+            grids = [await first.generate(request(1, seed=1), ignore)]
+            while not isinstance(second.state, Ready):  # noqa: ASYNC110 (it starts after the first)
+                await asyncio.sleep(0.05)
+        grids += await asyncio.gather(*(each.generate(request(2, seed=1), ignore) for each in fleet.workers))
+        assert [grid.tiles for grid in grids] == [alone.tiles] * 3
+        assert [grid.image for grid in grids] == [alone.image] * 3
+        dying = await start_job(first, 3)
+        (process,) = [each for each in multiprocessing.active_children() if each.name == "gpu cpu-1"]
+        os.kill(process.pid, signal.SIGKILL)
+        with pytest.raises(WorkerLost):
+            await dying
+        assert (await second.generate(request(4, seed=1), ignore)).tiles == alone.tiles
+    finally:
+        await fleet.close()
