@@ -186,8 +186,9 @@ async def test_an_image_is_generated_from_the_command_line(tmp_path, tiny_model)
     viewer = tmp_path / "viewer"
     viewer.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
     viewer.chmod(0o755)
+    options = ("--out", "out", "--open")
     code, output = await run(
-        tmp_path, "imagine", *prompt.split(), "--out", "out", "--open", BROWSER=str(viewer), **settings
+        tmp_path, "imagine", *prompt.split(), *options, fresh=True, BROWSER=str(viewer), **settings
     )
     assert code == 0, output
     assert "tiny does not know “red fox”. What it draws well: a red fox under the moon" in " ".join(output.split())
@@ -215,7 +216,7 @@ async def test_a_dry_run_says_what_a_prompt_means(tmp_path):
 
 
 async def test_a_wrong_prompt_on_the_command_line_is_explained(tmp_path, tiny_model):
-    code, output = await run(tmp_path, "imagine", "a fox --aspct 3:2", fresh=True, MODEL=str(tiny_model))
+    code, output = await run(tmp_path, "imagine", "a fox --aspct 3:2", MODEL=str(tiny_model))
     assert code == 2
     assert "did you mean `--aspect`?" in output
     assert "Traceback" not in output
