@@ -32,7 +32,9 @@ REGISTRY = ModelRegistry(
     (Model(name="storybook", ref="m"),), Adapters(tuple(Lora(f"ink{n}", Path("ink.safetensors")) for n in range(50)))
 )
 PHRASES = {f"word{n}": "refuse" for n in range(1000)} | dict.fromkeys(("gore", "nake*", "血", "two words"), "refuse")
-NO_WORDS, WORDS = WordFilter({}), WordFilter(PHRASES)
+# Words that begin and end alike, and phrases that one word repeats.
+NESTED = [unit * number + end for unit in ("a", "ab", "字", "a ") for number in range(2, 50) for end in ("", "x", "*")]
+NO_WORDS, WORDS, NESTED_WORDS = WordFilter({}), WordFilter(PHRASES), WordFilter(dict.fromkeys(NESTED, "refuse"))
 UNITS = (
     *(*string.punctuation, *DASHES, *COLONS, *COMMAS, *STOPS, *QUOTES),
     *("ﷺ", "\u0301", "e\u0301", "\u200d", "\u200b", "\ufe0f", "\u3164", "👩\u200d", "🇩", "ا", "ー", "字", "ᾨ", "İ"),
@@ -99,6 +101,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "escape": escape,
     "WordFilter.find, no words": NO_WORDS.find,
     "WordFilter.find": WORDS.find,
+    "WordFilter.find, nested words": NESTED_WORDS.find,
     "escape_markdown": escape_markdown,
     "strip_markdown": strip_markdown,
     "truncate": lambda text: truncate(text, 800),

@@ -15,6 +15,8 @@ from discord.gateway import DiscordWebSocket
 from bot.config import DISCORD_API_URL
 from bot.discord_calls import NO_MENTIONS
 from bot.discord_responses import watch_responses
+from bot.finding.finder import PictureFinder
+from bot.finding.indexer import PictureIndexer
 from bot.gateway_hooks import GatewayHooks
 from bot.jobs.deferrals import Deferrals
 from bot.jobs.delivery import Delivery
@@ -63,6 +65,8 @@ class Client(commands.AutoShardedBot):
         self.prompts = PromptReader(services)
         self.jobs = JobService(services, tasks, self.delivery, JobRunner(self, services, tasks, self.delivery))
         self.sessions = SessionService(self, services)
+        self.finder = PictureFinder(services.db.picture_index, services.db.gallery, services.images.thumbnails)
+        self.indexer = PictureIndexer(self, services, self.finder)
         self.tree.on_error = on_tree_error  # type: ignore[method-assign]
         self.tree.interaction_check = _set_locale  # type: ignore[method-assign]
         self.gateway_hooks = GatewayHooks(self, services.config.allowed_guilds)
@@ -88,6 +92,7 @@ class Client(commands.AutoShardedBot):
     async def close(self) -> None:
         # Tasks end first, while they can still reach Discord. Cancelled jobs are resumed at the next start.
         await self.sessions.stop()
+        await self.indexer.stop()
         await self.tasks.cancel_all(self.gateway_hooks.admission.close())
         await super().close()
 
@@ -101,12 +106,14 @@ class Client(commands.AutoShardedBot):
     async def on_ready(self) -> None:
         log.info("connected as %s", self.user)
         self.sessions.start()  # now, because the servers and their channels are known
+        self.indexer.start()
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         await self.sessions.end_in_channel(channel.id)
 
     async def on_raw_thread_delete(self, thread: discord.RawThreadDeleteEvent) -> None:
         await self.sessions.end_in_channel(thread.thread_id)
+        await self.services.db.picture_index.forget_thread(thread.thread_id)
 
     async def sync_commands(self) -> None:
         """Send Discord the commands and their translations if they have changed: it allows 200 changes a day."""

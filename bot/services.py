@@ -15,6 +15,7 @@ from bot.images.films import FilmMaker
 from bot.images.link_fetcher import LinkFetcher
 from bot.images.metadata import metadata_policy
 from bot.images.resizing import ImageResizer
+from bot.images.thumbnails import Thumbnails
 from bot.images.uploads import UploadImporter
 from bot.policy.allowlist import denial_message
 from bot.policy.policy import Policy
@@ -39,9 +40,10 @@ from generation.worker.worker import LocalWorker
 
 @dataclass(slots=True)
 class Images:
-    """The image files on disk, the importer of uploads, the resizer, and the maker of films."""
+    """The image files on disk, their thumbnails, the importer of uploads, the resizer, and the maker of films."""
 
     files: ImageStore
+    thumbnails: Thumbnails
     uploads: UploadImporter
     resizer: ImageResizer
     films: FilmMaker
@@ -91,6 +93,7 @@ async def open_services(
             policy=Policy(db.guilds, db.usage, clock, partial(denial_message, config.allowed_guilds)),
             images=Images(
                 files=files,
+                thumbnails=Thumbnails(files),
                 uploads=UploadImporter(files, LinkFetcher(config.fake_discord_origin)),
                 resizer=ImageResizer(db.jobs, metadata_policy(config).load_signer()),
                 films=FilmMaker(metadata_policy(config).load_signer()),

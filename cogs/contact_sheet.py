@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import discord
 from PIL import Image
@@ -18,13 +19,18 @@ from bot.ui.job_text import MAX_DESCRIPTION_LENGTH, image_description
 from bot.ui.text import truncate
 from db.jobs import JobRecord
 from generation.errors import UserError
+from generation.params import Tile
 
+NO_TILES: Mapping[str, Tile] = MappingProxyType({})
 MAX_NAME_LENGTH = 80  # characters of each prompt in the alternative text
 
 
-async def contact_sheet(interaction: Interaction, job_ids: Sequence[str]) -> discord.File:
+async def contact_sheet(
+    interaction: Interaction, job_ids: Sequence[str], tiles: Mapping[str, Tile] = NO_TILES
+) -> discord.File:
     """Return the results' grids as one picture; what may not be shown here, or is deleted, leaves its cell empty.
 
+    Of the jobs in `tiles`, that tile is shown instead.
     Sensitive pictures put it behind a spoiler where Discord would hide them.
     """
     client, services = interaction.client, interaction.client.services
@@ -35,7 +41,7 @@ async def contact_sheet(interaction: Interaction, job_ids: Sequence[str]) -> dis
         record if record and not (withheld and record.sensitive) and _is_visible(record, interaction) else None
         for record in records
     ]
-    thumbnails = [await _thumbnail(services, record) for record in shown]  # one large picture in memory at a time
+    thumbnails = [await _thumbnail(services, record, tiles) for record in shown]
     sheet = await asyncio.to_thread(draw_contact_sheet, thumbnails)
     sensitive = any(record is not None and record.sensitive for record in shown)
     return discord.File(
@@ -50,10 +56,12 @@ def _is_visible(record: JobRecord, interaction: Interaction) -> bool:
     return record.job.requester.id == interaction.user.id or not record.job.destination.private
 
 
-async def _thumbnail(services: Services, record: JobRecord | None) -> Image.Image | None:
+async def _thumbnail(services: Services, record: JobRecord | None, tiles: Mapping[str, Tile]) -> Image.Image | None:
     if record is None or record.suffix is None:
         return None
     try:
+        if tile := tiles.get(record.job.id):
+            return await asyncio.to_thread(thumbnail, await services.images.thumbnails.get(tile))
         return await asyncio.to_thread(thumbnail, await services.images.files.read_grid(record.job.id, record.suffix))
     except (OSError, UserError):  # deleted, or damaged
         return None

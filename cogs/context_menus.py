@@ -1,8 +1,7 @@
-"""The context menus of a message: Cancel job, DM results, Use as image prompt, Remix this, Report."""
+"""The context menus of a message: Cancel job, DM results, Remix this, Report. `use_picture` has the fifth."""
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Any
 
@@ -11,25 +10,20 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client, Interaction
-from bot.policy.context import context_from
 from bot.policy.moderation import can_moderate
 from bot.ui.i18n import tr
 from bot.ui.job_views import job_ids
 from bot.ui.modals import ModalValues, PersistentModal, modals
-from bot.ui.text import escape_markdown, truncate
 from cogs.direct_messages import image_messages, send_images
 from cogs.image_buttons.remix import open_remix_modal, remix_tile
-from cogs.prompt_modal import PromptTarget, open_prompt_modal
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.job import Action
-from generation.params import Tile, Upload
+from generation.params import Tile
 
 REPORT_MODAL = "report"  # the custom_id prefix of the modal
 REASON_FIELD = "reason"
 MAX_REASON_LENGTH = 500
-MAX_NAME_LENGTH = 40
-FETCH_TIMEOUT_S = 2.0  # to download an image before the modal opens; Discord allows three seconds for both
 MAX_REQUEST_BYTES = 24 * 2**20  # bytes of all files of a message: Discord's limit of 25 MiB less the other fields
 
 
@@ -65,23 +59,6 @@ class ContextMenus(commands.Cog):
             )
         else:
             await interaction.edit_original_response(content=tr("They are in your direct messages."))
-
-    async def use_as_image_prompt(self, interaction: Interaction, message: discord.Message) -> None:
-        """Open the modal of a new prompt with the image of a message; anyone may have written the message."""
-        await self.services.policy.check_access(context_from(interaction))
-        try:
-            async with asyncio.timeout(FETCH_TIMEOUT_S):
-                upload = await self._import_image(message, interaction.user.id)
-        except TimeoutError:
-            raise UserError(
-                tr("This picture takes too long to download. Save it, then attach it to `/imagine` as `image`.")
-            ) from None
-        await open_prompt_modal(
-            interaction,
-            PromptTarget(Action.IMAGINE, payload=upload.digest),
-            "",
-            note=tr("From [the picture in this message]({url}) by {whom}", url=message.jump_url, whom=_author(message)),
-        )
 
     async def remix_this(self, interaction: Interaction, message: discord.Message) -> None:
         """Open the remix modal of a single image, or the prompt of a grid."""
@@ -123,19 +100,6 @@ class ContextMenus(commands.Cog):
             raise UserError(tr("I found no job for this message; it may be deleted."))
         return record
 
-    async def _import_image(self, message: discord.Message, person_id: int) -> Upload:
-        for attachment in message.attachments:
-            if (attachment.content_type or "").startswith("image/"):
-                return await self.client.services.images.uploads.import_attachment(attachment)
-        for embed in message.embeds:
-            if url := embed.image.url or embed.thumbnail.url:
-                return await self.client.services.images.uploads.import_link(url, person_id)
-        raise UserError(tr("There is no picture in this message."))
-
-
-def _author(message: discord.Message) -> str:
-    return escape_markdown(truncate(message.author.display_name, MAX_NAME_LENGTH))
-
 
 @modals.route(REPORT_MODAL)
 async def on_report(interaction: Interaction, job_id: str, values: ModalValues) -> None:
@@ -158,7 +122,6 @@ async def setup(client: Client) -> None:
     for name, callback in {
         "Cancel job": menus.cancel_job,
         "DM results": menus.dm_results,
-        "Use as image prompt": menus.use_as_image_prompt,
         "Remix this": menus.remix_this,
         "Report": menus.report,
     }.items():

@@ -101,7 +101,7 @@ def _change(registry: ModelRegistry) -> str:
             tr("Anyone can press a button; the new picture belongs to the person who pressed it."),
             tr(
                 "In a message's menu (long press or right click → *Apps*): *Cancel job*, *DM results*, "
-                "*Use as image prompt*, *Remix this*, *Report*."
+                "*Use this picture…*, *Remix this*, *Report*."
             ),
             tr(
                 "React to your own result with ✉️ to get its pictures by direct message, or with ❌ to cancel or "

@@ -15,7 +15,7 @@ from bot.discord_calls import NO_MENTIONS
 from bot.jobs.destination import is_private
 from bot.policy.context import context_from
 from bot.policy.policy import JobRequest
-from bot.policy.visibility import can_view_job, is_nsfw_withheld, nsfw_message
+from bot.policy.visibility import can_everybody_view, can_view_job, is_nsfw_withheld, nsfw_message
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import audience, tr, trn
@@ -128,11 +128,16 @@ class PictureSelect(PersistentItem, template=PICTURES):
         await repost(interaction, record, is_favourite=await db.favourites.has_any(interaction.user.id, job_id))
 
 
-async def repost(interaction: Interaction, record: JobRecord, *, is_favourite: bool = False) -> None:
-    """Post a result again, if the user may see it here."""
+async def repost(
+    interaction: Interaction, record: JobRecord, *, is_favourite: bool = False, found: bool = False
+) -> None:
+    """Post a result again, if the user may see it here.
+
+    What a search `found` may be seen by the user, and is posted for everybody if everybody here may see it.
+    """
     client, services = interaction.client, interaction.client.services
     job, suffix = record.job, record.suffix or ""
-    if not (can_view_job(interaction, job) or (is_favourite and not job.destination.private)):
+    if not (found or can_view_job(interaction, job) or (is_favourite and not job.destination.private)):
         raise _not_found()
     await services.policy.authorize(context_from(interaction), JobRequest(action=Action.PICK, params=job.params))
     if record.sensitive and await is_nsfw_withheld(
@@ -144,7 +149,8 @@ async def repost(interaction: Interaction, record: JobRecord, *, is_favourite: b
     is_own_or_same_channel = (
         job.requester.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
     )
-    private = is_private(interaction, None, preferences, job) or not is_own_or_same_channel
+    may_share = is_own_or_same_channel or (found and can_everybody_view(interaction, job))
+    private = is_private(interaction, None, preferences, job) or not may_share
     await client.deferrals.defer(interaction, ephemeral=private)
     try:
         image = await services.images.files.read_grid(job.id, suffix)
@@ -156,7 +162,11 @@ async def repost(interaction: Interaction, record: JobRecord, *, is_favourite: b
     with audience(private=private):
         message = await client.jobs.runner.build_result_message(job, image, suffix, interaction.channel_id)
     await interaction.edit_original_response(
-        content=message.content, attachments=[message.file()], view=message.view, allowed_mentions=NO_MENTIONS
+        content=message.content,
+        attachments=message.files(),
+        embeds=message.embeds(),
+        view=message.view,
+        allowed_mentions=NO_MENTIONS,
     )
 
 

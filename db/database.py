@@ -11,13 +11,16 @@ from pathlib import Path
 from db.ballots import BallotStore
 from db.bells import BellStore
 from db.connection import Connection
+from db.contests import ContestStore
 from db.deferrals import DeferralStore
 from db.direct_messages import DirectMessageStore
 from db.favourites import FavouriteStore
+from db.gallery import Gallery
 from db.guilds import GuildStore
 from db.jobs import JobStore
 from db.lineage import LineageStore
 from db.news import NewsStore
+from db.picture_index import PictureIndex
 from db.preferences import PreferenceStore
 from db.privacy import PersonalData
 from db.reports import ReportStore
@@ -48,7 +51,10 @@ class Database:
     sessions: SessionStore
     ballots: BallotStore
     lineage: LineageStore
+    gallery: Gallery
+    picture_index: PictureIndex
     bells: BellStore
+    contests: ContestStore
     news: NewsStore
 
     @classmethod
@@ -73,6 +79,9 @@ class Database:
                 sessions=SessionStore(connection),
                 ballots=BallotStore(connection),
                 lineage=LineageStore(connection),
+                gallery=Gallery(connection, clock),
+                picture_index=PictureIndex(connection),
                 bells=BellStore(connection),
+                contests=ContestStore(connection),
                 news=NewsStore(connection),
             )

@@ -21,6 +21,7 @@ from generation.params import ImageRef, Tile, Upload
 ImageKind = Literal["tiles", "sheets", "uploads"]
 
 IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)  # names of folders on disk; "sheets" are grid images
+THUMBNAILS: Literal["thumbnails"] = "thumbnails"  # of tiles; no backup has them, since they can be made again
 PARTIAL_SUFFIX = ".partial"  # of a file that is still being written
 _NAME = re.compile(r"[0-9A-Za-z-]+")
 
@@ -40,6 +41,10 @@ class ImageStore:
         files = {self.path(Tile(job_id, index)): tile for index, tile in enumerate(grid.tiles)}
         await asyncio.to_thread(self._write_all, files | {self.grid_path(job_id, grid.suffix): grid.image})
 
+    async def save_tile(self, tile: Tile, data: bytes) -> None:
+        """Store one tile; a picture of a film may have a number that no other tile has."""
+        await asyncio.to_thread(self._write_all, {self.path(tile): data})
+
     async def save_upload(self, data: bytes) -> Upload:
         """Store an uploaded image under its SHA-256 digest."""
         upload = Upload(await asyncio.to_thread(_digest, data))
@@ -54,16 +59,26 @@ class ImageStore:
         """Return a job's grid image; raises like `read`."""
         return await asyncio.to_thread(self._read, self.grid_path(job_id, suffix))
 
+    async def save_thumbnail(self, tile: Tile, data: bytes) -> None:
+        """Store the thumbnail of a tile; it need not survive a power cut."""
+        await asyncio.to_thread(self._write_thumbnail, self.thumbnail_path(tile), data)
+
+    async def read_thumbnail(self, tile: Tile) -> bytes:
+        """Return the thumbnail of a tile; raises FileNotFoundError if there is none yet."""
+        return await asyncio.to_thread(self.thumbnail_path(tile).read_bytes)
+
     async def delete(self, job_id: str) -> int:
-        """Delete a job's tiles and grid images; return the number of files."""
-        folders = (self.path(Tile(job_id, 0)).parent, self.grid_path(job_id, "png").parent)
+        """Delete a job's tiles, grid images and thumbnails; return the number of files."""
+        tile = Tile(job_id, 0)
+        paths = (self.path(tile), self.grid_path(job_id, "png"), self.thumbnail_path(tile))
+        folders = tuple(path.parent for path in paths)
         return await asyncio.to_thread(_unlink_all, (path for folder in folders for path in _job_files(folder, job_id)))
 
     async def delete_older(self, paths: Iterable[Path], before: float) -> int:
         """Delete those of `paths` that were written before a time (Unix seconds); return their number."""
         return await asyncio.to_thread(self._delete_older, paths, before)
 
-    def folders(self, kind: ImageKind) -> list[Path]:
+    def folders(self, kind: ImageKind | Literal["thumbnails"]) -> list[Path]:
         """Return the subfolders with images of one kind."""
         return sorted(path for path in (self._folder / kind).glob("*") if path.is_dir())
 
@@ -78,6 +93,19 @@ class ImageStore:
     def grid_path(self, job_id: str, suffix: str) -> Path:
         """Return the path of a job's grid image, which need not exist; raises ValueError as `path` does."""
         return self._file_path("sheets", job_id, suffix)
+
+    def thumbnail_path(self, tile: Tile) -> Path:
+        """Return the path of a tile's thumbnail, which need not exist; raises ValueError as `path` does."""
+        return self._file_path(THUMBNAILS, str(tile), "webp")
+
+    def _write_thumbnail(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> bytes:
         data = path.read_bytes()
@@ -116,7 +144,7 @@ class ImageStore:
                 deleted += _is_older(path, before) and _unlink(path)
         return deleted
 
-    def _file_path(self, kind: ImageKind, stem: str, suffix: str) -> Path:
+    def _file_path(self, kind: ImageKind | Literal["thumbnails"], stem: str, suffix: str) -> Path:
         if not _NAME.fullmatch(stem) or not _NAME.fullmatch(suffix):
             raise ValueError(f"not a valid image name: {stem!r}, {suffix!r}")
         return self._folder / kind / stem[:2] / f"{stem}.{suffix}"

@@ -1,4 +1,4 @@
-"""The full-text index of prompts (table job_words), which keeps deleted words until its segments are merged."""
+"""The full-text indexes of prompts, which keep deleted words until their segments are merged."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ MERGE_PAGES = 100  # written at most in one step, so that other writes are not d
 MERGE_INTERVAL_S = 0.02
 MAX_MERGES = 100_000
 
-_MERGE = "INSERT INTO job_words (job_words, rank) VALUES ('merge', :pages)"
+_MERGES = (
+    "INSERT INTO job_words (job_words, rank) VALUES ('merge', :pages)",
+    "INSERT INTO shown_words (shown_words, rank) VALUES ('merge', :pages)",
+)
 
 
 async def purge_deleted_terms(connection: Connection) -> None:
-    """Merge the index in small steps, until no word of a deleted prompt is left in the file.
+    """Merge the indexes in small steps, until no word of a deleted prompt is left in the file.
 
     FTS5 only marks an entry as deleted, which `secure_delete` does not affect. A negative number of pages merges all
     segments into one (https://www.sqlite.org/fts5.html#the_merge_command).
     """
-    await connection.write(_MERGE, {"pages": -MERGE_PAGES})
+    for merge in _MERGES:
+        await _merge(connection, merge)
+
+
+async def _merge(connection: Connection, merge: str) -> None:
+    await connection.write(merge, {"pages": -MERGE_PAGES})
     for _ in range(MAX_MERGES):
         before = await _total_changes(connection)
-        await connection.write(_MERGE, {"pages": MERGE_PAGES})
+        await connection.write(merge, {"pages": MERGE_PAGES})
         if await _total_changes(connection) - before < 2:  # only the command itself, so nothing is left to merge
             return
         await asyncio.sleep(MERGE_INTERVAL_S)

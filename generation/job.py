@@ -32,6 +32,7 @@ class Action(StrEnum):
     MAKE_SQUARE = "make_square"
     REMIX_SUBTLE = "remix_subtle"
     REMIX_STRONG = "remix_strong"
+    ZOOM_FILM = "zoom_film"
 
 
 class Speed(StrEnum):

@@ -22,6 +22,7 @@ from bot.ui.job_views import (
     CANCEL_LABEL,
     DELETE,
     DETAILS,
+    FILM_MP4_LABEL,
     IMAGE_BUTTON_ROWS,
     LAST_ROW,
     LIKE,
@@ -74,6 +75,7 @@ BUTTON_DESCRIPTIONS = {
     Action.ZOOM_1_5: "The picture in the middle of one that shows half as much again.",
     Action.ZOOM_CUSTOM: "The same with a factor, a shape and a prompt of your own.",
     Action.MAKE_SQUARE: "What is missing to a square is drawn around it; only where it is none.",
+    Action.ZOOM_FILM: "A film that zooms out of it, into it or both: three to eight pictures are drawn around it.",
     Action.PAN_LEFT: "More on the left; can be repeated.",
     Action.PAN_RIGHT: "More on the right; can be repeated.",
     Action.PAN_UP: "More above; can be repeated.",
@@ -173,6 +175,7 @@ def _button_table(rows: Iterable[dict[str, str]]) -> str:
 def _other_buttons() -> Iterator[tuple[str, str]]:
     yield f"**{CANCEL_LABEL}**", "Below a status message: ends the job. For the owner, and for moderators."
     yield f"**{RETRY_LABEL}**", "Below a refused prompt or a failed job: opens it again, to be corrected."
+    yield f"**{FILM_MP4_LABEL}**", "Below a film, where ffmpeg is installed: sends it as an MP4, to you alone."
     yield f"**{CONFIRM_LABEL}**", "Below the question whether several jobs are wanted."
 
 

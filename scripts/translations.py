@@ -30,9 +30,10 @@ from bot.ui.command_translator import is_translatable
 from bot.ui.i18n import DOMAIN, LOCALES
 from cogs import batch, prompt_modal, settings
 from cogs import help as help_pages
-from cogs.config import commands, panel_fields, reports, stats, stats_chart, word_rules
-from cogs.image_buttons import region
+from cogs.config import commands, contests, panel_fields, reports, stats, stats_chart, word_rules
+from cogs.image_buttons import animate, region
 from cogs.together import family
+from cogs.together.contest import phases as contest_phases
 from cogs.together.jam import rules as jam_rules
 from generation.models.capabilities import Capability
 from generation.prompt.parameters import PARAMETERS
@@ -49,7 +50,7 @@ KEYWORDS = {
 }  # the positions of the texts among the arguments; None: the first
 # Texts that `tr` gets from a table, by the file of the table.
 TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
-    "bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS),
+    "bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS, job_text._FILM_DESCRIPTIONS),
     "bot/ui/job_views.py": (job_views.text_labels(),),
     "cogs/batch.py": ({"confirm": batch.CONFIRM_LABEL},),
     "cogs/help.py": ({title: title for title in help_pages.PAGES}, {each.name: each.help for each in PARAMETERS}),
@@ -61,12 +62,15 @@ TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
         settings._STYLIZE_LABELS,
     ),
     "bot/policy/summary.py": (summary.PLACEMENT_LABELS,),
+    "cogs/image_buttons/animate.py": (animate.KIND_LABELS,),
     "cogs/config/commands.py": (dict(enumerate(commands.FEATURE_FIELDS)),),
     "cogs/config/panel_fields.py": (panel_fields.TITLES, panel_fields.CHOICES),
     "cogs/config/reports.py": (reports.BUTTON_LABELS, reports.OUTCOME_TEXTS),
     "cogs/config/stats.py": (stats.PERIOD_TITLES,),
     "cogs/config/stats_chart.py": (stats_chart.ACTION_LABELS,),
     "cogs/config/word_rules.py": (word_rules.RULE_LABELS,),
+    "cogs/config/contests.py": (contests.THEME_BY_TEXTS,),
+    "cogs/together/contest/phases.py": (contest_phases.THEMES,),
     "cogs/together/jam/rules.py": (jam_rules.MOVES,),
     "cogs/together/family.py": (family._VERBS, family._KIND_VERBS, {"": family.OTHER_VERB}),
     "generation/models/capabilities.py": ({each.name: each.value for each in Capability},),

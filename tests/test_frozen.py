@@ -50,6 +50,7 @@ TILE_ACTIONS = [
     "zoom_2",
     "zoom_1_5",
     "zoom_custom",
+    "zoom_film",
     "make_square",
     "pan_left",
     "pan_right",
@@ -90,6 +91,10 @@ CUSTOM_IDS = [
     "help:page",
     "info:cancel",
     "show:pick",
+    "find:w:0:red fox by:mira",
+    "find:i:1:" + "ab" * 32,
+    f"find:l:0:{TILE}",
+    "find_post",
     "default_model:imagine",
     "privacy:get",
     "privacy:delete",
@@ -98,6 +103,20 @@ CUSTOM_IDS = [
     "report:block:7",
     "report:dismiss:7",
     f"bell:{JOB}",
+    f"contest:theme:{JOB}",
+    f"contest:themes:{JOB}:0",
+    f"contest:enter:{JOB}",
+    f"contest:entry:{JOB}",
+    f"contest:back:{JOB}",
+    f"contest:this:{TILE}",
+    f"contest:vote:{JOB}",
+    *(f"contest:pick:{JOB}:12:7:{answer}" for answer in ("left", "right", "both", "skip")),
+    f"contest:help:{JOB}:3",
+    f"contest:out:{JOB}",
+    f"contest:unsay:{JOB}",
+    f"contest:go_on:{JOB}",
+    f"contest:end:{JOB}",
+    f"contest:wake:{JOB}",
     f"jam:tile:{TILE}",
     f"jam:again:{JOB}",
     f"jam:move:{JOB}",
@@ -107,6 +126,7 @@ CUSTOM_IDS = [
     f"jam:drop:{JOB}",
     f"jam:end:{JOB}",
     f"jam:wake:{JOB}",
+    f"film_mp4:{TILE}",
     f"tree:{JOB}",
     f"tree:{JOB}:{JOB}",
     f"tree_go:{JOB}:{JOB}",
@@ -116,7 +136,7 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "delete", "jam_words", "privacy", "prompt", "report"]
+MODALS = ["config", "contest_theme", "delete", "film", "jam_words", "privacy", "prompt", "report", "use"]
 ACTIONS = [
     "imagine",
     "blend",
@@ -138,6 +158,7 @@ ACTIONS = [
     "make_square",
     "remix_subtle",
     "remix_strong",
+    "zoom_film",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -149,9 +170,11 @@ TABLES = {
     "collab_rounds": "session round job_id message_id facts worded_by",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
     "ended_at",
+    "contest_entries": "id session person job_id tile_index at shown place rank",
     "credits": "job person part weight",
     "erasures": "person_id up_to",
     "favourites": "person_id job_id tile_index at",
+    "fingerprints": "id job_id guild_id channel_id person_id outlines vectors",
     "guilds": "id settings version",
     "job_words": "job_id asker_id prompt",
     "jobs": "id state action params asker_id asker_name guild_id channel_id by_channel token token_expires_at "
@@ -165,9 +188,12 @@ TABLES = {
     "preferences": "person_id settings",
     "reports": "id guild_id job_id person_id reason at outcome",
     "session_bells": "session person",
+    "shown": "id job_id guild_id channel_id thread_id person_id at",
+    "shown_words": "place author model prompt",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "threads": "channel_id person_id thread_id",
+    "to_index": "job_id",
     "uploads": "digest job_id brought_by",
 }
 METRICS = {
@@ -211,6 +237,9 @@ SETTINGS = [
     "ALLOWED_GUILDS",
     "RETENTION_DAYS",
     "METRICS_PORT",
+    "GALLERY_PORT",
+    "GALLERY_URL",
+    "DISCORD_CLIENT_SECRET",
     "PICTURES_WITHOUT_PROMPTS",
     "SIGNING_CERTIFICATE",
     "SIGNING_KEY",
@@ -289,6 +318,15 @@ GUILD_SETTINGS = [
     "sessions_at_once",
     "quiet_channels",
     "session_cost",
+    "contest_channel",
+    "contest_days",
+    "contest_vote_days",
+    "contest_theme_by",
+    "contest_role",
+    "contest_themes",
+    "gallery_pages",
+    "gallery_hidden",
+    "gallery_names",
 ]
 BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
 
@@ -329,7 +367,11 @@ async def test_the_tables_and_columns_are_the_stored_ones(tmp_path):
     with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as sqlite:
         tables = [name for (name,) in sqlite.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         columns = {table: [row[1] for row in sqlite.execute(f"PRAGMA table_info('{table}')")] for table in tables}
-    found = {table: " ".join(names) for table, names in columns.items() if not table.startswith("job_words_")}
+    found = {
+        table: " ".join(names)
+        for table, names in columns.items()
+        if not table.startswith(("job_words_", "shown_words_"))
+    }
     assert found == TABLES
 
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import partial
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import discord
 
-from bot.discord_calls import is_too_large
+from bot.discord_calls import TRANSPORT_ERRORS, is_too_large
+from bot.images import inputs
 from bot.images.metadata import filename_stem
-from bot.jobs.delivery import Delivery, ResultChannelGone, ResultMessage
+from bot.jobs.delivery import Delivery, Inputs, ResultChannelGone, ResultMessage
 from bot.jobs.family_line import family_line
+from bot.jobs.films import FilmDrawing
 from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
-from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_withheld_message
+from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, may_embed, nsfw_withheld_message
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import user_message
@@ -51,6 +54,7 @@ class JobRunner:
         self.services = services
         self.tasks = tasks
         self.delivery = delivery
+        self.films = FilmDrawing(services)
         self.result_channels = ResultChannels(client, services, services.db.threads)
         # Of the jobs that one worker's crash ended, one at a time is retried: the job that crashes the next process too
         # must not end the retries of the others.
@@ -86,19 +90,28 @@ class JobRunner:
             )
             if grid.sensitive:
                 await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
-            if await self._store_images(job, grid):
+            if await self._store_images(job, status_message_id, grid):
                 await self.post_result(job, status_message_id, grid.image, grid.suffix)
         except Exception as error:
             await self.fail(job, status_message_id, error)
 
-    async def _store_images(self, job: Job, grid: Grid) -> bool:
+    async def _store_images(self, job: Job, status_message_id: int | None, grid: Grid) -> bool:
         """Store a job's images, as soon as there is room; return False if the job was cancelled."""
         files, jobs = self.services.images.files, self.services.db.jobs
-        await retry_until_stored(lambda: files.save(job.id, grid))
+        on_wait = partial(self._report_wait_for_disk, job, status_message_id)
+        await retry_until_stored(lambda: files.save(job.id, grid), on_wait)
         model = self.services.registry.model_name(job.params) if needs_gpu(job) else None
         return await retry_until_stored(
-            lambda: jobs.mark_generated(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive)
+            lambda: jobs.mark_generated(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive), on_wait
         )
+
+    async def _report_wait_for_disk(self, job: Job, status_message_id: int | None) -> None:
+        if status_message_id is None:
+            return
+        with audience(private=job.destination.private):
+            text = job_text.waiting_for_disk(job, self.services.registry)
+        with suppress(*TRANSPORT_ERRORS):
+            await self.delivery.edit_status_message(job, status_message_id, content=text)
 
     async def _require_nsfw_allowed(self, job: Job, channel_id: int) -> None:
         if await is_nsfw_withheld(self.services.policy, self.client, job.destination.guild_id, channel_id):
@@ -143,6 +156,8 @@ class JobRunner:
         """End a job without a result, and report the error."""
         end_message = user_message(error)
         if await retry_until_stored(lambda: self.services.db.jobs.mark_failed(job.id, end_message)):
+            if job.params.film is not None:
+                await self.films.discard_unfinished(job)
             await self.report_end(job, status_message_id, end_message, failed=True)
 
     async def report_end(
@@ -181,7 +196,20 @@ class JobRunner:
             description=job_text.image_description(job, self.services.registry),
             spoiler=sensitive and not allows_nsfw(self.client, channel_id),
             nsfw=sensitive,
+            inputs=None if sensitive else await self._inputs(job, channel_id),
         )
+
+    async def _inputs(self, job: Job, channel_id: int | None) -> Inputs | None:
+        """Return the pictures that people gave for a job, where an embed may show them."""
+        if not needs_gpu(job) or not may_embed(self.client, job, channel_id):
+            return None
+        image = await inputs.draw_inputs(self.services.images.files, job.params)
+        if image is None:
+            return None
+        title, description = tr("Drawn from"), tr("The pictures that this was drawn from")
+        if inputs.is_masked(job.params):
+            title, description = tr("Changed here"), tr("The part of the picture that was drawn anew")
+        return Inputs(image, f"{inputs.FILENAME_PREFIX}{job.id}.jpg", title, description)
 
     async def _generate_with_retries(self, job: Job, status_message_id: int | None) -> Grid:
         """Generate a job; if its worker crashes, once more, on another worker where one is free.
@@ -209,19 +237,19 @@ class JobRunner:
     async def _generate(self, job: Job, status_message_id: int | None, crashed_on: Worker | None) -> Grid:
         gate = self.retry_locks.setdefault(crashed_on, asyncio.Lock()) if crashed_on is not None else nullcontext()
         self.progress[job.id] = progress = JobProgress(self.services, job, self._previews_allowed(job))
-        async with (
-            StatusMessage(self.delivery, job, status_message_id, progress.render),
-            gate,
-            self.services.queue.acquire(job, avoid=crashed_on) as slot,
-        ):
-            progress.worker = slot.worker
-            await self.services.policy.reauthorize(job, await self._worded_by(job))
-            if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id)):
-                raise UserError(tr("This was cancelled."))
-            request = await self._build_request(job, slot.order)
-            if not isinstance(slot.worker.state, Ready) and isinstance(self.services.fleet.state, Ready):
-                raise WorkerLost("the worker ended before it was given the job")
-            return await slot.worker.generate(request, progress.update)
+        async with StatusMessage(self.delivery, job, status_message_id, progress.render), gate:
+            async with self.services.queue.acquire(await self.films.remaining(job), avoid=crashed_on) as slot:
+                progress.worker = slot.worker
+                await self.services.policy.reauthorize(job, await self._worded_by(job))
+                if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id)):
+                    raise UserError(tr("This was cancelled."))
+                request = await self._build_request(job, slot.order)
+                if not isinstance(slot.worker.state, Ready) and isinstance(self.services.fleet.state, Ready):
+                    raise WorkerLost("the worker ended before it was given the job")
+                if job.params.film is None:
+                    return await slot.worker.generate(request, progress.update)
+                drawn = await self.films.draw(slot.worker, job, request, progress.update)
+            return await self.films.finish(job, drawn)
 
     async def _worded_by(self, job: Job) -> list[int]:
         return [each.person_id for each in await self.services.db.lineage.credits(job.id) if each.part == "worded"]
@@ -266,8 +294,14 @@ class JobRunner:
                 raise
         limit = len(image) // 2
         log.info("job %s: the grid was too large for Discord; trying %d bytes", job.id, limit)
-        smaller, suffix = await self.services.images.resizer.fit_to_limit(image, suffix, limit, job)
+        smaller, suffix = await self._fit_to_limit(job, image, suffix, limit)
         return await self._post(job, status_message_id, smaller, suffix)
+
+    async def _fit_to_limit(self, job: Job, image: bytes, suffix: str, limit: int) -> tuple[bytes, str]:
+        """Return a result's file in at most `limit` bytes; a film stays one."""
+        if job.params.film is not None and job.action is not Action.PICK:
+            return await self.films.encode(job, limit), suffix
+        return await self.services.images.resizer.fit_to_limit(image, suffix, limit, job)
 
 
 def _gave_up(losses: int) -> UserError:

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from bot.policy import settings as guild_settings
 from bot.policy.settings import GuildSettings, RoleLimits
-from bot.policy.word_filter import WordFilter, check_prompt
+from bot.policy.word_filter import WordFilter, check_prompt, check_text
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown
 from db.guilds import Block, GuildStore
@@ -19,6 +19,7 @@ from db.usage import Usage, UsageTotals
 from generation.errors import UserError
 from generation.job import Action, Job, Speed
 from generation.params import Params
+from generation.planning.film_pictures import grids_of
 
 DAY_S = 86_400.0  # seconds
 RESTRICTED_UPSCALES = (Action.UPSCALE_CREATIVE_4,)
@@ -131,6 +132,10 @@ class Policy:
         """Return the warning about the words of `params`, if there is one; raises PromptError for a blocked word."""
         return check_prompt(await self._word_filter(guild_id), params)
 
+    async def check_text(self, guild_id: int, text: str) -> None:
+        """Raise PromptError if a text that everybody will read has a blocked word."""
+        check_text(await self._word_filter(guild_id), text)
+
     async def reauthorize(self, job: Job, worded_by: Collection[int] = ()) -> None:
         """Check a job again that has waited or was resumed after a restart; raises like `authorize`.
 
@@ -162,13 +167,14 @@ class Policy:
             return
         now = self._clock()
         usage = await self._usage.totals(context.person_id, context.guild_id, now - DAY_S)
-        if limits.jobs_a_day is not None and usage.jobs + request.jobs > limits.jobs_a_day:
+        jobs = request.jobs * grids_of(request.params)
+        if limits.jobs_a_day is not None and usage.jobs + jobs > limits.jobs_a_day:
             most = _format_jobs(limits.jobs_a_day)
             sentences = [
                 tr("Your limit here is {most} in 24 hours, and you have used {used}.", most=most, used=usage.jobs)
             ]
-            if request.jobs > 1:
-                sentences.append(tr("This request adds {number} more.", number=request.jobs))
+            if jobs > 1:
+                sentences.append(tr("This request adds {number} more.", number=jobs))
             raise PolicyDenied(" ".join(sentences))
         if limits.gpu_seconds_a_day is not None and usage.seconds >= limits.gpu_seconds_a_day:
             most, spent = _format_seconds(limits.gpu_seconds_a_day), f"{usage.seconds:.0f}"

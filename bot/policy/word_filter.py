@@ -5,18 +5,20 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
+from itertools import chain, islice
 from string import digits
 
 import regex
 
 from bot.policy.look_alikes import look_alikes
+from bot.policy.phrase_search import PhraseSearch
 from bot.ui.i18n import tr
 from generation.errors import UserError
 from generation.params import Params
+from generation.planning.film_pictures import film_texts
 from generation.prompt import PromptError
 
 MAX_PHRASE_LENGTH = 100
@@ -152,7 +154,6 @@ class WordFilter:
 
     def __init__(self, phrases: Mapping[str, str]) -> None:
         self._phrases: dict[tuple[str, ...], WordMatch] = {}
-        self._phrase_lengths: dict[str, set[int]] = {}  # first word → lengths in words of the phrases it begins
         self._joined_phrases: dict[str, WordMatch] = {}
         self._starred: dict[str, WordMatch] = {}  # with `*` in place of one or two letters
         self._unspaced: dict[str, WordMatch] = {}
@@ -160,8 +161,15 @@ class WordFilter:
         for phrase, rule in phrases.items():
             self._add(_tokenize(_normalize(phrase)), WordMatch(phrase, WordRule(rule)))
         self._longest_prefix = max(map(len, self._prefixes), default=0)
-        self._joined_lengths = _lengths_by_start((*self._joined_phrases, *self._prefixes), MIN_PREFIX_LENGTH)
-        self._unspaced_lengths = _lengths_by_start(self._unspaced, 1)
+        spelled = {word: self._written_together(word) for word in (*self._joined_phrases, *self._prefixes)}
+        self._by_words = PhraseSearch(self._phrases)
+        self._by_letters = PhraseSearch(
+            {word: found for word, found in spelled.items() if len(word) >= MIN_PREFIX_LENGTH}
+        )
+        self._by_pairs = PhraseSearch(
+            {_pairs(word): found for word, found in spelled.items() if _is_told_by_pairs(word)}
+        )
+        self._by_signs = PhraseSearch(self._unspaced)
 
     def _add(self, tokens: tuple[str, ...], match: WordMatch) -> None:
         joined = "".join(tokens)
@@ -171,9 +179,11 @@ class WordFilter:
             self._prefixes[joined] = match
         elif tokens:
             self._phrases[tokens] = match
-            self._phrase_lengths.setdefault(tokens[0], set()).add(len(tokens))
             self._joined_phrases[joined] = match
             self._starred |= dict.fromkeys(_with_stars(joined), match)
+
+    def _written_together(self, word: str) -> list[WordMatch]:
+        return [*filter(None, (self._joined_phrases.get(word), self._prefixes.get(word)))]
 
     def find(self, text: str) -> list[WordMatch]:
         """Return the blocked phrases in `text`, each once."""
@@ -195,35 +205,22 @@ class WordFilter:
     def _spelled_out(self, normalized: str) -> Iterator[WordMatch]:
         """Yield the phrases that letters typed one by one or in pairs spell."""
         for spelled in _SPELLED_OUT.findall(normalized):
-            yield from self._spelled_by(_tokenize(spelled), MIN_PREFIX_LENGTH)
+            for letters in _with_and_without_signs("".join(_tokenize(spelled))):
+                yield from chain.from_iterable(self._by_letters.find(letters))
         for pairs in _PAIRS.findall(normalized):
-            yield from self._spelled_by(tuple(pairs.split()), MIN_DISGUISED_LENGTH)
-
-    def _spelled_by(self, pieces: tuple[str, ...], shortest: int) -> Iterator[WordMatch]:
-        size = len(pieces[0])
-        written = "".join(pieces)
-        for letters in dict.fromkeys((written, _with_letters(written))):
-            for start in range(0, len(letters), size):
-                for length in self._joined_lengths.get(letters[start : start + MIN_PREFIX_LENGTH], ()):
-                    word = letters[start : start + length]
-                    is_plain = size > 1 and all(word[n : n + size] in _SHORT_WORDS for n in range(0, len(word), size))
-                    if len(word) == length >= shortest and length % size == 0 and not is_plain:
-                        yield from filter(None, (self._joined_phrases.get(word), self._prefixes.get(word)))
+            for letters in _with_and_without_signs("".join(pairs.split())):
+                yield from chain.from_iterable(self._by_pairs.find(_pairs(letters)))
 
     def _in_unspaced(self, normalized: str) -> Iterator[WordMatch]:
         """Yield the phrases in scripts without blanks, wherever they stand."""
         if not self._unspaced:
             return
         for run in _UNSPACED.findall("".join(_tokenize(normalized))):
-            for start in range(len(run)):
-                words = (run[start : start + length] for length in self._unspaced_lengths.get(run[start], ()))
-                yield from filter(None, map(self._unspaced.get, words))
+            yield from self._by_signs.find(run)
 
     def _matches(self, tokens: tuple[str, ...]) -> Iterator[WordMatch]:
-        for start, token in enumerate(tokens):
-            for length in self._phrase_lengths.get(token, ()):
-                if match := self._phrases.get(tokens[start : start + length]):
-                    yield match
+        yield from self._by_words.find(tokens)
+        for token in tokens if self._prefixes else ():
             yield from self._prefix_matches(token)
 
     def _prefix_matches(self, token: str) -> Iterator[WordMatch]:
@@ -264,7 +261,7 @@ def check_phrase(phrase: str) -> str:
 
 def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     """Return a warning about words in the prompt, or None; raises PromptError naming the words that are refused."""
-    wanted = word_filter.find("\n".join(part.text for part in params.parts))
+    wanted = word_filter.find("\n".join((*(part.text for part in params.parts), *film_texts(params))))
     unwanted = word_filter.find("\n".join((*params.no, params.negative_prompt or "")))
     refused = [found for found in wanted if found.rule is not WordRule.WARN]
     refused += [found for found in unwanted if found.rule is WordRule.REFUSE]
@@ -276,6 +273,13 @@ def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     if not warned:
         return None
     return tr("The owners of this server would rather not see {words} in prompts.", words=_format_matches(warned))
+
+
+def check_text(word_filter: WordFilter, text: str) -> None:
+    """Raise PromptError naming the words of a text that are refused."""
+    refused = [found for found in word_filter.find(text) if found.rule is not WordRule.WARN]
+    if refused:
+        raise PromptError(tr("The owners of this server do not allow {words}.", words=_format_matches(refused)))
 
 
 def _format_matches(matches: list[WordMatch]) -> str:
@@ -299,12 +303,17 @@ def _token_variants(normalized: str) -> Iterator[tuple[str, ...]]:
             yield ("".join(_tokenize(joined)),)
 
 
-def _lengths_by_start(words: Iterable[str], letters: int) -> dict[str, set[int]]:
-    """Return the lengths of the words that begin with the same letters, so many of them."""
-    lengths: dict[str, set[int]] = {}
-    for word in words:
-        lengths.setdefault(word[:letters], set()).add(len(word))
-    return lengths
+def _with_and_without_signs(written: str) -> dict[str, None]:
+    return dict.fromkeys((written, _with_letters(written)))
+
+
+def _pairs(letters: str) -> tuple[str, ...]:
+    return tuple(letters[place : place + 2] for place in range(0, len(letters), 2))
+
+
+def _is_told_by_pairs(word: str) -> bool:
+    """Return whether pairs of letters that spell a word are no other words."""
+    return len(word) >= MIN_DISGUISED_LENGTH and len(word) % 2 == 0 and not _SHORT_WORDS.issuperset(_pairs(word))
 
 
 def _with_stars(word: str) -> Iterator[str]:

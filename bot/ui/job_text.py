@@ -10,6 +10,8 @@ from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
 from generation.models.unknown_words import unknown_words_note
+from generation.params import FilmKind
+from generation.planning.film_pictures import film_texts
 from generation.prompt import format_prompt
 from generation.prompt.copied_text import recognize_messages
 from generation.queue.queue import QueuePosition
@@ -17,6 +19,7 @@ from generation.worker.worker import Broken, WorkerState
 
 MAX_PROMPT_LENGTH = 800  # characters shown; escaping may double them, and a message holds 2000
 MAX_END_MESSAGE_LENGTH = 250
+MAX_FILM_WORDS_LENGTH = 300
 MAX_DESCRIPTION_LENGTH = 1024  # of an attachment, by Discord's rules
 MAX_MODEL_NAME_LENGTH = 60
 UNMEASURED_JOB_S = (10, 60)  # seconds that a job may take before one was measured: a large GPU, a small one
@@ -83,6 +86,12 @@ def running(
     return starting if isinstance(state, Ready) else f"{starting}\n-# {_loading(state)}"
 
 
+def waiting_for_disk(job: Job, registry: ModelRegistry) -> str:
+    """Return the status of a job that is drawn, but cannot be stored yet."""
+    reason = tr("My disk is full or busy: I keep the picture, and post it as soon as I can store it.")
+    return f"{_headline(job, registry)} ({tr('Drawn')})\n-# {reason}"
+
+
 def with_token_warning(text: str) -> str:
     """Add to a status message that Discord soon allows no more edits."""
     reason = tr("Discord lets me write here for 15 minutes only: I will send the result as a direct message.")
@@ -92,8 +101,13 @@ def with_token_warning(text: str) -> str:
 def finished(job: Job, registry: ModelRegistry, credit: Requester | None) -> str:
     """Return the text of a result; `credit` is the requester of the parent job, if that is another user."""
     thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit else ""
-    notes = (thanks, _unknown_words(job, registry))
+    notes = (_film_words(job), thanks, _unknown_words(job, registry))
     return "\n-# ".join([_headline(job, registry), *filter(None, notes)])
+
+
+def _film_words(job: Job) -> str:
+    """Return the words that a film passes through, if they differ from its prompt."""
+    return escape_markdown(truncate(" → ".join(film_texts(job.params)), MAX_FILM_WORDS_LENGTH))
 
 
 def _unknown_words(job: Job, registry: ModelRegistry) -> str:
@@ -129,8 +143,11 @@ def attribution(job: Job) -> str:
 
 def image_description(job: Job, registry: ModelRegistry) -> str:
     """Return the alternative text of a job's image: its prompt, without Markdown."""
-    prompt = strip_markdown(format_prompt(job.params, registry))
-    return truncate(prompt or tr("A blend of pictures, without words"), MAX_DESCRIPTION_LENGTH)
+    prompt = strip_markdown(format_prompt(job.params, registry)) or tr("A blend of pictures, without words")
+    if job.params.film is not None and job.action is not Action.PICK:
+        words = " → ".join((prompt, *film_texts(job.params)))
+        prompt = tr(_FILM_DESCRIPTIONS[job.params.film.kind], words=words)
+    return truncate(prompt, MAX_DESCRIPTION_LENGTH)
 
 
 def _headline(job: Job, registry: ModelRegistry) -> str:
@@ -146,6 +163,11 @@ def _action_label(job: Job, whom: str) -> str:
 
 # The buttons below a result draw the same prompt again, whose unknown words have been told.
 _ACTIONS_WITH_NEW_PROMPT = (Action.IMAGINE, Action.BLEND, Action.REMIX_SUBTLE, Action.REMIX_STRONG)
+_FILM_DESCRIPTIONS = {
+    FilmKind.ZOOM_OUT: "Film that zooms out: {words}",
+    FilmKind.ZOOM_IN: "Film that zooms in: {words}",
+    FilmKind.LOOP: "Film that zooms in and out again: {words}",
+}
 _SPEED_LABELS = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is the default and is not shown
 _ACTION_LABELS = {
     Action.BLEND: "Blended by {whom}",
@@ -167,12 +189,13 @@ _ACTION_LABELS = {
     Action.MAKE_SQUARE: "Made square by {whom}",
     Action.REMIX_SUBTLE: "Remix (Subtle) by {whom}",
     Action.REMIX_STRONG: "Remix (Strong) by {whom}",
+    Action.ZOOM_FILM: "Animated by {whom}",
 }
 
 
 def _recognize_own_messages() -> None:
     """Let prompts that are copied from a message in any language be read without the rest of the message."""
-    modes = (*_SPEED_LABELS.values(), "Waiting to start", "Starting")
+    modes = (*_SPEED_LABELS.values(), "Waiting to start", "Starting", "Drawn")
     for catalogue in CATALOGUES.values():
         recognize_messages(map(catalogue.gettext, _ACTION_LABELS.values()), map(catalogue.gettext, modes))
 

@@ -9,6 +9,7 @@ import discord
 from bot.ui.dynamic_items import JOB_PATTERN, persistent_view
 from bot.ui.i18n import tr
 from bot.ui.modals import MAX_TEXT_LENGTH
+from generation.films.mp4 import find_ffmpeg
 from generation.job import Action, Job
 from generation.models.model import Model
 from generation.params import Tile
@@ -19,6 +20,7 @@ BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 
 LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # these create no job, or open a modal first
 RETRY = "retry"
+FILM_MP4, FILM_MP4_LABEL, FILM_MP4_ROW = "film_mp4", "As MP4", 1
 FAMILY_TREE, FAMILY_TREE_LABEL = "tree", "Family tree"
 CANCEL_LABEL, RETRY_LABEL = "Cancel", "Edit and retry"
 
@@ -38,6 +40,7 @@ IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
         Action.ZOOM_1_5: "Zoom Out 1.5×",
         Action.ZOOM_CUSTOM: "Custom Zoom",
         Action.MAKE_SQUARE: "Make Square",
+        Action.ZOOM_FILM: "Animate",
     },
     {
         Action.PAN_LEFT: "⬅️",
@@ -56,6 +59,7 @@ NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE)  # another seed would chan
 def text_labels() -> dict[str, str]:
     """Return the labels that are translated, by action; emojis are not."""
     rows = (*IMAGE_BUTTON_ROWS, LAST_ROW, {"cancel": CANCEL_LABEL, RETRY: RETRY_LABEL, FAMILY_TREE: FAMILY_TREE_LABEL})
+    rows = (*rows, {FILM_MP4: FILM_MP4_LABEL})
     return {action: label for row in rows for action, label in row.items() if not _is_emoji(label)}
 
 
@@ -130,6 +134,8 @@ def _image_view(job: Job, model: Model | None) -> discord.ui.View:
         for action, label in buttons.items()
         if action in available
     ]
+    if job.params.film is not None and find_ffmpeg() is not None:
+        items.append(_tile_button(FILM_MP4, tile, FILM_MP4_LABEL, FILM_MP4_ROW))
     last = len(IMAGE_BUTTON_ROWS)
     items += [_tile_button(action_id, tile, label, last) for action_id, label in LAST_ROW.items()]
     if model and job.action not in NOT_REROLLABLE:

@@ -58,6 +58,7 @@ ACTION_LABELS: dict[str, str] = {
     Action.MAKE_SQUARE: "make square",
     Action.REMIX_SUBTLE: "remix subtle",
     Action.REMIX_STRONG: "remix strong",
+    Action.ZOOM_FILM: "zoom film",
 }
 
 

@@ -21,6 +21,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import TILE_PATTERN, Params, Tile, Upload
 from generation.planning import actions
+from generation.planning.film_pictures import finished_picture
 from generation.prompt import PromptError, PromptRequest, format_prompt, parse_prompt
 
 REMIX_ACTION = {Action.VARY_SUBTLE: Action.REMIX_SUBTLE, Action.VARY_STRONG: Action.REMIX_STRONG}
@@ -151,7 +152,7 @@ async def parse_edited(
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
-        parent = actions.with_distinct_seeds(parent)
+        parent = actions.with_distinct_seeds(finished_picture(parent))
     model = registry.find(parent.model) or registry.default
     panorama = max(parent.aspect) > model.max_aspect * min(parent.aspect)
     if action is Action.ZOOM_CUSTOM:

@@ -18,10 +18,10 @@ from generation.params import FilmKind, Frame
 
 @dataclass(frozen=True, slots=True)
 class ZoomOrder:
-    """A zoom through the pictures, from the inner one to the outer; `frame` is where each lies in the next."""
+    """A zoom through the pictures, from the inner one to the outer; `frames` say where each lies in the next."""
 
     kind: FilmKind
-    frame: Frame
+    frames: tuple[Frame, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def make_film(order: FilmOrder) -> bytes:
 
 
 def _film(pictures: list[Image.Image], zoom: ZoomOrder | None) -> Film:
-    return crossfade_film(pictures) if zoom is None else zoom_film(pictures, zoom.frame, zoom.kind)
+    return crossfade_film(pictures) if zoom is None else zoom_film(pictures, zoom.frames, zoom.kind)
 
 
 def _decoded(data: bytes) -> Image.Image:

@@ -16,15 +16,15 @@ SECONDS_PER_STEP = 1.0
 FEATHER = 0.06  # of the inner picture's shorter side, at the end of a step
 
 
-def zoom_film(keyframes: Sequence[Image.Image], frame: Frame, kind: FilmKind) -> Film:
-    """Return the film through `keyframes`, from the inner one to the outer; `frame` is where each lies in the next.
+def zoom_film(keyframes: Sequence[Image.Image], frames: Sequence[Frame], kind: FilmKind) -> Film:
+    """Return the film through `keyframes`, from the inner one to the outer; `frames` say where each lies in the next.
 
-    The frame is in pixels of the keyframes after the first, which are all of one size.
+    The frames are in pixels of the keyframes after the first, which are all of one size.
     """
     width, height = keyframes[-1].size
     size = film_size(width, height)
     path = _path(len(keyframes) - 1, kind)
-    canvas = _Canvas(keyframes, frame, size)
+    canvas = _Canvas(keyframes, frames, size)
     return Film(size, frame_durations(len(path), RATE), lambda index: canvas.render(path[index]))
 
 
@@ -50,18 +50,18 @@ class _Canvas:
     The inner one has twice the resolution there, so that a film is sharp wherever something was drawn.
     """
 
-    def __init__(self, keyframes: Sequence[Image.Image], frame: Frame, size: tuple[int, int]) -> None:
-        self._keyframes, self._frame, self._size = keyframes, frame, size
+    def __init__(self, keyframes: Sequence[Image.Image], frames: Sequence[Frame], size: tuple[int, int]) -> None:
+        self._keyframes, self._frames, self._size = keyframes, frames, size
         self._outer_size = keyframes[-1].size
 
     def render(self, place: float) -> Image.Image:
         step, progress = int(place), place - int(place)
         if progress == 0:
             return _resized(self._keyframes[step], self._size)
-        left, top, right, bottom = view = self._view(progress)
+        frame = self._frames[step]
+        left, top, right, bottom = view = self._view(frame, progress)
         outer = self._keyframes[step + 1].resize(self._size, Image.Resampling.LANCZOS, box=view)
         scale_x, scale_y = self._size[0] / (right - left), self._size[1] / (bottom - top)
-        frame = self._frame
         place_of_inner = (
             (frame.left - left) * scale_x,
             (frame.top - top) * scale_y,
@@ -71,9 +71,9 @@ class _Canvas:
         _paste_feathered(outer, self._keyframes[step], place_of_inner, FEATHER * progress)
         return outer
 
-    def _view(self, progress: float) -> tuple[float, float, float, float]:
+    def _view(self, frame: Frame, progress: float) -> tuple[float, float, float, float]:
         """Return the part of the outer keyframe that is visible: its size grows exponentially from the inner one's."""
-        (width, height), frame = self._outer_size, self._frame
+        width, height = self._outer_size
         view_width = width * (frame.width / width) ** (1 - progress)
         view_height = height * (frame.height / height) ** (1 - progress)
         left = frame.left * _share(width, frame.width, view_width)

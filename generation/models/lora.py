@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 from generation.errors import UserError
 from generation.models.checkpoint import describe_contents
+from generation.models.config_types import read_config, require_types
 from generation.models.file_errors import report_damage
-from generation.models.json_files import parse_object, read_json
+from generation.models.json_files import parse_object
 from generation.models.safetensors_header import SafetensorsHeader, read_header, require_plain_weights
+from generation.models.weight_values import require_numbers
 
 MAX_TRIGGER_WORDS = 3
 NETWORKS = ("unet", "text_encoder", "text_encoder_2")
@@ -128,6 +130,7 @@ def describe_lora(path: Path, name: str) -> Lora:
         require_plain_weights(path, header)
         _check_shapes(path, header, tensors)
         _check_settings(path, header, tensors)
+        require_numbers(path, header, tensors)
         width = next((header.shapes[key][1] for key, part in tensors.items() if _is_cross_attention_down(part)), None)
         return Lora(name, path, width, trigger_words(header.metadata))
 
@@ -231,9 +234,10 @@ def trigger_words(metadata: dict[str, str]) -> str:
 def peft_settings(path: Path, header: SafetensorsHeader) -> dict[str, Any]:
     """Return peft's settings as `network.name`: diffusers writes them into the file, peft itself beside it."""
     noted = parse_object(header.metadata.get("lora_adapter_metadata"))
+    require_types(path, noted)
     if not any(key.startswith(_PEFT) for key in header.shapes):
         return noted
-    beside = read_json(path.with_name("adapter_config.json"))
+    beside = read_config(path.with_name("adapter_config.json"))
     return {f"{network}.{name}": value for network in NETWORKS for name, value in beside.items()} | noted
 
 

@@ -23,6 +23,7 @@ from generation.models.catalogue import (
     reference_entry,
 )
 from generation.models.checkpoint import inspect_checkpoint
+from generation.models.config_types import read_config, read_index
 from generation.models.file_errors import report_damage
 from generation.models.json_files import read_json
 from generation.models.safetensors_header import CONVERT_HINT
@@ -121,13 +122,13 @@ def describe_model(ref: str) -> Model:
 
 
 def _describe_folder(folder: Path, ref: str) -> Model:
-    index = read_json(folder / "model_index.json")
+    index = read_index(folder / "model_index.json")
     overrides = _read_atelier_json(folder / "atelier.json")
     defaults: dict[str, Any] = {
         "name": _folder_name(folder.resolve()),
         "native_size": _native_size(folder),
         "sampler": _scheduler_sampler(folder),
-        **defaults_from_unet(read_json(folder / "unet" / "config.json")),
+        **defaults_from_unet(read_config(folder / "unet" / "config.json")),
     }
     if family := PIPELINE_FAMILIES.get(str(index.get("_class_name"))):
         defaults |= defaults_for_family(family if _has_guidance_embeds(folder) else Family.FLUX_SCHNELL)
@@ -156,7 +157,7 @@ def defaults_for_family(family: Family) -> dict[str, Any]:
 
 def _has_guidance_embeds(folder: Path) -> bool:
     """Return whether a FLUX model takes a guidance scale; FLUX.1 schnell does not, since it was distilled without."""
-    return read_json(folder / "transformer" / "config.json").get("guidance_embeds") is not False
+    return read_config(folder / "transformer" / "config.json").get("guidance_embeds") is not False
 
 
 def _resolve_partner(folder: Path, named: str) -> str:
@@ -273,7 +274,7 @@ def _longest(model: Model, other: int) -> int:
 
 
 def _native_size(folder: Path) -> int:
-    unet, vae = read_json(folder / "unet" / "config.json"), read_json(folder / "vae" / "config.json")
+    unet, vae = read_config(folder / "unet" / "config.json"), read_config(folder / "vae" / "config.json")
     sample_size, blocks = unet.get("sample_size", 64), vae.get("block_out_channels", (0, 0, 0, 0))
     return _bounded_size(sample_size * 2 ** (len(blocks) - 1)) if isinstance(sample_size, int) else 512
 
@@ -286,7 +287,7 @@ def _bounded_size(size: int) -> int:
 
 
 def _scheduler_sampler(folder: Path) -> str | None:
-    settings = read_json(folder / "scheduler" / "scheduler_config.json")
+    settings = read_config(folder / "scheduler" / "scheduler_config.json")
     return sampler_for(str(settings["_class_name"]), settings) if "_class_name" in settings else None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.models.catalogue import PIPELINE_ONLY, Family
+from generation.models.config_types import read_config, read_index
 from generation.models.file_errors import MissingFileError, ModelFileError, report_damage
 from generation.models.json_files import read_json
 from generation.models.model import Model
@@ -74,7 +75,7 @@ def check_classifier_files(ref: str) -> None:
 
 def _check_components(model: Model) -> Iterator[Path]:
     folder = local_folder(model.base or model.ref)
-    index = read_json(folder / "model_index.json")
+    index = read_index(folder / "model_index.json")
     require_supported_classes(model.ref, index)
     for component in COMPONENT_FILES:
         if (is_xl(index) or component not in XL_PARTS) and not (model.base and component == "unet"):
@@ -82,8 +83,8 @@ def _check_components(model: Model) -> Iterator[Path]:
     if model.base:
         yield from _check_unet_folder(model)
         return
-    configs = {part: read_json(folder / part / "config.json") for part in ("unet", "vae")}
-    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    configs = {part: read_config(folder / part / "config.json") for part in ("unet", "vae")}
+    scheduler = read_config(folder / "scheduler" / "scheduler_config.json")
     require_supported_family(model.ref, index, configs["unet"], configs["vae"], scheduler)
 
 
@@ -103,7 +104,7 @@ def _check_json(folder: Path) -> None:
     for path in sorted(folder.glob("*.json")):
         if not _READ_FILES.fullmatch(path.name):
             continue
-        _require_not_quantised(path, read_json(path))
+        _require_not_quantised(path, read_config(path) if "config" in path.name else read_json(path))
         with path.open("rb") as file:
             start = file.read(len(BOM_UTF8))
         if start.startswith((BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)):
@@ -131,7 +132,7 @@ def _check_pipelines(model: Model) -> Iterator[Path]:
 
 
 def _check_pipeline_folder(folder: Path, unused: Sequence[str] = ()) -> Iterator[Path]:
-    index = read_json(folder / "model_index.json")
+    index = read_index(folder / "model_index.json")
     components = {part: named for part, named in index.items() if isinstance(named, list) and named[1] is not None}
     for component in components.keys() - {*UNUSED_COMPONENTS, *unused}:
         library, class_name = components[component]
@@ -205,7 +206,7 @@ def variant_order(folder: Path, name: str, *, half: bool) -> list[str | None]:
 
 def _shards(index: Path) -> list[Path]:
     with report_damage(index, "an index of weights"):
-        return [index.with_name(shard) for shard in sorted(set(read_json(index)["weight_map"].values()))]
+        return [index.with_name(shard) for shard in sorted(set(read_config(index)["weight_map"].values()))]
 
 
 def _describe_missing(folder: Path, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -26,11 +26,12 @@ _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 @dataclass(frozen=True, slots=True)
 class SafetensorsHeader:
-    """The shapes of a file's tensors and their `dtypes` by name, and its metadata."""
+    """The shapes of a file's tensors, their `dtypes` and the places of their bytes by name, and its metadata."""
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
     dtypes: dict[str, str]
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def read_header(path: Path) -> SafetensorsHeader:
@@ -42,9 +43,13 @@ def read_header(path: Path) -> SafetensorsHeader:
             pass
         with path.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            begin = file.tell()
         metadata = dict(header.pop("__metadata__", None) or {})
         shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
-        return SafetensorsHeader(shapes, metadata, {name: entry["dtype"] for name, entry in header.items()})
+        dtypes = {name: entry["dtype"] for name, entry in header.items()}
+        offsets = {name: entry["data_offsets"] for name, entry in header.items()}
+        places = {name: (begin + start, begin + end) for name, (start, end) in offsets.items()}
+        return SafetensorsHeader(shapes, metadata, dtypes, places)
     except (SafetensorError, *UNEXPECTED_CONTENT) as error:
         if isinstance(error, FileNotFoundError) and not path.exists():  # the library says so of unreadable files too
             raise MissingFileError(f"{path} is missing") from None

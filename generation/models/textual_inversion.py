@@ -9,7 +9,8 @@ from pathlib import Path
 from generation.errors import UserError
 from generation.models.checkpoint import describe_contents
 from generation.models.file_errors import report_damage
-from generation.models.safetensors_header import read_header
+from generation.models.safetensors_header import SafetensorsHeader, read_header
+from generation.models.weight_values import require_numbers
 
 _SINGLE_KEY = "emb_params"
 _SDXL_KEYS = (("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1"))  # the latter by pivotal tuning
@@ -49,18 +50,18 @@ def describe_embedding(path: Path, name: str) -> TextualInversion:
 
     A file written by diffusers has the token as its key, which takes precedence over `name`.
     """
-    shapes = read_header(path).shapes
+    header = read_header(path)
     with report_damage(path, "a textual inversion in a safetensors file"):
-        keys = _keys(path, shapes)
+        keys = _keys(path, header.shapes)
         token_key = _TOKEN_KEY.fullmatch(keys[0])
-        return _describe(path, token_key[1] if token_key else name, keys, shapes)
+        return _describe(path, token_key[1] if token_key else name, keys, header)
 
 
 def bundled_embedding(path: Path, name: str, keys: tuple[str, ...]) -> TextualInversion:
     """Describe an embedding that the file of a LoRA holds under `keys`; raise UserError for a damaged one."""
-    shapes = read_header(path).shapes
+    header = read_header(path)
     with report_damage(path, "a LoRA with embeddings"):
-        return _describe(path, name, keys, shapes)
+        return _describe(path, name, keys, header)
 
 
 def join_halves(first: TextualInversion, second: TextualInversion) -> TextualInversion | None:
@@ -75,13 +76,15 @@ def join_halves(first: TextualInversion, second: TextualInversion) -> TextualInv
     return replace(one, keys=keys, widths=widths, second_path=two.path)
 
 
-def _describe(path: Path, name: str, keys: tuple[str, ...], shapes: dict[str, tuple[int, ...]]) -> TextualInversion:
+def _describe(path: Path, name: str, keys: tuple[str, ...], header: SafetensorsHeader) -> TextualInversion:
+    shapes = header.shapes
     odd = next((shapes[key] for key in keys if len(shapes[key]) not in (1, 2)), None)
     if odd is not None:
         raise UserError(f"{path} is not an embedding: that is a table of vectors, and this has the shape {odd}.")
     vectors, widths = zip(*(_as_rows(shapes[key]) for key in keys), strict=True)
     if len(set(vectors)) > 1 or not vectors[0]:
         raise UserError(f"{path} is damaged: it needs the same number of vectors for each text encoder, at least one.")
+    require_numbers(path, header, keys)
     return TextualInversion(name, path, keys, widths, vectors[0])
 
 

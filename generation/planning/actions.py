@@ -13,6 +13,7 @@ from generation.job import Action
 from generation.models.capabilities import Capability
 from generation.models.model import Model, size_for
 from generation.params import MAX_SEED, Frame, ImageRef, Params, PromptPart, Tile
+from generation.planning.film_pictures import finished_picture
 from generation.text import Text
 
 # Strengths (fractions of the noise): subtle keeps the source's composition, strong keeps its idea.
@@ -59,6 +60,7 @@ REQUIRED_CAPABILITY = {
     **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE), Capability.UPSCALE),
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), Capability.INPAINT),
     **dict.fromkeys((Action.VARY_REGION, Action.MAKE_SQUARE, *PAN_DIRECTIONS), Capability.INPAINT),
+    Action.ZOOM_FILM: Capability.INPAINT,
     Action.UPSCALE_CREATIVE_4: Capability.TILED,
 }
 
@@ -98,7 +100,7 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
         actions.add(Action.UPSCALE_CREATIVE_4)
     if params.seamless:  # it continues with itself on all sides
         return actions - {Action.VARY_REGION}
-    actions |= {Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM}
+    actions |= {Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM, Action.ZOOM_FILM}
     actions |= {action for action, direction in PAN_DIRECTIONS.items() if _can_pan(width, height, direction, model)}
     if width != height:
         actions.add(Action.MAKE_SQUARE)
@@ -251,17 +253,19 @@ _GEOMETRY = (
     "seamless",
     "draft",
     "hd",
+    "film",
 )
 
 
 def _derived(parent: Params, tile: Tile, seed: int) -> Params:
     """Return params that start from `tile` alone, without the parent's own source, mask, frame and blended images."""
-    child = with_distinct_seeds(parent)
+    child = with_distinct_seeds(finished_picture(parent))
     return replace(child, seed=seed, source=tile, mask=None, frame=None, region=(), blended=())
 
 
 def _single_tile(parent: Params, tile: Tile) -> Params:
     """Return params that start from `tile` with its own seed; with chaos, the seed that its drift is derived from."""
+    parent = finished_picture(parent)
     seed = (parent.seed + tile.index) % (MAX_SEED + 1) if parent.chaos else parent.seed_of(tile.index)
     return _derived(parent, tile, seed)
 

@@ -41,7 +41,8 @@ def compute_cost(params: Params, model: Model | None) -> int:
     hires_pixels = HIRES_FACTOR**2 * params.width * params.height * steps_before_stop(params.stop, second)
     pixels_per_step = _pixels_per_step(params, model)
     pixels = pixels_per_step * steps_before_stop(params.stop, first) + hires_pixels
-    return max(pixels_per_step, pixels) * params.count * len(guidance_weights(params))
+    images = params.count if params.film is None else params.film.steps
+    return max(pixels_per_step, pixels) * images * len(guidance_weights(params))
 
 
 def _pixels_per_step(params: Params, model: Model | None) -> int:

@@ -14,6 +14,8 @@ from itertools import islice
 from generation.errors import WorkerCrashed, WorkerLost
 from generation.job import Job
 from generation.messages import Ready
+from generation.params import Params
+from generation.planning.job_cost import job_cost
 from generation.queue.fair_order import FairOrder, QueuedJob, Slot
 from generation.queue.forecast import StartForecast, candidate_of, is_within_limits, predicted_order
 from generation.queue.limits import (
@@ -149,6 +151,17 @@ class Queue:
             self._forecast()
         position, start = self._positions.get(job_id, (len(self._waiting), None))
         return QueuePosition(position, None if start is None else max(0.0, start - self._clock()))
+
+    def estimate_seconds(self, params: Params) -> float | None:
+        """Return how long a job with these params would run on the fastest worker; None until a job was measured."""
+        if not self._throughput.has_samples:
+            return None
+        return min(self._estimate_seconds(worker, params) for worker in self._workers)
+
+    def _estimate_seconds(self, worker: Worker, params: Params) -> float:
+        model = worker.registry.model_name(params)
+        cost = job_cost(params, worker.registry.find(model))
+        return cost * self._throughput.seconds_per_cost(worker, model)
 
     def _add(self, job: Job, member_limits: MemberLimits) -> QueuedJob:
         waiting = QueuedJob(job, self._model_name(job), self._clock(), member_limits)

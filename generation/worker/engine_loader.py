@@ -46,14 +46,19 @@ def load_engine(
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / COMPILE_CACHE_DIR))
     import torch
 
-    from generation.engine.device.oom import default_budgets
-    from generation.engine.serving.model_loader import ModelLoader
-    from generation.engine.serving.multi_model_engine import MultiModelEngine
+    from generation.engine.device.lean_imports import import_libraries, without_garbage_collection
 
     if environment and not torch.cuda.is_available():
         raise no_such_gpu(device)
     if threads or processes > 1:
         torch.set_num_threads(max(1, (threads or torch.get_num_threads()) // processes))
+    with without_garbage_collection():
+        if not compile_unets:
+            import_libraries()
+        from generation.engine.device.oom import default_budgets
+        from generation.engine.serving.model_loader import ModelLoader
+        from generation.engine.serving.multi_model_engine import MultiModelEngine
+
     loader = ModelLoader(
         own_device, metadata_policy, classifier, upscaler, registry.adapters, compile_unets=compile_unets
     )

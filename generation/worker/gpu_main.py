@@ -33,6 +33,7 @@ def main(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_c
         engine = load(sender.emit)
         sender.emit(Ready(engine.model, engine.device))
         _run(engine, pipe)
+        _exit(0)  # at once: taking thousands of modules apart would take half a second
     except UserError as error:  # about the model; the engine reports those about a job
         sender.emit(Crashed(str(error), permanent=True))
     except BaseException as error:
@@ -82,8 +83,13 @@ class _EventSender:
         """Log the error and exit immediately: after a CUDA error even an orderly exit may hang."""
         log.critical("the GPU process ends because of an unexpected error", exc_info=error)
         self.emit(Crashed(f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")))
-        logging.shutdown()
-        os._exit(1)
+        _exit(1)
+
+
+def _exit(code: int) -> None:
+    """End this process with nothing left of it but its log."""
+    logging.shutdown()
+    os._exit(code)
 
 
 def _exit_with_parent() -> None:

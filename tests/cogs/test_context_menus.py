@@ -10,7 +10,7 @@ from preview import UploadedFile
 from tests.cogs.test_prompt_modal import modal_prompt
 from tests.support.bot_harness import first_tile, open_image, red_png
 
-MENUS = ["Cancel job", "DM results", "Use as image prompt", "Remix this", "Report"]
+MENUS = ["Cancel job", "DM results", "Use this picture…", "Remix this", "Report"]
 
 
 async def use_menu(harness, name, message, user=None):
@@ -47,12 +47,12 @@ async def test_each_menu_explains_a_message_of_another_user(harness, menu):
         says = await private_text(await use_menu(harness, menu, message))
     assert says == (
         "There is no picture in this message."
-        if menu == "Use as image prompt"
+        if menu == "Use this picture…"
         else "This message is not mine: choose a picture that I drew."
     )
 
 
-@pytest.mark.parametrize("menu", [menu for menu in MENUS if menu != "Use as image prompt"])
+@pytest.mark.parametrize("menu", [menu for menu in MENUS if menu != "Use this picture…"])
 async def test_each_context_menu_explains_a_bot_message_without_a_job(harness, menu):
     async with harness.bot():
         message = await (await harness.person(harness.ada).command("help", harness.channel)).message()
@@ -119,9 +119,9 @@ async def test_anyones_image_becomes_an_image_prompt(harness):
         message = await harness.person(harness.ben).send(
             harness.channel, "look", UploadedFile("red.png", red_png(300, 300))
         )
-        asked = await use_menu(harness, "Use as image prompt", message)
+        asked = await use_menu(harness, "Use this picture…", message)
         modal = await asked.modal()
-        assert modal["title"] == "Imagine from this picture"
+        assert modal["title"] == "Use this picture"
         assert f"/{message.id})" in modal["components"][0]["content"]
         assert "ben" in modal["components"][0]["content"]
         await harness.person(harness.ada).submit_modal(asked, prompt="a fox --iw 3")
@@ -134,18 +134,18 @@ async def test_anyones_image_becomes_an_image_prompt(harness):
 async def test_the_bots_own_images_can_be_image_prompts_too(harness):
     async with harness.bot():
         await harness.imagine("a fox")
-        asked = await use_menu(harness, "Use as image prompt", await harness.result())
+        asked = await use_menu(harness, "Use this picture…", await harness.result())
         await harness.person(harness.ada).submit_modal(asked, prompt="an owl")
         await harness.result(text="an owl")
 
 
 async def test_an_image_that_downloads_too_slowly_is_reported(harness, monkeypatch):
     async with harness.bot():
-        monkeypatch.setattr(sys.modules["cogs.context_menus"], "FETCH_TIMEOUT_S", 0.0)
+        monkeypatch.setattr(sys.modules["cogs.use_picture"], "FETCH_TIMEOUT_S", 0.0)
         message = await harness.person(harness.ben).send(
             harness.channel, "look", UploadedFile("red.png", red_png(300, 300))
         )
-        assert "takes too long" in await private_text(await use_menu(harness, "Use as image prompt", message))
+        assert "takes too long" in await private_text(await use_menu(harness, "Use this picture…", message))
 
 
 async def test_remix_this_opens_the_prompt_of_a_grid_or_a_single_image(harness):

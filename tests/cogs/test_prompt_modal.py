@@ -16,7 +16,7 @@ from preview.state import permissions
 from tests.support.bot_harness import first_tile, open_image, red_png
 from tests.support.jobs import make_job
 
-ACTIONS_WITH_OWN_MODAL = (Action.VARY_REGION, Action.ZOOM_CUSTOM)  # these always open a modal
+ACTIONS_WITH_OWN_MODAL = (Action.VARY_REGION, Action.ZOOM_CUSTOM, Action.ZOOM_FILM)  # these always open a modal
 
 
 def modal_prompt(form):

@@ -24,6 +24,7 @@ SMALL_TABLES = {
     "tallies": "usage of jobs erased in the last day, deleted once a day",
     "line": "the recursive table of a statement",
     "memos": "a few rows",
+    "to_index": "results posted a moment ago",
 }
 
 

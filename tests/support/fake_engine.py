@@ -4,13 +4,14 @@ It runs in a real child process, so a test reaches it through its model folder: 
 no further than its first step until there is a file `go`; one with "stuck" takes that long for its second step, which
 nothing can interrupt, and says so by a file `stuck`; one with "death" ends the process unless there is a file
 `spare`; one with "huge" is too large for the memory; a result of one with "naked" is
-sensitive. While there is a file `hold`, no engine is ready.
+sensitive; one with "mosaic" has shapes instead of one colour. While there is a file `hold`, no engine is ready.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -85,6 +86,8 @@ class FakeEngine:
         params = request.params
         size = params.width, params.height
         painted = Image.new("RGB", size, f"#{params.seed_of(index) * 2654435761 % 2**24:06x}")
+        if any("mosaic" in part.text for part in params.parts):
+            painted = mosaic(params.seed_of(index), size)
         if request.source is None:
             return painted
         source = _open(request.source)
@@ -98,6 +101,12 @@ class FakeEngine:
             return painted
         source = source.resize(size)
         return Image.blend(source, painted, params.strength)
+
+
+def mosaic(seed: int, size: tuple[int, int]) -> Image.Image:
+    """Return a picture with shapes of its own for each seed."""
+    fields = Image.frombytes("RGB", (10, 10), random.Random(seed).randbytes(300))
+    return fields.resize(size, Image.Resampling.BICUBIC)
 
 
 def load(registry: ModelRegistry, device: str, threads: int, emit: Emit) -> FakeEngine:

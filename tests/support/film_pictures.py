@@ -10,6 +10,7 @@ from generation.params import Frame
 
 SIDE = 128
 FRAME = Frame(32, 32, 64, 64)
+FRAMES = (FRAME,) * 8
 
 
 def landscape(seed: int, side: int = SIDE) -> Image.Image:

@@ -17,7 +17,7 @@ from tests.support.jobs import make_full_job, make_job
 
 OLD_DATABASES = Path(__file__).with_name("old_databases")
 _FULL_TEXT_STATEMENT = re.compile(
-    r"""(CREATE TABLE|INSERT INTO) ['"]job_words_|PRAGMA writable_schema|INSERT INTO sqlite_m"""
+    r"""(CREATE TABLE|INSERT INTO) ['"](?:job|shown)_words_|PRAGMA writable_schema|INSERT INTO sqlite_m"""
 )
 META_ENTRY = ("commands", "0123abcd")
 

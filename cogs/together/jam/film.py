@@ -42,7 +42,7 @@ async def attach_film(client: Client, session: Session, last: Job, message_id: i
     place = client.get_partial_messageable(to.result_channel_id, guild_id=to.guild_id)
     try:
         message = await retry_until_available(lambda: place.fetch_message(message_id))
-        if len(message.attachments) > 1:
+        if any(attachment.filename.endswith(_filename(last)) for attachment in message.attachments):
             return
         film = await _film(client, session, last)
         if film is not None:
@@ -58,9 +58,11 @@ async def _film(client: Client, session: Session, last: Job) -> discord.File | N
     order = FilmOrder(winners.pictures, last.destination.upload_limit)
     film = await client.services.images.films.make(order, last.params)
     spoiler = winners.sensitive and not allows_nsfw(client, last.destination.result_channel_id)
-    return discord.File(
-        io.BytesIO(film), f"film_{last.id}.webp", spoiler=spoiler, description=_description(client, last)
-    )
+    return discord.File(io.BytesIO(film), _filename(last), spoiler=spoiler, description=_description(client, last))
+
+
+def _filename(last: Job) -> str:
+    return f"film_{last.id}.webp"
 
 
 def _description(client: Client, last: Job) -> str:

@@ -11,12 +11,12 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from accelerate import init_empty_weights
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from generation.engine.networks.text_encoder_files import SkipInitialization
 from generation.errors import UserError
 from generation.models.catalogue import Family
 from generation.models.checkpoint import IGNORED_SUFFIXES, SCALE_SUFFIXES, CheckpointInfo, scaled_weight
@@ -82,7 +82,7 @@ class LdmCheckpoint:
             else _convert_clip(self._weights)
         )
         config = text_encoder_config(weights, "gelu" if is_open else "quick_gelu")
-        with init_empty_weights():  # random weights would take longer than these
+        with SkipInitialization():  # random weights would take longer than these
             network = transformers.CLIPTextModel(config)
         getattr(network, "text_model", network).load_state_dict(weights, assign=True)
         return network
@@ -91,7 +91,7 @@ class LdmCheckpoint:
         weights = convert_open_clip(self._weights, SDXL_OPEN_CLIP)
         projection = _text_projection(self._weights).contiguous()
         config = text_encoder_config(weights, "gelu", projection_dim=len(projection))
-        with init_empty_weights():
+        with SkipInitialization():
             network = transformers.CLIPTextModelWithProjection(config)
         network.text_model.load_state_dict(weights, assign=True)
         network.text_projection.load_state_dict({"weight": projection}, assign=True)

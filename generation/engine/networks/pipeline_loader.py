@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from generation.engine.device.device import choose_device
 from generation.engine.networks import noise_schedulers
 from generation.engine.networks.ldm_checkpoint import LdmCheckpoint, vae_dtype
+from generation.engine.networks.text_encoder_files import load_text_encoder
 from generation.errors import UserError
 from generation.messages import Loading
 from generation.models.catalogue import find_entry
@@ -194,6 +195,8 @@ class DiffusersLayout:
 
     def _network(self, kind: Any, ref: str, part: str | None, precision: torch.dtype) -> Any:
         """Load a network, from the files in the precision that fits if there are several: downloads are large."""
+        if part in TEXT_ENCODERS and (network := load_text_encoder(kind, Path(ref, part), precision)):
+            return network
         for variant in variant_order(
             Path(ref, part or ""), WEIGHT_FILES[part or "unet"], half=precision is torch.float16
         ):

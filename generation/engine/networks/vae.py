@@ -40,6 +40,8 @@ class Vae:
 
     def __init__(self, pipeline: Pipeline, *, is_seamless: bool = False) -> None:
         self._pipeline, self._vae, self._is_seamless = pipeline, pipeline.vae, is_seamless
+        # Read once: diffusers walks through all modules for a network's device or dtype.
+        self._device, self._dtype = pipeline.device, pipeline.vae.dtype
         self.scale = vae_scale_factor(pipeline.vae)
         self.side = max(1, pipeline.model.native_size // self.scale)
         self.channels = int(pipeline.vae.config.latent_channels)
@@ -53,7 +55,7 @@ class Vae:
         """Return unit noise in the shape of latents, one sample for each generator."""
         shape = (self.channels, height // self.scale, width // self.scale)
         samples = [torch.randn(shape, generator=generator) for generator in generators]
-        return torch.stack(samples).to(self._vae.device)
+        return torch.stack(samples).to(self._device)
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor, side: int | None = None) -> Moments:
@@ -95,10 +97,10 @@ class Vae:
             return work()
         with unet_lock:
             for side in (self.side, self.side // 2):
-                release_memory(self._vae.device)
+                release_memory(self._device)
                 with suppress_oom():
                     return work(side)
-            release_memory(self._vae.device)
+            release_memory(self._device)
             return work(self.side // 4)
 
     def upscale(self, unet_lock: threading.Lock, latents: Tensor, factor: int) -> Tensor:
@@ -112,11 +114,11 @@ class Vae:
     def _decode(self, latents: Tensor) -> Tensor:
         latents_mean, latents_std = self._latent_statistics
         raw = latents * latents_std + latents_mean
-        return self._retry_in_float32(lambda vae: vae.decode(raw.to(vae.dtype), return_dict=False)[0])
+        return self._retry_in_float32(lambda vae, dtype: vae.decode(raw.to(dtype), return_dict=False)[0])
 
     def _encode_window(self, pixels: Tensor) -> Tensor:
-        def moments(vae: Any) -> Tensor:
-            distribution = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+        def moments(vae: Any, dtype: torch.dtype) -> Tensor:
+            distribution = vae.encode(pixels.to(self._device, dtype)).latent_dist
             return torch.cat([distribution.mean, distribution.std], dim=1)
 
         mean, std = self._retry_in_float32(moments).chunk(2, dim=1)
@@ -131,16 +133,16 @@ class Vae:
         known = all(values is not None for values in named)
         values = named if known else ([0.0] * self.channels, [1.0] * self.channels)
         latents_mean, latents_std = (
-            torch.tensor(list(each), dtype=torch.float32, device=self._vae.device).view(1, -1, 1, 1) for each in values
+            torch.tensor(list(each), dtype=torch.float32, device=self._device).view(1, -1, 1, 1) for each in values
         )
         return latents_mean, latents_std / config.scaling_factor
 
-    def _retry_in_float32(self, work: Callable[[Any], Tensor]) -> Tensor:
+    def _retry_in_float32(self, work: Callable[[Any, torch.dtype], Tensor]) -> Tensor:
         """Run the VAE in its own precision, and once more in float32 if that overflowed."""
-        result = work(self._vae).float()
-        if self._vae.dtype is torch.float32 or result.isfinite().all():
+        result = work(self._vae, self._dtype).float()
+        if self._dtype is torch.float32 or result.isfinite().all():
             return result
-        return work(self._float32_vae).float()
+        return work(self._float32_vae, torch.float32).float()
 
     @cached_property
     def _float32_vae(self) -> Any:

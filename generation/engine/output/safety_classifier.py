@@ -10,8 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-import transformers
-from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from PIL import Image
 from torch import Tensor
 
@@ -101,9 +99,13 @@ def load_classifier(ref: str) -> SafetyClassifier:
     """
     if not ref:
         return NO_CLASSIFIER
+    import transformers  # on demand: most servers have no classifier
+
     config = transformers.PretrainedConfig.get_config_dict(ref)[0]
     architecture = (config.get("architectures") or [""])[0]
     if architecture == "StableDiffusionSafetyChecker":
+        from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+
         checker = StableDiffusionSafetyChecker.from_pretrained(ref, use_safetensors=True).eval()
         side = checker.config.vision_config.image_size
         return ConceptClassifier(checker, _ImageProcessor(side, CLIP_MEAN, CLIP_STD))
@@ -115,6 +117,8 @@ def load_classifier(ref: str) -> SafetyClassifier:
 
 
 def _normalisation(ref: str) -> tuple[Sequence[float], Sequence[float]]:
-    file = transformers.utils.cached_file(ref, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+    from transformers.utils import cached_file
+
+    file = cached_file(ref, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
     known = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
     return known.get("image_mean", (0.5, 0.5, 0.5)), known.get("image_std", (0.5, 0.5, 0.5))

@@ -14,7 +14,7 @@ from generation.files.grid_image import read_infotext
 from generation.files.metadata import NullSigner
 from generation.films.order import FilmOrder, ZoomOrder
 from generation.params import FilmKind, Params, PromptPart
-from tests.support.film_pictures import FRAME, keyframes
+from tests.support.film_pictures import FRAMES, keyframes
 
 PARAMS = Params(parts=(PromptPart("hills"),), width=128, height=128, seed=1, num_inference_steps=4, guidance_scale=2.0)
 
@@ -30,7 +30,7 @@ def png(image: Image.Image, text: str = "") -> bytes:
 
 def order(steps: int = 3, **fields: object) -> FilmOrder:
     pictures = tuple(png(picture, f"picture {index}") for index, picture in enumerate(keyframes(steps)))
-    defaults = {"pictures": pictures, "limit": 1_000_000, "zoom": ZoomOrder(FilmKind.ZOOM_OUT, FRAME)}
+    defaults = {"pictures": pictures, "limit": 1_000_000, "zoom": ZoomOrder(FilmKind.ZOOM_OUT, FRAMES)}
     return FilmOrder(**defaults | fields)  # type: ignore[arg-type]
 
 

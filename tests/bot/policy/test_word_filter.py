@@ -242,3 +242,14 @@ def test_no_prompt_takes_long_to_check(text):
     started = time.process_time()
     words.find(text)
     assert time.process_time() - started < 0.3
+
+
+@pytest.mark.parametrize("text", ["a " * 3000, "a_" * 3000, "ab " * 2000, "xq " * 2000, "字" * 6000, "字 " * 3000])
+def test_no_prompt_takes_long_to_check_for_words_that_nest(text):
+    units = ("a", "ab", "xq", "字", "a ")
+    nested = [unit * number + end for unit in units for number in range(2, 50) for end in ("", "x", "*")]
+    words = WordFilter(dict.fromkeys(nested, "refuse"))
+    assert words.find(text)
+    started = time.process_time()
+    words.find(text)
+    assert time.process_time() - started < 0.1, "twice the bound; it was 0.4 s when each length was tried"

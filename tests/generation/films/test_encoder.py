@@ -18,7 +18,7 @@ from generation.films.film import Film, frame_durations
 from generation.films.mp4 import FfmpegFailed, encode_mp4, find_ffmpeg
 from generation.films.zoom import zoom_film
 from generation.params import FilmKind
-from tests.support.film_pictures import FRAME, SIDE, keyframes, landscape
+from tests.support.film_pictures import FRAMES, SIDE, keyframes, landscape
 
 needs_ffmpeg = pytest.mark.skipif(find_ffmpeg() is None, reason="no ffmpeg: install the extra `film`")
 
@@ -44,7 +44,7 @@ def read(data: bytes) -> tuple[list[Image.Image], int]:
 
 
 def test_an_animated_webp_has_all_frames_and_repeats() -> None:
-    film = zoom_film(keyframes(3), FRAME, FilmKind.ZOOM_OUT)
+    film = zoom_film(keyframes(3), FRAMES, FilmKind.ZOOM_OUT)
     data = encode_webp(film, 1_000_000)
     frames, duration = read(data)
 
@@ -120,7 +120,7 @@ def test_many_pictures_fade_faster() -> None:
 def test_an_mp4_fits_its_budget() -> None:
     program = find_ffmpeg()
     assert program is not None
-    film = zoom_film(keyframes(3), FRAME, FilmKind.LOOP)
+    film = zoom_film(keyframes(3), FRAMES, FilmKind.LOOP)
     data = encode_mp4(film, 1_000_000, program)
     small = encode_mp4(film, 30_000, program)
 

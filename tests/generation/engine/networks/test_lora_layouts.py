@@ -254,9 +254,13 @@ def test_matrices_that_do_not_belong_together_are_refused(
 def test_a_lora_whose_training_failed_is_named(
     pipeline: Pipeline, layers: Layers, tmp_path: Path, value: float
 ) -> None:
-    path = _with(write_kohya(tmp_path / "ink.safetensors", layers), alpha=torch.tensor(value))
+    path = write_kohya(tmp_path / "ink.safetensors", layers)
+    lora = describe_lora(path, "ink")
+    _with(path, alpha=torch.tensor(value))
+    with pytest.raises(UserError, match=r"ink\.safetensors is unusable: .* no numbers"):
+        describe_lora(path, "ink")
     with pytest.raises(UserError, match=r"The LoRA ink is unusable: .* no numbers"):
-        with_loras(pipeline, [(describe_lora(path, "ink"), 1.0)])
+        with_loras(pipeline, [(lora, 1.0)])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,148 @@
+"""Use this picture…: the form for a picture in any message, as an image prompt or to find where it comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+
+from bot.client import Client, Interaction
+from bot.images import inputs
+from bot.policy.context import context_from
+from bot.ui.i18n import tr
+from bot.ui.job_views import job_ids
+from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, PersistentModal, modals
+from bot.ui.text import escape_markdown, truncate
+from cogs.find import Search, start_search
+from cogs.imagine import submit_prompt
+from generation.errors import UserError
+from generation.params import Tile, Upload
+
+MODAL = "use"  # the custom_id prefix of the form
+PURPOSE_FIELD, PROMPT_FIELD = "purpose", "prompt"
+MAX_NAME_LENGTH = 40
+FETCH_TIMEOUT_S = 2.0  # to download an image before the form opens; Discord allows three seconds for both
+TARGET = re.compile(r"(?P<digest>[0-9a-f]{64})(?::(?P<job_id>[0-9a-f]{12}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class UsedPicture:
+    """The picture of a message, and the job whose result the message is, if it is one."""
+
+    upload: Upload
+    job_id: str | None
+
+    def __str__(self) -> str:
+        return ":".join(filter(None, (self.upload.digest, self.job_id)))
+
+
+UseHandler = Callable[[Interaction, UsedPicture, str], Awaitable[None]]
+
+
+async def draw_from_it(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
+    """Draw with the picture as an image prompt."""
+    await submit_prompt(interaction, prompt, picture.upload)
+
+
+async def find_it(interaction: Interaction, picture: UsedPicture, _: str) -> None:
+    """Find the job that made the picture."""
+    await start_search(interaction, Search("i", picture.upload.digest))
+
+
+async def find_similar(interaction: Interaction, picture: UsedPicture, _: str) -> None:
+    """Find pictures like it: like its first tile, if the bot made it."""
+    is_known = picture.job_id is not None
+    search = Search("l", str(Tile(picture.job_id or "", 0))) if is_known else Search("i", picture.upload.digest)
+    await start_search(interaction, search)
+
+
+# What a picture can be used for; the values are in forms that are open, so they never change.
+PURPOSES: dict[str, UseHandler] = {"prompt": draw_from_it, "find": find_it, "like": find_similar}
+
+
+def _labels() -> dict[str, tuple[str, str]]:
+    """Return the name and the description of each purpose."""
+    return {
+        "prompt": (tr("Image prompt"), tr("Draw from it what the prompt below says")),
+        "find": (tr("Which picture is this?"), tr("Find the job that made it: prompt, author, place")),
+        "like": (tr("Pictures like this"), tr("Find pictures that look like it")),
+    }
+
+
+async def open_form(interaction: Interaction, message: discord.Message) -> None:
+    """Open the form for the picture of a message; anyone may have written the message."""
+    client = interaction.client
+    await client.services.policy.check_access(context_from(interaction))
+    try:
+        async with asyncio.timeout(FETCH_TIMEOUT_S):
+            upload = await _import_image(client, message, interaction.user.id)
+    except TimeoutError:
+        raise UserError(
+            tr("This picture takes too long to download. Save it, then attach it to `/imagine` as `image`.")
+        ) from None
+    is_own = message.author == client.user
+    picture = UsedPicture(upload, next(iter(job_ids(message)), None) if is_own else None)
+    note = tr("From [the picture in this message]({url}) by {whom}", url=message.jump_url, whom=_author(message))
+    fields = (discord.ui.TextDisplay[Any](note), _purpose_field(), _prompt_field())
+    await interaction.response.send_modal(PersistentModal(f"{MODAL}:{picture}", tr("Use this picture"), *fields))
+
+
+@modals.route(MODAL)
+async def on_form(interaction: Interaction, rest: str, values: ModalValues) -> None:
+    """Do with the picture what was chosen."""
+    match = TARGET.fullmatch(rest)
+    assert match is not None, "made by open_form"
+    picture = UsedPicture(Upload(match["digest"]), match["job_id"])
+    handler = PURPOSES[values.selected[PURPOSE_FIELD]]
+    await handler(interaction, picture, values.texts.get(PROMPT_FIELD, ""))
+
+
+def _purpose_field() -> discord.ui.Label[Any]:
+    options = [
+        discord.SelectOption(label=label, description=description, value=value, default=value == "prompt")
+        for value, (label, description) in _labels().items()
+    ]
+    select = discord.ui.Select[Any](custom_id=PURPOSE_FIELD, options=options)
+    return discord.ui.Label(text=tr("What for?"), component=select)
+
+
+def _prompt_field() -> discord.ui.Label[Any]:
+    field = discord.ui.TextInput[Any](
+        custom_id=PROMPT_FIELD,
+        style=discord.TextStyle.paragraph,
+        max_length=MAX_TEXT_LENGTH,
+        required=False,
+    )
+    return discord.ui.Label(
+        text=tr("Prompt"), description=tr("Only for an image prompt: say what to draw from it."), component=field
+    )
+
+
+def _author(message: discord.Message) -> str:
+    return escape_markdown(truncate(message.author.display_name, MAX_NAME_LENGTH))
+
+
+async def _import_image(client: Client, message: discord.Message, person_id: int) -> Upload:
+    uploads = client.services.images.uploads
+    for attachment in message.attachments:
+        if _is_picture(attachment):
+            return await uploads.import_attachment(attachment)
+    for embed in message.embeds:
+        if url := embed.image.url or embed.thumbnail.url:
+            return await uploads.import_link(url, person_id)
+    raise UserError(tr("There is no picture in this message."))
+
+
+def _is_picture(attachment: discord.Attachment) -> bool:
+    is_image = (attachment.content_type or "").startswith("image/")
+    return is_image and not attachment.filename.startswith(inputs.FILENAME_PREFIX)
+
+
+async def setup(client: Client) -> None:
+    """Add the menu; discord.py calls this."""
+    menu = discord.app_commands.ContextMenu(name="Use this picture…", callback=open_form)
+    client.tree.add_command(menu)

@@ -1,0 +1,213 @@
+"""List and search pictures for a viewer: those of the channels that they may view, and their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from db.connection import Connection
+from generation.params import Tile
+
+NEWEST_ID = 2**62  # greater than every id
+MAX_PLACES = 100  # channels named in a full-text query; of more, the whole server is searched
+
+_UNBLOCKED = """
+    NOT EXISTS (SELECT 1 FROM blocks WHERE blocks.guild_id = shown.guild_id AND blocks.person_id = shown.person_id
+                AND (until IS NULL OR until > :now))
+"""
+NEWEST = f"""
+    SELECT shown.id, shown.job_id FROM json_each(:channels) AS place CROSS JOIN shown ON shown.id IN (
+        SELECT newest.id FROM shown AS newest
+        WHERE newest.channel_id = place.value AND newest.id < :before ORDER BY newest.id DESC LIMIT :most
+    )
+    WHERE shown.guild_id = :guild AND {_UNBLOCKED} ORDER BY shown.id DESC LIMIT :most
+"""
+BY_WORDS = f"""
+    SELECT shown.id, shown.job_id FROM shown_words CROSS JOIN shown ON shown.id = shown_words.rowid
+    WHERE shown_words MATCH :match AND shown_words.rowid < :before AND shown_words.rowid >= :first
+      AND shown.guild_id = :guild AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+    ORDER BY shown_words.rowid DESC LIMIT :most
+"""
+SINCE = "SELECT id FROM shown WHERE guild_id = :guild AND at >= :since ORDER BY at LIMIT 1"
+LIKED = f"""
+    SELECT DISTINCT shown.id, shown.job_id FROM favourites CROSS JOIN shown ON shown.job_id = favourites.job_id
+    WHERE favourites.person_id = :person AND shown.id < :before AND shown.id >= :first AND shown.guild_id = :guild
+      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+      AND (:match = '' OR shown.id IN (SELECT rowid FROM shown_words WHERE shown_words MATCH :match))
+    ORDER BY shown.id DESC LIMIT :most
+"""
+VISIBLE = f"""
+    SELECT shown.job_id FROM shown
+    WHERE shown.job_id IN (SELECT value FROM json_each(:jobs)) AND shown.guild_id = :guild
+      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+"""
+OWN = """
+    SELECT id, asked_at, private FROM jobs
+    WHERE asker_id = :person AND (asked_at, id) < (:at, :id) AND suffix IS NOT NULL AND deleted_at IS NULL
+      AND state = 'answered' AND (NOT :private OR private = 1)
+    ORDER BY asked_at DESC, id DESC LIMIT :most
+"""
+OWN_BY_WORDS = """
+    SELECT job_words.rowid AS row, jobs.id FROM job_words CROSS JOIN jobs ON jobs.id = job_words.job_id
+    WHERE job_words MATCH :match AND job_words.rowid < :before AND suffix IS NOT NULL AND deleted_at IS NULL
+      AND state = 'answered'
+    ORDER BY job_words.rowid DESC LIMIT :most
+"""
+OWN_FAVOURITES = """
+    SELECT job_id, tile_index, at FROM favourites
+    WHERE person_id = :person AND at < :before ORDER BY at DESC LIMIT :most
+"""
+FAVOURITE_TILES = """
+    SELECT job_id, tile_index FROM favourites
+    WHERE person_id = :person AND job_id IN (SELECT value FROM json_each(:jobs))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a viewer may see of a server: the results in these channels."""
+
+    guild_id: int
+    channels: frozenset[int]
+    person_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureQuery:
+    """A search by the beginnings of words of the prompt, the requester's name and the model; an empty one finds all.
+
+    `since` is in Unix seconds; `liked` keeps what is among the viewer's favourites.
+    """
+
+    words: tuple[str, ...] = ()
+    author: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
+    since: float = 0.0
+    liked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The job ids of a page, newest first; `next` is where the following one starts, or None after the last."""
+
+    job_ids: tuple[str, ...]
+    next: str | None
+
+
+class Gallery:
+    """Lists of pictures, a page at a time, each from an index."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
+        self._connection, self._clock = connection, clock
+
+    async def page(self, view: View, query: PictureQuery, before: str | None, limit: int) -> Page:
+        """Return the newest pictures that a viewer may see, those before `before`."""
+        values = {
+            **self._view_values(view),
+            "before": _number(before, NEWEST_ID),
+            "first": await self._first_id(view.guild_id, query.since),
+            "match": _match(view, query),
+            "most": limit + 1,
+        }
+        rows = await self._connection.fetch_all(_statement(query), values)
+        return _page([(row["job_id"], str(row["id"])) for row in rows], limit)
+
+    async def visible(self, view: View, job_ids: Iterable[str]) -> set[str]:
+        """Return those of some jobs whose results the viewer may see."""
+        values = self._view_values(view) | {"jobs": json.dumps(sorted(set(job_ids)))}
+        return {row["job_id"] for row in await self._connection.fetch_all(VISIBLE, values)}
+
+    async def own(self, person_id: int, before: str | None, limit: int, *, private: bool = False) -> Page:
+        """Return a person's own results, only the private ones if asked."""
+        at, job_id = _cursor(before)
+        values = {"person": person_id, "at": at, "id": job_id, "private": private, "most": limit + 1}
+        rows = await self._connection.fetch_all(OWN, values)
+        return _page([(row["id"], f"{row['asked_at']!r}_{row['id']}") for row in rows], limit)
+
+    async def own_by_words(self, person_id: int, words: Sequence[str], before: str | None, limit: int) -> Page:
+        """Return a person's own results with these words in their prompts."""
+        match = f'asker_id : "{person_id}" AND prompt : ({_terms(words)})'
+        values = {"match": match, "before": _number(before, NEWEST_ID), "most": limit + 1}
+        rows = await self._connection.fetch_all(OWN_BY_WORDS, values)
+        return _page([(row["id"], str(row["row"])) for row in rows], limit)
+
+    async def favourites(self, person_id: int, before: str | None, limit: int) -> tuple[list[Tile], str | None]:
+        """Return a person's favourites, the latest first, and where the following ones start."""
+        at, _ = _cursor(before)
+        rows = await self._connection.fetch_all(OWN_FAVOURITES, {"person": person_id, "before": at, "most": limit + 1})
+        tiles = [Tile(row["job_id"], row["tile_index"]) for row in rows[:limit]]
+        return tiles, f"{rows[limit - 1]['at']!r}_" if len(rows) > limit else None
+
+    async def favourite_tiles(self, person_id: int, job_ids: Iterable[str]) -> set[Tile]:
+        """Return those images of some jobs that are among a person's favourites."""
+        values = {"person": person_id, "jobs": json.dumps(sorted(set(job_ids)))}
+        rows = await self._connection.fetch_all(FAVOURITE_TILES, values)
+        return {Tile(row["job_id"], row["tile_index"]) for row in rows}
+
+    def _view_values(self, view: View) -> dict[str, Any]:
+        return {
+            "guild": view.guild_id,
+            "channels": json.dumps(sorted(view.channels)),
+            "person": view.person_id,
+            "now": self._clock(),
+        }
+
+    async def _first_id(self, guild_id: int, since: float) -> int:
+        if not since:
+            return -NEWEST_ID
+        rows = await self._connection.fetch_all(SINCE, {"guild": guild_id, "since": since})
+        return int(rows[0]["id"]) if rows else NEWEST_ID
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Return the words of a typed text."""
+    return tuple(re.findall(r"\w+", text))
+
+
+def _statement(query: PictureQuery) -> str:
+    if query.liked:
+        return LIKED
+    return BY_WORDS if query.words or query.author or query.model or query.since else NEWEST
+
+
+def _match(view: View, query: PictureQuery) -> str:
+    """Return the full-text query; terms are quoted, so that typed text is never parsed as query syntax."""
+    columns = {"prompt": query.words, "author": query.author, "model": query.model}
+    parts = [f"{column} : ({_terms(words)})" for column, words in columns.items() if words]
+    if query.liked and not parts:
+        return ""
+    return " AND ".join([_place(view), *parts])
+
+
+def _place(view: View) -> str:
+    if not 0 < len(view.channels) <= MAX_PLACES:
+        return f'place : "g{view.guild_id}"'
+    channels = " OR ".join(f'"c{channel}"' for channel in sorted(view.channels))
+    return f"place : ({channels})"
+
+
+def _terms(words: Iterable[str]) -> str:
+    return " AND ".join(f'"{word}"*' for word in words)
+
+
+def _page(found: Sequence[tuple[str, str]], limit: int) -> Page:
+    return Page(
+        job_ids=tuple(job_id for job_id, _ in found[:limit]), next=found[limit - 1][1] if len(found) > limit else None
+    )
+
+
+def _number(text: str | None, default: int) -> int:
+    """Parse a cursor; raises ValueError for what is none."""
+    return default if text is None else max(-NEWEST_ID, min(int(text), NEWEST_ID))
+
+
+def _cursor(text: str | None) -> tuple[float, str]:
+    """Parse a cursor; raises ValueError for what is none."""
+    if text is None:
+        return float(NEWEST_ID), ""
+    at, _, job_id = text.partition("_")
+    return float(at), job_id

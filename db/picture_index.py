@@ -1,0 +1,237 @@
+"""The index of posted pictures: who may be shown each, its words, and the fingerprints of its tiles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from db.connection import Connection, Statement
+from generation.params import Tile
+
+WORDS_BELOW, FINGERPRINTS_BELOW = "words_below", "fingerprints_below"  # names in memos
+CHUNK = 20_000  # rows of outlines read at a time, so that other statements come between
+OUTLINE_BYTES, VECTOR_BYTES = 24, 192  # of a tile
+
+TO_INDEX = "SELECT job_id FROM to_index ORDER BY job_id LIMIT :most"
+OLDER_JOBS = """
+    SELECT rowid AS row, id FROM jobs WHERE rowid < :below ORDER BY rowid DESC LIMIT :most
+"""
+IS_SHOWN = "SELECT job_id, guild_id, channel_id, thread_id, person_id FROM shown WHERE job_id = :job"
+# Read from an index that has all columns, in its order.
+OUTLINES_OF_GUILD = """
+    SELECT id, channel_id, outlines FROM fingerprints
+    WHERE guild_id = :owner AND (channel_id, outlines, id) > (:channel, :outlines, :id)
+    ORDER BY channel_id, outlines, id LIMIT :most
+"""
+OUTLINES_OF_PERSON = """
+    SELECT id, channel_id, outlines FROM fingerprints
+    WHERE person_id = :owner AND (channel_id, outlines, id) > (:channel, :outlines, :id)
+    ORDER BY channel_id, outlines, id LIMIT :most
+"""
+_INSERT_SHOWN = """
+    :job, :guild, :channel, :thread, :person, :at
+    WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job AND deleted_at IS NULL)
+"""
+INSERT_NEWER = f"""
+    INSERT OR IGNORE INTO shown (id, job_id, guild_id, channel_id, thread_id, person_id, at)
+    SELECT (SELECT max(0, coalesce(max(id), 0)) + 1 FROM shown), {_INSERT_SHOWN}
+"""
+INSERT_OLDER = f"""
+    INSERT OR IGNORE INTO shown (id, job_id, guild_id, channel_id, thread_id, person_id, at)
+    SELECT (SELECT min(0, coalesce(min(id), 0)) - 1 FROM shown), {_INSERT_SHOWN}
+"""
+VECTORS = """
+    SELECT id, job_id, guild_id, channel_id, person_id, vectors FROM fingerprints
+    WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+VECTORS_OF_JOBS = """
+    SELECT id, job_id, guild_id, channel_id, person_id, vectors FROM fingerprints
+    WHERE job_id IN (SELECT value FROM json_each(:jobs))
+"""
+VECTORS_OF_JOB = "SELECT vectors FROM fingerprints WHERE job_id = :job"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPicture:
+    """A result that its channel shows; `thread_id` is the public thread inside it, if the result is in one."""
+
+    job_id: str
+    guild_id: int
+    channel_id: int
+    person_id: int
+    thread_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The words by which a result is found."""
+
+    author: str
+    model: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprints:
+    """The fingerprints of a job's tiles; `guild_id` is None if only the requester may see them."""
+
+    job_id: str
+    guild_id: int | None
+    channel_id: int
+    person_id: int
+    outlines: bytes
+    vectors: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlines:
+    """The outlines of a job's tiles, with the row of its fingerprints."""
+
+    id: int
+    channel_id: int
+    outlines: bytes
+
+
+class PictureIndex:
+    """Write and read the index of pictures. A deleted job's rows are deleted by triggers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def pending(self, limit: int) -> list[str]:
+        """Return the ids of posted jobs that are not in the index."""
+        return [row["job_id"] for row in await self._connection.fetch_all(TO_INDEX, {"most": limit})]
+
+    async def older_jobs(self, below: int, limit: int) -> list[tuple[int, str]]:
+        """Return the jobs stored before row `below`, the newest first, as rows and ids."""
+        rows = await self._connection.fetch_all(OLDER_JOBS, {"below": below, "most": limit})
+        return [(row["row"], row["id"]) for row in rows]
+
+    async def add(self, job_id: str, shown: Sequence[Statement], fingerprints: Fingerprints | None) -> None:
+        """Add a posted job, and count it as done; `shown` comes from `shown_statements`."""
+        statements = [*shown, *([_insert_fingerprints(fingerprints)] if fingerprints else [])]
+        done: Statement = ("DELETE FROM to_index WHERE job_id = :job", {"job": job_id})
+        await self._connection.write_atomically(*statements, done)
+
+    async def add_older(self, statements: Sequence[Statement], name: str, below: int) -> None:
+        """Add older jobs with the statements of `shown_statements`, and record how far that went."""
+        await self._connection.write_atomically(*statements, _set_progress(name, below))
+
+    async def add_older_fingerprints(self, found: Fingerprints | None, below: int) -> None:
+        """Add the fingerprints of an older job, and record how far that went."""
+        statements = [_insert_fingerprints(found)] if found else []
+        await self._connection.write_atomically(*statements, _set_progress(FINGERPRINTS_BELOW, below))
+
+    async def below(self, name: str) -> int:
+        """Return the row of jobs below which older ones are still to be added; 0 if all are."""
+        rows = await self._connection.fetch_all("SELECT value FROM memos WHERE name = :name", {"name": name})
+        return int(rows[0]["value"]) if rows else 0
+
+    async def find_shown(self, job_id: str) -> ShownPicture | None:
+        """Return where a result is shown; None for private, deleted and unknown ones."""
+        rows = await self._connection.fetch_all(IS_SHOWN, {"job": job_id})
+        return ShownPicture(**dict(rows[0])) if rows else None
+
+    async def find_row(self, job_id: str) -> int | None:
+        """Return the row of a job's fingerprints."""
+        rows = await self._connection.fetch_all("SELECT id FROM fingerprints WHERE job_id = :job", {"job": job_id})
+        return int(rows[0]["id"]) if rows else None
+
+    async def forget_thread(self, thread_id: int) -> None:
+        """Remove the pictures of a deleted thread."""
+        await self._connection.write_atomically(
+            (
+                """DELETE FROM fingerprints
+                   WHERE job_id IN (SELECT job_id FROM shown WHERE thread_id IS NOT NULL AND thread_id = :thread)""",
+                {"thread": thread_id},
+            ),
+            ("DELETE FROM shown WHERE thread_id IS NOT NULL AND thread_id = :thread", {"thread": thread_id}),
+        )
+
+    async def outlines(
+        self, *, guild_id: int | None = None, person_id: int | None = None
+    ) -> AsyncIterator[list[Outlines]]:
+        """Yield the outlines of all public jobs of a guild, or of all jobs of a person, in chunks."""
+        sql = OUTLINES_OF_GUILD if guild_id is not None else OUTLINES_OF_PERSON
+        owner = guild_id if guild_id is not None else person_id
+        channel_id, outlines, row = -1, b"", 0
+        while True:
+            values = {"owner": owner, "most": CHUNK, "channel": channel_id, "outlines": outlines, "id": row}
+            rows = await self._connection.fetch_all(sql, values)
+            yield [Outlines(**dict(each)) for each in rows]
+            if len(rows) < CHUNK:
+                return
+            channel_id, outlines, row = rows[-1]["channel_id"], rows[-1]["outlines"], rows[-1]["id"]
+
+    async def vectors(self, ids: Iterable[int]) -> list[tuple[int, Fingerprints]]:
+        """Return fingerprints by their rows; those of deleted jobs are left out."""
+        rows = await self._connection.fetch_all(VECTORS, {"ids": json.dumps(sorted(ids))})
+        return [_fingerprints_from_row(dict(row)) for row in rows]
+
+    async def vectors_of_jobs(self, job_ids: Iterable[str]) -> list[tuple[int, Fingerprints]]:
+        """Return fingerprints by the ids of jobs; unknown ones are left out."""
+        rows = await self._connection.fetch_all(VECTORS_OF_JOBS, {"jobs": json.dumps(sorted(set(job_ids)))})
+        return [_fingerprints_from_row(dict(row)) for row in rows]
+
+    async def vector(self, tile: Tile) -> bytes | None:
+        """Return the fingerprint of a tile."""
+        rows = await self._connection.fetch_all(VECTORS_OF_JOB, {"job": tile.job_id})
+        if not rows:
+            return None
+        return bytes(rows[0]["vectors"][tile.index * VECTOR_BYTES :][:VECTOR_BYTES]) or None
+
+
+def _fingerprints_from_row(values: dict[str, Any]) -> tuple[int, Fingerprints]:
+    return values.pop("id"), Fingerprints(**values, outlines=b"")
+
+
+def shown_statements(picture: ShownPicture, words: Words, at: float, *, older: bool = False) -> list[Statement]:
+    """Return the statements that add a result to what is shown; repeating them changes nothing.
+
+    An `older` one comes after all others, so those must be added the newest first.
+    """
+    values = {
+        "job": picture.job_id,
+        "guild": picture.guild_id,
+        "channel": picture.channel_id,
+        "thread": picture.thread_id,
+        "person": picture.person_id,
+        "at": at,
+        "place": f"g{picture.guild_id} c{picture.channel_id}",
+        "author": words.author,
+        "model": words.model,
+        "prompt": words.prompt,
+    }
+    return [
+        (
+            INSERT_OLDER if older else INSERT_NEWER,
+            values,
+        ),
+        (
+            """INSERT INTO shown_words (rowid, place, author, model, prompt)
+               SELECT id, :place, :author, :model, :prompt FROM shown WHERE changes() > 0 AND job_id = :job""",
+            values,
+        ),
+    ]
+
+
+def _insert_fingerprints(found: Fingerprints) -> Statement:
+    return (
+        """INSERT OR IGNORE INTO fingerprints (job_id, guild_id, channel_id, person_id, outlines, vectors)
+           SELECT :job, :guild, :channel, :person, :outlines, :vectors
+           WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job AND deleted_at IS NULL)""",
+        {
+            "job": found.job_id,
+            "guild": found.guild_id,
+            "channel": found.channel_id,
+            "person": found.person_id,
+            "outlines": found.outlines,
+            "vectors": found.vectors,
+        },
+    )
+
+
+def _set_progress(name: str, below: int) -> Statement:
+    return ("UPDATE memos SET value = :below WHERE name = :name", {"name": name, "below": below})

@@ -1,0 +1,251 @@
+"""/find by words and by a picture, and *Use this picture…*."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+from PIL import Image, ImageOps
+
+from bot.finding.indexer import PictureIndexer
+from cogs.find import MAX_WORDS_LENGTH
+from preview import UploadedFile
+from preview.state import payloads, permissions
+from preview.state.core import GUILDS
+from preview.state.world import Overwrite
+from tests.support.bot_harness import eventually, first_tile, open_image
+from tests.support.sessions import block
+from tests.support.timing import TIMEOUT_S
+
+
+async def indexed(services, result):
+    """Wait until a posted result is in the index."""
+
+    async with asyncio.timeout(TIMEOUT_S):
+        while await services.db.picture_index.find_row(first_tile(result).job_id) is None:  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+
+
+async def make(harness, services, prompt, user=None, channel=None):
+    await harness.imagine(prompt, user, channel)
+    result = await harness.result(text=prompt.partition(" --")[0], channel=channel)
+    await indexed(services, result)
+    return result
+
+
+async def find(harness, user=None, channel=None, **options):
+    asked = await harness.person(user or harness.ben).command("find", channel or harness.channel, **options)
+    return await asked.wait_for(lambda message: not message.loading)
+
+
+def png(image, form="PNG", **options):
+    file = io.BytesIO()
+    image.convert("RGB").save(file, form, **options)
+    return UploadedFile(f"picture.{form.lower()}", file.getvalue())
+
+
+def tile_of(harness, result, index=0):
+    """Cut a tile out of a 2×2 result."""
+    sheet = open_image(harness.server, result).convert("RGB")
+    width, height = sheet.width // 2, sheet.height // 2
+    left, top = index % 2 * width, index // 2 * height
+    return sheet.crop((left, top, left + width, top + height))
+
+
+def screenshot_of(image):
+    """Show an image on a dark page with a line of text above it."""
+    page = Image.new("RGB", (image.width + 90, image.height + 120), "#313338")
+    page.paste("#dddddd", (20, 20, 110, 26))
+    page.paste(image, (30, 60))
+    return page
+
+
+async def test_words_find_the_pictures_of_a_server_newest_first(harness):
+    async with harness.bot() as services:
+        fox = await make(harness, services, "a red fox")
+        await make(harness, services, "an owl")
+        newer = await make(harness, services, "two foxes", harness.mod)
+        found = await find(harness, words="fox")
+        assert found.ephemeral
+        assert found.content.index("two foxes") < found.content.index("a red fox")
+        assert "owl" not in found.content
+        assert f"/{harness.channel.id}/{fox.id})" in found.content
+        assert len(found.attachments) == 1
+        by = await find(harness, words="fox by:mod")
+        assert "two foxes" in by.content
+        assert "red fox" not in by.content
+        everything = await find(harness)
+        assert all(text in everything.content for text in ("red fox", "owl", "two foxes"))
+        assert newer.id
+
+
+async def test_five_are_shown_at_a_time_and_the_buttons_lead_on(harness):
+    async with harness.bot() as services:
+        for number in range(7):
+            await make(harness, services, f"fox number{number}")
+        found = await find(harness, words="fox")
+        assert found.content.count("number") == 5
+        assert found.labels == ["▶️"]
+        await harness.person(harness.ben).press(found, "▶️")
+        await harness.server.wait_until(lambda: "number0" in found.content)
+        assert found.content.count("number") == 2
+        assert found.labels == ["◀️"]
+
+
+async def test_a_found_picture_is_posted_for_everybody(harness):
+    async with harness.bot() as services:
+        await make(harness, services, "a red fox")
+        found = await find(harness, words="fox")
+        select = found.components[0]["components"][0]
+        posted = await harness.person(harness.ben).select(found, select["options"][0]["value"])
+        message = await posted.wait_for(lambda message: not message.loading)
+        assert not message.ephemeral
+        assert "U1" in message.labels
+
+
+@pytest.mark.parametrize("hide", ["channel", "bot", "private", "deleted", "blocked"])
+async def test_what_may_not_be_seen_is_not_found(harness, hide):
+    async with harness.bot() as services:
+        prompt = "a mosaic fox --seed 3" + (" --stealth" if hide == "private" else "")
+        await harness.imagine(prompt)
+        result = await harness.server.wait_for(
+            harness.channel, lambda message: "U1" in message.labels, description="a result"
+        )
+        await indexed(services, result)
+        copy = png(tile_of(harness, result))
+        other = harness.server.world.add_channel(harness.guild, "other")
+        harness.server.core.dispatch_channel(other, "CREATE")
+        if hide == "channel":
+            overwrite(harness, harness.ben.id)
+        if hide == "bot":
+            overwrite(harness, harness.server.world.application.bot_id)
+        if hide == "deleted":
+            await services.db.jobs.mark_deleted(first_tile(result).job_id)
+        if hide == "blocked":
+            await block(services, harness, harness.ada)
+        assert "I found no picture" in (await find(harness, channel=other, words="fox")).content
+        assert "I found no picture" in (await find(harness, channel=other, image=copy)).content
+        if hide == "private":
+            assert "fox" in (await find(harness, harness.ada, words="fox")).content
+            assert "This is it" in (await find(harness, harness.ada, image=copy)).content
+
+
+def overwrite(harness, person_id):
+    """Hide the channel from a person, and tell the bot of it."""
+    core, channel = harness.server.core, harness.channel
+    channel.overwrites.append(Overwrite(person_id, 1, deny=permissions.VIEW_CHANNEL))
+    core.send_event("CHANNEL_UPDATE", payloads.channel(core, channel), guild_id=channel.guild_id, intent=GUILDS)
+
+
+async def test_a_blocked_person_finds_nothing(harness):
+    async with harness.bot() as services:
+        await make(harness, services, "a fox")
+        await block(services, harness, harness.ben)
+        assert "fox" not in (await find(harness, words="fox")).content
+
+
+ALTERATIONS = {
+    "the file": lambda tile: png(tile),
+    "compressed": lambda tile: png(tile.resize((256, 256), Image.Resampling.BICUBIC), "JPEG", quality=60),
+    "mirrored": lambda tile: png(ImageOps.mirror(tile)),
+    "cropped": lambda tile: png(tile.crop((3, 2, 60, 61)).resize((200, 210), Image.Resampling.BICUBIC)),
+    "screenshot": lambda tile: png(screenshot_of(tile.resize((400, 400), Image.Resampling.BICUBIC))),
+}
+
+
+@pytest.mark.parametrize("alteration", ALTERATIONS)
+async def test_the_job_of_a_changed_copy_is_found(harness, alteration):
+    async with harness.bot() as services:
+        for seed in (10, 20, 30):
+            await make(harness, services, f"a mosaic of s{seed} --seed {seed}")
+        result = next(each for each in harness.results() if "s20" in each.content)
+        found = await find(harness, image=ALTERATIONS[alteration](tile_of(harness, result, 2)))
+        assert found.content.startswith("**This is it:**")
+        assert "1. a mosaic of s20" in found.content
+
+
+async def test_a_whole_sheet_is_recognised(harness):
+    async with harness.bot() as services:
+        result = await make(harness, services, "a mosaic of s20 --seed 20")
+        sheet = open_image(harness.server, result)
+        found = await find(harness, image=png(sheet.resize((512, 512)), "JPEG", quality=70))
+        assert found.content.startswith("**This is it:**")
+
+
+async def test_a_strange_picture_is_not_claimed(harness):
+    async with harness.bot() as services:
+        await make(harness, services, "a mosaic --seed 20")
+        stranger = png(Image.effect_noise((64, 64), 90))
+        assert "I found no picture of mine" in (await find(harness, image=stranger)).content
+
+
+async def test_the_menu_finds_the_job_of_a_picture_in_any_message(harness):
+    async with harness.bot() as services:
+        result = await make(harness, services, "a mosaic --seed 20")
+        message = await harness.person(harness.mod).send(harness.channel, "whose?", png(tile_of(harness, result)))
+        person = harness.person(harness.ben)
+        asked = await person.context_menu("Use this picture…", message)
+        await asked.modal()
+        sent = await person.submit_modal(asked, purpose="find")
+        found = await sent.wait_for(lambda message: not message.loading)
+        assert found.ephemeral
+        assert found.content.startswith("**This is it:**")
+
+
+async def test_pictures_like_a_result_are_found(harness):
+    async with harness.bot() as services:
+        await make(harness, services, "a mosaic of one --seed 20")
+        twin = await make(harness, services, "a mosaic of two --seed 20")
+        person = harness.person(harness.ben)
+        asked = await person.context_menu("Use this picture…", twin)
+        sent = await person.submit_modal(asked, purpose="like")
+        found = await sent.wait_for(lambda message: not message.loading)
+        assert "mosaic of one" in found.content
+        assert "mosaic of two" not in found.content
+
+
+async def test_older_results_are_indexed_in_the_background(harness):
+    async with harness.bot() as services:
+        result = await make(harness, services, "an old mosaic --seed 5")
+        copy = png(tile_of(harness, result))
+    async with harness.bot() as services:
+        connection = services.db.connection
+        for table in ("shown", "fingerprints"):
+            await connection.write(f"DELETE FROM {table}", {})
+        await connection.write("INSERT INTO memos VALUES ('words_below', 99), ('fingerprints_below', 99)", {})
+        assert "I found no picture" in (await find(harness, words="old")).content
+        client = harness.client
+        await PictureIndexer(client, services, client.finder).index_older()
+        client.finder._tables.clear()
+        assert "an old mosaic" in (await find(harness, words="old")).content
+        assert "This is it" in (await find(harness, image=copy)).content
+
+
+async def test_the_longest_search_fits_into_the_buttons(harness):
+    async with harness.bot() as services:
+        words = "fox " + "ü" * (MAX_WORDS_LENGTH - 4)
+        for number in range(6):
+            await make(harness, services, f"{words} {number}")
+        found = await find(harness, words=words)
+        assert found.labels == ["▶️"]
+
+
+async def test_a_wrong_time_is_explained(harness):
+    async with harness.bot():
+        assert "`since:` takes a date" in (await find(harness, words="since:soon")).content
+
+
+async def test_the_index_is_deleted_with_the_picture(harness):
+    async with harness.bot() as services:
+        result = await make(harness, services, "a mosaic --seed 5")
+        job_id = first_tile(result).job_id
+        thumbnail = services.images.files.thumbnail_path(first_tile(result))
+        await eventually(thumbnail.is_file)
+        asked = await harness.person(harness.ada).command("privacy", harness.channel)
+        pressed = await harness.person(harness.ada).press(await asked.message(), "Delete everything")
+        sent = await harness.person(harness.ada).submit_modal(pressed)
+        await sent.wait_for(lambda message: "deleted" in message.content)
+        assert await services.db.picture_index.find_shown(job_id) is None
+        assert await services.db.picture_index.vectors_of_jobs([job_id]) == []
+        assert not thumbnail.exists()
