@@ -37,45 +37,6 @@ async def test_settings_are_stored_with_an_audit_entry(guilds):
     assert (await guilds.settings(OTHER)).version == 0
 
 
-async def test_settings_are_read_once_until_they_change(guilds, connection, monkeypatch):
-    reads, fetch_all = [], connection.fetch_all
-
-    async def counted(sql, values=None):
-        reads.append(values)
-        return await fetch_all(sql, values)
-
-    monkeypatch.setattr(connection, "fetch_all", counted)
-    for version in range(3):
-        assert [(await guilds.settings(guild)).version for guild in (GUILD, GUILD, OTHER)] == [version, version, 0]
-        assert await guilds.set_settings(audit_entry(), {"number": version}, version)
-    assert [read["id"] for read in reads] == [GUILD, OTHER, GUILD, GUILD]
-    assert not await guilds.set_settings(audit_entry(), {"number": 9}, 0)
-    await guilds.block_words(audit_entry("words"), {"gore": "refuse"})
-    assert (await guilds.settings(GUILD)).version == 4
-
-
-async def test_settings_read_while_they_change_are_not_kept(guilds, connection, monkeypatch):
-    fetch_all = connection.fetch_all
-
-    async def slow(sql, values=None):
-        rows = await fetch_all(sql, values)
-        await guilds.set_settings(audit_entry(), {"newer": True}, 0)
-        return rows
-
-    monkeypatch.setattr(connection, "fetch_all", slow)
-    assert (await guilds.settings(GUILD)).version == 0
-    monkeypatch.setattr(connection, "fetch_all", fetch_all)
-    assert (await guilds.settings(GUILD)).values == {"newer": True}
-
-
-async def test_a_write_that_fails_leaves_the_settings_as_they_were(guilds):
-    assert (await guilds.settings(GUILD)).version == 0
-    with pytest.raises(Exception, match="constraint"):
-        await guilds.set_settings(audit_entry(name=None), {"a": 1}, 0)
-    assert (await guilds.settings(GUILD)).version == 0
-    assert await guilds.set_settings(audit_entry(), {"a": 1}, 0)
-
-
 async def test_of_two_updates_to_one_version_exactly_one_succeeds(guilds):
     for version in (0, 1):
         succeeded = await asyncio.gather(
