@@ -50,6 +50,9 @@ class Config:
     allowed_guilds: frozenset[int] = frozenset()
     retention_days: int = 0
     metrics_port: int = 0
+    gallery_port: int = 0
+    gallery_url: str = ""
+    discord_client_secret: str = field(default="", repr=False)
     pictures_without_prompts: bool = False
     signing_certificate: str = ""
     signing_key: Path | None = None
@@ -225,6 +228,9 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "allowed_guilds": _guilds,
     "retention_days": _number(0, 36_500),
     "metrics_port": _number(0, 65_535),
+    "gallery_port": _number(0, 65_535),
+    "gallery_url": _url,
+    "discord_client_secret": _token,
     "pictures_without_prompts": _yes_or_no,
     "signing_certificate": _certificate,
     "signing_key": _path,

@@ -16,11 +16,11 @@ from bot.client import Client, Interaction
 from bot.discord_calls import TRANSPORT_ERRORS
 from bot.images import data_export
 from bot.images.data_export import ArchivePart
+from bot.jobs.deletion import delete_job, delete_result_message
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import report_errors
 from bot.ui.i18n import tr, trn
 from bot.ui.modals import ModalValues, PersistentModal, modals
-from cogs.image_buttons.delete import delete_job, delete_result_message
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.retention import effective_days
 from generation.errors import UserError
@@ -186,8 +186,10 @@ async def _erase_job(client: Client, job_id: str) -> None:
     # The row goes last: if this is interrupted, the job is found again.
     services = client.services
     is_left, record = await services.db.personal_data.is_left(job_id), await services.db.jobs.get(job_id)
-    if record is not None:
-        await (delete_result_message(client, record) if is_left else delete_job(client, record))
+    if record is not None and is_left:
+        await delete_result_message(client.delivery, record)
+    elif record is not None:
+        await delete_job(services, client.delivery, record)
     personal_data = services.db.personal_data
     orphans = await (personal_data.leave_job(job_id) if is_left else personal_data.erase_job(job_id))
     for digest in orphans:

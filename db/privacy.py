@@ -204,6 +204,9 @@ class PersonalData:
             (_TALLY, job),
             ("DELETE FROM uploads WHERE job_id = :id", job),
             ("DELETE FROM job_words WHERE job_words MATCH 'job_id : \"' || :id || '\"'", job),
+            ("DELETE FROM to_index WHERE job_id = :id", job),
+            ("DELETE FROM shown WHERE job_id = :id", job),
+            ("DELETE FROM fingerprints WHERE job_id = :id", job),
             (
                 """UPDATE jobs SET asker_id = 0, asker_name = '', token = '', token_expires_at = 0, answer_id = NULL
                    WHERE id = :id""",

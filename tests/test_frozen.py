@@ -114,6 +114,7 @@ CUSTOM_IDS = [
     f"contest:help:{JOB}:3",
     f"contest:out:{JOB}",
     f"contest:unsay:{JOB}",
+    f"contest:go_on:{JOB}",
     f"contest:end:{JOB}",
     f"contest:wake:{JOB}",
     f"jam:tile:{TILE}",
@@ -236,6 +237,9 @@ SETTINGS = [
     "ALLOWED_GUILDS",
     "RETENTION_DAYS",
     "METRICS_PORT",
+    "GALLERY_PORT",
+    "GALLERY_URL",
+    "DISCORD_CLIENT_SECRET",
     "PICTURES_WITHOUT_PROMPTS",
     "SIGNING_CERTIFICATE",
     "SIGNING_KEY",
@@ -320,6 +324,9 @@ GUILD_SETTINGS = [
     "contest_theme_by",
     "contest_role",
     "contest_themes",
+    "gallery_pages",
+    "gallery_hidden",
+    "gallery_names",
 ]
 BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
 

@@ -81,6 +81,9 @@ class GuildSettings:
 
     Contests take place in `contest_channel`, one each `contest_days`, of which `contest_vote_days` are for voting.
     `contest_role` is pinged when entries and the vote begin; `contest_themes` are the owners' themes, in turn.
+
+    The web gallery has no `gallery_pages` of a server that wants none; it leaves out the `gallery_hidden` channels, and
+    names people only with `gallery_names`.
     """
 
     defaults: str = ""
@@ -111,6 +114,9 @@ class GuildSettings:
     contest_theme_by: ThemeBy = ThemeBy.WINNER
     contest_role: int | None = None
     contest_themes: tuple[str, ...] = ()
+    gallery_pages: bool = True
+    gallery_hidden: tuple[int, ...] = ()
+    gallery_names: bool = True
 
     def allows(self, model: str) -> bool:
         """Return whether the model called `model` is allowed here."""
@@ -139,6 +145,7 @@ LIST_FIELDS = (
     "host_roles",
     "quiet_channels",
     "contest_themes",
+    "gallery_hidden",
 )
 
 

@@ -89,6 +89,7 @@ def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: i
         _language_line(settings.language),
         tr("**Blocked words:** {number}", number=words),
         *_session_lines(settings, list_limit),
+        *_gallery_lines(settings, list_limit),
         _log_channel(settings.log_channel),
         *_limits(settings.bounds, guild_id, list_limit),
     ]
@@ -108,6 +109,17 @@ def _session_lines(settings: GuildSettings, list_limit: int) -> list[str]:
         *_contest_line(settings),
         *([tr("**No sessions in:** {channels}", channels=_shortened_list(quiet, "", list_limit))] if quiet else []),
     ]
+
+
+def _gallery_lines(settings: GuildSettings, list_limit: int) -> list[str]:
+    if not settings.gallery_pages:
+        return [tr("**Web gallery:** off")]
+    lines = []
+    if hidden := [f"<#{channel}>" for channel in settings.gallery_hidden]:
+        lines.append(tr("**Not in the web gallery:** {channels}", channels=_shortened_list(hidden, "", list_limit)))
+    if not settings.gallery_names:
+        lines.append(tr("**Web gallery:** without names"))
+    return lines
 
 
 def _contest_line(settings: GuildSettings) -> list[str]:

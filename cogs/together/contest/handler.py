@@ -16,6 +16,7 @@ from bot.policy.settings import ThemeBy
 from bot.ui.i18n import tr
 from cogs.together.bell import bell_line, pinged_people
 from cogs.together.contest import messages, results
+from cogs.together.contest.film import attach_podium_film
 from cogs.together.contest.messages import PREFIX, Show
 from cogs.together.contest.phases import (
     ASLEEP,
@@ -233,6 +234,16 @@ class ContestHandler:
         made = await self._round(session)
         return {"theme": made.facts.get("theme", "")}
 
+    async def end_phase(self, session: Session) -> bool:
+        """End the present phase at once; returns False if there is too little to go on with."""
+        if session.phase in ENTRY_PHASES and len(await self.contests.entries(session.id)) < MIN_ENTRIES:
+            return False
+        if session.phase in VOTE_PHASES and not await self.contests.comparisons(session.id, session.round):
+            return False
+        is_early = session.due_at is not None and await self.sessions.postpone(session, self.services.clock())
+        self.client.sessions.timer.wake()
+        return is_early
+
     async def strengths(self, session: Session) -> dict[int, float]:
         """Return how strong the entries seem, to compare those that are near each other."""
         at, known = self._strengths.get(session.id, (float("-inf"), {}))
@@ -319,6 +330,8 @@ class ContestHandler:
         except discord.HTTPException as error:
             log.info("session %s: could not post in its channel: %s", session.id, error)
             return
+        if session.phase == RESULT:  # first: a restart announces it again until its message is stored
+            await attach_podium_film(self.client, session, int(str(made.facts["vote_round"])), message_id)
         await self.sessions.set_round_message(session.id, made.number, message_id)
 
     async def _phase_post(self, session: Session) -> Post:

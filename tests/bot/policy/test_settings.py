@@ -52,6 +52,9 @@ FULL = GuildSettings(
     contest_theme_by=ThemeBy.ROOM,
     contest_role=11,
     contest_themes=("whales", "a window at night"),
+    gallery_pages=False,
+    gallery_hidden=(10,),
+    gallery_names=False,
 )
 
 

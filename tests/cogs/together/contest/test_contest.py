@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import random
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
 from db.sessions import SessionKind
 from preview.state.world import walk_components
+from preview.users.friends import follow, friends_of, use
 from tests.cogs.together.test_jam import Jam
-from tests.support.bot_harness import eventually, open_image
+from tests.support.bot_harness import eventually
 from tests.support.payloads import Payloads
 from tests.support.sessions import block
 
@@ -139,8 +143,10 @@ async def test_a_contest_from_the_theme_to_the_next_theme(harness, cy, dora):
         assert f"🥈 **a whale** · <@{ben.id}>" in result.content
         assert f"🥉 **a teapot** · <@{cy.id}>" in result.content
         assert "5 people voted · 9 comparisons" in result.content
-        assert open_image(harness.server, result).width > 900
         naming = await contest.message("won the last one and names the theme")
+        podium, film = (Image.open(io.BytesIO(harness.server.core.files.get(each.id))) for each in result.attachments)
+        assert podium.width > 900
+        await assert_film_of_winners(services, result, film)
         assert "Contest 2" in naming.content
         assert f"<@{ada.id}>" in naming.content
         refused = await (await harness.person(ben).press(naming, "Name the theme")).message()
@@ -150,6 +156,23 @@ async def test_a_contest_from_the_theme_to_the_next_theme(harness, cy, dora):
         second = await contest.message("Contest 2: a feast of foxes")
         assert f"Theme by <@{ada.id}>" in second.content
     assert ada.id in {ping.user_id for ping in harness.server.pings}
+
+
+async def assert_film_of_winners(services, result, film):
+    """Check that the film shows the winner, the third, then the second, and begins again."""
+    assert result.attachments[1].description == "Film: the best pictures, from the third place to the first: a castle"
+    (row,) = await services.db.connection.fetch_all("SELECT session FROM contest_entries LIMIT 1")
+    entries = await services.db.contests.entries(row["session"])
+    ranked = sorted(entries, key=lambda entry: entry.rank)
+    held = []
+    for index in range(film.n_frames):
+        film.seek(index)
+        film.load()
+        if film.info["duration"] > 500:
+            held.append(film.convert("RGB").resize((4, 4)))
+    for frame, entry in zip(held, (ranked[0], ranked[2], ranked[1]), strict=True):
+        tile = Image.open(io.BytesIO(await services.images.files.read(entry.tile))).convert("RGB").resize((4, 4))
+        assert max(ImageStat.Stat(ImageChops.difference(frame, tile)).mean) < 10
 
 
 async def test_the_second_may_name_the_theme_then_the_list_does(harness, cy):
@@ -327,6 +350,7 @@ async def test_without_pictures_it_waits_once_then_sleeps_until_woken(harness, c
         await contest.phase("asleep")
         await (await harness.person(cy).press(asleep, "Wake")).response()
         await contest.phase("entries", 2)
+        await contest.message("Contest 2")
         assert len(contest.messages("Contest 2")) == 1
 
 
@@ -366,6 +390,7 @@ async def test_it_goes_on_after_a_restart_in_each_phase(harness, cy):
         await contest.message("1 person voted")
         await contest.phase("theme", 2)
         assert (await contest.session()).due_at > services.clock()
+        await eventually(lambda: len(contest.messages("What is the theme?")) == 2)
     for text in ("What is the theme?", "Enter up to 2", "which of two", "1 person voted"):
         assert len(contest.messages(text)) == (2 if text == "What is the theme?" else 1), text
 
@@ -570,3 +595,59 @@ async def test_a_picture_of_a_jam_can_be_entered_by_who_had_a_part_in_it(harness
         session = await contest.session()
         (entry,) = await services.db.contests.entries(session.id)
         assert entry.person_id == cy.id
+
+
+async def test_moderators_go_on_before_the_time(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        mod = harness.person(harness.mod)
+
+        async def go_on(message):
+            rules = await (await mod.press(message, "Help")).message()
+            return await (await mod.press(rules, "Go on now")).message()
+
+        assert "too few pictures or votes" in (await go_on(opened)).content
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        assert "goes on" in (await go_on(opened)).content
+        vote = await contest.message("which of two")
+        assert "too few pictures or votes" in (await go_on(vote)).content
+        await contest.compare(cy, vote, ["a castle", "a whale"])
+        await go_on(vote)
+        await contest.message("1 person voted")
+        audit = [entry.details for entry in await services.db.guilds.audit_entries(harness.guild.id)]
+        assert sum("ended phase" in details for details in audit) == 2
+
+
+async def test_simulated_friends_take_part_in_a_contest_of_one_person(harness, cy):
+    """As in the preview: friends take pictures out of one's grid, enter them, and vote in steps."""
+    core = harness.server.core
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        await harness.imagine("a castle", harness.ada)
+        grid = await harness.result(text="a castle")
+        friends = {each.user.name: each for each in friends_of(core, harness.ada, grid)}
+        for name, label in (("ben", "U1"), ("cy", "U2"), ("mod", "U3")):
+            await friends[name].press(grid, label)
+        await eventually(lambda: sum("Details" in each.labels for each in harness.public_messages()) == 3)
+        while await services.db.jobs.open_records():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+        enter = next(part["custom_id"] for part in opened.buttons if ":enter:" in part["custom_id"])
+        for name in ("ben", "cy", "mod"):
+            await follow(friends[name], await use(friends[name], opened, enter), random.Random(1))
+        session = await contest.session()
+        entries = await services.db.contests.entries(session.id)
+        assert {entry.person_id for entry in entries} == {harness.ben.id, cy.id, harness.mod.id}
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        button = next(part["custom_id"] for part in vote.buttons if ":vote:" in part["custom_id"])
+        presses = [
+            await follow(friends[name], await use(friends[name], vote, button), random.Random(seed))
+            for seed, name in enumerate(friends)
+        ]
+        assert presses == [1, 1, 1]  # each sees the one pair of the others' pictures
+        await contest.compare(harness.ada, vote, ["a castle"], pairs=0)
+        contest.pass_time(2 * DAY_S + EXTRA_S + 2)
+        await contest.message("voted")
