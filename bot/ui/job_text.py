@@ -199,6 +199,7 @@ _ACTION_LABELS = {
 def _recognize_own_messages() -> None:
     """Let prompts that are copied from a message in any language be read without the rest of the message."""
     modes = (*_SPEED_LABELS.values(), "Waiting to start", "Starting", "Drawn")
+    recognize_messages(_ACTION_LABELS.values(), modes)
     for catalogue in CATALOGUES.values():
         recognize_messages(map(catalogue.gettext, _ACTION_LABELS.values()), map(catalogue.gettext, modes))
 
