@@ -1,7 +1,7 @@
 """Encode PNG files fast: one filter for all lines, and ISA-L's deflate where it is installed.
 
-Pillow tries every filter on every line. A fixed one takes a third of its time, with ISA-L a ninth, and the files are
-no larger. The pixels are the same.
+Pillow tries every filter on every line. A fixed one takes two thirds of its time, with ISA-L a seventh. The pixels are
+the same, and the files about as large: up to 3 % smaller with ISA-L, up to 6 % larger without it.
 """
 
 from __future__ import annotations

@@ -125,6 +125,8 @@ class PostProcessor:
         """Render all previews that wait, with one wait for the device."""
         with self._lock:
             requests, self._preview_requests = list(self._preview_requests.values()), {}
+        if not requests:
+            return
         colours = []
         for request, mark in requests:
             with suppress_oom(), self._stream.after(mark, request.latents):  # a preview is optional

