@@ -15,6 +15,7 @@ from discord.http import Route
 
 from bot.client import Client
 from bot.config import Config, ConfigError
+from bot.gallery.server import serve_gallery
 from bot.instance_lock import acquire_instance_lock
 from bot.jobs.tasks import TaskRegistry
 from bot.monitoring.http import serve_monitoring
@@ -34,6 +35,7 @@ EXTENSIONS = (
     "cogs.help",
     "cogs.together.tree",
     "cogs.together.jam",
+    "cogs.together.contest",
     "cogs.together.bell",
     "cogs.together.news",
     "cogs.settings",
@@ -70,7 +72,7 @@ async def run(config: Config) -> None:
     with acquire_instance_lock(config.data_dir):
         async with open_services(config, make_fleet(config)) as services:
             app = App(services)
-            async with serve_monitoring(services, app.current_client):
+            async with serve_monitoring(services, app.current_client), serve_gallery(services, app.current_client):
                 try:
                     await app.run_forever()
                 except asyncio.CancelledError:

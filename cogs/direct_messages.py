@@ -139,7 +139,8 @@ async def _send_copy(
     async def post() -> int:
         sent = await channel.send(
             result.content,
-            file=result.file(),
+            files=result.files(),
+            embeds=result.embeds(),
             view=result.view,
             allowed_mentions=NO_MENTIONS,
             nonce=f"{job.id}-copy",

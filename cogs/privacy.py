@@ -6,6 +6,7 @@ import asyncio
 import logging
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -15,11 +16,11 @@ from bot.client import Client, Interaction
 from bot.discord_calls import TRANSPORT_ERRORS
 from bot.images import data_export
 from bot.images.data_export import ArchivePart
+from bot.jobs.deletion import delete_job, delete_result_message
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import report_errors
 from bot.ui.i18n import tr, trn
 from bot.ui.modals import ModalValues, PersistentModal, modals
-from cogs.image_buttons.delete import delete_job
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.retention import effective_days
 from generation.errors import UserError
@@ -27,6 +28,7 @@ from generation.params import Upload
 
 log = logging.getLogger(__name__)
 
+ENTRIES, LEAVE = "entries", "leave"  # the choice about pictures in contests
 BATCH_SIZE = 50  # jobs erased at a time
 
 
@@ -95,8 +97,21 @@ async def _send_parts(interaction: Interaction, number: int, after: Cursor, fold
 
 async def open_confirm_modal(interaction: Interaction) -> None:
     """Ask whether all data should really be deleted."""
-    await interaction.response.send_modal(
-        PersistentModal("privacy", tr("Delete all your data?"), discord.ui.TextDisplay(_consequences()))
+    fields: list[discord.ui.Item[Any]] = [discord.ui.TextDisplay(_consequences())]
+    summary = await interaction.client.services.db.personal_data.summary(interaction.user.id)
+    if summary.entries:
+        fields.append(_entries_field())
+    await interaction.response.send_modal(PersistentModal("privacy", tr("Delete all your data?"), *fields))
+
+
+def _entries_field() -> discord.ui.Label[Any]:
+    select = discord.ui.Select[Any](custom_id=ENTRIES)
+    select.add_option(label=tr("Delete them too"), value="delete", default=True)
+    select.add_option(label=tr("Leave them, without my name"), value=LEAVE)
+    return discord.ui.Label(
+        text=tr("Your pictures in contests"),
+        description=tr("A picture that stays keeps its prompt."),
+        component=select,
     )
 
 
@@ -110,7 +125,7 @@ def _consequences() -> str:
             tr("Waiting jobs are cancelled. This cannot be undone.") + "\n",
             tr("What stays:"),
             tr("- pictures that others made from yours: they belong to them"),
-            tr("- your part in pictures that people made together, without your name"),
+            tr("- your part in pictures that people made together, and themes that you named, without your name"),
             tr("- what moderators recorded: blocks and their log"),
             tr("- reports that you made, without your name"),
             tr("- for one day, how much you drew, so that daily limits still apply"),
@@ -120,12 +135,13 @@ def _consequences() -> str:
 
 
 @modals.route("privacy")
-async def on_confirm(interaction: Interaction, _: str, __: ModalValues) -> None:
+async def on_confirm(interaction: Interaction, _: str, values: ModalValues) -> None:
     """Delete all data of a user, and report when that is done."""
     client, person_id = interaction.client, interaction.user.id
     up_to = client.services.clock()
     await interaction.client.deferrals.defer(interaction, ephemeral=True)
-    await client.services.db.personal_data.begin_erasure(person_id, up_to)
+    leaves = values.selected.get(ENTRIES) == LEAVE
+    await client.services.db.personal_data.begin_erasure(person_id, up_to, leaves_entries=leaves)
     client.sessions.timer.wake()  # sessions that the person started end
     name = _task_name(person_id)
     client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to))
@@ -169,9 +185,13 @@ async def _cancel_unfinished(client: Client, person_id: int, up_to: float) -> No
 async def _erase_job(client: Client, job_id: str) -> None:
     # The row goes last: if this is interrupted, the job is found again.
     services = client.services
-    if record := await services.db.jobs.get(job_id):
-        await delete_job(client, record)
-    orphans = await services.db.personal_data.erase_job(job_id)
+    is_left, record = await services.db.personal_data.is_left(job_id), await services.db.jobs.get(job_id)
+    if record is not None and is_left:
+        await delete_result_message(client.delivery, record)
+    elif record is not None:
+        await delete_job(services, client.delivery, record)
+    personal_data = services.db.personal_data
+    orphans = await (personal_data.leave_job(job_id) if is_left else personal_data.erase_job(job_id))
     for digest in orphans:
         await asyncio.to_thread(services.images.files.path(Upload(digest)).unlink, missing_ok=True)
 
@@ -224,7 +244,8 @@ def _together_line(summary: DataSummary) -> str:
     offers = trn(
         "words that you offered to {n:,} session", "words that you offered to {n:,} sessions", summary.suggestions
     )
-    return f"- {sessions}, {votes}, {offers}"
+    entries = trn("{n:,} picture in contests", "{n:,} pictures in contests", summary.entries)
+    return f"- {sessions}, {votes}, {offers}, {entries}"
 
 
 def _jobs_line(summary: DataSummary) -> str:

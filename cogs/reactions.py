@@ -9,11 +9,11 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
+from bot.jobs.deletion import delete_job
 from bot.ui.errors import user_message
 from bot.ui.i18n import ENGLISH, set_locale, tr
 from bot.ui.job_views import job_ids
 from cogs.direct_messages import send_images
-from cogs.image_buttons.delete import delete_job
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 from generation.job import Job
@@ -68,7 +68,7 @@ class Reactions(commands.Cog):
             cancelled, end_message = await self.client.jobs.cancel(record.job.id, record.job.requester.id)
             await self.client.jobs.runner.report_end(cancelled.job, cancelled.status_message_id, end_message)
         elif record.state is JobState.POSTED:
-            await delete_job(self.client, record)
+            await delete_job(self.client.services, self.client.delivery, record)
             if reaction.message_id != record.result_message_id:  # /show posted this copy
                 with suppress(discord.NotFound):
                     await self._channel(reaction).get_partial_message(reaction.message_id).delete()

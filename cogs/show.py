@@ -162,7 +162,11 @@ async def repost(
     with audience(private=private):
         message = await client.jobs.runner.build_result_message(job, image, suffix, interaction.channel_id)
     await interaction.edit_original_response(
-        content=message.content, attachments=[message.file()], view=message.view, allowed_mentions=NO_MENTIONS
+        content=message.content,
+        attachments=message.files(),
+        embeds=message.embeds(),
+        view=message.view,
+        allowed_mentions=NO_MENTIONS,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import discord
 
 from bot.client import Client, Interaction
+from bot.images import inputs
 from bot.policy.context import context_from
 from bot.ui.i18n import tr
 from bot.ui.job_views import job_ids
@@ -128,12 +129,17 @@ def _author(message: discord.Message) -> str:
 async def _import_image(client: Client, message: discord.Message, person_id: int) -> Upload:
     uploads = client.services.images.uploads
     for attachment in message.attachments:
-        if (attachment.content_type or "").startswith("image/"):
+        if _is_picture(attachment):
             return await uploads.import_attachment(attachment)
     for embed in message.embeds:
         if url := embed.image.url or embed.thumbnail.url:
             return await uploads.import_link(url, person_id)
     raise UserError(tr("There is no picture in this message."))
+
+
+def _is_picture(attachment: discord.Attachment) -> bool:
+    is_image = (attachment.content_type or "").startswith("image/")
+    return is_image and not attachment.filename.startswith(inputs.FILENAME_PREFIX)
 
 
 async def setup(client: Client) -> None:

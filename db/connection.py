@@ -12,6 +12,8 @@ from typing import Any
 
 import aiosqlite
 
+from db.storage import is_disk_full
+
 DATABASE_FILE = "atelier.sqlite3"  # in the data folder
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -47,7 +49,8 @@ class Connection:
             try:
                 await _configure(sqlite, migrations)
             except sqlite3.DatabaseError as error:
-                raise UnusableDatabaseError(f"the database {path} cannot be used: {error}") from error
+                fix = ". Free some space on its disk, then start again" if is_disk_full(error) else ""
+                raise UnusableDatabaseError(f"the database {path} cannot be used: {error}{fix}") from error
             connection = cls(sqlite)
             try:
                 yield connection

@@ -11,6 +11,7 @@ from pathlib import Path
 from db.ballots import BallotStore
 from db.bells import BellStore
 from db.connection import Connection
+from db.contests import ContestStore
 from db.deferrals import DeferralStore
 from db.direct_messages import DirectMessageStore
 from db.favourites import FavouriteStore
@@ -53,6 +54,7 @@ class Database:
     gallery: Gallery
     picture_index: PictureIndex
     bells: BellStore
+    contests: ContestStore
     news: NewsStore
 
     @classmethod
@@ -80,5 +82,6 @@ class Database:
                 gallery=Gallery(connection, clock),
                 picture_index=PictureIndex(connection),
                 bells=BellStore(connection),
+                contests=ContestStore(connection),
                 news=NewsStore(connection),
             )

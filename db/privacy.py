@@ -30,6 +30,8 @@ EXPORT_QUERIES = {
                    FROM collab_sessions WHERE host_id = :person ORDER BY made_at""",
     "ballots": "SELECT session, round, kind, choice, at FROM ballots WHERE person = :person ORDER BY at",
     "suggestions": "SELECT session, words, at FROM suggestions WHERE person = :person ORDER BY at",
+    "entries": """SELECT session, job_id, tile_index, at, place FROM contest_entries
+                  WHERE person = :person ORDER BY at""",
     "bells": "SELECT session FROM session_bells WHERE person = :person ORDER BY session",
     "news": "SELECT told_at FROM news_readers WHERE person_id = :person",
     # Parts in other people's jobs: those in one's own are in the list of jobs.
@@ -46,9 +48,11 @@ UNFINISHED_JOBS = (
 JOBS_TO_ERASE = "SELECT id FROM jobs WHERE asker_id = :person AND asked_at <= :at ORDER BY asked_at LIMIT :most"
 JOB_UPLOADS = "SELECT digest FROM uploads WHERE job_id = :id"
 UPLOAD_IN_USE = "SELECT 1 FROM uploads WHERE digest = :digest LIMIT 1"
+LEFT_ENTRY = "SELECT 1 FROM contest_entries WHERE job_id = :id AND person = 0 LIMIT 1"
 PENDING_ERASURES = "SELECT person_id, up_to FROM erasures"
 
-_COUNTED = ("options", "favourites", "reports", "blocks", "sessions", "ballots", "suggestions")
+_COUNTED = ("options", "favourites", "reports", "blocks", "sessions", "ballots", "suggestions", "entries")
+_LEAVE_ENTRIES = "UPDATE contest_entries SET person = :erased WHERE person = :person"
 _TALLY = f"""
     INSERT INTO tallies SELECT asker_id, guild_id, asked_at, {JOB_SECONDS} FROM jobs
     WHERE id = :id AND guild_id IS NOT NULL AND {COUNTED_JOBS}
@@ -72,6 +76,7 @@ class DataSummary:
     sessions: int
     ballots: int
     suggestions: int
+    entries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +125,12 @@ class PersonalData:
             del job["token"], job["token_expires_at"]
         return jobs
 
-    async def begin_erasure(self, person_id: int, up_to: float) -> None:
-        """Erase all data but the jobs, and record that the jobs requested up to a time are to be erased as well."""
+    async def begin_erasure(self, person_id: int, up_to: float, *, leaves_entries: bool = False) -> None:
+        """Erase all data but the jobs, and record that the jobs requested up to a time are to be erased as well.
+
+        With `leaves_entries`, pictures in contests become somebody's without a name: see `is_left` and `leave_job`.
+        """
+        entries = _LEAVE_ENTRIES if leaves_entries else "DELETE FROM contest_entries WHERE person = :person"
         person = {"person": person_id, "up_to": up_to, "erased": ERASED_PERSON_ID}
         await self._connection.write_atomically(
             (
@@ -138,6 +147,7 @@ class PersonalData:
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
             ("DELETE FROM ballots WHERE person = :person", person),
             ("DELETE FROM suggestions WHERE person = :person", person),
+            (entries, person),
             ("DELETE FROM session_bells WHERE person = :person", person),
             ("DELETE FROM news_readers WHERE person_id = :person", person),
             ("UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person", person),
@@ -177,7 +187,33 @@ class PersonalData:
             ("DELETE FROM favourites WHERE job_id = :id", {"id": job_id}),
             ("DELETE FROM jobs WHERE id = :id", {"id": job_id}),
         )
+        return await self._unused(digests)
+
+    async def _unused(self, digests: Sequence[str]) -> list[str]:
         return [digest for digest in digests if not await self._connection.fetch_all(UPLOAD_IN_USE, {"digest": digest})]
+
+    async def is_left(self, job_id: str) -> bool:
+        """Return whether a job's picture stays in a contest without its author's name."""
+        return bool(await self._connection.fetch_all(LEFT_ENTRY, {"id": job_id}))
+
+    async def leave_job(self, job_id: str) -> Sequence[str]:
+        """Keep a job without its author; return the digests of its uploads that no other job uses."""
+        digests = [row["digest"] for row in await self._connection.fetch_all(JOB_UPLOADS, {"id": job_id})]
+        job = {"id": job_id}
+        await self._connection.write_atomically(
+            (_TALLY, job),
+            ("DELETE FROM uploads WHERE job_id = :id", job),
+            ("DELETE FROM job_words WHERE job_words MATCH 'job_id : \"' || :id || '\"'", job),
+            ("DELETE FROM to_index WHERE job_id = :id", job),
+            ("DELETE FROM shown WHERE job_id = :id", job),
+            ("DELETE FROM fingerprints WHERE job_id = :id", job),
+            (
+                """UPDATE jobs SET asker_id = 0, asker_name = '', token = '', token_expires_at = 0, answer_id = NULL
+                   WHERE id = :id""",
+                job,
+            ),
+        )
+        return await self._unused(digests)
 
     async def end_erasure(self, person_id: int, up_to: float) -> None:
         """Purge the words of erased prompts from the file, and record that the erasure up to a time is complete."""

@@ -74,6 +74,12 @@ class Move:
     due_at: float | None = None
 
 
+_INSERT_ROUND_IF_CHANGED = """
+    INSERT INTO collab_rounds (session, round, job_id, facts, worded_by)
+    SELECT :session, :round, :job, :facts, :worded_by WHERE changes() = 1
+"""
+
+
 class SessionStore:
     """Store sessions in SQLite. Every method is safe to call from concurrent coroutines."""
 
@@ -87,22 +93,35 @@ class SessionStore:
                    (id, kind, guild_id, channel_id, host_id, phase, round, due_at, settings, made_at)
                SELECT :id, :kind, :guild, :channel, :host, :phase, :round, :due, :settings, :made
                WHERE (SELECT count(*) FROM collab_sessions
-                      WHERE guild_id = :guild AND channel_id = :channel AND ended_at IS NULL) < :most""",
-            {
-                "id": session.id,
-                "kind": session.kind,
-                "guild": session.guild_id,
-                "channel": session.channel_id,
-                "host": session.host_id,
-                "phase": session.phase,
-                "round": session.round,
-                "due": session.due_at,
-                "settings": json.dumps(dict(session.settings), ensure_ascii=False),
-                "made": session.made_at,
-                "most": most,
-            },
+                      WHERE guild_id = :guild AND channel_id = :channel AND ended_at IS NULL
+                        AND kind <> 'contest') < :most""",
+            _session_values(session) | {"most": most},
         )
         return added == 1
+
+    async def add_only(self, session: Session, first: Round) -> bool:
+        """Store a new session with its first round; returns False if one of its kind goes on in its guild already."""
+        added = await self._connection.write_atomically(
+            (
+                """INSERT INTO collab_sessions
+                       (id, kind, guild_id, channel_id, host_id, phase, round, due_at, settings, made_at)
+                   SELECT :id, :kind, :guild, :channel, :host, :phase, :round, :due, :settings, :made
+                   WHERE NOT EXISTS (SELECT 1 FROM collab_sessions
+                                     WHERE guild_id = :guild AND kind = :kind AND ended_at IS NULL)""",
+                _session_values(session),
+            ),
+            (_INSERT_ROUND_IF_CHANGED, _round_values(first)),
+        )
+        return added == 1
+
+    async def latest(self, guild_id: int, kind: SessionKind) -> Session | None:
+        """Return the newest session of a kind in a guild, whether it has ended or not."""
+        rows = await self._connection.fetch_all(
+            """SELECT * FROM collab_sessions WHERE guild_id = :guild AND kind = :kind
+               ORDER BY made_at DESC LIMIT 1""",
+            {"guild": guild_id, "kind": kind},
+        )
+        return _session_from_row(rows[0]) if rows else None
 
     async def get(self, session_id: str) -> Session | None:
         """Return a session by its id."""
@@ -200,9 +219,7 @@ class SessionStore:
 
     async def move_to_round(self, move: Move, made: Round) -> bool:
         """Take a step together with the round that it begins; returns False if a rival was faster."""
-        insert = """INSERT INTO collab_rounds (session, round, job_id, facts, worded_by)
-                    SELECT :session, :round, :job, :facts, :worded_by WHERE changes() = 1"""
-        return await self.move(move, (insert, _round_values(made)))
+        return await self.move(move, (_INSERT_ROUND_IF_CHANGED, _round_values(made)))
 
     async def set_round_message(self, session_id: str, number: int, message_id: int) -> None:
         """Store the message of a round."""
@@ -233,6 +250,21 @@ class SessionStore:
 
     def _sessions(self, rows: Sequence[aiosqlite.Row]) -> list[Session]:
         return [_session_from_row(row) for row in rows]
+
+
+def _session_values(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "kind": session.kind,
+        "guild": session.guild_id,
+        "channel": session.channel_id,
+        "host": session.host_id,
+        "phase": session.phase,
+        "round": session.round,
+        "due": session.due_at,
+        "settings": json.dumps(dict(session.settings), ensure_ascii=False),
+        "made": session.made_at,
+    }
 
 
 def _move_values(move: Move) -> dict[str, Any]:

@@ -38,14 +38,29 @@ def is_storage_outage(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _ERRNOS
 
 
-async def retry_until_stored(write: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a write until there is room for it and nobody else locks the database."""
-    for pause in chain(STORAGE_PAUSES, repeat(STORAGE_PAUSES[-1])):
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether a storage outage is a lack of room."""
+    if isinstance(error, sqlite3.OperationalError):
+        code = getattr(error, "sqlite_errorcode", None)
+        return "full" in str(error) if code is None else code & 0xFF == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+async def retry_until_stored(
+    write: Callable[[], Awaitable[T]], on_wait: Callable[[], Awaitable[None]] | None = None
+) -> T:
+    """Repeat a write until there is room for it and nobody else locks the database.
+
+    `on_wait` is called once, before the second of several pauses: most locks last for a moment only.
+    """
+    for number, pause in enumerate(chain(STORAGE_PAUSES, repeat(STORAGE_PAUSES[-1]))):
         try:
             return await write()
         except Exception as error:
             if not is_storage_outage(error):
                 raise
             log.warning("cannot write to the disk (%s); trying again in %s s", error, pause)
+        if on_wait is not None and number == 1:
+            await on_wait()
         await asyncio.sleep(pause)
     raise AssertionError("the pauses never end")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import socket
 import sys
 import threading
 import webbrowser
@@ -45,24 +46,46 @@ async def _serve(
 ) -> None:
     server = _create_server(folder / "world", port)
     supervisor = BotSupervisor(bot)
-    page = Page(server, about, supervisor.state)
+    gallery_port = _free_port(port + 1 if port else 0)
+    page = Page(server, about | {"gallery": f"http://127.0.0.1:{gallery_port}/"}, supervisor.state)
     await _start_server(server, port)
     try:
         overrides = {
             "DISCORD_API_URL": server.api_url,
             "DISCORD_TOKEN": server.world.application.token,
             "DATA_DIR": str((folder / "bot").resolve()),
+            **gallery_settings(server, gallery_port),
         }
         supervisor.environment = {**environment, **overrides}
         supervisor.on_change = page.publish_bot_state
         address = f"http://127.0.0.1:{server.port}/"
         print(f"Atelier's preview is at {address} (press Ctrl-C to stop)", flush=True)
+        print(f"The gallery of its pictures is at http://127.0.0.1:{gallery_port}/", flush=True)
         if browser:
             _open_browser(address)
         with contextlib.suppress(asyncio.CancelledError):
             await supervisor.run_forever()
     finally:
         await server.close()
+
+
+def gallery_settings(server: FakeDiscord, port: int) -> dict[str, str]:
+    """Return the bot's settings for a gallery on a port, and allow the fake Discord's logins to lead there."""
+    address, application = f"http://127.0.0.1:{port}", server.world.application
+    application.redirect_uris = [f"{address}/login/done"]
+    return {
+        "GALLERY_PORT": str(port),
+        "GALLERY_URL": address,
+        "DISCORD_CLIENT_SECRET": application.client_secret,
+    }
+
+
+def _free_port(wanted: int) -> int:
+    """Return the port `wanted`, or another one if it is taken."""
+    for port in (wanted, 0):
+        with contextlib.suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port)) as probe:
+            return int(probe.getsockname()[1])
+    raise StartupError("no port is free for the gallery")
 
 
 def _create_server(folder: Path, port: int) -> FakeDiscord:

@@ -30,9 +30,10 @@ from bot.ui.command_translator import is_translatable
 from bot.ui.i18n import DOMAIN, LOCALES
 from cogs import batch, prompt_modal, settings
 from cogs import help as help_pages
-from cogs.config import commands, panel_fields, reports, stats, stats_chart, word_rules
+from cogs.config import commands, contests, panel_fields, reports, stats, stats_chart, word_rules
 from cogs.image_buttons import animate, region
 from cogs.together import family
+from cogs.together.contest import phases as contest_phases
 from cogs.together.jam import rules as jam_rules
 from generation.models.capabilities import Capability
 from generation.prompt.parameters import PARAMETERS
@@ -68,6 +69,8 @@ TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
     "cogs/config/stats.py": (stats.PERIOD_TITLES,),
     "cogs/config/stats_chart.py": (stats_chart.ACTION_LABELS,),
     "cogs/config/word_rules.py": (word_rules.RULE_LABELS,),
+    "cogs/config/contests.py": (contests.THEME_BY_TEXTS,),
+    "cogs/together/contest/phases.py": (contest_phases.THEMES,),
     "cogs/together/jam/rules.py": (jam_rules.MOVES,),
     "cogs/together/family.py": (family._VERBS, family._KIND_VERBS, {"": family.OTHER_VERB}),
     "generation/models/capabilities.py": ({each.name: each.value for each in Capability},),

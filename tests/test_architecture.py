@@ -49,6 +49,7 @@ ORDERS = {
         ("jobs", "monitoring"),
         ("sessions",),
         ("client",),
+        ("gallery",),
         ("dry_run",),
         ("app", "cli"),
         ("doctor",),

@@ -103,6 +103,20 @@ CUSTOM_IDS = [
     "report:block:7",
     "report:dismiss:7",
     f"bell:{JOB}",
+    f"contest:theme:{JOB}",
+    f"contest:themes:{JOB}:0",
+    f"contest:enter:{JOB}",
+    f"contest:entry:{JOB}",
+    f"contest:back:{JOB}",
+    f"contest:this:{TILE}",
+    f"contest:vote:{JOB}",
+    *(f"contest:pick:{JOB}:12:7:{answer}" for answer in ("left", "right", "both", "skip")),
+    f"contest:help:{JOB}:3",
+    f"contest:out:{JOB}",
+    f"contest:unsay:{JOB}",
+    f"contest:go_on:{JOB}",
+    f"contest:end:{JOB}",
+    f"contest:wake:{JOB}",
     f"jam:tile:{TILE}",
     f"jam:again:{JOB}",
     f"jam:move:{JOB}",
@@ -122,7 +136,7 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "delete", "film", "jam_words", "privacy", "prompt", "report", "use"]
+MODALS = ["config", "contest_theme", "delete", "film", "jam_words", "privacy", "prompt", "report", "use"]
 ACTIONS = [
     "imagine",
     "blend",
@@ -156,6 +170,7 @@ TABLES = {
     "collab_rounds": "session round job_id message_id facts worded_by",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
     "ended_at",
+    "contest_entries": "id session person job_id tile_index at shown place rank",
     "credits": "job person part weight",
     "erasures": "person_id up_to",
     "favourites": "person_id job_id tile_index at",
@@ -222,6 +237,10 @@ SETTINGS = [
     "ALLOWED_GUILDS",
     "RETENTION_DAYS",
     "METRICS_PORT",
+    "GALLERY_PORT",
+    "GALLERY_URL",
+    "DISCORD_CLIENT_SECRET",
+    "FILM_FORMAT",
     "PICTURES_WITHOUT_PROMPTS",
     "SIGNING_CERTIFICATE",
     "SIGNING_KEY",
@@ -300,6 +319,15 @@ GUILD_SETTINGS = [
     "sessions_at_once",
     "quiet_channels",
     "session_cost",
+    "contest_channel",
+    "contest_days",
+    "contest_vote_days",
+    "contest_theme_by",
+    "contest_role",
+    "contest_themes",
+    "gallery_pages",
+    "gallery_hidden",
+    "gallery_names",
 ]
 BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
 

@@ -28,7 +28,7 @@ import pytest_asyncio
 from PIL import Image
 
 from preview import FakeDiscord, World
-from tests.support.engine_fork_server import MAIN, ForkedMain, engine_fork_server, engine_server, fork_main
+from tests.support.fork_servers import MAIN, ForkedMain, engine_fork_server, engine_server, fork_main
 from tests.support.timing import LOAD_TIMEOUT_S, RESPONSE_TIMEOUT_S, TIMEOUT_S
 
 pytestmark = pytest.mark.usefixtures("engine_fork_server")

@@ -47,7 +47,8 @@ class ResultMessage:
     """A result as it is posted: the text, one image, perhaps behind a spoiler, and the buttons.
 
     The `description` is the alternative text of the image. An `nsfw` image gets a spoiler in a direct message, even if
-    the channel would show it without one. `pinged` are the people who are notified besides the requester.
+    the channel would show it without one. `pinged` are the people who are notified besides the requester. `inputs` are
+    the pictures that it was made from, which an embed shows small.
     """
 
     content: str
@@ -58,10 +59,41 @@ class ResultMessage:
     spoiler: bool = False
     nsfw: bool = False
     pinged: tuple[int, ...] = ()
+    inputs: Inputs | None = None
+
+    def files(self) -> list[discord.File]:
+        """Return the images as new files, because discord.py can send a file only once."""
+        image = discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler, description=self.description)
+        return [image, self.inputs.file()] if self.inputs else [image]
+
+    def embeds(self) -> list[discord.Embed]:
+        """Return the embed with the inputs, if there are any."""
+        return [self.inputs.embed()] if self.inputs else []
+
+
+class _Embed(discord.Embed):
+    """An embed without the flags that discord.py sends along, which Discord's specification does not have."""
+
+    def to_dict(self) -> Any:
+        return {key: value for key, value in super().to_dict().items() if key != "flags"}
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The pictures that a result was made from, as one JPEG; `title` is shown above, `description` read aloud."""
+
+    image: bytes
+    filename: str
+    title: str
+    description: str
 
     def file(self) -> discord.File:
-        """Return the image as a new file, because discord.py can send a file only once."""
-        return discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler, description=self.description)
+        """Return the picture as a new file."""
+        return discord.File(io.BytesIO(self.image), self.filename, description=self.description)
+
+    def embed(self) -> discord.Embed:
+        """Return the embed that shows the file."""
+        return _Embed(description=f"-# {self.title}").set_image(url=f"attachment://{self.filename}")
 
 
 class Delivery:
@@ -214,7 +246,7 @@ class Delivery:
         channel, fields = self._result_channel(job), self._send_fields(job, result.pinged)
 
         async def send() -> int:
-            return (await channel.send(result.content, file=result.file(), view=result.view, **fields)).id
+            return (await channel.send(result.content, view=result.view, **_pictures(result), **fields)).id
 
         return await post_once(channel, job.asked_at, partial(is_result_message, job), send)
 
@@ -239,7 +271,8 @@ class Delivery:
             lambda: self._webhook(job).edit_message(
                 status_message_id,
                 content=result.content,
-                attachments=[result.file()],
+                attachments=result.files(),
+                embeds=result.embeds(),
                 view=result.view,
                 allowed_mentions=NO_MENTIONS,
             )
@@ -250,7 +283,7 @@ class Delivery:
         message = await retry_until_available(
             lambda: self._webhook(job).send(
                 result.content,
-                file=result.file(),
+                **_pictures(result),
                 view=result.view,
                 ephemeral=job.destination.private,
                 allowed_mentions=_mention_requester(job),
@@ -265,7 +298,7 @@ class Delivery:
             job,
             message.content,
             partial(is_result_message, job),
-            lambda: {"file": message.file(), "view": message.view},
+            lambda: {"view": message.view, **_pictures(message)},
         )
 
     async def _report_by_dm(
@@ -321,6 +354,10 @@ class Delivery:
 
     def _partial_message(self, job: Job, message_id: int) -> discord.PartialMessage:
         return self._channel(job).get_partial_message(message_id)
+
+
+def _pictures(result: ResultMessage) -> dict[str, Any]:
+    return {"files": result.files(), "embeds": result.embeds()}
 
 
 async def _delete(job: Job, delete: Callable[[], Awaitable[None]]) -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import partial
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import discord
 
-from bot.discord_calls import is_too_large
+from bot.discord_calls import TRANSPORT_ERRORS, is_too_large
+from bot.images import inputs
 from bot.images.metadata import filename_stem
-from bot.jobs.delivery import Delivery, ResultChannelGone, ResultMessage
+from bot.jobs.delivery import Delivery, Inputs, ResultChannelGone, ResultMessage
 from bot.jobs.family_line import family_line
-from bot.jobs.films import FilmDrawing
+from bot.jobs.films import FilmDrawing, is_film
 from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
-from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_withheld_message
+from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, may_embed, nsfw_withheld_message
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import user_message
@@ -88,19 +90,28 @@ class JobRunner:
             )
             if grid.sensitive:
                 await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
-            if await self._store_images(job, grid):
+            if await self._store_images(job, status_message_id, grid):
                 await self.post_result(job, status_message_id, grid.image, grid.suffix)
         except Exception as error:
             await self.fail(job, status_message_id, error)
 
-    async def _store_images(self, job: Job, grid: Grid) -> bool:
+    async def _store_images(self, job: Job, status_message_id: int | None, grid: Grid) -> bool:
         """Store a job's images, as soon as there is room; return False if the job was cancelled."""
         files, jobs = self.services.images.files, self.services.db.jobs
-        await retry_until_stored(lambda: files.save(job.id, grid))
+        on_wait = partial(self._report_wait_for_disk, job, status_message_id)
+        await retry_until_stored(lambda: files.save(job.id, grid), on_wait)
         model = self.services.registry.model_name(job.params) if needs_gpu(job) else None
         return await retry_until_stored(
-            lambda: jobs.mark_generated(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive)
+            lambda: jobs.mark_generated(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive), on_wait
         )
+
+    async def _report_wait_for_disk(self, job: Job, status_message_id: int | None) -> None:
+        if status_message_id is None:
+            return
+        with audience(private=job.destination.private):
+            text = job_text.waiting_for_disk(job, self.services.registry)
+        with suppress(*TRANSPORT_ERRORS):
+            await self.delivery.edit_status_message(job, status_message_id, content=text)
 
     async def _require_nsfw_allowed(self, job: Job, channel_id: int) -> None:
         if await is_nsfw_withheld(self.services.policy, self.client, job.destination.guild_id, channel_id):
@@ -110,6 +121,8 @@ class JobRunner:
     async def post_result(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> None:
         """Post a generated job's result and remove its status message."""
         job = await self.result_channels.assign(job)
+        if is_film(job):
+            image, suffix = await self.films.as_posted(job, image, suffix)
         try:
             result_message_id = await self._post(job, status_message_id, image, suffix)
         except ResultChannelGone:
@@ -185,7 +198,20 @@ class JobRunner:
             description=job_text.image_description(job, self.services.registry),
             spoiler=sensitive and not allows_nsfw(self.client, channel_id),
             nsfw=sensitive,
+            inputs=None if sensitive else await self._inputs(job, channel_id),
         )
+
+    async def _inputs(self, job: Job, channel_id: int | None) -> Inputs | None:
+        """Return the pictures that people gave for a job, where an embed may show them."""
+        if not needs_gpu(job) or not may_embed(self.client, job, channel_id):
+            return None
+        image = await inputs.draw_inputs(self.services.images.files, job.params)
+        if image is None:
+            return None
+        title, description = tr("Drawn from"), tr("The pictures that this was drawn from")
+        if inputs.is_masked(job.params):
+            title, description = tr("Changed here"), tr("The part of the picture that was drawn anew")
+        return Inputs(image, f"{inputs.FILENAME_PREFIX}{job.id}.jpg", title, description)
 
     async def _generate_with_retries(self, job: Job, status_message_id: int | None) -> Grid:
         """Generate a job; if its worker crashes, once more, on another worker where one is free.
@@ -275,8 +301,8 @@ class JobRunner:
 
     async def _fit_to_limit(self, job: Job, image: bytes, suffix: str, limit: int) -> tuple[bytes, str]:
         """Return a result's file in at most `limit` bytes; a film stays one."""
-        if job.params.film is not None and job.action is not Action.PICK:
-            return await self.films.encode(job, limit), suffix
+        if is_film(job):
+            return await self.films.encode(job, limit), "webp"
         return await self.services.images.resizer.fit_to_limit(image, suffix, limit, job)
 
 

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from bot.policy import settings as guild_settings
 from bot.policy.settings import GuildSettings, RoleLimits
-from bot.policy.word_filter import WordFilter, check_prompt
+from bot.policy.word_filter import WordFilter, check_prompt, check_text
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown
 from db.guilds import Block, GuildStore
@@ -131,6 +131,10 @@ class Policy:
     async def check_words(self, guild_id: int, params: Params) -> str | None:
         """Return the warning about the words of `params`, if there is one; raises PromptError for a blocked word."""
         return check_prompt(await self._word_filter(guild_id), params)
+
+    async def check_text(self, guild_id: int, text: str) -> None:
+        """Raise PromptError if a text that everybody will read has a blocked word."""
+        check_text(await self._word_filter(guild_id), text)
 
     async def reauthorize(self, job: Job, worded_by: Collection[int] = ()) -> None:
         """Check a job again that has waited or was resumed after a restart; raises like `authorize`.

@@ -21,6 +21,14 @@ class ResultPlacement(StrEnum):
     GALLERY = "gallery"
 
 
+class ThemeBy(StrEnum):
+    """Who names the theme of a contest. The values are stored and never change."""
+
+    WINNER = "winner"
+    OWNERS = "owners"
+    ROOM = "room"
+
+
 class NsfwMode(StrEnum):
     """What happens to an image that the classifier flags, outside age-restricted channels."""
 
@@ -70,6 +78,12 @@ class GuildSettings:
     `min_account_days` old and its member here for `min_member_hours`; a channel has at most `sessions_at_once`
     sessions, and none if it is among the `quiet_channels`, which may contain categories. One session may draw at most
     `session_cost` grids in the name of its host.
+
+    Contests take place in `contest_channel`, one each `contest_days`, of which `contest_vote_days` are for voting.
+    `contest_role` is pinged when entries and the vote begin; `contest_themes` are the owners' themes, in turn.
+
+    The web gallery has no `gallery_pages` of a server that wants none; it leaves out the `gallery_hidden` channels, and
+    names people only with `gallery_names`.
     """
 
     defaults: str = ""
@@ -94,6 +108,15 @@ class GuildSettings:
     sessions_at_once: int = 2
     quiet_channels: tuple[int, ...] = ()
     session_cost: int = 12
+    contest_channel: int | None = None
+    contest_days: int = 7
+    contest_vote_days: int = 2
+    contest_theme_by: ThemeBy = ThemeBy.WINNER
+    contest_role: int | None = None
+    contest_themes: tuple[str, ...] = ()
+    gallery_pages: bool = True
+    gallery_hidden: tuple[int, ...] = ()
+    gallery_names: bool = True
 
     def allows(self, model: str) -> bool:
         """Return whether the model called `model` is allowed here."""
@@ -121,6 +144,8 @@ LIST_FIELDS = (
     "permutation_roles",
     "host_roles",
     "quiet_channels",
+    "contest_themes",
+    "gallery_hidden",
 )
 
 
@@ -143,6 +168,7 @@ def from_dict(values: Mapping[str, Any]) -> GuildSettings:
     known["bounds"] = {int(role): _role_limits(each) for role, each in known.get("bounds", {}).items()}
     known["delivery"] = ResultPlacement(known.get("delivery", ResultPlacement.HERE))
     known["sensitive"] = NsfwMode(known.get("sensitive", NsfwMode.SPOILER))
+    known["contest_theme_by"] = ThemeBy(known.get("contest_theme_by", ThemeBy.WINNER))
     return GuildSettings(**known)
 
 

@@ -89,6 +89,7 @@ def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: i
         _language_line(settings.language),
         tr("**Blocked words:** {number}", number=words),
         *_session_lines(settings, list_limit),
+        *_gallery_lines(settings, list_limit),
         _log_channel(settings.log_channel),
         *_limits(settings.bounds, guild_id, list_limit),
     ]
@@ -105,8 +106,27 @@ def _session_lines(settings: GuildSettings, list_limit: int) -> list[str]:
             hours=trn("{n} hour", "{n} hours", settings.min_member_hours),
         ),
         *([tr("**Grids of a session:** at most {n}", n=cost)] if cost != GuildSettings().session_cost else []),
+        *_contest_line(settings),
         *([tr("**No sessions in:** {channels}", channels=_shortened_list(quiet, "", list_limit))] if quiet else []),
     ]
+
+
+def _gallery_lines(settings: GuildSettings, list_limit: int) -> list[str]:
+    if not settings.gallery_pages:
+        return [tr("**Web gallery:** off")]
+    lines = []
+    if hidden := [f"<#{channel}>" for channel in settings.gallery_hidden]:
+        lines.append(tr("**Not in the web gallery:** {channels}", channels=_shortened_list(hidden, "", list_limit)))
+    if not settings.gallery_names:
+        lines.append(tr("**Web gallery:** without names"))
+    return lines
+
+
+def _contest_line(settings: GuildSettings) -> list[str]:
+    if settings.contest_channel is None:
+        return []
+    days = trn("every {n} day", "every {n} days", settings.contest_days)
+    return [tr("**Contest:** {channel}, {days}", channel=f"<#{settings.contest_channel}>", days=days)]
 
 
 def _defaults(parameters: str) -> str:

@@ -42,6 +42,16 @@ def allows_nsfw(client: discord.Client, channel_id: int | None) -> bool:
     return channel.is_nsfw() and "DISCOVERABLE" not in channel.guild.features
 
 
+def may_embed(client: discord.Client, job: Job, channel_id: int | None) -> bool:
+    """Return whether a message about a job may have embeds: Discord refuses it where the bot may not use them."""
+    if channel_id is None or job.destination.guild_id is None or not job.destination.by_channel:
+        return True
+    channel = client.get_channel(channel_id)
+    if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
+        return False
+    return channel.permissions_for(channel.guild.me).embed_links
+
+
 async def is_nsfw_withheld(
     policy: Policy, client: discord.Client, guild_id: int | None, channel_id: int | None
 ) -> bool:

@@ -275,6 +275,13 @@ def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     return tr("The owners of this server would rather not see {words} in prompts.", words=_format_matches(warned))
 
 
+def check_text(word_filter: WordFilter, text: str) -> None:
+    """Raise PromptError naming the words of a text that are refused."""
+    refused = [found for found in word_filter.find(text) if found.rule is not WordRule.WARN]
+    if refused:
+        raise PromptError(tr("The owners of this server do not allow {words}.", words=_format_matches(refused)))
+
+
 def _format_matches(matches: list[WordMatch]) -> str:
     phrases = dict.fromkeys(match.phrase for match in matches)
     shown = ", ".join(f"`{phrase}`" for phrase in islice(phrases, MAX_LISTED_MATCHES))

@@ -14,6 +14,7 @@ from discord import app_commands
 
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, is_outage
 from bot.ui.i18n import error_text, tr, use_interaction_locale
+from db.storage import is_disk_full, is_storage_outage
 from generation.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ def user_message(error: BaseException) -> str:
         return error_text(error)
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
         return tr("This command has changed since Discord showed it to you: please try it again in a minute.")
+    if is_storage_outage(error):
+        log.error("nothing can be stored: %s", error)
+        return _storage_text(error)
     error_id = secrets.token_hex(4)
     if is_outage(error):  # its traceback says nothing, and an outage has many
         log.warning("error %s: Discord cannot be reached: %s", error_id, error)
@@ -49,6 +53,18 @@ def user_message(error: BaseException) -> str:
         log.error("error %s", error_id, exc_info=error)
     return tr(
         "Something went wrong on my side, not with your prompt. It is in the log as `{error_id}`.", error_id=error_id
+    )
+
+
+def _storage_text(error: BaseException) -> str:
+    if is_disk_full(error):
+        return tr(
+            "My disk is full, so I cannot store anything new. What I have taken on is kept and goes on as soon as "
+            "there is room. Please tell the people who run me, and try this again later."
+        )
+    return tr(
+        "I cannot write to my disk at the moment. What I have taken on is kept and goes on by itself. Please try this "
+        "again in a minute; if it lasts, tell the people who run me."
     )
 
 

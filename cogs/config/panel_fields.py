@@ -98,6 +98,10 @@ FIELDS: dict[str, Field] = {
     "session_cost": TextField("Grids that one session may draw", integer_in_range(MIN_SESSION_COST, MAX_SESSION_COST)),
     "min_account_days": TextField("Sessions: age of an account in days", integer_in_range(0, MAX_ACCOUNT_DAYS)),
     "min_member_hours": TextField("Sessions: hours since joining", integer_in_range(0, MAX_MEMBER_HOURS)),
+    "contest_channel": ChannelField("Channel of the contest", [discord.ChannelType.text], max_values=1),
+    "gallery_pages": ChoiceField("Web gallery", {"On": True, "Off": False}),
+    "gallery_hidden": ChannelField("Channels that the web gallery leaves out", DRAWING_CHANNEL_TYPES),
+    "gallery_names": ChoiceField("Names in the web gallery", {"Shown": True, "Left out": False}),
     "log_channel": ChannelField("Log channel", [discord.ChannelType.text], max_values=1),
 }
 

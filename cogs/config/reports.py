@@ -11,12 +11,12 @@ from discord.ext import commands
 
 from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
+from bot.jobs.deletion import delete_job
 from bot.services import Services
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.i18n import audience, tr, trn
 from bot.ui.text import escape_markdown, jump_url, truncate
 from cogs.config.audit import format_details
-from cogs.image_buttons.delete import delete_job
 from db.guilds import AuditEntry, Block
 from db.jobs import JobRecord, JobState
 from db.privacy import ERASED_PERSON_ID
@@ -161,7 +161,7 @@ async def _delete_or_cancel(interaction: Interaction, record: JobRecord) -> None
             cancelled, end_message = await jobs.cancel(record.job.id, interaction.user.id, lambda job: True)
             await jobs.runner.report_end(cancelled.job, cancelled.status_message_id, end_message)
             return
-    await delete_job(interaction.client, record)
+    await delete_job(interaction.client.services, interaction.client.delivery, record)
 
 
 async def _require_blockable(interaction: discord.Interaction[Any], record: JobRecord | None) -> None:

@@ -86,7 +86,7 @@ async def together(
             *([tr("allowed in {channel}", channel=not_quiet.mention)] if not_quiet else []),
         ]
 
-    await _update(interaction, describe, change)
+    await apply_change(interaction, describe, change)
 
 
 def _number_changes(
@@ -101,9 +101,10 @@ def _number_changes(
     ]
 
 
-async def _update(
+async def apply_change(
     interaction: Interaction, describe: Callable[[], str], change: Callable[[GuildSettings], GuildSettings]
 ) -> None:
+    """Change a server's settings, and respond with what has changed."""
     services, actor = interaction.client.services, Actor(require_guild_id(interaction), interaction.user.id)
     await update_settings(services.db.guilds, actor, in_english(describe), change, services.clock)
     text = describe()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 
 import discord
 from discord.ext import commands
 
 from bot.client import Client, Interaction
+from bot.jobs.deletion import delete_files, delete_job, delete_result_message
 from bot.policy.moderation import can_moderate, log_moderation
 from bot.ui.dynamic_items import PersistentItem
 from bot.ui.i18n import tr
@@ -17,8 +17,6 @@ from bot.ui.modals import ModalValues, PersistentModal, modals
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.params import TILE_PATTERN, Tile
-
-log = logging.getLogger(__name__)
 
 
 class DeleteButton(PersistentItem, template=rf"{DELETE}:{TILE_PATTERN}"):
@@ -42,7 +40,7 @@ class DeleteImages(commands.Cog):
     async def on_connect(self) -> None:
         """Delete the files and messages of jobs that are already marked as deleted."""
         for record in await self.client.services.db.jobs.pending_purge():
-            self.client.tasks.spawn(record.job.id, delete_job(self.client, record))
+            self.client.tasks.spawn(record.job.id, delete_job(self.client.services, self.client.delivery, record))
 
 
 @modals.route(DELETE)
@@ -51,33 +49,15 @@ async def on_confirm(interaction: Interaction, rest: str, _: ModalValues) -> Non
     record = await _require_deletable(interaction, Tile.parse(rest).job_id)
     client, services = interaction.client, interaction.client.services
     await interaction.response.defer()
-    await _delete_files(client, record)
+    await delete_files(services, record)
     with suppress(discord.NotFound):  # someone else deleted it first
         # An interaction may delete its own message without further permissions.
         await interaction.delete_original_response()
     if interaction.message is None or interaction.message.id != record.result_message_id:
-        await _delete_result_message(client, record)
+        await delete_result_message(client.delivery, record)
     await services.db.jobs.mark_purged(record.job.id)
     await log_moderation(services.db.guilds, record.job, interaction.user.id, "deleted", services.clock())
     await interaction.followup.send(tr("The picture and its files are deleted."), ephemeral=True)
-
-
-async def delete_job(client: Client, record: JobRecord) -> None:
-    """Delete a job's files and its result message."""
-    await _delete_files(client, record)
-    await _delete_result_message(client, record)
-    await client.services.db.jobs.mark_purged(record.job.id)
-
-
-async def _delete_files(client: Client, record: JobRecord) -> None:
-    await client.services.db.jobs.mark_deleted(record.job.id)
-    await client.services.images.files.delete(record.job.id)
-    log.info("job %s: deleted", record.job.id)
-
-
-async def _delete_result_message(client: Client, record: JobRecord) -> None:
-    if record.result_message_id is not None:
-        await client.delivery.delete_result(record.job, record.result_message_id)
 
 
 async def _require_deletable(interaction: Interaction, job_id: str) -> JobRecord:

@@ -12,6 +12,7 @@ from bot.ui.i18n import tr
 from bot.ui.job_views import DETAILS, family_tree_view
 from bot.ui.prompt_block import format_prompt_block
 from bot.ui.text import escape_markdown, jump_url, truncate
+from cogs.together.contest.entering import enter_this_button
 from db.jobs import JobRecord, JobStore
 from db.lineage import LineageStore
 from generation.errors import UserError
@@ -39,6 +40,8 @@ class DetailsButton(PersistentItem, template=rf"{DETAILS}:{TILE_PATTERN}"):
         view = (
             family_tree_view(self.job_id) if await _has_family(services.db.lineage, self.job_id) else persistent_view()
         )
+        for button in await enter_this_button(interaction, record):
+            view.add_item(button)
         await interaction.response.send_message(
             content, files=files, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
         )

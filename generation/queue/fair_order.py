@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from generation.job import Job, Speed
 from generation.models.model import Model
-from generation.planning.compute_cost import compute_cost
+from generation.planning.job_cost import job_cost
 from generation.queue.limits import LimitKey, MemberLimits, limit_keys
 from generation.worker.worker import Worker
 
@@ -60,7 +60,7 @@ class QueuedJob:
     def cost(self, model: Model | None) -> int:
         """Return the job's cost, which is computed once per model; a model is replaced when it has been loaded."""
         if self._cost is None or self._cost[0] is not model:
-            self._cost = model, compute_cost(self.job.params, model)
+            self._cost = model, job_cost(self.job.params, model)
         return self._cost[1]
 
 

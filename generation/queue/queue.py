@@ -15,7 +15,7 @@ from generation.errors import WorkerCrashed, WorkerLost
 from generation.job import Job
 from generation.messages import Ready
 from generation.params import Params
-from generation.planning.compute_cost import compute_cost
+from generation.planning.job_cost import job_cost
 from generation.queue.fair_order import FairOrder, QueuedJob, Slot
 from generation.queue.forecast import StartForecast, candidate_of, is_within_limits, predicted_order
 from generation.queue.limits import (
@@ -160,7 +160,7 @@ class Queue:
 
     def _estimate_seconds(self, worker: Worker, params: Params) -> float:
         model = worker.registry.model_name(params)
-        cost = compute_cost(params, worker.registry.find(model))
+        cost = job_cost(params, worker.registry.find(model))
         return cost * self._throughput.seconds_per_cost(worker, model)
 
     def _add(self, job: Job, member_limits: MemberLimits) -> QueuedJob:

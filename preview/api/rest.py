@@ -11,6 +11,7 @@ from preview.api.request_body import path_id, query_number, required_object
 from preview.state import payloads
 from preview.state.core import CORE
 from preview.state.errors import ApiError, snowflake
+from preview.state.world import User
 
 API_PREFIX = "/api/v10"
 routes = web.RouteTableDef()
@@ -26,18 +27,33 @@ def no_content() -> web.Response:
     return web.Response(status=204)
 
 
+def acting_user(request: web.Request) -> User:
+    """Return whose token a request has: the bot's, or that of a user who has logged in."""
+    core = request.app[CORE]
+    return core.logins.user(request.headers.get("Authorization", "")) or core.world.bot
+
+
 @routes.get(API_PREFIX + "/users/@me")
 async def get_current_user(request: web.Request) -> web.Response:
-    return json_response(payloads.current_user(request.app[CORE].world.bot))
+    return json_response(payloads.current_user(acting_user(request)))
 
 
 @routes.get(API_PREFIX + "/users/@me/guilds")
 async def get_current_user_guilds(request: web.Request) -> web.Response:
-    world = request.app[CORE].world
+    world, user = request.app[CORE].world, acting_user(request)
     after, limit = query_number(request, "after", 0), query_number(request, "limit", 200)
-    found = [each for each in world.guilds.values() if world.bot.id in each.members and each.id > after]
+    found = [each for each in world.guilds.values() if user.id in each.members and each.id > after]
     found.sort(key=lambda each: each.id)
-    return json_response([payloads.current_user_guild(each, world.bot.id) for each in found[:limit]])
+    return json_response([payloads.current_user_guild(each, user.id) for each in found[:limit]])
+
+
+@routes.get(API_PREFIX + "/users/@me/guilds/{guild_id}/member")
+async def get_current_member(request: web.Request) -> web.Response:
+    core, user = request.app[CORE], acting_user(request)
+    guild = core.world.guilds.get(path_id(request, "guild_id"))
+    if guild is None or user.id not in guild.members:
+        raise ApiError(10004)
+    return json_response(payloads.member(core, guild, user.id))
 
 
 @routes.get(API_PREFIX + "/users/{user_id}")

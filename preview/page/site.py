@@ -12,6 +12,7 @@ from pathlib import Path
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
+from preview.api.oauth2 import AUTHORIZE_PATH
 from preview.page import view
 from preview.page.actions import ACTIONS, PageAction, run_action
 from preview.server import FakeDiscord
@@ -192,6 +193,7 @@ def _static_file(name: str) -> web.Response:
 @web.middleware
 async def reject_cross_site(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Reject requests that a browser sends for another site; links from other sites count too."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in ALLOWED_FETCH_SITES:
+    is_login = request.path == AUTHORIZE_PATH and request.method == "GET"  # which other sites lead to
+    if request.headers.get("Sec-Fetch-Site", "none") not in ALLOWED_FETCH_SITES and not is_login:
         return web.Response(status=403, text="Cross-site requests are refused. Type the address into the browser.")
     return await handler(request)

@@ -16,6 +16,7 @@ from preview.state.errors import ApiError, Problem, snowflake
 from preview.state.event_bus import EventBus, StateEvent
 from preview.state.files import FileStore
 from preview.state.interactions import RESPONSE_TIMEOUT_S, Interaction
+from preview.state.logins import Logins
 from preview.state.mentions import notified_user_ids, resolve_mentions
 from preview.state.world import TEXT, Attachment, Channel, Guild, Json, Message, World
 
@@ -96,6 +97,7 @@ class FakeDiscordState:
         self.crashes: list[BaseException] = []
         self.gateway_url = ""
         self.shards = 1
+        self.logins = Logins(world)
         self._secret = secrets.token_bytes(16)
 
     def add_interaction(self, interaction: Interaction) -> None:

@@ -247,7 +247,7 @@ def walk_components(components: Iterable[Json]) -> Iterator[Json]:
 
 @dataclass
 class Application:
-    """The bot's application; `privileged_intents` are those enabled in its settings."""
+    """The bot's application; `privileged_intents` and `redirect_uris` are those of its settings."""
 
     id: int = 0
     bot_id: int = 0
@@ -255,6 +255,8 @@ class Application:
     name: str = "Atelier"
     token: str = "a-token-for-the-stand-in"
     privileged_intents: int = 0
+    client_secret: str = "a-secret-for-the-stand-in"
+    redirect_uris: list[str] = field(default_factory=list)
 
 
 class World:

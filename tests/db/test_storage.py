@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from db.connection import Connection
+from db.connection import Connection, UnusableDatabaseError
 from db.storage import is_storage_outage, retry_until_stored
 
 INSERT = "INSERT INTO memos VALUES (:name, :value)"
@@ -63,3 +63,13 @@ async def test_another_error_is_raised_at_once(tmp_path):
     assert not is_storage_outage(PermissionError(errno.EACCES, "no"))
     assert is_storage_outage(OSError(errno.ENOSPC, "No space left on device"))
     assert is_storage_outage(sqlite3.OperationalError("database or disk is full"))
+
+
+async def test_a_start_on_a_full_disk_says_what_to_do(tmp_path, monkeypatch):
+    async def configure(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("db.connection._configure", configure)
+    with pytest.raises(UnusableDatabaseError, match=r"store\.sqlite3 cannot be used: .* full\. Free some space"):
+        async with Connection.open(tmp_path / "store.sqlite3"):
+            pass

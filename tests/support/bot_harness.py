@@ -23,6 +23,7 @@ from PIL import Image
 from bot.app import App
 from bot.client import Client
 from bot.config import Config
+from bot.images.inputs import FILENAME_PREFIX
 from bot.jobs import status_message
 from bot.jobs.tasks import TaskRegistry
 from bot.registry import load_registry
@@ -162,7 +163,7 @@ def first_tile(message: Message) -> Tile:
 
 def open_image(server: FakeDiscord, message: Message) -> Image.Image:
     """Open a message's only attachment."""
-    (attachment,) = message.attachments
+    (attachment,) = [each for each in message.attachments if not each.filename.startswith(FILENAME_PREFIX)]
     return Image.open(io.BytesIO(server.core.files.get(attachment.id)))
 
 

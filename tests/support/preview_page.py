@@ -88,9 +88,9 @@ def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreviewProcess
     assert preview.stop() == 0
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Run headless Chromium."""
+    """Run headless Chromium, once for all modules. Its loop must be that of the tests which use it."""
     path = chromium()
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
@@ -154,13 +154,19 @@ async def run_command(page: Page, command: str, text: str = "") -> Locator:
 
 async def send_command(page: Page, command: str, text: str = "") -> None:
     """Type a command and send it."""
-    line = page.get_by_role("textbox", name="Message", exact=True)
+    line = find_composer(page)
     await line.fill(f"/{command}")
     await expect(page.get_by_role("option").first).to_contain_text(f"/{command}")
     await line.press("Enter")
     if text:
         await page.locator(".command textarea").first.fill(text)
     await page.keyboard.press("Enter")
+
+
+def find_composer(page: Page) -> Locator:
+    """Return the text area for messages, which is a combobox while it has a list of suggestions."""
+    plain = page.get_by_role("textbox", name="Message", exact=True)
+    return plain.or_(page.get_by_role("combobox", name="Message", exact=True))
 
 
 def find_messages(page: Page, text: str | re.Pattern[str]) -> Locator:

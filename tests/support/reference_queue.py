@@ -16,7 +16,7 @@ from itertools import islice
 from generation.errors import WorkerCrashed
 from generation.job import Job, Speed
 from generation.messages import Ready
-from generation.planning.compute_cost import compute_cost
+from generation.planning.job_cost import job_cost
 from generation.queue.fair_order import MAX_WAIT_S, Slot
 from generation.queue.limits import NO_MEMBER_LIMITS, MemberLimits, QueueLimits
 from generation.queue.model_affinity import MAX_CANDIDATES, Candidate, ModelAffinity
@@ -239,7 +239,7 @@ class ReferenceQueue:
         if not ended.needs_loading:
             registry = self._workers[0].registry
             model = self._model_name(ended.job)
-            cost = compute_cost(ended.job.params, registry.find(model))
+            cost = job_cost(ended.job.params, registry.find(model))
             self._throughput.record(ended.slot.worker, model, cost, self._clock() - ended.since)
 
     def _estimate_positions(self) -> dict[str, tuple[int, float | None]]:
@@ -287,7 +287,7 @@ class ReferenceQueue:
         loading = (
             worker.load_seconds.get(model, max(worker.load_seconds.values(), default=0.0)) if needs_loading else 0.0
         )
-        cost = compute_cost(job.params, worker.registry.find(model))
+        cost = job_cost(job.params, worker.registry.find(model))
         return self._throughput.seconds_per_cost(worker, model) * cost + loading
 
 

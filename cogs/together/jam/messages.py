@@ -11,6 +11,7 @@ from bot.ui.dynamic_items import persistent_view
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, truncate
 from cogs.together.jam.rules import AGAIN, AS_THEY_ARE, MOVE, MOVES, TILE, WORDS, Tallies, move_label
+from cogs.together.offers import add_offers
 from db.ballots import Suggestion
 from db.lineage import Credit
 from db.sessions import Round, Session
@@ -21,8 +22,6 @@ BAR = "▇"
 MAX_BAR = 10  # characters
 MAX_PROMPT = 400  # characters; escaping may double them
 MAX_WORDS = 300  # characters of a suggestion
-PAGE_SIZE = 23  # suggestions in a select, beside "as they are" and "more"
-MAX_LABEL = 100  # characters of an option
 MAX_NAMED = 15  # people in the credits
 
 
@@ -155,12 +154,7 @@ def words_select(standing: Standing, page: int) -> discord.ui.Select[discord.ui.
         placeholder=tr("Whose words?"), custom_id=f"{PREFIX}:{WORDS}:{standing.job.id}:{page}", row=2
     )
     select.add_option(label=tr("The words as they are"), value=AS_THEY_ARE)
-    newest_first = list(reversed(standing.suggestions))
-    for each in newest_first[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]:
-        end = f'" — {each.name}'
-        select.add_option(label=f'"{truncate(each.words, MAX_LABEL - len(end) - 1)}{end}', value=str(each.person_id))
-    if len(newest_first) > (page + 1) * PAGE_SIZE:
-        select.add_option(label=tr("More…"), value=f"page:{page + 1}")
+    add_offers(select, standing.suggestions, page)
     return select
 
 

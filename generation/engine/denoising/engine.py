@@ -112,6 +112,7 @@ class DenoisingEngine:
         self.model: Model = pipeline.model
         self.device = str(pipeline.device)
         self._pipeline, self._emit = pipeline, emit
+        self._unet_dtype: torch.dtype = pipeline.unet.dtype  # read once: diffusers walks through all modules for it
         self._vae = Vae(pipeline)
         self._samplers = SamplerTables(pipeline.scheduler, pipeline.device)
         self._upscaler = upscaler
@@ -251,7 +252,7 @@ class DenoisingEngine:
             rows = Rows(*map(torch.cat, zip(*(job.next_rows(count) for job, count in slices), strict=True)))
             with self._unet_lock:
                 predicted: Tensor = unet(
-                    rows.latents.to(unet.dtype),
+                    rows.latents.to(self._unet_dtype),
                     rows.timesteps,
                     **rows.conditions,
                     return_dict=False,

@@ -41,7 +41,9 @@ class Vae:
 
     def __init__(self, pipeline: Pipeline, *, is_seamless: bool = False) -> None:
         self._pipeline, self._vae, self._is_seamless = pipeline, pipeline.vae, is_seamless
+        # Read once: diffusers walks through all modules for a network's device or dtype.
         self.device: torch.device = pipeline.device
+        self._dtype = pipeline.vae.dtype
         self.scale = vae_scale_factor(pipeline.vae)
         self.side = max(1, pipeline.model.native_size // self.scale)
         self.channels = int(pipeline.vae.config.latent_channels)
@@ -55,7 +57,7 @@ class Vae:
         """Return unit noise in the shape of latents, one sample for each generator."""
         shape = (self.channels, height // self.scale, width // self.scale)
         samples = [torch.randn(shape, generator=generator) for generator in generators]
-        return to_device(torch.stack(samples), self._vae.device)
+        return to_device(torch.stack(samples), self.device)
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor, side: int | None = None) -> Moments:
@@ -88,7 +90,9 @@ class Vae:
         """
         height, width = latents.shape[-2:]
         windows = self._windows(height, width, side or self.side)
-        return windows.merge((self._decode_with(self._vae, view) for view in windows.crop(latents)), self.scale)
+        return windows.merge(
+            (self._decode_with(self._vae, self._dtype, view) for view in windows.crop(latents)), self.scale
+        )
 
     def queue_low_memory(self, unet_lock: threading.Lock, latents: Tensor) -> Tensor:
         """Queue the decoding in smaller windows if memory runs out (see `_with_low_memory`)."""
@@ -111,10 +115,10 @@ class Vae:
             return work()
         with unet_lock:
             for side in (self.side, self.side // 2):
-                release_memory(self._vae.device)
+                release_memory(self.device)
                 with suppress_oom():
                     return work(side)
-            release_memory(self._vae.device)
+            release_memory(self.device)
             return work(self.side // 4)
 
     def upscale(self, unet_lock: threading.Lock, latents: Tensor, factor: int) -> Tensor:
@@ -126,16 +130,16 @@ class Vae:
         return self.encode_low_memory(unet_lock, larger[..., cut:-cut, cut:-cut]).mean
 
     def _decode(self, latents: Tensor) -> Tensor:
-        return self._retry_in_float32(lambda vae: self._decode_with(vae, latents))
+        return self._retry_in_float32(lambda vae, dtype: self._decode_with(vae, dtype, latents))
 
-    def _decode_with(self, vae: Any, latents: Tensor) -> Tensor:
+    def _decode_with(self, vae: Any, dtype: torch.dtype, latents: Tensor) -> Tensor:
         latents_mean, latents_std = self._latent_statistics
-        decoded: Tensor = vae.decode((latents * latents_std + latents_mean).to(vae.dtype), return_dict=False)[0]
+        decoded: Tensor = vae.decode((latents * latents_std + latents_mean).to(dtype), return_dict=False)[0]
         return decoded.float()
 
     def _encode_window(self, pixels: Tensor) -> Tensor:
-        def moments(vae: Any) -> Tensor:
-            distribution = vae.encode(to_device(pixels, vae.device, vae.dtype)).latent_dist
+        def moments(vae: Any, dtype: torch.dtype) -> Tensor:
+            distribution = vae.encode(to_device(pixels, self.device, dtype)).latent_dist
             return torch.cat([distribution.mean, distribution.std], dim=1)
 
         mean, std = self._retry_in_float32(moments).chunk(2, dim=1)
@@ -150,17 +154,16 @@ class Vae:
         known = all(values is not None for values in named)
         values = named if known else ([0.0] * self.channels, [1.0] * self.channels)
         latents_mean, latents_std = (
-            to_device(torch.tensor(list(each), dtype=torch.float32), self._vae.device).view(1, -1, 1, 1)
-            for each in values
+            to_device(torch.tensor(list(each), dtype=torch.float32), self.device).view(1, -1, 1, 1) for each in values
         )
         return latents_mean, latents_std / config.scaling_factor
 
-    def _retry_in_float32(self, work: Callable[[Any], Tensor]) -> Tensor:
+    def _retry_in_float32(self, work: Callable[[Any, torch.dtype], Tensor]) -> Tensor:
         """Run the VAE in its own precision, and once more in float32 if that overflowed."""
-        result = work(self._vae).float()
-        if self._vae.dtype is torch.float32 or result.isfinite().all():
+        result = work(self._vae, self._dtype).float()
+        if self._dtype is torch.float32 or result.isfinite().all():
             return result
-        return work(self._float32_vae).float()
+        return work(self._float32_vae, torch.float32).float()
 
     @cached_property
     def _float32_vae(self) -> Any:

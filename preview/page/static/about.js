@@ -1,6 +1,6 @@
 /** The welcome text and the About dialog: the preview, the model's known words, and the next steps. */
 
-import { h, icon } from "./dom.js";
+import { externalLink, h, icon } from "./dom.js";
 import { here, store } from "./store.js";
 
 const WELCOME_EXAMPLES = 6;
@@ -46,7 +46,7 @@ function examples(prompts, tryPrompt) {
 
 /** Open the About dialog. */
 export function openAbout(tryPrompt) {
-  const { model, known, examples: prompts, others = [] } = store.about;
+  const { model, known, examples: prompts, others = [], gallery } = store.about;
   const use = (prompt) => {
     dialog.close();
     tryPrompt(prompt);
@@ -65,6 +65,7 @@ export function openAbout(tryPrompt) {
       { class: "about-body" },
       h("p", {}, WHAT),
       h("p", {}, WHO),
+      gallery && h("p", {}, "All pictures are in the ", externalLink("web gallery", gallery), ": log in as one of the users."),
       h("h3", {}, "What the model knows"),
       knows(model, known),
       others.length > 0 && h("p", {}, `Other models are available with --model in the prompt: ${others.join(", ")}.`),

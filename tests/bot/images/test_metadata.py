@@ -15,6 +15,10 @@ from bot.services import make_worker
 from generation.files.metadata import MetadataPolicy
 from generation.messages import Generate
 from generation.prompt import parse_params
+from generation.worker import process
+from tests.support.fork_servers import engine_fork_server, engine_server
+
+__all__ = ["engine_fork_server", "engine_server"]
 
 
 @pytest.fixture
@@ -77,7 +81,8 @@ def test_signing_without_its_libraries_names_the_install_command(tmp_path, monke
         metadata_policy(Config(data_dir=tmp_path, signing_certificate="generated"))
 
 
-async def test_the_settings_reach_the_gpu_process(tmp_path, tiny_model):
+async def test_the_settings_reach_the_gpu_process(tmp_path, tiny_model, engine_fork_server, monkeypatch):
+    monkeypatch.setattr(process, "multiprocessing", engine_fork_server)
     config = Config(
         models=(str(tiny_model),),
         device="cpu",

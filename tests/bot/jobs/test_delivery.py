@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import sqlite3
 
 import pytest
 
 from bot.config import ConfigError
+from preview import UploadedFile
 from preview.state import permissions
 from preview.state.world import Overwrite
-from tests.support.bot_harness import eventually, open_image
+from tests.support.bot_harness import eventually, open_image, red_png
 
 FIFTEEN_MINUTES = 15 * 60 + 5
 
@@ -329,9 +331,57 @@ async def test_a_job_that_fails_says_so_once_the_disk_has_room_again(harness, mo
         await harness.status_message("too large for the GPU's memory")
 
 
-def fill_disk(monkeypatch, store, method):
-    """Make the first three calls of a method fail as if the disk were full."""
-    original, errors = getattr(store, method), [OSError(errno.ENOSPC, "No space left on device")] * 3
+@pytest.mark.parametrize("method", ["save", "mark_generated"])
+async def test_a_finished_picture_says_that_it_waits_for_the_disk(harness, monkeypatch, method):
+    monkeypatch.setattr("db.storage.STORAGE_PAUSES", (0.01, 0.2))
+    async with harness.bot() as services:
+        store = services.images.files if method == "save" else services.db.jobs
+        errors = fill_disk(monkeypatch, store, method, times=1000)
+        await harness.imagine("a fox")
+        await harness.status_message("(Drawn)\n-# My disk is full or busy")
+        errors.clear()
+        await harness.result()
+        await harness.server.wait_until(lambda: not harness.status_messages())
+    assert len(harness.results()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "My disk is full, so I cannot store anything new."),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "My disk is full, so I cannot store anything new."),
+        (sqlite3.OperationalError("database or disk is full"), "My disk is full, so I cannot store anything new."),
+        (sqlite3.OperationalError("database is locked"), "I cannot write to my disk at the moment."),
+    ],
+)
+async def test_what_a_full_disk_refuses_is_said_with_the_prompt(harness, monkeypatch, error, says):
+    async with harness.bot() as services:
+        errors = fill_disk(monkeypatch, services.db.jobs, "add_job", error)
+        answer = await (await harness.imagine("a fox in snow")).message()
+        assert answer.ephemeral
+        assert says in answer.content
+        assert "a fox in snow" in answer.content
+        errors.clear()
+        await harness.imagine("a fox in snow")
+        await harness.result()
+    assert len(harness.results()) == 1
+
+
+async def test_a_picture_that_does_not_fit_on_the_disk_is_refused_in_words(harness, monkeypatch):
+    async with harness.bot() as services:
+        errors = fill_disk(monkeypatch, services.images.files, "save_upload")
+        picture = {"image": UploadedFile("fox.png", red_png(300, 300))}
+        answer = await (await harness.imagine("a fox", **picture)).message()
+        assert "My disk is full" in answer.content
+        errors.clear()
+        await harness.imagine("a fox", **picture)
+        await harness.result()
+
+
+def fill_disk(monkeypatch, store, method, error=None, times=3):
+    """Make the first calls of a method fail as if the disk were full; return the errors still to come."""
+    error = error or OSError(errno.ENOSPC, "No space left on device")
+    original, errors = getattr(store, method), [error] * times
 
     async def write(*args, **fields):
         if errors:
@@ -339,6 +389,7 @@ def fill_disk(monkeypatch, store, method):
         return await original(*args, **fields)
 
     monkeypatch.setattr(store, method, write)
+    return errors
 
 
 async def test_a_resumed_gateway_session_loses_no_command(harness):

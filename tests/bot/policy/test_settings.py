@@ -12,6 +12,7 @@ from bot.policy.settings import (
     NsfwMode,
     ResultPlacement,
     RoleLimits,
+    ThemeBy,
     check_limit,
     from_dict,
     to_dict,
@@ -45,6 +46,15 @@ FULL = GuildSettings(
     sessions_at_once=1,
     quiet_channels=(9,),
     session_cost=20,
+    contest_channel=10,
+    contest_days=14,
+    contest_vote_days=3,
+    contest_theme_by=ThemeBy.ROOM,
+    contest_role=11,
+    contest_themes=("whales", "a window at night"),
+    gallery_pages=False,
+    gallery_hidden=(10,),
+    gallery_names=False,
 )
 
 

@@ -11,6 +11,7 @@ from generation.planning.actions import rescaled_for, upscale, vary
 from generation.planning.compute_cost import compute_cost
 from generation.planning.film_pictures import finished_picture, grids_of
 from generation.planning.films import film_plan, film_steps, zoom_film
+from generation.planning.job_cost import job_cost
 
 TILE = Tile("0123456789ab", 2)
 PARENT = Params(
@@ -60,6 +61,13 @@ def test_a_film_costs_as_much_as_its_pictures_together(model: Model) -> None:
     assert compute_cost(params, model) == sum(compute_cost(step, model) for step in film_steps(params, model))
     assert [grids_of(film(model, steps)) for steps in (3, 4, 5, 8)] == [1, 1, 2, 2]
     assert grids_of(PARENT) == 1
+
+
+def test_a_film_costs_more_in_the_queue_than_its_passes(model: Model) -> None:
+    params = film(model, 4)
+    assert job_cost(params, model) > compute_cost(params, model)
+    assert job_cost(film(model, 8), model) == 2 * job_cost(params, model)
+    assert job_cost(PARENT, model) == compute_cost(PARENT, model)
 
 
 def test_what_is_made_from_a_film_starts_from_its_last_picture(model: Model) -> None:

@@ -66,6 +66,7 @@ def messages_about(job: Job) -> list[str]:
     return [
         *(job_text.waiting(job, REGISTRY, place, state) for place in places for state in STATES),
         *(job_text.running(job, REGISTRY, progress, state) for progress in steps for state in STATES),
+        job_text.waiting_for_disk(job, REGISTRY),
         job_text.with_token_warning(job_text.running(job, REGISTRY, None, STATES[0])),
         *(job_text.finished(job, REGISTRY, credit) for credit in (None, Requester(12, "ben"))),
         job_text.with_dm_reason(job_text.finished(job, REGISTRY, None), job),

@@ -23,9 +23,11 @@ from generation.errors import JobCancelled, UserError, WorkerCrashed
 from generation.messages import Generate, Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
+from generation.worker import process
 from generation.worker.process import describe_exit
 from generation.worker.worker import Broken, LocalWorker, Restarting
 from tests.support import scripted_engine
+from tests.support.fork_servers import fork_server, forking_from
 from tests.support.scripted_engine import FOREVER
 from tests.support.timing import TIMEOUT_S
 
@@ -53,6 +55,18 @@ async def running(worker):
     finally:
         await worker.close()
         assert not multiprocessing.active_children()
+
+
+@pytest.fixture(scope="module")
+def forking():
+    """Fork processes from one that has imported the scripted engine; spawned ones would each import it."""
+    with fork_server([scripted_engine.__name__]) as server, forking_from(server) as context:
+        yield context
+
+
+@pytest.fixture(autouse=True)
+def _forked_processes(forking, monkeypatch):
+    monkeypatch.setattr(process, "multiprocessing", forking)
 
 
 @pytest.fixture
@@ -244,7 +258,8 @@ async def test_a_job_cancelled_as_the_process_dies_is_cancelled(worker):
 
 
 @pytest.mark.parametrize("word", ["crash", "crash in a thread"])
-async def test_an_unexpected_error_ends_the_process_and_logs_the_traceback(caplog, capfd, word):
+async def test_an_unexpected_error_ends_the_process_and_logs_the_traceback(caplog, capfd, monkeypatch, word):
+    monkeypatch.setattr(process, "multiprocessing", multiprocessing)  # a forked process writes where its server does
     async with running(make_worker()) as worker:
         with pytest.raises(WorkerCrashed, match=r"ValueError: CUDA error: an illegal memory access$"):
             await worker.generate(request(word, FOREVER), ignore)

@@ -19,12 +19,17 @@ from generation.errors import UserError, WorkerCrashed, WorkerLost
 from generation.messages import Generate, Ready
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
+from generation.worker import process
 from generation.worker.worker import LocalWorker
+from tests.support.fork_servers import engine_fork_server, engine_server
 from tests.support.timing import LOAD_TIMEOUT_S, TIMEOUT_S
+
+__all__ = ["engine_fork_server", "engine_server"]
 
 
 @pytest.fixture
-async def worker(tiny_model, tmp_path):
+async def worker(tiny_model, tmp_path, engine_fork_server, monkeypatch):
+    monkeypatch.setattr(process, "multiprocessing", engine_fork_server)
     second = tmp_path / "second"
     shutil.copytree(tiny_model, second, copy_function=os.symlink)
     (second / "atelier.json").unlink()

@@ -8,9 +8,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.support.preview_page import find_messages, run_command, visit
+from tests.support.preview_page import find_composer, find_messages, run_command, visit
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # "minor" is left out: axe forbids a text area the role of a combobox, which screen readers need while it has a list.
 FOUND = ("moderate", "serious", "critical")
@@ -77,7 +77,7 @@ async def test_axe_finds_nothing_in_the_channel_and_what_opens_from_it(showcase,
 
 async def test_axe_finds_nothing_in_the_composer_and_a_closed_channel(showcase, browser):
     async with visit(browser, showcase.address + "?as=jonas", reduced_motion="reduce") as page:
-        line = page.get_by_role("textbox", name="Message", exact=True)
+        line = find_composer(page)
         for text in ("/", "hi @", "/options "):
             await line.fill(text)
             await assert_accessible(page, ".composer")

@@ -7,19 +7,19 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.preview_page import find_messages, send_command, visit
+from tests.support.preview_page import find_composer, find_messages, send_command, visit
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def send(page: Page, text: str) -> None:
-    line = page.get_by_role("textbox", name="Message", exact=True)
+    line = find_composer(page)
     await line.fill(text)
     await line.press("Enter")
 
 
 async def test_a_person_is_mentioned_by_name(showcase, page):
-    line = page.get_by_role("textbox", name="Message", exact=True)
+    line = find_composer(page)
     await line.press_sequentially("hi @pri")
     await expect(page.get_by_role("option")).to_have_text(["@Priya priya"])
     await line.press("Tab")
@@ -36,7 +36,7 @@ async def test_a_person_is_mentioned_by_name(showcase, page):
 async def test_the_arrow_key_edits_the_last_own_message(showcase, browser, page):
     await send(page, "frist @Jonas words")
     await find_messages(page, "frist").last.wait_for()
-    line = page.get_by_role("textbox", name="Message", exact=True)
+    line = find_composer(page)
     await line.press("ArrowUp")
     await expect(line).to_have_value("frist @Jonas words")
     await expect(page.get_by_text("Editing your message")).to_be_visible()
@@ -56,7 +56,7 @@ async def test_the_arrow_key_edits_the_last_own_message(showcase, browser, page)
 
 async def test_others_see_who_is_typing_until_the_message_arrives(showcase, browser, page):
     async with visit(browser, showcase.address + "?as=priya") as hers:
-        await page.get_by_role("textbox", name="Message", exact=True).press_sequentially("hm")
+        await find_composer(page).press_sequentially("hm")
         await expect(hers.locator("#typing")).to_have_text("Mira is typing…")
         await page.keyboard.press("Enter")
         await expect(hers.locator("#typing")).to_have_text("")
@@ -65,7 +65,7 @@ async def test_others_see_who_is_typing_until_the_message_arrives(showcase, brow
 async def test_a_closed_channel_says_why_and_offers_nothing(showcase, browser):
     async with visit(browser, showcase.address + "?as=jonas") as his:
         await his.locator('[data-channel="read-only"]').click()
-        line = his.get_by_role("textbox", name="Message", exact=True)
+        line = find_composer(his)
         await expect(line).to_have_attribute("placeholder", re.compile("do not have permission to send messages"))
         await expect(his.locator(".welcome")).to_contain_text("You may not write in this channel")
         await expect(his.locator(".welcome .example")).to_have_count(0)
@@ -87,5 +87,5 @@ async def test_frequent_commands_come_first_in_the_menu(page):
     order = await page.evaluate(ranked, names)
     assert order[0] == "imagine"
     assert order.index("shelf show") < order.index("blend") < order.index("zebra")
-    await page.get_by_role("textbox", name="Message", exact=True).fill("/")
+    await find_composer(page).fill("/")
     await expect(page.get_by_role("option").first).not_to_contain_text("/choose")

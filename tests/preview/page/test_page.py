@@ -9,9 +9,9 @@ import signal
 import pytest
 from playwright.async_api import expect
 
-from tests.support.preview_page import PreviewProcess, find_grids, find_messages, send_command, visit
+from tests.support.preview_page import PreviewProcess, find_composer, find_grids, find_messages, send_command, visit
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOSTILE = (
     '<img src=x onerror="document.title=1"> <script>document.title=2</script> '
@@ -128,7 +128,7 @@ async def test_a_user_installed_bot_generates_only_for_its_user(preview, browser
     ):
         for page in (hers, his):
             await page.locator('[data-channel="chat"]').click()
-        await his.get_by_role("textbox", name="Message", exact=True).fill("/")
+        await find_composer(his).fill("/")
         await expect(his.get_by_text("No commands are available here.")).to_be_visible()
         await send_command(hers, "imagine", "a book")
         await find_grids(his, "a book").wait_for()
@@ -155,7 +155,7 @@ async def test_a_hostile_prompt_is_shown_as_text(preview, browser):
         assert not await page.locator("#messages img[src=x], #messages script, #messages a[href^=javascript]").count()
         widths = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert widths[0] <= widths[1]
-        line = page.get_by_role("textbox", name="Message", exact=True)
+        line = find_composer(page)
         await line.fill(HOSTILE)
         await line.press("Enter")
         sent = page.locator("li.message", has_text="tfel ot thgir").last

@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.support.preview_page import find_messages, run_command, send_command, visit
+from tests.support.preview_page import find_composer, find_messages, run_command, send_command, visit
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 MARKDOWN = [
@@ -185,7 +185,7 @@ async def test_an_ephemeral_embed_is_private_and_can_be_dismissed(showcase, brow
 
 
 async def test_options_are_shown_completed_checked_and_sent(page):
-    await page.get_by_role("textbox", name="Message", exact=True).fill("/options ")
+    await find_composer(page).fill("/options ")
     form = page.get_by_role("form", name="/options")
     await form.get_by_role("combobox", name="shape").press_sequentially("wi")
     await form.get_by_role("option", name="wide").click()
@@ -216,7 +216,7 @@ FILE_EVENTS = {
 
 @pytest.mark.parametrize("way", FILE_EVENTS)
 async def test_a_dropped_or_pasted_picture_goes_into_the_command(page, way):
-    await page.get_by_role("textbox", name="Message", exact=True).fill("/options ")
+    await find_composer(page).fill("/options ")
     await page.get_by_role("form", name="/options").wait_for()
     await page.evaluate(f"""() => {{
       const data = new DataTransfer();
@@ -231,7 +231,7 @@ async def test_a_dropped_or_pasted_picture_goes_into_the_command(page, way):
 
 
 async def test_subcommands_are_typed_as_words(page):
-    await page.get_by_role("textbox", name="Message", exact=True).fill("/shelf show ")
+    await find_composer(page).fill("/shelf show ")
     await page.get_by_role("button", name="row").click()
     await page.keyboard.type("3")
     await page.keyboard.press("Enter")
@@ -267,7 +267,7 @@ async def test_a_reaction_is_added_seen_by_others_and_removed(showcase, browser,
 
 
 async def test_a_plain_message_can_reply_have_a_file_and_be_deleted(page):
-    line = page.get_by_role("textbox", name="Message", exact=True)
+    line = find_composer(page)
     await line.fill("first words")
     await line.press("Enter")
     first = find_messages(page, "first words").last
@@ -393,7 +393,7 @@ async def test_no_words_are_glued_together(page):
     said = await run_command(page, "say", "# One\\ntwo\\n-# three")
     await said.click(button="right")
     await page.get_by_role("menuitem", name="Reply").click()
-    await page.get_by_role("textbox", name="Message", exact=True).fill("four")
+    await find_composer(page).fill("four")
     await page.keyboard.press("Enter")
     reply = find_messages(page, "four").last
     await expect(reply.locator(".snippet")).to_have_text("One · two · three")

@@ -13,6 +13,7 @@ import runpy
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -33,24 +34,35 @@ PRELOADED = (
 FORKING = SimpleNamespace(get_context=lambda _method: multiprocessing.get_context("forkserver"))
 
 
-@pytest.fixture(scope="session")
-def engine_server() -> Iterator[forkserver.ForkServer]:
-    """Yield a fork server beside the default one, which does not import the engine."""
+@contextmanager
+def fork_server(modules: Sequence[str]) -> Iterator[forkserver.ForkServer]:
+    """Run a fork server with modules imported, beside the default one."""
     server = forkserver.ForkServer()
-    server.set_forkserver_preload(list(PRELOADED))
+    server.set_forkserver_preload(list(modules))
     yield server
     server._stop()
 
 
+@contextmanager
+def forking_from(server: forkserver.ForkServer) -> Iterator[SimpleNamespace]:
+    """Make a fork server the default, and yield what replaces `multiprocessing` where processes are spawned."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forkserver, "connect_to_new_process", server.connect_to_new_process)
+        yield FORKING
+
+
+@pytest.fixture(scope="session")
+def engine_server() -> Iterator[forkserver.ForkServer]:
+    """Yield a fork server that has imported the bot and the engine."""
+    with fork_server(PRELOADED) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def engine_fork_server(engine_server: forkserver.ForkServer) -> Iterator[SimpleNamespace]:
-    """Fork the module's processes from one with the engine.
-
-    Yields what replaces `multiprocessing` where processes are spawned.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forkserver, "connect_to_new_process", engine_server.connect_to_new_process)
-        yield FORKING
+    """Fork the module's processes from one with the engine."""
+    with forking_from(engine_server) as context:
+        yield context
 
 
 class ForkedMain:

@@ -1,0 +1,1 @@
+"""The web gallery, served by the bot: pages, their data, thumbnails, and the login with Discord."""

@@ -1,0 +1,142 @@
+"""What visitors do: find a picture, mark favourites, delete their own pictures, download some as a zip, log out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from aiohttp import web
+
+from bot.client import Client
+from bot.gallery.pages import Pages
+from bot.gallery.sessions import CSRF_HEADER, Session, Sessions, has_token
+from bot.gallery.viewers import Viewers
+from bot.images.picture_zip import MAX_PICTURES, ZippedPicture, stream_zip
+from bot.jobs.deletion import delete_job
+from bot.services import Services
+from generation.errors import UserError
+from generation.files import sanitize
+from generation.params import Tile
+
+MAX_SEARCHES = 2  # at once; each decodes a picture of any size
+_JOB_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])")
+
+
+class Actions:
+    """Answer what changes something, or takes a file. Each needs the token of the session's pages."""
+
+    def __init__(
+        self, services: Services, viewers: Viewers, sessions: Sessions, pages: Pages, *, with_login: bool
+    ) -> None:
+        self._services, self._viewers, self._sessions, self._pages = services, viewers, sessions, pages
+        self._with_login = with_login
+        self._searches = asyncio.Semaphore(MAX_SEARCHES)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of the actions."""
+        return [
+            web.post("/api/find", self.find),
+            web.post("/api/favourite", self.favourite),
+            web.post("/api/delete", self.delete),
+            web.post("/zip", self.zip),
+            web.post("/logout", self.log_out),
+        ]
+
+    async def find(self, request: web.Request) -> web.Response:
+        """Find the job that made a picture: the body is the file, its name may be in the query."""
+        session = self._session(request, request.headers.get(CSRF_HEADER, ""))
+        seen = await self._viewers.view(session, int(request.query.get("guild", "0")))
+        if seen is None and session is None:
+            raise web.HTTPForbidden(text="You may not look at this server's pictures.")
+        hints = _JOB_ID.findall(request.query.get("name", "")[:200])
+        async with self._searches:
+            png = await asyncio.to_thread(sanitize.sanitize_image, await request.read())
+            person_id = session.person_id if session else 0
+            matches = await self._client().finder.find(png, seen.view if seen else None, person_id, hints)
+        found = await self._pages.matches(session, [match.tile for match in matches])
+        verdicts = {str(match.tile): match.verdict.value for match in matches}
+        for picture in found["pictures"]:
+            picture["verdict"] = verdicts[picture["tiles"][0]["id"]]
+        return web.json_response(found)
+
+    async def favourite(self, request: web.Request) -> web.Response:
+        """Add a picture to the visitor's favourites, or remove it."""
+        session = self._require_session(request, request.headers.get(CSRF_HEADER, ""))
+        body = await _json_object(request)
+        tile, favourites = Tile.parse(str(body.get("tile"))), self._services.db.favourites
+        if await self._viewers.require_record(session, tile.job_id) is None:
+            raise web.HTTPNotFound(text="There is no such picture that you may see.")
+        change = favourites.add if body.get("on") else favourites.remove
+        await change(session.person_id, tile)
+        return web.json_response({"liked": bool(body.get("on"))})
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Delete the visitor's own results: their messages and files."""
+        session = self._require_session(request, request.headers.get(CSRF_HEADER, ""))
+        given = (await _json_object(request)).get("jobs")
+        job_ids = [str(each) for each in given] if isinstance(given, list) else []
+        records = await self._services.db.jobs.get_many(job_ids[:MAX_PICTURES])
+        own = [each for each in records.values() if each.job.requester.id == session.person_id and not each.deleted]
+        for record in own:
+            await delete_job(self._services, self._client().delivery, record)
+        return web.json_response({"deleted": [record.job.id for record in own]})
+
+    async def zip(self, request: web.Request) -> web.StreamResponse:
+        """Send chosen pictures as a zip, one after another."""
+        form = await request.post()
+        session = self._session(request, str(form.get("csrf", "")))
+        tiles = [Tile.parse(each) for each in str(form.get("tiles", "")).split()]
+        if not tiles or len(tiles) > MAX_PICTURES:
+            raise web.HTTPBadRequest(text=f"Choose up to {MAX_PICTURES} pictures.")
+        chosen = [each for tile in tiles if (each := await self._zipped(session, tile)) is not None]
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/zip", "Content-Disposition": 'attachment; filename="pictures.zip"'}
+        )
+        await response.prepare(request)
+        async for chunk in stream_zip(self._services.images.files, chosen):
+            await response.write(chunk)
+        await response.write_eof()
+        return response
+
+    async def log_out(self, request: web.Request) -> web.Response:
+        """End the session."""
+        self._require_session(request, request.headers.get(CSRF_HEADER, ""))
+        response = web.json_response({})
+        self._sessions.end(request, response)
+        return response
+
+    async def _zipped(self, session: Session | None, tile: Tile) -> ZippedPicture | None:
+        record = await self._viewers.require_record(session, tile.job_id)
+        if record is None or tile.index >= record.job.params.count:
+            return None
+        settings = await self._services.policy.settings(record.job.destination.guild_id)
+        is_own = session is not None and record.job.requester.id == session.person_id
+        return ZippedPicture.of(record.job, tile, self._services.registry, with_name=settings.gallery_names or is_own)
+
+    def _client(self) -> Client:
+        if (client := self._viewers.client) is None:
+            raise web.HTTPServiceUnavailable(text="The bot is not connected to Discord. Try again in a moment.")
+        return client
+
+    def _session(self, request: web.Request, token: str) -> Session | None:
+        """Return the session whose page sent a request; without a login there is none."""
+        session = self._sessions.find(request)
+        if session is None and not self._with_login:
+            return None
+        return self._require_session(request, token)
+
+    def _require_session(self, request: web.Request, token: str) -> Session:
+        session = self._sessions.find(request)
+        if session is None:
+            raise web.HTTPUnauthorized(text="Log in first.")
+        if not has_token(session, token):
+            raise web.HTTPForbidden(text="This page is out of date: load it again.")
+        return session
+
+
+async def _json_object(request: web.Request) -> dict[str, Any]:
+    body = await request.json()
+    if not isinstance(body, dict):
+        raise UserError("This request is malformed.")
+    return body

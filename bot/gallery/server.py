@@ -1,0 +1,127 @@
+"""Serve the gallery inside the bot's process, on loopback; a proxy with https makes it public."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+from yarl import URL
+
+from bot.client import Client
+from bot.config import Config, ConfigError
+from bot.gallery.actions import Actions
+from bot.gallery.login import Login
+from bot.gallery.pages import Pages
+from bot.gallery.pictures import Pictures
+from bot.gallery.security import protect
+from bot.gallery.sessions import Sessions
+from bot.gallery.viewers import Viewers
+from bot.services import Services
+from generation.files import sanitize
+
+STATIC_FOLDER = Path(__file__).parent / "static"
+PAGES = ("/", "/mine", "/find", r"/p/{tile:[0-9a-f]{12}-[0-3]}", r"/tree/{job_id:[0-9a-f]{12}}")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+CurrentClient = Callable[[], Client | None]
+
+
+@asynccontextmanager
+async def serve_gallery(services: Services, current_client: CurrentClient) -> AsyncIterator[int]:
+    """Serve the gallery inside the block if GALLERY_PORT is set; yield its port, or 0.
+
+    Raises ConfigError if the port is taken or the login is not configured.
+    """
+    config = services.config
+    if not config.gallery_port:
+        yield 0
+        return
+    gallery = GalleryServer(services, current_client)
+    port = await gallery.start(config.gallery_port)
+    try:
+        yield port
+    finally:
+        await gallery.close()
+
+
+class GalleryServer:
+    """The gallery's web server. Port 0 chooses a free one."""
+
+    def __init__(self, services: Services, current_client: CurrentClient) -> None:
+        require_login_settings(services.config)
+        config, with_login = services.config, bool(services.config.gallery_url)
+        self._config, self._port = config, 0
+        secure = config.gallery_url.startswith("https:")
+        self.sessions = Sessions(services.clock, secure=secure)
+        self.viewers = Viewers(services, current_client, with_login=with_login)
+        pages = Pages(services, self.viewers, self.sessions, with_login=with_login)
+        actions = Actions(services, self.viewers, self.sessions, pages, with_login=with_login)
+        routes = [*pages.routes(), *actions.routes(), *Pictures(services, self.viewers, self.sessions).routes()]
+        if with_login:
+            routes += Login(config, self.sessions, lambda: _application_id(current_client()), services.clock).routes()
+        self._app = web.Application(client_max_size=sanitize.MAX_BYTES)
+        protect(self._app, self._hosts, self._origins, secure=secure)
+        self._app.add_routes(routes)
+        self._app.add_routes([web.get(path, _index) for path in PAGES])
+        self._app.add_routes([web.get(r"/static/{name:[a-z_]+[.](?:js|css|svg)}", _static)])
+        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
+
+    async def start(self, port: int) -> int:
+        """Listen on loopback and return the port; raises ConfigError if it is taken."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ConfigError(f"GALLERY_PORT {port} cannot be used: {error.strerror}") from None
+        self._port = int(self._runner.addresses[0][1])
+        return self._port
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+
+    def _origins(self) -> frozenset[str]:
+        if self._config.gallery_url:
+            return frozenset({str(URL(self._config.gallery_url).origin())})
+        return frozenset(f"http://{host}:{self._port}" for host in LOOPBACK)
+
+    def _hosts(self) -> frozenset[str]:
+        return frozenset(origin.partition("//")[2] for origin in self._origins())
+
+
+def require_login_settings(config: Config) -> None:
+    """Raise ConfigError if the address of a public gallery lacks what a login needs."""
+    if not config.gallery_url:
+        return
+    url = URL(config.gallery_url)
+    if url.path not in ("", "/") or url.query_string or url.fragment:
+        raise ConfigError("GALLERY_URL must be the address of the whole site, such as https://pictures.example.org")
+    if url.scheme != "https" and url.host not in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigError("GALLERY_URL must begin with https://")
+    if not config.discord_client_secret:
+        raise ConfigError("GALLERY_URL needs DISCORD_CLIENT_SECRET, from the OAuth2 page of Discord's developer portal")
+
+
+def _application_id(client: Client | None) -> int | None:
+    return client.application_id if client is not None else None
+
+
+async def _index(_: web.Request) -> web.Response:
+    return _file("index.html")
+
+
+async def _static(request: web.Request) -> web.Response:
+    return _file(request.match_info["name"])
+
+
+def _file(name: str) -> web.Response:
+    try:
+        body = (STATIC_FOLDER / name).read_bytes()
+    except FileNotFoundError:
+        raise web.HTTPNotFound(text="There is no such page.") from None
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return web.Response(body=body, headers={"Content-Type": f"{kind}; charset=utf-8"})

@@ -1,0 +1,139 @@
+"""What a visitor of the gallery may see: a server's channels now, and single pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import discord
+
+from bot.client import Client
+from bot.finding.views import viewable_channels
+from bot.gallery.sessions import Session
+from bot.policy.settings import GuildSettings, NsfwMode
+from bot.policy.visibility import allows_nsfw
+from bot.services import Services
+from db.gallery import View
+from db.jobs import JobRecord, JobState
+
+MEMBER_LIFETIME_S = 300.0  # Discord tells the bot of no change of a member
+MAX_MEMBERS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuildView:
+    """What a visitor may see of a server, with the rules of its owners."""
+
+    guild: discord.Guild
+    settings: GuildSettings
+    view: View
+
+
+class Viewers:
+    """Ask Discord who a visitor is in a server, and compute what they may view as Discord does."""
+
+    def __init__(self, services: Services, current_client: Callable[[], Client | None], *, with_login: bool) -> None:
+        self._services, self._current_client, self._with_login = services, current_client, with_login
+        self._members: dict[tuple[int, int], tuple[float, discord.Member | None]] = {}
+
+    @property
+    def client(self) -> Client | None:
+        """Return the bot's client, once it is connected."""
+        client = self._current_client()
+        return client if client is not None and client.is_ready() else None
+
+    async def guilds(self, session: Session | None) -> list[discord.Guild]:
+        """Return the servers that a visitor may look at, by name."""
+        client = self.client
+        if client is None:
+            return []
+        own = client.guilds if session is None else [each for each in client.guilds if each.id in session.guild_ids]
+        found = [each for each in own if await self.view(session, each.id) is not None]
+        return sorted(found, key=lambda guild: guild.name.casefold())
+
+    async def view(self, session: Session | None, guild_id: int) -> GuildView | None:
+        """Return what a visitor may see of a server; None if it is closed to them or not known."""
+        visitor = await self._visitor(session, guild_id)
+        if visitor is None:
+            return None
+        guild, settings, who = visitor
+        channels = viewable_channels(guild, lambda channel: channel.permissions_for(who).view_channel)
+        view = View(
+            guild_id=guild_id,
+            channels=channels - set(settings.gallery_hidden),
+            person_id=session.person_id if session else 0,
+        )
+        return GuildView(guild=guild, settings=settings, view=view)
+
+    async def require_record(self, session: Session | None, job_id: str) -> JobRecord | None:
+        """Return a result if the visitor may see it: their own, or one in a channel that they may view."""
+        record = await self._services.db.jobs.get(job_id)
+        if record is None or record.deleted or record.suffix is None or record.state is not JobState.POSTED:
+            return None
+        if session is not None and record.job.requester.id == session.person_id:
+            return record
+        shown = await self._services.db.picture_index.find_shown(job_id)
+        if shown is None or not await self._may_view_channel(session, shown.guild_id, shown.channel_id):
+            return None
+        if await self._services.db.guilds.active_block(shown.guild_id, shown.person_id):
+            return None
+        settings = await self._services.policy.settings(shown.guild_id)
+        return None if self.is_withheld(settings, record) else record
+
+    def is_withheld(self, settings: GuildSettings, record: JobRecord) -> bool:
+        """Return whether a server shows a sensitive picture in age-restricted channels only, and this one is not."""
+        return settings.sensitive is NsfwMode.WITHHOLD and self.is_blurred(record)
+
+    def is_blurred(self, record: JobRecord) -> bool:
+        """Return whether a picture is covered until somebody asks for it."""
+        client = self.client
+        return record.sensitive and not (
+            client is not None and allows_nsfw(client, record.job.destination.result_channel_id)
+        )
+
+    async def _may_view_channel(self, session: Session | None, guild_id: int, channel_id: int) -> bool:
+        visitor = await self._visitor(session, guild_id)
+        if visitor is None:
+            return False
+        guild, settings, who = visitor
+        channel = guild.get_channel(channel_id)
+        if channel is None or channel_id in settings.gallery_hidden:
+            return False
+        return channel.permissions_for(guild.me).view_channel and channel.permissions_for(who).view_channel
+
+    async def _visitor(
+        self, session: Session | None, guild_id: int
+    ) -> tuple[discord.Guild, GuildSettings, discord.Member | discord.Role] | None:
+        """Return a server, its rules, and as whom a visitor looks at it: without a login, as everybody."""
+        client = self.client
+        guild = client.get_guild(guild_id) if client is not None else None
+        if guild is None or guild.me is None or (session is None and self._with_login):
+            return None
+        settings = await self._services.policy.settings(guild_id)
+        if not settings.gallery_pages:
+            return None
+        if session is None:
+            return guild, settings, guild.default_role
+        member = await self._member(guild, session.person_id)
+        if member is None or await self._services.db.guilds.active_block(guild_id, session.person_id):
+            return None
+        return guild, settings, member
+
+    async def _member(self, guild: discord.Guild, person_id: int) -> discord.Member | None:
+        key, now = (guild.id, person_id), time.monotonic()
+        known = self._members.get(key)
+        if known is not None and now - known[0] < MEMBER_LIFETIME_S:
+            return known[1]
+        try:
+            member = await guild.fetch_member(person_id)
+        except (discord.NotFound, discord.Forbidden):
+            member = None
+        if len(self._members) >= MAX_MEMBERS:
+            self._members.clear()
+        self._members[key] = (now, member)
+        return member
+
+    def forget_members(self) -> None:
+        """Ask Discord again who is in which server."""
+        self._members.clear()

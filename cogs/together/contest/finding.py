@@ -1,0 +1,47 @@
+"""Find the contest that a press or a command is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.client import Interaction
+from bot.ui.i18n import tr
+from cogs.together.contest.handler import ContestHandler
+from db.sessions import Session, SessionKind
+from generation.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class FoundContest:
+    """A contest as a press finds it."""
+
+    handler: ContestHandler
+    session: Session
+
+
+def handler_of(interaction: Interaction) -> ContestHandler:
+    """Return the handler of contests."""
+    cog: Any = interaction.client.get_cog("ContestCommand")
+    handler: ContestHandler = cog.handler
+    return handler
+
+
+async def find_contest(interaction: Interaction, session_id: str) -> FoundContest:
+    """Return a contest of this server; raise UserError if it is not known or has ended."""
+    handler = handler_of(interaction)
+    session = await handler.sessions.get(session_id)
+    if session is None or session.kind is not SessionKind.CONTEST or session.guild_id != interaction.guild_id:
+        raise UserError(tr("I no longer know this contest."))
+    if session.ended_at is not None:
+        raise UserError(tr("This contest has ended."))
+    return FoundContest(handler, session)
+
+
+async def require_current(interaction: Interaction) -> FoundContest:
+    """Return the contest that goes on in this server; raise UserError if there is none."""
+    handler = handler_of(interaction)
+    session = await handler.current(interaction.guild_id) if interaction.guild_id else None
+    if session is None:
+        raise UserError(tr("There is no contest here. Server owners begin one with `/config contest`."))
+    return FoundContest(handler, session)

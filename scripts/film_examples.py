@@ -1,0 +1,99 @@
+"""Draw the films of docs/films.md: `python -m scripts.film_examples [NAME …] [--out docs/films]`.
+
+The model is that of MODEL, by default the embedded one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bot.cli import UPLOAD_LIMIT, parse_cli_prompt
+from bot.config import Config
+from bot.images.films import FilmMaker
+from bot.registry import load_registry
+from bot.services import make_worker
+from generation.files.metadata import NullSigner
+from generation.films.order import FilmOrder, ZoomOrder
+from generation.job import new_job_id
+from generation.messages import Generate
+from generation.models.model import Model
+from generation.params import FilmKind, Params, Tile
+from generation.planning.films import film_plan, film_steps, zoom_film
+from generation.worker.worker import LocalWorker
+
+MAX_BYTES = 260_000  # of a film
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A picture's prompt, and the film that is made from it."""
+
+    prompt: str
+    kind: FilmKind
+    steps: int
+    words: str = ""
+
+
+EXAMPLES = {
+    "zoom-out": Example(
+        "a red castle on the hills --seed 11",
+        FilmKind.ZOOM_OUT,
+        4,
+        "the hills by day | the hills at sunset | the hills at dusk | the hills at night with stars",
+    ),
+    "zoom-in": Example("a red boat on the sea at sunset --seed 3", FilmKind.ZOOM_IN, 3, "the sea at sunset"),
+    "loop": Example("a blue fish under water --seed 5", FilmKind.LOOP, 3, "under water | the sea | the sea at night"),
+}
+
+
+async def draw_films(config: Config, names: list[str], out: Path) -> None:
+    """Draw films with one worker, and write each into a file."""
+    registry = load_registry(config)
+    worker = make_worker(config, registry)
+    await worker.start()
+    try:
+        for name in names:
+            film = await _draw(worker, registry.default, EXAMPLES[name])
+            target = out / f"{name}.webp"
+            target.write_bytes(film)
+            print(f"{target}: {len(film) >> 10} KiB", flush=True)
+    finally:
+        await worker.close()
+
+
+async def _draw(worker: LocalWorker, model: Model, example: Example) -> bytes:
+    first = replace(parse_cli_prompt(example.prompt, worker.registry, with_image=False), count=1)
+    pictures = [await _generate(worker, first)]
+    plan = film_plan(example.kind, example.steps, example.words)
+    film = zoom_film(first, Tile(new_job_id(), 0), model, first.seed + 1, plan)
+    steps = film_steps(film, model)
+    for step in steps:
+        pictures.append(await _generate(worker, step, pictures[-1]))
+    frames = tuple(step.frame for step in steps if step.frame is not None)
+    order = FilmOrder(tuple(pictures), MAX_BYTES, ZoomOrder(example.kind, frames))
+    return await FilmMaker(NullSigner()).make(order, film)
+
+
+async def _generate(worker: LocalWorker, params: Params, source: bytes | None = None) -> bytes:
+    request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
+    return (await worker.generate(request, lambda progress: None)).tiles[0]
+
+
+def main() -> None:
+    """Draw the films that were asked for, or all."""
+    parser = argparse.ArgumentParser(description="Draw the films of docs/films.md.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(EXAMPLES)} (all)")
+    parser.add_argument("--out", type=Path, default=Path("docs/films"))
+    options = parser.parse_args()
+    if unknown := set(options.names) - EXAMPLES.keys():
+        parser.error(f"there is no film named {', '.join(sorted(unknown))}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    asyncio.run(draw_films(Config.read(os.environ), options.names or list(EXAMPLES), options.out))
+
+
+if __name__ == "__main__":  # the GPU process imports this file again
+    main()

@@ -1,0 +1,653 @@
+"""The contest of a server: theme, entries, vote by pairs, result; with a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import random
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
+from db.sessions import SessionKind
+from preview.state.world import walk_components
+from preview.users.friends import follow, friends_of, use
+from tests.cogs.together.test_jam import Jam
+from tests.support.bot_harness import eventually
+from tests.support.payloads import Payloads
+from tests.support.sessions import block
+
+WEEK_S = 7 * DAY_S
+
+
+@pytest.fixture
+def cy(harness):
+    user = harness.server.world.add_user("cy")
+    harness.server.world.add_member(user, harness.guild)
+    return user
+
+
+@pytest.fixture
+def dora(harness):
+    user = harness.server.world.add_user("dora")
+    harness.server.world.add_member(user, harness.guild)
+    return user
+
+
+class Contest:
+    """The contests in a channel, and the people in them."""
+
+    def __init__(self, harness, services):
+        self.harness, self.services, self.channel = harness, services, harness.channel
+
+    @classmethod
+    async def start(cls, harness, services, **options):
+        changed = await harness.person(harness.mod).command(
+            "config contest", harness.channel, **{"channel": harness.channel, "theme_by": "owners"} | options
+        )
+        await changed.message()
+        return cls(harness, services)
+
+    async def session(self):
+        return await self.services.db.sessions.latest(self.harness.guild.id, SessionKind.CONTEST)
+
+    async def phase(self, phase, number=1):
+        async def now():
+            session = await self.session()
+            return session is not None and (session.phase, session.settings["number"]) == (phase, number)
+
+        async with asyncio.timeout(20):
+            while not await now():  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.02)
+
+    async def message(self, text):
+        return await self.harness.server.wait_for(
+            self.channel, lambda message: text in message.content and not message.ephemeral, description=text
+        )
+
+    def messages(self, text):
+        return [each for each in self.harness.public_messages() if text in each.content]
+
+    def pass_time(self, seconds):
+        self.harness.server.world.clock.advance(seconds)
+        self.harness.client.sessions.timer.wake()
+
+    async def draw(self, user, prompt):
+        """Draw a picture and take it out of its grid."""
+        await self.harness.imagine(prompt, user)
+        grid = await self.harness.result(text=prompt)
+        await self.harness.person(user).press(grid, "U1")
+        picture = await self.harness.server.wait_for(
+            self.channel, lambda message: prompt in message.content and "Details" in message.labels
+        )
+        while await self.services.db.jobs.open_records():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+        return picture
+
+    async def enter(self, user, prompt):
+        """Draw a picture and enter it from its details."""
+        picture = await self.draw(user, prompt)
+        details = await (await self.harness.person(user).press(picture, "Details")).message()
+        entered = await (await self.harness.person(user).press(details, "Enter the contest")).message()
+        assert entered.ephemeral
+        assert f"**{prompt}**" in entered.content
+        return picture
+
+    async def compare(self, user, vote, better, pairs=20):
+        """Compare pairs by the prompts of the entries: the one with the word that comes first is better."""
+        person = self.harness.person(user)
+        message = await (await person.press(vote, "Vote")).message()
+        answered = 0
+        while "Skip" in message.labels and answered < pairs:
+            left, right = await self.pair(message)
+            label = "⬅️ 1" if better.index(left) < better.index(right) else "➡️ 2"
+            message = await (await person.press(message, label)).message()
+            answered += 1
+        return message, answered
+
+    async def pair(self, message):
+        """Return the prompts of the two entries of a pair."""
+        left, right = pick_ids(message)
+        session = await self.session()
+        entries = {each.id: each for each in await self.services.db.contests.entries(session.id)}
+        records = await self.services.db.jobs.get_many(each.tile.job_id for each in entries.values())
+        return [records[entries[each].tile.job_id].job.params.parts[0].text for each in (left, right)]
+
+
+async def test_a_contest_from_the_theme_to_the_next_theme(harness, cy, dora):
+    ada, ben = harness.ada, harness.ben
+    order = ["a castle", "a whale", "a teapot"]
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="winner", add_theme="things at sea")
+        opened = await contest.message("Contest 1: things at sea")
+        assert opened.labels == ["🖼️ Enter", "❔ Help"]
+        for user, prompt in zip((ada, ben, cy), order, strict=True):
+            await contest.enter(user, prompt)
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two is better?")
+        assert "3 pictures" in vote.content
+        secrets = Payloads(harness)
+        for user in (harness.mod, dora):
+            last, answered = await contest.compare(user, vote, order)
+            assert answered == 3
+        assert "you have compared 3 pairs" in last.content
+        assert not last.attachments
+        for user in (ada, ben, cy):  # each sees the one pair of the others' pictures
+            _, answered = await contest.compare(user, vote, order)
+            assert answered == 1
+        assert secrets.found("ada", "ben", ada.id, ben.id) == []
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("people voted")
+        assert f"🥇 **a castle** · <@{ada.id}>" in result.content
+        assert f"🥈 **a whale** · <@{ben.id}>" in result.content
+        assert f"🥉 **a teapot** · <@{cy.id}>" in result.content
+        assert "5 people voted · 9 comparisons" in result.content
+        naming = await contest.message("won the last one and names the theme")
+        podium, film = (Image.open(io.BytesIO(harness.server.core.files.get(each.id))) for each in result.attachments)
+        assert podium.width > 900
+        await assert_film_of_winners(services, result, film)
+        assert "Contest 2" in naming.content
+        assert f"<@{ada.id}>" in naming.content
+        refused = await (await harness.person(ben).press(naming, "Name the theme")).message()
+        assert "Only" in refused.content
+        form = await harness.person(ada).press(naming, "Name the theme")
+        await harness.person(ada).submit_modal(form, {"theme": "a feast of foxes"})
+        second = await contest.message("Contest 2: a feast of foxes")
+        assert f"Theme by <@{ada.id}>" in second.content
+    assert ada.id in {ping.user_id for ping in harness.server.pings}
+
+
+async def assert_film_of_winners(services, result, film):
+    """Check that the film shows the winner, the third, then the second, and begins again."""
+    assert result.attachments[1].description == "Film: the best pictures, from the third place to the first: a castle"
+    (row,) = await services.db.connection.fetch_all("SELECT session FROM contest_entries LIMIT 1")
+    entries = await services.db.contests.entries(row["session"])
+    ranked = sorted(entries, key=lambda entry: entry.rank)
+    held = []
+    for index in range(film.n_frames):
+        film.seek(index)
+        film.load()
+        if film.info["duration"] > 500:
+            held.append(film.convert("RGB").resize((4, 4)))
+    for frame, entry in zip(held, (ranked[0], ranked[2], ranked[1]), strict=True):
+        tile = Image.open(io.BytesIO(await services.images.files.read(entry.tile))).convert("RGB").resize((4, 4))
+        assert max(ImageStat.Stat(ImageChops.difference(frame, tile)).mean) < 10
+
+
+async def test_the_second_may_name_the_theme_then_the_list_does(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="winner", add_theme="owls")
+        await contest.message("Contest 1: owls")
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        await contest.compare(cy, await contest.message("which of two"), ["a castle", "a whale"])
+        contest.pass_time(2 * DAY_S + 1)
+        await contest.phase("theme", 2)
+        contest.pass_time(NAMING_S + 1)
+        naming = await contest.message("came second in the last one")
+        assert f"<@{harness.ben.id}>" in naming.content
+        contest.pass_time(NAMING_S + 1)
+        await contest.message("Contest 2: owls")
+        session = await contest.session()
+        assert session.due_at - services.clock() > 1.9 * DAY_S  # a late theme does not cut the time for entries
+
+
+async def test_the_room_suggests_themes_and_votes(harness, cy):
+    async with harness.bot() as services:
+        await harness.person(harness.mod).command("config words block", harness.channel, words="ghost")
+        contest = await Contest.start(harness, services, theme_by="room")
+        naming = await contest.message("What is the theme?")
+        for user, theme in ((harness.ada, "old maps"), (harness.ben, "a ghost ship"), (cy, "tiny houses")):
+            form = await harness.person(user).press(naming, "Suggest a theme")
+            answer = await harness.person(user).submit_modal(form, {"theme": theme})
+            await answer.response()
+        assert "ghost" not in naming.content
+        assert "- old maps · 1\n- tiny houses · 1" in naming.content
+        (select,) = [part for part in walk_components(naming.components) if part["type"] == 3]
+        await (await harness.person(harness.ben).select(naming, str(cy.id), custom_id=select["custom_id"])).response()
+        assert "- tiny houses · 2\n- old maps · 1" in naming.content
+        contest.pass_time(NAMING_S + 1)
+        await contest.message("Contest 1: tiny houses")
+
+
+async def test_at_most_two_each_and_they_can_be_taken_back(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        for prompt in ("a castle", "a whale", "a teapot"):
+            await contest.draw(harness.ada, prompt)
+        ada = harness.person(harness.ada)
+        panel = await (await ada.press(opened, "Enter")).message()
+        assert "You have entered 0 pictures." in panel.content
+        for prompt in ("a castle", "a whale"):
+            panel = await (await choose(ada, panel, "entry", prompt)).message()
+        assert "You have entered 2 pictures.\n- **a castle**\n- **a whale**" in panel.content
+        assert not selects(panel, "entry")
+        details = await (await ada.press(harness.results()[-1], "Details")).message()
+        refused = await (await ada.press(details, "Enter the contest")).message()
+        assert "take one back first" in refused.content
+        panel = await (await choose(ada, panel, "back", "a castle")).message()
+        assert "You have entered 1 picture.\n- **a whale**" in panel.content
+        session = await contest.session()
+        assert len(await services.db.contests.entries(session.id)) == 1
+
+
+def selects(message, purpose):
+    return [
+        part
+        for part in walk_components(message.components)
+        if part["type"] == 3 and part["custom_id"].startswith(f"contest:{purpose}:")
+    ]
+
+
+async def choose(person, message, purpose, label):
+    (select,) = selects(message, purpose)
+    value = next(option["value"] for option in select["options"] if option["label"] == label)
+    return await person.select(message, value, custom_id=select["custom_id"])
+
+
+async def test_grids_private_and_other_peoples_pictures_cannot_be_entered(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.message("Enter up to 2")
+        picture = await contest.draw(harness.ada, "a castle")
+        details = await (await harness.person(harness.ben).press(picture, "Details")).message()
+        assert "🖼️ Enter the contest" not in details.labels
+        entered = await harness.person(harness.ben).command("contest enter", harness.channel)
+        assert "Nothing of yours fits" in (await entered.message()).content
+        await harness.imagine("a whale --stealth", harness.ben)
+        hidden = await harness.server.wait_for(
+            harness.channel, lambda message: "a whale" in message.content and "U1" in message.labels
+        )
+        await harness.person(harness.ben).press(hidden, "U2")
+        await eventually(lambda: any("Details" in each.labels and each.ephemeral for each in _all(harness)))
+        entered = await harness.person(harness.ben).command("contest enter", harness.channel)
+        assert "Nothing of yours fits" in (await entered.message()).content
+        entered = await harness.person(harness.ben).command("contest enter", harness.channel, picture="a whale")
+        assert "is private" in (await entered.message()).content
+        session = await contest.session()
+        assert await services.db.contests.entries(session.id) == []
+
+
+def _all(harness):
+    return harness.server.messages(harness.channel)
+
+
+async def test_a_picture_deleted_in_mid_vote_leaves_no_pair(harness, cy, dora):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.message("Enter up to 2")
+        order = ["a castle", "a whale", "a teapot"]
+        pictures = [
+            await contest.enter(user, prompt)
+            for user, prompt in zip((harness.ada, harness.ben, cy), order, strict=True)
+        ]
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        doras = harness.person(dora)
+        message = await (await doras.press(vote, "Vote")).message()
+        shown = await contest.pair(message)
+        owner, picture = next(
+            (user, each)
+            for user, each, prompt in zip((harness.ada, harness.ben, cy), pictures, order, strict=True)
+            if prompt in shown
+        )
+        form = await harness.person(owner).press(picture, "Delete")
+        await harness.person(owner).submit_modal(form, {})
+        await eventually(lambda: picture.deleted)
+        message = await (await doras.press(message, "⬅️ 1")).message()  # the stale pair counts for nothing
+        assert "Skip" in message.labels
+        message = await (await doras.press(message, "⬅️ 1")).message()
+        assert "you have compared 1 pair." in message.content
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("voted")
+        assert "1 person voted · 1 comparison" in result.content
+
+
+async def test_pressing_twice_counts_once_and_nobody_votes_late(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.message("Enter up to 2")
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        cys = harness.person(cy)
+        first = await (await cys.press(vote, "Vote")).message()
+        second = await (await cys.press(vote, "Vote")).message()
+        assert first.components == second.components
+        left = pick_ids(first)[0]
+        await (await cys.press(first, "⬅️ 1")).message()
+        await (await cys.press(second, "➡️ 2")).message()
+        session = await contest.session()
+        (comparison,) = await services.db.contests.comparisons(session.id, session.round)
+        assert comparison.better == left
+        assert [each.shown for each in await services.db.contests.entries(session.id)] == [1, 1]
+        third = await (await harness.person(harness.mod).press(vote, "Vote")).message()
+        contest.pass_time(2 * DAY_S + 1)
+        await contest.phase("entries", 2)
+        late = await (await harness.person(harness.mod).press(third, "⬅️ 1")).message()
+        assert "has ended" in late.content
+
+
+def pick_ids(message):
+    """Return the ids of the entries of a pair, the left one first."""
+    ids = [part.get("custom_id", "") for part in walk_components(message.components)]
+    return [int(each) for each in next(each for each in ids if ":pick:" in each).split(":")[3:5]]
+
+
+async def test_without_pictures_it_waits_once_then_sleeps_until_woken(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.phase("entries")
+        contest.pass_time(5 * DAY_S + 1)
+        await contest.message("There are too few pictures")
+        contest.pass_time(EXTRA_S + 1)
+        asleep = await contest.message("so the contest sleeps")
+        contest.pass_time(30 * DAY_S)
+        await contest.phase("asleep")
+        await (await harness.person(cy).press(asleep, "Wake")).response()
+        await contest.phase("entries", 2)
+        await contest.message("Contest 2")
+        assert len(contest.messages("Contest 2")) == 1
+
+
+async def test_without_a_vote_it_waits_once_then_nobody_wins(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="winner", add_theme="owls")
+        await contest.phase("entries")
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        await contest.phase("voting")
+        contest.pass_time(2 * DAY_S + 1)
+        await contest.message("Nobody has voted yet")
+        contest.pass_time(EXTRA_S + 1)
+        await contest.message("Nobody voted, so nobody won.")
+        await contest.phase("entries", 2)
+
+
+async def test_it_goes_on_after_a_restart_in_each_phase(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        await contest.phase("theme")
+    for seconds, phase in ((NAMING_S + 1, "entries"), (3 * DAY_S + 1, "voting")):
+        async with harness.bot() as services:
+            contest = Contest(harness, services)
+            if phase == "voting":
+                await contest.enter(harness.ada, "a castle")
+                await contest.enter(harness.ben, "a whale")
+            contest.pass_time(seconds)
+            await contest.phase(phase)
+    async with harness.bot() as services:
+        contest = Contest(harness, services)
+        await contest.compare(cy, await contest.message("which of two"), ["a castle", "a whale"])
+    harness.server.world.clock.advance(30 * DAY_S)  # over all due times: one step is taken
+    async with harness.bot() as services:
+        contest = Contest(harness, services)
+        await contest.message("1 person voted")
+        await contest.phase("theme", 2)
+        assert (await contest.session()).due_at > services.clock()
+        await eventually(lambda: len(contest.messages("What is the theme?")) == 2)
+    for text in ("What is the theme?", "Enter up to 2", "which of two", "1 person voted"):
+        assert len(contest.messages(text)) == (2 if text == "What is the theme?" else 1), text
+
+
+async def test_a_crash_before_the_message_posts_it_once(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.phase("entries")
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        handler = harness.client.get_cog("ContestCommand").handler
+
+        async def crash(*_):
+            raise asyncio.CancelledError
+
+        handler._announce = crash
+        contest.pass_time(5 * DAY_S + 1)
+        await contest.phase("voting")
+        assert not contest.messages("which of two")
+    async with harness.bot() as services:
+        contest = Contest(harness, services)
+        vote = await contest.message("which of two")
+        session = await contest.session()
+        await eventually(lambda: vote)
+        await services.db.connection.write(
+            "UPDATE collab_rounds SET message_id = NULL WHERE session = :session", {"session": session.id}
+        )
+    async with harness.bot() as services:  # posted, but its id was never stored
+        contest = Contest(harness, services)
+        async with asyncio.timeout(20):
+            while (await services.db.sessions.round(session.id, session.round)).message_id is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert (await services.db.sessions.round(session.id, session.round)).message_id == vote.id
+    assert len(contest.messages("which of two")) == 1
+
+
+async def test_owners_stop_it_and_begin_it_again(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.phase("entries")
+        stopped = await harness.person(harness.mod).command("config contest", harness.channel, stop=True)
+        assert "stopped" in (await stopped.message()).content
+        await contest.message("the owners of this server stopped it")
+        await contest.phase("ended")
+        refused = await harness.person(harness.ada).command("contest state", harness.channel)
+        assert "There is no contest here" in (await refused.message()).content
+        await Contest.start(harness, services, every="fortnight", vote_days=3)
+        await contest.phase("entries", 2)
+        session = await contest.session()
+        assert session.due_at - session.made_at == pytest.approx(11 * DAY_S, abs=60)
+        shown = await (await harness.person(harness.ada).command("contest state", harness.channel)).message()
+        assert "Contest 2" in shown.content
+        assert "🖼️ Enter" in shown.labels
+
+
+async def test_moderators_take_out_an_entry_and_end_it_and_that_is_audited(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        await contest.enter(harness.ada, "a castle")
+        rules = await (await harness.person(cy).press(opened, "Help")).message()
+        assert "⏹️ End" not in rules.labels
+        mod = harness.person(harness.mod)
+        rules = await (await mod.press(opened, "Help")).message()
+        await (await choose(mod, rules, "out", "a castle")).message()
+        session = await contest.session()
+        assert await services.db.contests.entries(session.id) == []
+        rules = await (await mod.press(opened, "Help")).message()
+        await mod.press(rules, "End")
+        await contest.message("ends the contest.")
+        await contest.phase("entries", 2)
+        audit = [entry.details for entry in await services.db.guilds.audit_entries(harness.guild.id)]
+        assert any("took out picture" in details for details in audit)
+        assert any("ended it in contest" in details for details in audit)
+
+
+async def test_a_blocked_person_leaves_the_contest(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.message("Enter up to 2")
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        await contest.enter(cy, "a teapot")
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        await contest.compare(harness.ben, vote, ["a castle", "a teapot"])
+        await block(services, harness, harness.ben)
+        after = Payloads(harness)
+        session = await contest.session()
+        assert len(await services.db.contests.entries(session.id)) == 2
+        assert await services.db.contests.comparisons(session.id, session.round) == []
+        await contest.compare(harness.mod, vote, ["a castle", "a teapot"])
+        contest.pass_time(2 * DAY_S + 1)
+        await contest.message("1 person voted")
+    assert after.found(harness.ben.id, "ben", "a whale") == []
+
+
+async def test_a_contest_in_german(harness):
+    async with harness.bot() as services:
+        await harness.person(harness.mod).command("config language", harness.channel, language="Deutsch")
+        await asyncio.sleep(0.2)
+        await harness.person(harness.mod).command("config contest", harness.channel, channel=harness.channel)
+        contest = Contest(harness, services)
+        opened = await contest.message("Wettbewerb 1: ein Licht im Dunkeln")
+        assert "🖼️ Einreichen" in opened.labels
+
+
+async def erase(harness, user, **choice):
+    person = harness.person(user)
+    summary = await (await person.command("privacy", harness.channel)).message()
+    assert "1 picture in contests" in summary.content
+    form = await person.press(summary, "Delete everything")
+    await person.submit_modal(form, choice)
+    await eventually(lambda: any("All your data is deleted" in each.content for each in _all(harness)))
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_an_erased_person_decides_whether_their_pictures_stay(harness, cy, leaves):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.message("Enter up to 2")
+        picture = await contest.enter(harness.ben, "a whale")
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(cy, "a teapot")
+        await erase(harness, harness.ben, **({"entries": "leave"} if leaves else {}))
+        after = Payloads(harness)
+        assert picture.deleted
+        session = await contest.session()
+        entries = await services.db.contests.entries(session.id)
+        assert [entry.person_id for entry in entries] == ([0] if leaves else []) + [harness.ada.id, cy.id]
+        rows = await services.db.connection.fetch_all(
+            "SELECT count(*) AS jobs FROM jobs WHERE asker_id = :id OR asker_name = 'ben'", {"id": harness.ben.id}
+        )
+        assert rows[0]["jobs"] == 0
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        for user in (harness.mod, harness.ada, cy):
+            await contest.compare(user, vote, ["a whale", "a castle", "a teapot"])
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("voted")
+        assert ("**a whale** · somebody\n" in result.content) is leaves
+    assert after.found(harness.ben.id, "ben") == []
+
+
+async def test_what_is_stored_about_a_contest_is_exported(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.message("Enter up to 2")
+        await contest.enter(harness.ada, "a castle")
+        session = await contest.session()
+        rows = await services.db.personal_data.export_rows(harness.ada.id)
+        (entry,) = rows["entries"]
+        assert (entry["session"], entry["tile_index"], entry["place"]) == (session.id, 0, None)
+
+
+async def test_a_restored_backup_ends_the_contest_with_a_word_and_begins_the_next(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.phase("entries")
+        session = await contest.session()
+        await services.db.connection.write(
+            "UPDATE collab_sessions SET phase = 'restored', due_at = 0 WHERE id = :id", {"id": session.id}
+        )
+        harness.client.sessions.timer.wake()
+        await contest.message("restored from a backup")
+        await contest.phase("entries", 2)
+
+
+async def test_the_role_and_the_bells_are_told_of_the_vote(harness, cy):
+    role = harness.server.world.add_role(harness.guild, "artists", mentionable=True)
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, role=role)
+        opened = await contest.message("Enter up to 2")
+        assert f"<@&{role.id}>" in opened.content
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        rules = await (await harness.person(cy).press(opened, "Help")).message()
+        await (await harness.person(cy).press(rules, "Tell me when it goes on")).response()
+        before = len(harness.server.pings)
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        assert f"<@&{role.id}>" in vote.content
+        assert cy.id in {ping.user_id for ping in harness.server.pings[before:]}
+
+
+async def test_a_picture_of_a_jam_can_be_entered_by_who_had_a_part_in_it(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        jam = await Jam.start(harness, services, "a shared lighthouse", rounds=2)
+        for number in (1, 2):
+            round_message = await jam.round(number)
+            for user in (harness.ada, cy):
+                await jam.vote(user, round_message, 2)
+            jam.pass_time()
+        await harness.server.wait_for(harness.channel, lambda message: "the jam is finished" in message.content)
+        panel = await (await harness.person(cy).press(opened, "Enter")).message()
+        panel = await (await choose(harness.person(cy), panel, "entry", "a shared lighthouse")).message()
+        assert "You have entered 1 picture." in panel.content
+        panel = await (await harness.person(harness.ben).press(opened, "Enter")).message()
+        assert "Nothing of yours fits" in panel.content
+        session = await contest.session()
+        (entry,) = await services.db.contests.entries(session.id)
+        assert entry.person_id == cy.id
+
+
+async def test_moderators_go_on_before_the_time(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        mod = harness.person(harness.mod)
+
+        async def go_on(message):
+            rules = await (await mod.press(message, "Help")).message()
+            return await (await mod.press(rules, "Go on now")).message()
+
+        assert "too few pictures or votes" in (await go_on(opened)).content
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        assert "goes on" in (await go_on(opened)).content
+        vote = await contest.message("which of two")
+        assert "too few pictures or votes" in (await go_on(vote)).content
+        await contest.compare(cy, vote, ["a castle", "a whale"])
+        await go_on(vote)
+        await contest.message("1 person voted")
+        audit = [entry.details for entry in await services.db.guilds.audit_entries(harness.guild.id)]
+        assert sum("ended phase" in details for details in audit) == 2
+
+
+async def test_simulated_friends_take_part_in_a_contest_of_one_person(harness, cy):
+    """As in the preview: friends take pictures out of one's grid, enter them, and vote in steps."""
+    core = harness.server.core
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        await harness.imagine("a castle", harness.ada)
+        grid = await harness.result(text="a castle")
+        friends = {each.user.name: each for each in friends_of(core, harness.ada, grid)}
+        for name, label in (("ben", "U1"), ("cy", "U2"), ("mod", "U3")):
+            await friends[name].press(grid, label)
+        await eventually(lambda: sum("Details" in each.labels for each in harness.public_messages()) == 3)
+        while await services.db.jobs.open_records():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+        enter = next(part["custom_id"] for part in opened.buttons if ":enter:" in part["custom_id"])
+        for name in ("ben", "cy", "mod"):
+            await follow(friends[name], await use(friends[name], opened, enter), random.Random(1))
+        session = await contest.session()
+        entries = await services.db.contests.entries(session.id)
+        assert {entry.person_id for entry in entries} == {harness.ben.id, cy.id, harness.mod.id}
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        button = next(part["custom_id"] for part in vote.buttons if ":vote:" in part["custom_id"])
+        presses = [
+            await follow(friends[name], await use(friends[name], vote, button), random.Random(seed))
+            for seed, name in enumerate(friends)
+        ]
+        assert presses == [1, 1, 1]  # each sees the one pair of the others' pictures
+        await contest.compare(harness.ada, vote, ["a castle"], pairs=0)
+        contest.pass_time(2 * DAY_S + EXTRA_S + 2)
+        await contest.message("voted")
