@@ -69,7 +69,8 @@ def _fill_index(path: Path) -> None:
         )
         database.execute(
             """INSERT INTO shown_words (rowid, place, author, model, prompt)
-               SELECT shown.id, 'g' || shown.guild_id || ' c' || shown.channel_id, asker_name, coalesce(model, ''), prompt
+               SELECT shown.id, 'g' || shown.guild_id || ' c' || shown.channel_id, asker_name,
+                      coalesce(model, ''), prompt
                FROM shown JOIN jobs ON jobs.id = shown.job_id ORDER BY shown.id"""
         )
         database.executemany("INSERT INTO fingerprints VALUES (?, ?, ?, ?, ?, ?, ?)", _fingerprints(database))

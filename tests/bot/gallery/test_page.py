@@ -70,7 +70,7 @@ async def test_every_page_fits_its_screen_and_is_accessible(harness, size):
         await expect(page.get_by_role("link", name="Log in with Discord")).to_be_visible()
         await assert_accessible(page)
         await log_in(page, gallery, "ben")
-        for path in ("/", "/?q=fox", f"/p/{tile}", "/mine", "/find", f"/tree/{tile.job_id}"):
+        for path in ("/", "/?q=fox", f"/p/{tile}", "/mine", "/find", "/contests", f"/tree/{tile.job_id}"):
             await page.goto(gallery.url + path)
             await page.locator("main[aria-busy=false]").wait_for()
             await page.wait_for_load_state("networkidle")
