@@ -114,7 +114,7 @@ CUSTOM_IDS = [
     f"contest:help:{JOB}:3",
     f"contest:out:{JOB}",
     f"contest:unsay:{JOB}",
-    f"contest:go_on:{JOB}",
+    f"contest:go_on:{JOB}:2",
     f"contest:end:{JOB}",
     f"contest:wake:{JOB}",
     f"jam:tile:{TILE}",
