@@ -17,6 +17,7 @@ from generation.prompt.copied_markup import undo_markup
 from generation.prompt.copied_text import strip_copied_text
 from generation.prompt.infotext_json import read_json
 from generation.prompt.infotext_keys import (
+    AS_COLON,
     BRACKETED,
     DREAM_OPTION,
     FOOOCUS_SETTING,
@@ -56,11 +57,13 @@ _LEADING = re.compile(
     rf"(?:(?<!\S)(?:{LEADING_KEY}\s?{COLON}[^,:]{{0,80}}+,|{SETTINGS_HEADING}\s?{COLON})\s?)+$", re.IGNORECASE
 )
 _FOOOCUS_SETTING = re.compile(FOOOCUS_SETTING)
-_SEPARATORS = " ,;|•·"
-_LIST_MARK = re.compile(r"\s(?:[-–—•·|#>]+|\d{1,2}[.)]|Other metadata)$", re.IGNORECASE)
+_SEPARATORS = " ,;|/•·"
+_MARKS = f"{_SEPARATORS}.`*_"  # around a value
+_LIST_MARK = re.compile(r"(?:;|\s(?:[-–—•·|#>/]+|\d{1,2}[.)]|Other metadata))$", re.IGNORECASE)
 _LIST_MARKS = f"{_SEPARATORS}.-–—#"
 _BETWEEN = re.compile(rf"(?:[{_SEPARATORS}]|[-–—](?=\s))*+")
-_KEY = re.compile(rf"([^\W\d_][\w \-/.()]{{0,60}}?)\s?{COLON}\s?")
+_KEY = re.compile(rf"([^\W\d_][\w \-/.()]{{0,60}}?){AS_COLON}")
+_QUOTED_PROMPT = re.compile(r"(?<=[\"”])\s?,$")
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*+"')
 _VALUE_END = re.compile(rf",|(?<=\s)(?:{SETTING}|{FOOOCUS_SETTING})|{PARAMETER_START.pattern}", re.IGNORECASE)
 _OWN = re.compile(rf", {OWN_KEY}: (?:({_QUOTED.pattern})|(?!\"))(.*)")
@@ -177,7 +180,7 @@ def _prompt_first(text: str) -> str:
 
 def _without_list_mark(text: str) -> str:
     """Return a text without the mark of the list item, or Civitai's heading, that follows it."""
-    return _LIST_MARK.sub("", text.strip())
+    return _QUOTED_PROMPT.sub("", _LIST_MARK.sub("", text.strip()))
 
 
 def _find_negative(text: str, *, is_labelled: bool) -> re.Match[str] | None:
@@ -257,4 +260,4 @@ def _read_value(text: str, place: int) -> tuple[str, int]:
             pass  # it only looks like JSON
     after = _VALUE_END.search(text, place)
     stop = after.start() if after else len(text)
-    return text[place:stop].strip(f"{_SEPARATORS}."), stop
+    return text[place:stop].strip(_MARKS), stop

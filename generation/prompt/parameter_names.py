@@ -82,6 +82,8 @@ def nearest_name(name: str, options: Iterable[str] = ()) -> str | None:
     """Return the known name that an unknown one most likely stands for, or None."""
     if foreign := FOREIGN_NAMES.get(name.replace("-", "").replace("_", "")):
         return foreign
+    if name.startswith(("no-", "no_")):
+        return "no"
     names = [*PARAMETER_NAMES, *options]
     if not MIN_TYPO_LENGTH <= len(name) <= MAX_TYPO_LENGTH:
         return None

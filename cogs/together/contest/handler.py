@@ -17,6 +17,7 @@ from bot.policy.settings import ThemeBy
 from bot.ui.i18n import tr
 from cogs.together.bell import bell_line, pinged_people
 from cogs.together.contest import messages, results
+from cogs.together.contest.film import attach_podium_film
 from cogs.together.contest.messages import PREFIX, Show
 from cogs.together.contest.phases import (
     ASLEEP,
@@ -347,6 +348,8 @@ class ContestHandler:
         except discord.HTTPException as error:
             log.info("session %s: could not post in its channel: %s", session.id, error)
             return
+        if session.phase == RESULT:  # first: a restart announces it again until its message is stored
+            await attach_podium_film(self.client, session, int(str(made.facts["vote_round"])), message_id)
         await self.sessions.set_round_message(session.id, made.number, message_id)
 
     async def _phase_post(self, session: Session) -> Post:

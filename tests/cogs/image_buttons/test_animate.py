@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from bot.images.data_export import _collect_job_files
 from db.guilds import AuditEntry
 from db.jobs import JobState
 from generation.films.mp4 import find_ffmpeg
@@ -153,6 +156,16 @@ async def test_words_that_are_refused_come_back(harness):
     assert "castle | dragon" in blocked.content
 
 
+async def test_a_film_is_exported_with_all_its_pictures(harness):
+    async with harness.bot() as services:
+        await animate(harness, await picture(harness))
+        await harness.result(text="Animated")
+        (row,) = await services.db.connection.fetch_all("SELECT * FROM jobs WHERE action = 'zoom_film'")
+        job = dict(row) | {"params": json.loads(row["params"])}
+        collected = _collect_job_files(job, services.images.files, services.images.resizer, 10_000_000)
+    assert [Path(name).suffix for name in sorted(collected.files)] == [".png", ".png", ".png", ".webp"]
+
+
 async def test_a_flagged_picture_makes_the_film_a_spoiler(harness):
     async with harness.bot() as services:
         await animate(harness, await picture(harness), words="castle | naked island | planet")
@@ -189,11 +202,28 @@ async def test_a_reroll_of_a_film_is_another_film(harness):
 
 
 @pytest.mark.skipif(find_ffmpeg() is None, reason="no ffmpeg: install the extra `film`")
+async def test_the_operator_can_have_films_posted_as_mp4(harness):
+    async with harness.bot(film_format="mp4") as services:
+        await animate(harness, await picture(harness))
+        posted = await harness.result(text="Animated")
+        assert posted.attachments[0].filename.endswith(".mp4")
+        assert harness.server.core.files.get(posted.attachments[0].id)[4:8] == b"ftyp"
+        assert (await film_job(services)).suffix == "webp", "what is stored stays a picture for everything else"
+
+
+@pytest.mark.skipif(find_ffmpeg() is None, reason="no ffmpeg: install the extra `film`")
 async def test_a_film_is_sent_as_an_mp4_too(harness):
-    async with harness.bot():
+    async with harness.bot() as services:
         await animate(harness, await picture(harness))
         posted = await harness.result(text="Animated")
         sent = await (await harness.person(harness.ben).press(posted, "As MP4")).message()
         await eventually(lambda: sent.attachments)
+        stored = services.images.files.grid_path((await film_job(services)).job.id, "mp4")
+        made_at = stored.stat().st_mtime_ns
+        again = await (await harness.person(harness.ada).press(posted, "As MP4")).message()
+        await eventually(lambda: again.attachments)
+        assert stored.stat().st_mtime_ns == made_at, "it is encoded once"
+        await services.images.files.delete(stored.stem)
+        assert not stored.exists()
     assert sent.ephemeral
     assert harness.server.core.files.get(sent.attachments[0].id)[4:8] == b"ftyp"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import random
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
 from db.sessions import SessionKind
@@ -14,7 +16,7 @@ from preview.state.interactions import InteractionFailed
 from preview.state.world import walk_components
 from preview.users.friends import follow, friends_of, use
 from tests.cogs.together.test_jam import Jam
-from tests.support.bot_harness import eventually, open_image
+from tests.support.bot_harness import eventually
 from tests.support.payloads import Payloads
 from tests.support.sessions import block
 
@@ -143,8 +145,10 @@ async def test_a_contest_from_the_theme_to_the_next_theme(harness, cy, dora):
         assert f"🥈 **a whale** · <@{ben.id}>" in result.content
         assert f"🥉 **a teapot** · <@{cy.id}>" in result.content
         assert "5 people voted · 9 comparisons" in result.content
-        assert open_image(harness.server, result).width > 900
         naming = await contest.message("won the last one and names the theme")
+        podium, film = (Image.open(io.BytesIO(harness.server.core.files.get(each.id))) for each in result.attachments)
+        assert podium.width > 900
+        await assert_film_of_winners(services, result, film)
         assert "Contest 2" in naming.content
         assert f"<@{ada.id}>" in naming.content
         refused = await (await harness.person(ben).press(naming, "Name the theme")).message()
@@ -154,6 +158,23 @@ async def test_a_contest_from_the_theme_to_the_next_theme(harness, cy, dora):
         second = await contest.message("Contest 2: a feast of foxes")
         assert f"Theme by <@{ada.id}>" in second.content
     assert ada.id in {ping.user_id for ping in harness.server.pings}
+
+
+async def assert_film_of_winners(services, result, film):
+    """Check that the film shows the winner, the third, then the second, and begins again."""
+    assert result.attachments[1].description == "Film: the best pictures, from the third place to the first: a castle"
+    (row,) = await services.db.connection.fetch_all("SELECT session FROM contest_entries LIMIT 1")
+    entries = await services.db.contests.entries(row["session"])
+    ranked = sorted(entries, key=lambda entry: entry.rank)
+    held = []
+    for index in range(film.n_frames):
+        film.seek(index)
+        film.load()
+        if film.info["duration"] > 500:
+            held.append(film.convert("RGB").resize((4, 4)))
+    for frame, entry in zip(held, (ranked[0], ranked[2], ranked[1]), strict=True):
+        tile = Image.open(io.BytesIO(await services.images.files.read(entry.tile))).convert("RGB").resize((4, 4))
+        assert max(ImageStat.Stat(ImageChops.difference(frame, tile)).mean) < 10
 
 
 async def test_the_second_may_name_the_theme_then_the_list_does(harness, cy):
