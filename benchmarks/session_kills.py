@@ -1,7 +1,8 @@
-"""Kill the bot again and again while a jam takes its steps: `python -m benchmarks.session_kills --kills 200`.
+"""Kill the bot again and again while sessions take their steps: `python -m benchmarks.session_kills --kills 200`.
 
-After each kill the vote is due at once, so that the next start takes a step and is killed at a random moment of it.
-Then every round must have one job and one message, and no round may be missing.
+After each kill the step is due at once, so that the next start takes it and is killed at a random moment of it. Then
+every round of a jam must have one job and one message, and no round may be missing. With `--contest`, every phase of
+every contest must have one message, one contest must follow the other, and its places must follow from its votes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import random
 import sqlite3
@@ -30,8 +32,10 @@ SETTLE_TIMEOUT_S = 60.0
 STEP_S = 0.05
 
 
-class JamKills:
-    """Runs one jam after another and kills the bot in them."""
+class SessionKills:
+    """Runs one session after another and kills the bot in them."""
+
+    at_rest = "('voting', 'extended', 'asleep', 'ended')"
 
     def __init__(self, server: FakeDiscord, folder: Path, kills: int, seed: int) -> None:
         self.server, self.folder, self.kills, self.dice = server, folder, kills, random.Random(seed)
@@ -52,11 +56,11 @@ class JamKills:
         while killed < self.kills:
             await self._live(lifetime=None)
             while killed < self.kills and self._active():
-                self._vote_and_make_due()
+                self._take_part_and_make_due()
                 killed += 1
                 await self._live(lifetime=self.dice.uniform(*LIFETIME_S))
             print(f"{killed} kills", flush=True)
-        self._vote_and_make_due()
+        self._take_part_and_make_due()
         await self._live(lifetime=None)
         self._compare()
 
@@ -70,14 +74,17 @@ class JamKills:
                 return
             await self.server.wait_commands()
             if not self._active():
-                options: dict[str, Any] = {"prompt": "a castle --steps 4", "where": "here", "rounds": ROUNDS}
-                await self.server.person(self.users[0]).command("jam start", self.channel, **options)
+                await self._start()
                 async with asyncio.timeout(SETTLE_TIMEOUT_S):
                     while not self._active():  # noqa: ASYNC110 (nothing tells of it)
                         await asyncio.sleep(STEP_S)
             await self._settle()
         finally:
             await bot.kill()
+
+    async def _start(self) -> None:
+        options: dict[str, Any] = {"prompt": "a castle --steps 4", "where": "here", "rounds": ROUNDS}
+        await self.server.person(self.users[0]).command("jam start", self.channel, **options)
 
     async def _wait_connected(self, bot: BotProcess) -> None:
         before, deadline = len(self.server.gateway.identifies), time.monotonic() + SETTLE_TIMEOUT_S
@@ -92,14 +99,13 @@ class JamKills:
                 await asyncio.sleep(STEP_S)
 
     def _is_moving(self) -> bool:
-        at_rest = "('voting', 'extended', 'asleep', 'ended')"
-        phases = self._rows(f"SELECT phase NOT IN {at_rest} OR due_at <= {time.time()} FROM collab_sessions")
+        phases = self._rows(f"SELECT phase NOT IN {self.at_rest} OR due_at <= {time.time()} FROM collab_sessions")
         return not phases or any(moves for (moves,) in phases)
 
     def _active(self) -> bool:
         return self.database.exists() and bool(self._rows("SELECT 1 FROM collab_sessions WHERE ended_at IS NULL"))
 
-    def _vote_and_make_due(self) -> None:
+    def _take_part_and_make_due(self) -> None:
         """Let two people vote in the present round, and make its end due."""
         for number, user in enumerate(self.users[1:]):
             self._rows(
@@ -128,17 +134,88 @@ class JamKills:
         print(f"{len(rounds)} rounds, {len(messages)} pictures")
 
 
-async def kill_jams(kills: int, seed: int) -> list[str]:
+class ContestKills(SessionKills):
+    """Runs one contest after another; entries and votes are written between two lives."""
+
+    at_rest = "('theme', 'second_theme', 'entries', 'more_entries', 'voting', 'more_voting', 'asleep', 'ended')"
+
+    def _is_moving(self) -> bool:
+        unposted = self._rows(
+            """SELECT 1 FROM collab_sessions JOIN collab_rounds USING (round)
+               WHERE collab_rounds.session = collab_sessions.id AND ended_at IS NULL
+                 AND collab_rounds.message_id IS NULL AND instr(facts, 'silent') = 0"""
+        )
+        return super()._is_moving() or bool(unposted) or not self._active()  # one contest follows the other
+
+    async def _start(self) -> None:
+        """Draw pictures that can be entered, and begin the show."""
+        for user in self.users:
+            person = self.server.person(user)
+            await person.command("imagine", self.channel, prompt=f"{user.name}s castle --steps 4")
+            grid = await self.server.wait_for(
+                self.channel, lambda message, user=user: user.name in message.content and "U1" in message.labels
+            )
+            await person.press(grid, "U1")
+            await self.server.wait_for(
+                self.channel, lambda message, user=user: user.name in message.content and "Details" in message.labels
+            )
+        options: dict[str, Any] = {"channel": self.channel, "theme_by": "winner"}
+        await self.server.person(self.users[0]).command("config contest", self.channel, **options)
+
+    def _take_part_and_make_due(self) -> None:
+        """Enter each person's picture, or compare two at random, and make the end of the phase due."""
+        for user in self.users:
+            self._rows(
+                f"""INSERT OR IGNORE INTO contest_entries (session, person, job_id, tile_index, at)
+                    SELECT collab_sessions.id, {user.id}, jobs.id, 0, 0 FROM collab_sessions, jobs
+                    WHERE phase IN ('entries', 'more_entries') AND jobs.asker_id = {user.id} AND jobs.action = 'pick'
+                      AND jobs.state = 'answered' LIMIT 1"""
+            )
+            self._rows(
+                f"""INSERT OR IGNORE INTO ballots
+                    SELECT session, round, {user.id}, min(contest_entries.id) || '-' || max(contest_entries.id),
+                           {self.dice.choice(("min", "max"))}(contest_entries.id), 0
+                    FROM contest_entries JOIN collab_sessions ON collab_sessions.id = session
+                    WHERE phase IN ('voting', 'more_voting') AND person <> {user.id} GROUP BY session"""
+            )
+        self._rows(f"UPDATE collab_sessions SET due_at = {time.time() - 1} WHERE ended_at IS NULL AND due_at > 0")
+
+    def _compare(self) -> None:
+        messages = [each for each in self.server.messages(self.channel) if not each.ephemeral]
+        posted = Counter(
+            part["custom_id"].removeprefix("contest:help:")
+            for message in messages
+            for part in message.buttons
+            if part.get("custom_id", "").startswith("contest:help:")
+        )
+        rounds = self._rows("SELECT session, round, facts FROM collab_rounds ORDER BY session, round")
+        for session, number, facts in rounds:
+            wanted = 0 if "silent" in facts else 1
+            if posted[f"{session}:{number}"] != wanted:
+                self.wrong.append(f"{session} phase {number}: {posted[f'{session}:{number}']} messages")
+        sessions = self._rows("SELECT settings, ended_at IS NOT NULL FROM collab_sessions ORDER BY made_at")
+        numbers = [json.loads(settings)["number"] for settings, _ in sessions]
+        if numbers != list(range(1, len(sessions) + 1)) or [ended for _, ended in sessions].count(0) != 1:
+            self.wrong.append(f"contests {numbers}, ended {[ended for _, ended in sessions]}")
+        unplaced = self._rows(
+            """SELECT session FROM contest_entries JOIN collab_sessions ON collab_sessions.id = session
+               WHERE ended_at IS NOT NULL AND place IS NULL"""
+        )
+        self.wrong += [f"{session}: an entry without a place" for (session,) in unplaced]
+        print(f"{len(sessions)} contests, {len(rounds)} phases")
+
+
+async def kill_sessions(kills: int, seed: int, kind: type[SessionKills]) -> list[str]:
     """Run the fake Discord and the bot; return what was wrong."""
     with tempfile.TemporaryDirectory(prefix="atelier-session-kills-") as name:
         server = FakeDiscord(World(), limits=())
         server.app.middlewares.insert(0, delay)
         async with server:
-            jams = JamKills(server, Path(name), kills, seed)
-            await jams.run()
+            sessions = kind(server, Path(name), kills, seed)
+            await sessions.run()
         if server.violations or server.crashes:
             raise RuntimeError(f"the fake Discord reports errors: {server.violations[:3]} {server.crashes[:3]}")
-    return jams.wrong
+    return sessions.wrong
 
 
 def main() -> int:
@@ -146,9 +223,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--contest", action="store_true", help="contests instead of jams")
     args = parser.parse_args()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a kill aborts requests
-    wrong = asyncio.run(kill_jams(args.kills, args.seed))
+    wrong = asyncio.run(kill_sessions(args.kills, args.seed, ContestKills if args.contest else SessionKills))
     print("\n".join(wrong) or "nothing is wrong")
     return 1 if wrong else 0
 

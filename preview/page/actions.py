@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -156,7 +157,10 @@ async def _let_friends_press(action: PageAction) -> Json:
     if friend is None:
         raise UserActionError("this person is not here")
     used = await friends.use(friend, message, action.payload["custom_id"], action.payload.get("chosen"))
-    return await _wait_for_response(used)
+    answer = await _wait_for_response(used)
+    if not answer["failed"]:
+        await friends.follow(friend, used, random.Random())
+    return answer
 
 
 async def _wait_for_response(interaction: Interaction) -> Json:

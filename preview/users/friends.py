@@ -12,6 +12,7 @@ from preview.users.options import UserActionError
 from preview.users.simulated_user import SimulatedUser
 from preview.validation.components import LINK, PREMIUM, STRING_SELECT
 
+MAX_FOLLOWED = 6  # presses in private messages, after the one that opened the first of them
 BUTTON = 2
 DANGER = 4
 
@@ -28,6 +29,36 @@ def usable_components(message: Message) -> list[Json]:
     enabled = [each for each in walk_components(message.components) if not each.get("disabled")]
     buttons = [each for each in enabled if each["type"] == BUTTON and each["style"] not in (LINK, PREMIUM, DANGER)]
     return buttons + [each for each in enabled if each["type"] == STRING_SELECT]
+
+
+async def follow(friend: SimulatedUser, interaction: Interaction, chance: random.Random) -> int:
+    """Let a friend answer in the private message that a press has led to; return the presses.
+
+    A friend goes on while the same is asked about something else, as in a vote by steps.
+    """
+    asked: list[str] = []
+    answered: set[str] = set()
+    for number in range(MAX_FOLLOWED):
+        await interaction.response()
+        usable = _private_components(interaction)
+        ids, labels = {each["custom_id"] for each in usable}, [_label(each) for each in usable]
+        if not usable or ids & answered or (asked and labels != asked):
+            return number
+        asked, answered = labels, answered | ids
+        component, message = chance.choice(usable), interaction.original
+        assert message is not None, "it has components"
+        interaction = await use(friend, message, component["custom_id"], _random_values(component, chance))
+    return MAX_FOLLOWED
+
+
+def _label(component: Json) -> str:
+    return str(component.get("label") or component.get("placeholder") or "")
+
+
+def _private_components(interaction: Interaction) -> list[Json]:
+    message = interaction.original
+    is_private = message is not None and message.ephemeral and not message.loading and not message.deleted
+    return usable_components(message) if message is not None and is_private else []
 
 
 async def use(friend: SimulatedUser, message: Message, custom_id: str, chosen: list[str] | None = None) -> Interaction:
@@ -51,6 +82,7 @@ async def use_at_random(group: list[SimulatedUser], message: Message, seed: int 
             with suppress(InteractionFailed, TimeoutError):
                 interaction = await use(friend, message, component["custom_id"], _random_values(component, chance))
                 await interaction.response()
+                await follow(friend, interaction, chance)
             used.append({"person": friend.user.name, "custom_id": component["custom_id"]})
     if not used:
         raise UserActionError("nobody else is here" if not group else "nothing here can be pressed")

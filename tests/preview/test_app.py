@@ -34,7 +34,7 @@ def run_preview(project_folder: Path, *arguments: str, model: str = "model") -> 
     )
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_the_preview_generates_with_a_real_model_and_stops_cleanly(project_folder, browser, monkeypatch):
     monkeypatch.setenv("DATA_DIR", str(project_folder / "kept"))
     monkeypatch.setenv("ALLOWED_GUILDS", "175928847299117063")  # of the real bot

@@ -88,9 +88,9 @@ def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreviewProcess
     assert preview.stop() == 0
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Run headless Chromium."""
+    """Run headless Chromium, once for all modules. Its loop must be that of the tests which use it."""
     path = chromium()
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)

@@ -18,6 +18,7 @@ async def setup(client: Client) -> None:
         moderation.HelpButton,
         moderation.OutSelect,
         moderation.UnsaySelect,
+        moderation.GoOnButton,
         moderation.EndButton,
         moderation.WakeButton,
         naming.ThemeButton,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import secrets
@@ -16,6 +17,7 @@ from bot.policy.settings import ThemeBy
 from bot.ui.i18n import tr
 from cogs.together.bell import bell_line, pinged_people
 from cogs.together.contest import messages, results
+from cogs.together.contest.film import attach_podium_film
 from cogs.together.contest.messages import PREFIX, Show
 from cogs.together.contest.phases import (
     ASLEEP,
@@ -40,6 +42,7 @@ from cogs.together.contest.phases import (
     number_of,
     phase_round,
 )
+from cogs.together.contest.pictures import PairPictures
 from db.ballots import winner
 from db.sessions import Move, Round, Session, SessionKind
 
@@ -74,6 +77,8 @@ class ContestHandler:
         self.sessions, self.ballots = client.services.db.sessions, client.services.db.ballots
         self.contests = client.services.db.contests
         self._strengths: dict[str, tuple[float, dict[int, float]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.pictures = PairPictures(client.services.images.files)
 
     async def step(self, session: Session) -> None:
         """Take the step that is due."""
@@ -233,14 +238,37 @@ class ContestHandler:
         made = await self._round(session)
         return {"theme": made.facts.get("theme", "")}
 
-    async def strengths(self, session: Session) -> dict[int, float]:
-        """Return how strong the entries seem, to compare those that are near each other."""
+    async def end_phase(self, session: Session) -> bool:
+        """End the present phase at once; returns False if there is too little to go on with."""
+        if session.phase in ENTRY_PHASES and len(await self.contests.entries(session.id)) < MIN_ENTRIES:
+            return False
+        if session.phase in VOTE_PHASES and not await self.contests.comparisons(session.id, session.round):
+            return False
+        is_early = session.due_at is not None and await self.sessions.postpone(session, self.services.clock())
+        self.client.sessions.timer.wake()
+        return is_early
+
+    def strengths(self, session: Session) -> dict[int, float]:
+        """Return how strong the entries seemed a while ago, to compare those that are near each other.
+
+        Nobody waits for an estimate: numpy may have to be imported for it, and a press must be answered in seconds.
+        """
         at, known = self._strengths.get(session.id, (float("-inf"), {}))
         now = self.services.clock()
         if now - at >= REFRESH_S:
-            known = await results.strengths_of(self.services, session, session.round)
             self._strengths[session.id] = (now, known)
+            task = asyncio.create_task(self._estimate(session, now))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return known
+
+    async def _estimate(self, session: Session, now: float) -> None:
+        try:
+            known = await results.strengths_of(self.services, session, session.round)
+        except Exception:
+            log.exception("session %s: the strengths of its entries could not be estimated", session.id)
+        else:
+            self._strengths[session.id] = (now, known)
 
     # --- the result
 
@@ -250,6 +278,7 @@ class ContestHandler:
         if made.message_id is None:
             await self._announce(session, made)
         self._strengths.pop(session.id, None)
+        self.pictures.forget()
         if await self.sessions.end(session.id, self.services.clock()):
             await self.begin(session.guild_id)
 
@@ -319,6 +348,8 @@ class ContestHandler:
         except discord.HTTPException as error:
             log.info("session %s: could not post in its channel: %s", session.id, error)
             return
+        if session.phase == RESULT:  # first: a restart announces it again until its message is stored
+            await attach_podium_film(self.client, session, int(str(made.facts["vote_round"])), message_id)
         await self.sessions.set_round_message(session.id, made.number, message_id)
 
     async def _phase_post(self, session: Session) -> Post:

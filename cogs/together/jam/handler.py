@@ -19,7 +19,7 @@ from bot.ui.errors import user_message
 from bot.ui.i18n import tr, trn
 from cogs.together.bell import bell_line, pinged_people
 from cogs.together.jam import messages
-from cogs.together.jam.film import attach_film
+from cogs.together.jam.film import attach_jam_film
 from cogs.together.jam.messages import Standing
 from cogs.together.jam.rules import (
     AGAIN,
@@ -205,7 +205,7 @@ class JamHandler:
             return
         await self.sessions.set_round_message(session.id, made.number, message_id)
         if session.phase == FINALE:
-            await attach_film(self.client, session, job, message_id)  # first: a restart goes on until it is ended
+            await attach_jam_film(self.client, session, job, message_id)  # first: a restart goes on until it is ended
             await self.sessions.end(session.id, self.services.clock())
         elif session.phase == DRAWING:
             await self._open_vote(session)

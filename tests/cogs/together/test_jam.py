@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from cogs.together.jam import handler as jam_handler
-from cogs.together.jam.film import attach_film
+from cogs.together.jam.film import attach_jam_film
 from db.jobs import JobState
 from db.sessions import SessionKind
 from generation.job import Action
@@ -177,7 +177,7 @@ async def assert_film_of(harness, services, last, rounds):
 
     session = await services.db.sessions.get(rounds[0].session_id)
     job = (await services.db.jobs.get(rounds[3].job_id)).job
-    await attach_film(harness.client, session, job, last.id)  # as after a restart before the jam was ended
+    await attach_jam_film(harness.client, session, job, last.id)  # as after a restart before the jam was ended
     assert harness.server.world.messages[last.id].attachments == [picture, film]
 
 

@@ -16,7 +16,7 @@ from tests.support.preview_page import visit, wait_until_ready
 from tests.support.showcase_bot import ShowcaseBot
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def showcase() -> AsyncIterator[SimpleNamespace]:
     """Run a fake Discord with its page, and the showcase bot."""
     server = FakeDiscord(make_world(), limits=())
@@ -36,7 +36,7 @@ async def showcase() -> AsyncIterator[SimpleNamespace]:
     assert not server.violations
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def tab(showcase, browser):
     """Open one tab for all tests: opening one for each would take longer than the tests."""
     async with visit(browser, showcase.address) as page:
@@ -44,7 +44,7 @@ async def tab(showcase, browser):
         yield page
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(showcase, tab):
     """Return the tab in the first channel, with nothing open and no unsent text."""
     busy = await tab.locator("form.command, dialog, [popover]").count()

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from tests.support.preview_page import find_composer, find_messages, run_command, visit
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # "minor" is left out: axe forbids a text area the role of a combobox, which screen readers need while it has a list.
 FOUND = ("moderate", "serious", "critical")

@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from tests.support.preview_page import find_composer, find_messages, send_command, visit
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def send(page: Page, text: str) -> None:

@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from tests.support.preview_page import PreviewProcess, find_composer, find_grids, find_messages, send_command, visit
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOSTILE = (
     '<img src=x onerror="document.title=1"> <script>document.title=2</script> '

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from tests.support.preview_page import find_composer, find_messages, run_command, send_command, visit
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 MARKDOWN = [

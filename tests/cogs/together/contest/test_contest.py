@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import random
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
 from db.sessions import SessionKind
+from preview.state.interactions import InteractionFailed
 from preview.state.world import walk_components
+from preview.users.friends import follow, friends_of, use
 from tests.cogs.together.test_jam import Jam
-from tests.support.bot_harness import eventually, open_image
+from tests.support.bot_harness import eventually
 from tests.support.payloads import Payloads
 from tests.support.sessions import block
 
@@ -139,8 +145,10 @@ async def test_a_contest_from_the_theme_to_the_next_theme(harness, cy, dora):
         assert f"🥈 **a whale** · <@{ben.id}>" in result.content
         assert f"🥉 **a teapot** · <@{cy.id}>" in result.content
         assert "5 people voted · 9 comparisons" in result.content
-        assert open_image(harness.server, result).width > 900
         naming = await contest.message("won the last one and names the theme")
+        podium, film = (Image.open(io.BytesIO(harness.server.core.files.get(each.id))) for each in result.attachments)
+        assert podium.width > 900
+        await assert_film_of_winners(services, result, film)
         assert "Contest 2" in naming.content
         assert f"<@{ada.id}>" in naming.content
         refused = await (await harness.person(ben).press(naming, "Name the theme")).message()
@@ -150,6 +158,23 @@ async def test_a_contest_from_the_theme_to_the_next_theme(harness, cy, dora):
         second = await contest.message("Contest 2: a feast of foxes")
         assert f"Theme by <@{ada.id}>" in second.content
     assert ada.id in {ping.user_id for ping in harness.server.pings}
+
+
+async def assert_film_of_winners(services, result, film):
+    """Check that the film shows the winner, the third, then the second, and begins again."""
+    assert result.attachments[1].description == "Film: the best pictures, from the third place to the first: a castle"
+    (row,) = await services.db.connection.fetch_all("SELECT session FROM contest_entries LIMIT 1")
+    entries = await services.db.contests.entries(row["session"])
+    ranked = sorted(entries, key=lambda entry: entry.rank)
+    held = []
+    for index in range(film.n_frames):
+        film.seek(index)
+        film.load()
+        if film.info["duration"] > 500:
+            held.append(film.convert("RGB").resize((4, 4)))
+    for frame, entry in zip(held, (ranked[0], ranked[2], ranked[1]), strict=True):
+        tile = Image.open(io.BytesIO(await services.images.files.read(entry.tile))).convert("RGB").resize((4, 4))
+        assert max(ImageStat.Stat(ImageChops.difference(frame, tile)).mean) < 10
 
 
 async def test_the_second_may_name_the_theme_then_the_list_does(harness, cy):
@@ -327,6 +352,7 @@ async def test_without_pictures_it_waits_once_then_sleeps_until_woken(harness, c
         await contest.phase("asleep")
         await (await harness.person(cy).press(asleep, "Wake")).response()
         await contest.phase("entries", 2)
+        await contest.message("Contest 2")
         assert len(contest.messages("Contest 2")) == 1
 
 
@@ -366,6 +392,7 @@ async def test_it_goes_on_after_a_restart_in_each_phase(harness, cy):
         await contest.message("1 person voted")
         await contest.phase("theme", 2)
         assert (await contest.session()).due_at > services.clock()
+        await eventually(lambda: len(contest.messages("What is the theme?")) == 2)
     for text in ("What is the theme?", "Enter up to 2", "which of two", "1 person voted"):
         assert len(contest.messages(text)) == (2 if text == "What is the theme?" else 1), text
 
@@ -570,3 +597,166 @@ async def test_a_picture_of_a_jam_can_be_entered_by_who_had_a_part_in_it(harness
         session = await contest.session()
         (entry,) = await services.db.contests.entries(session.id)
         assert entry.person_id == cy.id
+
+
+async def test_moderators_go_on_before_the_time(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        mod = harness.person(harness.mod)
+
+        async def go_on(message):
+            rules = await (await mod.press(message, "Help")).message()
+            return await (await mod.press(rules, "Go on now")).message()
+
+        assert "too few pictures or votes" in (await go_on(opened)).content
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        assert "goes on" in (await go_on(opened)).content
+        vote = await contest.message("which of two")
+        assert "too few pictures or votes" in (await go_on(vote)).content
+        await contest.compare(cy, vote, ["a castle", "a whale"])
+        await go_on(vote)
+        await contest.message("1 person voted")
+        audit = [entry.details for entry in await services.db.guilds.audit_entries(harness.guild.id)]
+        assert sum("ended phase" in details for details in audit) == 2
+
+
+async def test_simulated_friends_take_part_in_a_contest_of_one_person(harness, cy):
+    """As in the preview: friends take pictures out of one's grid, enter them, and vote in steps."""
+    core = harness.server.core
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        await harness.imagine("a castle", harness.ada)
+        grid = await harness.result(text="a castle")
+        friends = {each.user.name: each for each in friends_of(core, harness.ada, grid)}
+        for name, label in (("ben", "U1"), ("cy", "U2"), ("mod", "U3")):
+            await friends[name].press(grid, label)
+        await eventually(lambda: sum("Details" in each.labels for each in harness.public_messages()) == 3)
+        while await services.db.jobs.open_records():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+        enter = next(part["custom_id"] for part in opened.buttons if ":enter:" in part["custom_id"])
+        for name in ("ben", "cy", "mod"):
+            await follow(friends[name], await use(friends[name], opened, enter), random.Random(1))
+        session = await contest.session()
+        entries = await services.db.contests.entries(session.id)
+        assert {entry.person_id for entry in entries} == {harness.ben.id, cy.id, harness.mod.id}
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        button = next(part["custom_id"] for part in vote.buttons if ":vote:" in part["custom_id"])
+        presses = [
+            await follow(friends[name], await use(friends[name], vote, button), random.Random(seed))
+            for seed, name in enumerate(friends)
+        ]
+        assert presses == [1, 1, 1]  # each sees the one pair of the others' pictures
+        await contest.compare(harness.ada, vote, ["a castle"], pairs=0)
+        contest.pass_time(2 * DAY_S + EXTRA_S + 2)
+        await contest.message("voted")
+
+
+async def test_everything_pressed_twice_happens_once(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        naming = await contest.message("What is the theme?")
+        ada, mod = harness.person(harness.ada), harness.person(harness.mod)
+        forms = [await ada.press(naming, "Suggest a theme") for _ in range(2)]
+        for form in forms:
+            await (await ada.submit_modal(form, {"theme": "old maps"})).response()
+        assert "- old maps · 1" in naming.content
+        rules = await (await mod.press(naming, "Help")).message()
+        answers = await asyncio.gather(*(mod.press(rules, "Go on now") for _ in range(2)))
+        for answer in answers:
+            await answer.response()
+        opened = await contest.message("Contest 1: old maps")
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        panels = [await (await ada.press(opened, "Enter")).message() for _ in range(2)]
+        for panel in panels:
+            await (await choose(ada, panel, "back", "a castle")).response()
+        panels = [await (await ada.press(opened, "Enter")).message() for _ in range(2)]
+        for panel in panels:
+            await (await choose(ada, panel, "entry", "a castle")).response()
+        session = await contest.session()
+        assert len(await services.db.contests.entries(session.id)) == 2
+        contest.pass_time(5 * DAY_S + 1)
+        await contest.message("which of two")
+        rules = await (await mod.press(opened, "Help")).message()
+        for _ in range(2):
+            await (await mod.press(rules, "End")).response()
+        await contest.phase("theme", 2)
+        await eventually(lambda: len(contest.messages("What is the theme?")) == 2)
+        assert len(contest.messages("ends the contest.")) == 1
+
+
+async def test_nobody_blocked_private_or_erased_appears_in_a_contest(harness, cy, dora):
+    """Over all payloads of a whole contest, from the theme to the next theme."""
+    benedict = harness.ben
+    benedict.name = "benedict"
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        everything = Payloads(harness)
+        naming = await contest.message("What is the theme?")
+        form = await harness.person(benedict).press(naming, "Suggest a theme")
+        await (await harness.person(benedict).submit_modal(form, {"theme": "purple owls"})).response()
+        await harness.imagine("a hidden lighthouse --stealth", dora)
+        hidden = await harness.server.wait_for(
+            harness.channel, lambda message: "lighthouse" in message.content and "U1" in message.labels
+        )
+        await harness.person(dora).press(hidden, "U1")
+        await eventually(lambda: any(each.ephemeral and "Details" in each.labels for each in _all(harness)))
+        await block(services, harness, benedict)
+        after_block = Payloads(harness)
+        contest.pass_time(NAMING_S + 1)
+        opened = await contest.message("Enter up to 2")
+        panel = await (await harness.person(dora).press(opened, "Enter")).message()
+        assert "Nothing of yours fits" in panel.content
+        for user, prompt in ((harness.ada, "a castle"), (cy, "a teapot"), (dora, "a public whale")):
+            await contest.enter(user, prompt)
+        await erase(harness, cy)
+        after_erasure = Payloads(harness)
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        for user in (harness.mod, harness.ada, dora):
+            await contest.compare(user, vote, ["a castle", "a public whale"])
+        await (await harness.person(harness.mod).command("contest state", harness.channel)).message()
+        await (await harness.person(harness.mod).press(vote, "Help")).message()
+        contest.pass_time(2 * DAY_S + 1)
+        await contest.message("voted")
+        await contest.phase("theme", 2)
+    assert everything.found("lighthouse", except_to=dora) == []
+    assert after_block.found("purple owls", benedict.id, "benedict") == []
+    assert after_erasure.found(cy.id, "a teapot") == []
+
+
+async def test_a_crowd_votes_at_once_and_each_answer_counts_once(harness):
+    world = harness.server.world
+    crowd = [world.add_user(f"person{number}") for number in range(8)]
+    for user in crowd:
+        world.add_member(user, harness.guild)
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.message("Enter up to 2")
+        order = ["a castle", "a whale", "a teapot"]
+        for user, prompt in zip((harness.ada, harness.ben, harness.mod), order, strict=True):
+            await contest.enter(user, prompt)
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        before = len(contest.messages(""))
+        await asyncio.gather(*(compare_patiently(contest, user, vote, order) for user in crowd))
+        session = await contest.session()
+        assert len(await services.db.contests.comparisons(session.id, session.round)) == 24
+        assert [entry.shown for entry in await services.db.contests.entries(session.id)] == [16, 16, 16]
+        assert len(contest.messages("")) == before  # nothing is posted in the channel
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("8 people voted · 24 comparisons")
+        places = [result.content.index(f"{medal} **{prompt}**") for medal, prompt in zip("🥇🥈🥉", order, strict=True)]
+        assert places == sorted(places)
+
+
+async def compare_patiently(contest, user, vote, better):
+    """Compare all pairs, and begin again whenever a busy bot does not answer in time."""
+    last = None
+    while last is None or "Thank you" not in last.content:
+        with contextlib.suppress(InteractionFailed):
+            last, _ = await contest.compare(user, vote, better)
