@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
@@ -57,8 +57,14 @@ class FilmDrawing:
 
         `first` is the request for the first picture. A cancelled job leaves no pictures behind.
         """
-        try:
+        async with self._discarded_if_cancelled(job):
             return await self._draw(worker, job, first, on_progress)
+
+    @asynccontextmanager
+    async def _discarded_if_cancelled(self, job: Job) -> AsyncIterator[None]:
+        """Delete a job's pictures if it is cancelled meanwhile; they stay if the bot stops."""
+        try:
+            yield
         except asyncio.CancelledError:
             record = await self._services.db.jobs.get(job.id)
             if record is not None and record.state is JobState.CANCELLED:
@@ -104,7 +110,9 @@ class FilmDrawing:
         files, parent = self._services.images.files, job.params.source
         assert isinstance(parent, Tile)
         origin = await self._services.db.jobs.get(parent.job_id)
-        image = await self._encode(job, (await self._read(files, parent), *drawn.tiles), job.destination.upload_limit)
+        async with self._discarded_if_cancelled(job):
+            pictures = (await self._read(files, parent), *drawn.tiles)
+            image = await self._encode(job, pictures, job.destination.upload_limit)
         tiles = (drawn.tiles[-1], *drawn.tiles[:-1])
         sensitive = drawn.sensitive or (origin is not None and origin.sensitive)
         return replace(drawn, tiles=tiles, image=image, sensitive=sensitive)

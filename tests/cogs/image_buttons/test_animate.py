@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from bot.images.data_export import _collect_job_files
+from bot.images.films import FilmMaker
 from db.guilds import AuditEntry
 from db.jobs import JobState
 from generation.films.mp4 import find_ffmpeg
@@ -17,6 +19,7 @@ from generation.job import Action
 from generation.params import FilmKind, Tile
 from generation.planning.film_pictures import grids_of
 from tests.support.bot_harness import eventually, first_tile, open_image
+from tests.support.timing import TIMEOUT_S
 
 
 async def picture(harness, prompt="a fox --seed 5"):
@@ -120,6 +123,27 @@ async def test_a_cancelled_film_ends_within_a_step_and_leaves_no_pictures(harnes
         await eventually(lambda: not services.queue.running)
         await eventually(lambda: not services.images.files.path(Tile(job.id, 1)).exists())
         assert (await film_job(services)).state is JobState.CANCELLED
+
+
+async def test_a_film_that_is_cancelled_while_it_is_encoded_leaves_no_pictures(harness, monkeypatch):
+    encoding = asyncio.Event()
+
+    async def never(maker, order, params):
+        encoding.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(FilmMaker, "make", never)
+    async with harness.bot() as services:
+        await animate(harness, await picture(harness))
+        await asyncio.wait_for(encoding.wait(), TIMEOUT_S)
+        job = (await film_job(services)).job
+        assert not services.queue.running, "others can draw"
+        status = await harness.server.wait_for(
+            harness.channel, lambda message: "Animated" in message.content and "%" in message.content
+        )
+        await harness.person(harness.ada).press(status, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled by" in status.content)
+        await eventually(lambda: not services.images.files.path(Tile(job.id, 1)).exists())
 
 
 async def test_a_film_goes_on_after_the_drawing_process_has_died(harness):
