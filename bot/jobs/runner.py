@@ -16,7 +16,7 @@ from bot.images import inputs
 from bot.images.metadata import filename_stem
 from bot.jobs.delivery import Delivery, Inputs, ResultChannelGone, ResultMessage
 from bot.jobs.family_line import family_line
-from bot.jobs.films import FilmDrawing
+from bot.jobs.films import FilmDrawing, is_film
 from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
@@ -121,6 +121,8 @@ class JobRunner:
     async def post_result(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> None:
         """Post a generated job's result and remove its status message."""
         job = await self.result_channels.assign(job)
+        if is_film(job):
+            image, suffix = await self.films.as_posted(job, image, suffix)
         try:
             result_message_id = await self._post(job, status_message_id, image, suffix)
         except ResultChannelGone:
@@ -301,8 +303,8 @@ class JobRunner:
 
     async def _fit_to_limit(self, job: Job, image: bytes, suffix: str, limit: int) -> tuple[bytes, str]:
         """Return a result's file in at most `limit` bytes; a film stays one."""
-        if job.params.film is not None and job.action is not Action.PICK:
-            return await self.films.encode(job, limit), suffix
+        if is_film(job):
+            return await self.films.encode(job, limit), "webp"
         return await self.services.images.resizer.fit_to_limit(image, suffix, limit, job)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from generation.errors import UserError
+from generation.files.completeness import require_complete
 from generation.films import encoder
 from generation.films.crossfade import crossfade_film
 from generation.films.encoder import encode_webp
@@ -125,6 +127,9 @@ def test_an_mp4_fits_its_budget() -> None:
     small = encode_mp4(film, 30_000, program)
 
     assert data[4:8] == small[4:8] == b"ftyp"
+    require_complete(data)
+    with pytest.raises(UserError):
+        require_complete(data[:-100])
     assert len(small) <= 30_000 < len(data) <= 1_000_000
 
 
