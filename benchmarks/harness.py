@@ -208,11 +208,16 @@ def _write(file: Path) -> float:
 
 def gpu_process(bot: int) -> int:
     """Return the process id of a bot's GPU process; raises RuntimeError if there is none."""
-    for task in Path(f"/proc/{bot}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
+    for process in gpu_processes(bot):
+        return process
     raise RuntimeError("the bot has no GPU process")
+
+
+def gpu_processes(bot: int) -> list[int]:
+    """Return the process ids of a bot's GPU processes."""
+    files = Path(f"/proc/{bot}/task").glob("*/children")
+    children = [int(child) for file in files for child in file.read_text().split()]
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def _pss_bytes(process: int) -> int:

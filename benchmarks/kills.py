@@ -2,7 +2,8 @@
 
 The fake Discord waits a random time before and after it handles a request, so that a kill finds requests that Discord
 has handled and the bot knows nothing of. The scripted engine of the tests draws. After every few kills the bot may
-finish; then every job must have one result or one reason, and nothing else may be left.
+finish; then every job must have one result or one reason, and nothing else may be left. With `--workers`, the bot has
+several, which are killed one at a time too, while it goes on; no job may be refused for that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import signal
 import sqlite3
@@ -25,7 +27,7 @@ from typing import Any
 
 from aiohttp import web
 
-from benchmarks.harness import BotProcess, start_bot
+from benchmarks.harness import BotProcess, gpu_processes, start_bot
 from preview import Channel, FakeDiscord, Interaction, Message, User, World
 from preview.users.options import UploadedFile, UserActionError
 from tests.support.bot_harness import is_result, make_model, red_png
@@ -33,6 +35,8 @@ from tests.support.bot_harness import is_result, make_model, red_png
 SCRIPTED_BOT = ("-m", "benchmarks.scripted_bot")  # as a module, so that it finds the project's packages
 KILLS_PER_ROUND = 6
 LIFETIME_S = (0.0, 3.0)  # from the connection to the kill
+WORKER_LIFETIME_S = (0.2, 1.5)  # between the kills of workers
+WORKER_KILLS = 5  # while the bot may finish
 ACTION_PAUSE_S = (0.03, 0.25)
 REQUEST_DELAY_S = 0.12  # the longest, before and after a request is handled
 FETCH_DELAY_S = 2.5
@@ -46,6 +50,7 @@ class Count:
     """What was done and what was found."""
 
     kills: int = 0
+    worker_kills: int = 0
     actions: Counter[str] = field(default_factory=Counter)
     results: int = 0
     direct_messages: int = 0
@@ -206,8 +211,8 @@ def _cancel_button(message: Message) -> str:
 class Run:
     """One fake Discord and the bot that is killed again and again."""
 
-    def __init__(self, server: FakeDiscord, folder: Path, kills: int, seed: int) -> None:
-        self.server, self.folder, self.kills = server, folder, kills
+    def __init__(self, server: FakeDiscord, folder: Path, kills: int, seed: int, workers: int) -> None:
+        self.server, self.folder, self.kills, self.workers = server, folder, kills, workers
         self.count, self.dice = Count(), random.Random(seed)
         self.guild = Guild(server, self.dice, self.count)
         self.settings: dict[str, object] = {
@@ -216,6 +221,7 @@ class Run:
             "waiting_per_person": 100,
             "waiting_in_all": 400,
             "log_level": "WARNING",
+            "device": ",".join(["cpu"] * workers),
         }
 
     async def run(self) -> Count:
@@ -235,6 +241,7 @@ class Run:
     async def _run_and_kill(self) -> None:
         bot = await start_bot(SCRIPTED_BOT, self.server, self.folder, self.settings)
         acting = asyncio.create_task(self.guild.act())
+        killing = asyncio.create_task(self._kill_workers(bot))
         try:
             if self.dice.random() < 0.1:  # while it starts
                 await asyncio.sleep(self.dice.uniform(0.5, 3.0))
@@ -243,9 +250,19 @@ class Run:
                 await asyncio.sleep(self.dice.uniform(*LIFETIME_S))
         finally:
             acting.cancel()
+            killing.cancel()
             await bot.kill()
             self.count.kills += 1
-            await asyncio.wait({acting})
+            await asyncio.wait({acting, killing})
+
+    async def _kill_workers(self, bot: BotProcess) -> None:
+        """Kill some of several workers, one at a time, while the bot goes on."""
+        for _ in range(WORKER_KILLS if self.workers > 1 else 0):
+            await asyncio.sleep(self.dice.uniform(*WORKER_LIFETIME_S))
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has just ended by itself
+                if processes := gpu_processes(bot.pid):
+                    os.kill(self.dice.choice(processes), signal.SIGKILL)
+                    self.count.worker_kills += 1
 
     async def _wait_connected(self, bot: BotProcess) -> None:
         before = len(self.server.gateway.identifies)
@@ -259,6 +276,7 @@ class Run:
         bot = await start_bot(SCRIPTED_BOT, self.server, self.folder, self.settings)
         await self._wait_connected(bot)
         await self.server.wait_commands()
+        await self._kill_workers(bot)
         quiet_since, deadline = time.monotonic(), time.monotonic() + SETTLE_TIMEOUT_S
         while time.monotonic() < deadline and time.monotonic() < quiet_since + 1.5:
             if self._is_busy():
@@ -295,6 +313,8 @@ class Run:
         for table in ("deferrals", "direct_messages"):
             for row in self._rows(f"SELECT * FROM {table}"):
                 wrong(f"a row of {table} is left", f"{row}")
+        for job_id, reason in self._rows("SELECT id, ending FROM jobs WHERE ending LIKE '%drawing process%'"):
+            wrong("a job is refused for a lost worker", f"{job_id}: {reason}")
         for line in self.log:
             if "Traceback" in line:
                 wrong("a traceback", "in the log of a start that finished")
@@ -359,13 +379,13 @@ async def delay(request: web.Request, handler: Callable[[web.Request], Awaitable
     return response
 
 
-async def kill_often(kills: int, seed: int) -> Count:
+async def kill_often(kills: int, seed: int, workers: int) -> Count:
     """Run the fake Discord and the bot until there were enough kills."""
     with tempfile.TemporaryDirectory(prefix="atelier-kills-") as name:
         server = FakeDiscord(World(), limits=())
         server.app.middlewares.insert(0, delay)
         async with server:
-            run = Run(server, Path(name), kills, seed)
+            run = Run(server, Path(name), kills, seed, workers)
             count = await run.run()
         if server.violations or server.crashes:
             raise RuntimeError(f"the fake Discord reports errors: {server.violations[:3]} {server.crashes[:3]}")
@@ -384,12 +404,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a kill aborts requests
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with _timed():
-        count = asyncio.run(kill_often(args.kills, args.seed))
-    print(f"{count.kills} kills; {dict(count.actions)}")
+        count = asyncio.run(kill_often(args.kills, args.seed, args.workers))
+    print(f"{count.kills} kills, {count.worker_kills} of single workers; {dict(count.actions)}")
     print(f"{count.results} results and {count.direct_messages} images by direct message")
     print(f"the slowest clean stop took {max(count.stops):.1f} s")
     print(f"wrong: {dict(count.wrong) or 'nothing'}")

@@ -9,6 +9,7 @@ import bot.app
 from bot.config import Config
 from bot.services import load_registry
 from generation import logs
+from generation.worker.devices import list_devices, worker_names
 from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 from main import cancel_on_signals
@@ -16,8 +17,10 @@ from tests.support import fake_engine
 
 
 def make_fleet(config: Config) -> Fleet:
-    """Build a worker like that of `main.py`, with the scripted engine."""
-    return Fleet([LocalWorker(load_registry(config), load=fake_engine.load, capacity=config.jobs_at_once or 2)])
+    """Build workers like those of `main.py`, with the scripted engine."""
+    registry, names = load_registry(config), worker_names(list_devices(config.device))
+    capacity = config.jobs_at_once or 2
+    return Fleet([LocalWorker(registry, load=fake_engine.load, capacity=capacity, name=name) for name in names])
 
 
 def main() -> None:

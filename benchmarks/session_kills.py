@@ -140,7 +140,12 @@ class ContestKills(SessionKills):
     at_rest = "('theme', 'second_theme', 'entries', 'more_entries', 'voting', 'more_voting', 'asleep', 'ended')"
 
     def _is_moving(self) -> bool:
-        return super()._is_moving() or not self._active()  # one contest follows the other
+        unposted = self._rows(
+            """SELECT 1 FROM collab_sessions JOIN collab_rounds USING (round)
+               WHERE collab_rounds.session = collab_sessions.id AND ended_at IS NULL
+                 AND collab_rounds.message_id IS NULL AND instr(facts, 'silent') = 0"""
+        )
+        return super()._is_moving() or bool(unposted) or not self._active()  # one contest follows the other
 
     async def _start(self) -> None:
         """Draw pictures that can be entered, and begin the show."""

@@ -53,6 +53,7 @@ class Config:
     gallery_port: int = 0
     gallery_url: str = ""
     discord_client_secret: str = field(default="", repr=False)
+    film_format: str = "webp"
     pictures_without_prompts: bool = False
     signing_certificate: str = ""
     signing_key: Path | None = None
@@ -190,6 +191,12 @@ def _format(name: str, text: str) -> str:
     return text.lower()
 
 
+def _film_format(name: str, text: str) -> str:
+    if text.lower() not in ("webp", "mp4"):
+        raise ConfigError(f"{name} must be webp or mp4, not {text!r}")
+    return text.lower()
+
+
 def _guilds(name: str, text: str) -> frozenset[int]:
     ids = text.replace(",", " ").split()
     for guild_id in ids:
@@ -231,6 +238,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "gallery_port": _number(0, 65_535),
     "gallery_url": _url,
     "discord_client_secret": _token,
+    "film_format": _film_format,
     "pictures_without_prompts": _yes_or_no,
     "signing_certificate": _certificate,
     "signing_key": _path,

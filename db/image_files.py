@@ -45,6 +45,10 @@ class ImageStore:
         """Store one tile; a picture of a film may have a number that no other tile has."""
         await asyncio.to_thread(self._write_all, {self.path(tile): data})
 
+    async def save_grid(self, job_id: str, suffix: str, data: bytes) -> None:
+        """Store a job's result in another format, beside its grid image."""
+        await asyncio.to_thread(self._write_all, {self.grid_path(job_id, suffix): data})
+
     async def save_upload(self, data: bytes) -> Upload:
         """Store an uploaded image under its SHA-256 digest."""
         upload = Upload(await asyncio.to_thread(_digest, data))

@@ -18,7 +18,7 @@ from db.image_files import ImageStore
 from db.privacy import START_CURSOR, Cursor, PersonalData
 from generation.files.grid_image import reencode
 from generation.job import Action
-from generation.params import ImageRef, Tile, Upload, from_dict
+from generation.params import ImageRef, Params, Tile, Upload, from_dict
 
 MAX_PART_BYTES = 24 * 2**20  # bytes; Discord takes requests of 25 MiB
 MAX_PARTS_PER_REQUEST = 4  # Discord allows five follow-up messages where the bot is not a member
@@ -119,7 +119,7 @@ class _ArchiveWriter:
 
 def _collect_job_files(job: dict[str, Any], images: ImageStore, resizer: ImageResizer, limit: int) -> _JobFiles:
     """Collect a job's existing files, shrunk if they take more than `limit` bytes together."""
-    paths = {name: images.path(image) for name, image in _job_images(job)}
+    paths = {name: images.path(image) for name, image in _job_images(job)} | dict(_film_file(job, images))
     files: dict[str, Path | bytes] = {name: path for name, path in paths.items() if path.exists()}
     if _total_size(files) > limit:
         files = dict(_shrink_images(job, paths, resizer, limit // len(files) - ZIP_ENTRY_OVERHEAD))
@@ -129,16 +129,26 @@ def _collect_job_files(job: dict[str, Any], images: ImageStore, resizer: ImageRe
 
 def _job_images(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
     params = from_dict(job["params"])
-    day = datetime.fromtimestamp(job["asked_at"], UTC).date()
     if job["suffix"] and job["action"] != Action.PICK:  # a picked image is a tile of another job's grid
-        stem = slugify(params.parts[0].text)
-        for index in range(params.count):
+        for index in range(params.count if params.film is None else params.film.steps):
             tile = Tile(job["id"], index)
-            yield f"{GENERATED_FOLDER}{day}_{stem}_{tile}.png", tile
+            yield f"{_generated_name(job, params)}_{tile}.png", tile
     if job["action"] in ACTIONS_WITH_UPLOADS:
         for image in (params.source, params.mask, *params.blended):
             if isinstance(image, Upload):
                 yield f"brought/{image.digest[:16]}.png", image
+
+
+def _film_file(job: dict[str, Any], images: ImageStore) -> Iterator[tuple[str, Path]]:
+    """Yield the name and path of a job's film, if it made one."""
+    params = from_dict(job["params"])
+    if params.film is not None and job["suffix"] and job["action"] != Action.PICK:
+        yield f"{_generated_name(job, params)}_film.{job['suffix']}", images.grid_path(job["id"], job["suffix"])
+
+
+def _generated_name(job: dict[str, Any], params: Params) -> str:
+    day = datetime.fromtimestamp(job["asked_at"], UTC).date()
+    return f"{GENERATED_FOLDER}{day}_{slugify(params.parts[0].text)}"
 
 
 def _shrink_images(

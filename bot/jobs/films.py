@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
 
-from bot.images.films import FilmNotMade
+from bot.images.films import MAX_BYTES, FilmNotMade
 from bot.services import Services
 from bot.ui.i18n import tr
 from db.image_files import ImageStore
 from db.jobs import JobState
 from db.storage import retry_until_stored
 from generation.errors import UserError
+from generation.films.mp4 import find_ffmpeg
 from generation.films.order import FilmOrder, ZoomOrder
-from generation.job import Job
+from generation.job import Action, Job
 from generation.messages import Generate, Grid, Progress
 from generation.models.model import Model
 from generation.params import Tile
@@ -47,14 +50,21 @@ class FilmDrawing:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._mp4_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def draw(self, worker: Worker, job: Job, first: Generate, on_progress: OnProgress) -> Grid:
         """Draw the pictures that are still missing, and return all as tiles, the innermost first.
 
         `first` is the request for the first picture. A cancelled job leaves no pictures behind.
         """
-        try:
+        async with self._discarded_if_cancelled(job):
             return await self._draw(worker, job, first, on_progress)
+
+    @asynccontextmanager
+    async def _discarded_if_cancelled(self, job: Job) -> AsyncIterator[None]:
+        """Delete a job's pictures if it is cancelled meanwhile; they stay if the bot stops."""
+        try:
+            yield
         except asyncio.CancelledError:
             record = await self._services.db.jobs.get(job.id)
             if record is not None and record.state is JobState.CANCELLED:
@@ -100,7 +110,9 @@ class FilmDrawing:
         files, parent = self._services.images.files, job.params.source
         assert isinstance(parent, Tile)
         origin = await self._services.db.jobs.get(parent.job_id)
-        image = await self._encode(job, (await self._read(files, parent), *drawn.tiles), job.destination.upload_limit)
+        async with self._discarded_if_cancelled(job):
+            pictures = (await self._read(files, parent), *drawn.tiles)
+            image = await self._encode(job, pictures, job.destination.upload_limit)
         tiles = (drawn.tiles[-1], *drawn.tiles[:-1])
         sensitive = drawn.sensitive or (origin is not None and origin.sensitive)
         return replace(drawn, tiles=tiles, image=image, sensitive=sensitive)
@@ -114,6 +126,27 @@ class FilmDrawing:
         if len(pictures) < job.params.film.steps:
             raise _not_kept()
         return await self._encode(job, (inner, *pictures), limit, ffmpeg)
+
+    async def as_posted(self, job: Job, film: bytes, suffix: str) -> tuple[bytes, str]:
+        """Return a film in the operator's format, with its suffix; unchanged where that is not possible."""
+        ffmpeg = find_ffmpeg() if self._services.config.film_format == "mp4" else None
+        if ffmpeg is None:
+            return film, suffix
+        try:
+            mp4 = await self.mp4(job, ffmpeg)
+        except UserError:  # logged
+            return film, suffix
+        return (mp4, "mp4") if len(mp4) <= job.destination.upload_limit else (film, suffix)
+
+    async def mp4(self, job: Job, ffmpeg: str) -> bytes:
+        """Return the film of a finished job as an MP4; it is encoded once and stored beside the film."""
+        files = self._services.images.files
+        async with self._mp4_locks.setdefault(job.id, asyncio.Lock()):
+            with suppress(FileNotFoundError, UserError):  # not made yet, or damaged
+                return await files.read_grid(job.id, "mp4")
+            film = await self.encode(job, MAX_BYTES, ffmpeg)
+            await files.save_grid(job.id, "mp4", film)
+            return film
 
     async def _encode(self, job: Job, pictures: tuple[bytes, ...], limit: int, ffmpeg: str | None = None) -> bytes:
         params = job.params
@@ -134,6 +167,11 @@ class FilmDrawing:
 
     def _model(self, job: Job) -> Model:
         return self._services.registry.resolve(job.params)
+
+
+def is_film(job: Job) -> bool:
+    """Return whether a job's result is a film."""
+    return job.params.film is not None and job.action is not Action.PICK
 
 
 def film_tile(job_id: str, number: int, steps: int) -> Tile:

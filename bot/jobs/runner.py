@@ -16,7 +16,7 @@ from bot.images import inputs
 from bot.images.metadata import filename_stem
 from bot.jobs.delivery import Delivery, Inputs, ResultChannelGone, ResultMessage
 from bot.jobs.family_line import family_line
-from bot.jobs.films import FilmDrawing
+from bot.jobs.films import FilmDrawing, is_film
 from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
@@ -121,6 +121,8 @@ class JobRunner:
     async def post_result(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> None:
         """Post a generated job's result and remove its status message."""
         job = await self.result_channels.assign(job)
+        if is_film(job):
+            image, suffix = await self.films.as_posted(job, image, suffix)
         try:
             result_message_id = await self._post(job, status_message_id, image, suffix)
         except ResultChannelGone:
@@ -220,23 +222,25 @@ class JobRunner:
         losses = 0
         try:
             while True:
+                self.progress[job.id] = progress = JobProgress(self.services, job, self._previews_allowed(job))
                 try:
-                    return await self._generate(job, status_message_id, crashed_on)
+                    return await self._generate(job, status_message_id, progress, crashed_on)
                 except WorkerCrashed as crash:
                     if isinstance(crash, WorkerLost) and len(self.services.fleet.workers) > 1 and losses < MAX_LOSSES:
                         losses += 1
                         await retry_until_stored(lambda: self.services.db.jobs.undo_attempt(job.id))
                     elif crashed_on is None:
-                        crashed_on = self.progress[job.id].worker
+                        crashed_on = progress.worker
                     else:
                         raise _gave_up(losses) from None
                     log.warning("job %s is generated again: %s", job.id, crash)
         finally:
             self.services.queue.remove(job.id)  # where it is after a loss
 
-    async def _generate(self, job: Job, status_message_id: int | None, crashed_on: Worker | None) -> Grid:
+    async def _generate(
+        self, job: Job, status_message_id: int | None, progress: JobProgress, crashed_on: Worker | None
+    ) -> Grid:
         gate = self.retry_locks.setdefault(crashed_on, asyncio.Lock()) if crashed_on is not None else nullcontext()
-        self.progress[job.id] = progress = JobProgress(self.services, job, self._previews_allowed(job))
         async with StatusMessage(self.delivery, job, status_message_id, progress.render), gate:
             async with self.services.queue.acquire(await self.films.remaining(job), avoid=crashed_on) as slot:
                 progress.worker = slot.worker
@@ -299,8 +303,8 @@ class JobRunner:
 
     async def _fit_to_limit(self, job: Job, image: bytes, suffix: str, limit: int) -> tuple[bytes, str]:
         """Return a result's file in at most `limit` bytes; a film stays one."""
-        if job.params.film is not None and job.action is not Action.PICK:
-            return await self.films.encode(job, limit), suffix
+        if is_film(job):
+            return await self.films.encode(job, limit), "webp"
         return await self.services.images.resizer.fit_to_limit(image, suffix, limit, job)
 
 

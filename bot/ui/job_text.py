@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from bot.ui.i18n import CATALOGUES, render, tr
 from bot.ui.text import escape_markdown, jump_url, strip_markdown, truncate
@@ -10,7 +11,7 @@ from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
 from generation.models.unknown_words import unknown_words_note
-from generation.params import FilmKind
+from generation.params import FilmKind, PromptPart
 from generation.planning.film_pictures import film_texts
 from generation.prompt import format_prompt
 from generation.prompt.copied_text import recognize_messages
@@ -113,9 +114,11 @@ def _film_words(job: Job) -> str:
 def _unknown_words(job: Job, registry: ModelRegistry) -> str:
     """Return which words of a prompt the model does not know, and what it draws instead; empty if it knows all."""
     model = registry.find(job.params.model)
-    if model is None or job.action not in _ACTIONS_WITH_NEW_PROMPT:
+    film = film_texts(job.params)
+    if model is None or (job.action not in _ACTIONS_WITH_NEW_PROMPT and not film):
         return ""
-    note = unknown_words_note(model, job.params)
+    params = replace(job.params, parts=tuple(map(PromptPart, film))) if film else job.params
+    note = unknown_words_note(model, params)
     return escape_markdown(render(note)) if note else ""
 
 
@@ -196,6 +199,7 @@ _ACTION_LABELS = {
 def _recognize_own_messages() -> None:
     """Let prompts that are copied from a message in any language be read without the rest of the message."""
     modes = (*_SPEED_LABELS.values(), "Waiting to start", "Starting", "Drawn")
+    recognize_messages(_ACTION_LABELS.values(), modes)
     for catalogue in CATALOGUES.values():
         recognize_messages(map(catalogue.gettext, _ACTION_LABELS.values()), map(catalogue.gettext, modes))
 

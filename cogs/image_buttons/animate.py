@@ -9,7 +9,6 @@ from typing import Any
 import discord
 
 from bot.client import Client, Interaction
-from bot.images.films import MAX_BYTES
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_message
 from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem
@@ -138,8 +137,7 @@ class Mp4Button(PersistentItem, template=rf"{FILM_MP4}:{TILE_PATTERN}"):
             raise UserError(tr("I cannot make an MP4 any more: ffmpeg is not installed."))
         spoiler = await _is_spoiler(interaction, record)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        limit = min(interaction.filesize_limit, MAX_BYTES)
-        film = await interaction.client.jobs.runner.films.encode(record.job, limit, ffmpeg)
+        film = await interaction.client.jobs.runner.films.mp4(record.job, ffmpeg)
         description = job_text.image_description(record.job, interaction.client.services.registry)
         file = discord.File(io.BytesIO(film), f"{self.job_id}.mp4", spoiler=spoiler, description=description)
         await interaction.followup.send(file=file, ephemeral=True)

@@ -14,9 +14,22 @@ def require_complete(data: bytes) -> None:
 
 
 def _is_complete(data: bytes) -> bool:
-    """Return whether a stored PNG, WebP or JPEG has its beginning, and the length that it says."""
+    """Return whether a stored PNG, WebP, MP4 or JPEG has its beginning, and the length that it says."""
     if data.startswith(SIGNATURE):
         return has_all_chunks(data)
     if data.startswith(b"RIFF"):
         return int.from_bytes(data[4:8], "little") + 8 <= len(data)
+    if data[4:8] == b"ftyp":
+        return _has_all_boxes(data)
     return data.startswith(b"\xff\xd8") and b"\xff\xd9" in data[-4096:]
+
+
+def _has_all_boxes(data: bytes) -> bool:
+    """Return whether an MP4 has all its top-level boxes, each of which begins with its length."""
+    end = 0
+    while end < len(data):
+        length = int.from_bytes(data[end : end + 4], "big")
+        if length < 8:
+            return False
+        end += length
+    return end == len(data)

@@ -21,9 +21,15 @@ _LABELS = (
 _MODES = ("fast", "relax", "turbo", "stealth", "public", "waiting", "starting", "queued", "paused", r"\d+ ?%")
 _SUBTEXT = r"(?:\s-#\s.{1,500})?"
 # With the commands of other bots.
-COMMANDS = "/(?:imagine|draw|dream)"
+COMMANDS = "[/!](?:imagine|draw|dream)"
+# What a chat's answer says before a prompt.
+PREFACE = (
+    rf"(?:(?:sure|certainly|of course|absolutely|okay)\b[^\w{COLONS}]{{1,3}})?here(?:['’]s|\sis|\sare)\s"
+    rf"[^{COLONS}]{{0,60}}?\bprompts?\b[^{COLONS}]{{0,60}}[{COLONS}](?![{COLONS}])"
+)
 _COMMAND = re.compile(
-    rf"^(?:(?:{COMMANDS}\b\s?(?:prompt\b\s?[{COLONS}]?)?|(?:imagine\s)?prompt\s?[{COLONS}](?![{COLONS}]))\s?)+",
+    rf"^(?:(?:{COMMANDS}\b\s?(?:prompt\b\s?[{COLONS}]?)?|(?:imagine\s)?prompt\s?(?:#?\d{{1,2}}\s?)?[{COLONS}](?![{COLONS}])"
+    rf"|--prompt(?:\s|=)|{PREFACE})\s?)+",
     re.IGNORECASE,
 )
 # What Discord does not show: bold, italic (not a product, `2*3*4`), underlined (not a name, `__init__`), a spoiler.
@@ -32,7 +38,8 @@ _EMPHASIS = re.compile(
     rf"|(?<![\w*{MASKED}])\*(?=[^\s*])([^*]+)(?<=[^\s{MASKED}])\*(?![\w*{MASKED}])"
     rf"|(?<![\w{MASKED}])__(?=[^\s_][^_\s]*\s)([^_]+)(?<=\S)__(?!\w)|\|\|(?=[^\s|])([^|]+)(?<=\S)\|\|"
 )
-_AROUND_ALL = re.compile(r"(__|_|~~|\|\|)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
+_AROUND_ALL = re.compile(r"(__|_|~~)(?=\S)(.+)(?<=\S)\1|(\|\|)\s?(.+?)\s?\3", re.DOTALL)
+_HEADING = re.compile(r"[\W\d_]*+(?:(?:image|final|full) )?prompt(?: \d{1,2})?[*_ ]*\n(?=.)", re.IGNORECASE)
 _FIRST_MARK = re.compile(r"\A(?:#{1,6}|-#|[-*•])\s(?=\S)")  # of a heading or a list
 _LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
 _MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
@@ -43,7 +50,7 @@ _BLANKS = r"[^\S\n]*+"
 _QUOTE_MARK = re.compile(rf"^{_BLANKS}>(?:>>)?\s", re.MULTILINE)
 _QUOTE_START = re.compile(r"\s*+>(?:>>)?\s")
 _BRACKETS = re.compile(r"\((?P<round>[^()]+)\)|\[(?P<square>[^\[\]]+)\]")
-_CODED_PARAMETERS = re.compile(r"(?<!\S)`(--[^`]+)`(?!\S)")
+_CODED_PARAMETERS = re.compile(r"(?<!\S)[`\"“](--[^`\"“”]+)[`\"”](?!\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,8 @@ def strip_copied_text(text: str) -> str:
     text = undo_markup(text)
     if _QUOTE_START.match(text):
         text = _QUOTE_MARK.sub("", text)
+    if heading := _HEADING.match(text):
+        text = text[heading.end() :]
     if fence := _FENCE.fullmatch(text):
         text = fence[1] if "```" not in fence[1] else text
     text = mask(_strip_signature(normalize_text(text)))
@@ -109,7 +118,8 @@ def strip_copied_text(text: str) -> str:
 def _without_marks(text: str) -> str:
     """Return the text without the quotation, code or markdown marks around the whole of it."""
     around = _AROUND_ALL.fullmatch(text)
-    return unquote(around[2] if around and around[1] not in around[2] else text)
+    mark, inner = (around[1] or around[3], around[2] or around[4]) if around else ("", "")
+    return unquote(inner if mark and mark not in inner else text)
 
 
 def _without_brackets(text: str) -> str:

@@ -15,7 +15,7 @@ from generation.prompt.values import Choice, Flag, FreeText, Loras, ModelName, T
 MIN_WORD = 4  # letters; a shorter name such as `ar` or `cfg` is no word of a sentence
 
 _NO_PHRASE = re.compile(
-    r"(?:one|longer|matter|more|less|doubt|wonder|way|other|two|end|sooner|such|mere|ordinary|common|simple|small|mean"
+    r"[,，?？!！.…]|(?:one|longer|matter|more|less|doubt|wonder|way|other|two|end|sooner|such|mere|ordinary|common|simple|small|mean"
     r"|idea|telling|exceptions?|apparent|particular|real|great|good|use|need|stranger|question)\b|\w+er\sthan\b",
     re.IGNORECASE,
 )

@@ -7,7 +7,7 @@ from functools import cache
 
 from generation.prompt.characters import ANGLES_OPEN, COMMAS, QUOTES, to_narrow
 from generation.prompt.copied_markup import ENTITY, TAG_NAMES
-from generation.prompt.copied_text import COMMANDS, message_patterns
+from generation.prompt.copied_text import COMMANDS, PREFACE, message_patterns
 from generation.prompt.infotext_keys import MARKERS
 from generation.prompt.infotext_labels import PROMPT_LABEL
 from generation.prompt.syntax import (
@@ -25,7 +25,9 @@ from generation.prompt.syntax import (
     escape_all,
 )
 
-_LOOSE_START = rf"(?<!\S)(?:(?!-){HYPHEN}(?={LATIN})|(?:{DASH}{{2,}}|{LONG_DASH})(?=\s\w+\s[.\d]))"
+_LOOSE_START = (
+    rf"(?<!\S)(?:(?!-){HYPHEN}(?={LATIN})|(?:{DASH}{{2,}}|{LONG_DASH})(?=\s\w+\s[.\d])|-(?=\s?-?(?:ar|aspect)\s?\d))"
+)
 
 _MARKERS = re.compile(MARKERS, re.IGNORECASE)
 
@@ -34,13 +36,13 @@ _MARKERS = re.compile(MARKERS, re.IGNORECASE)
 def _special(signature_start: str, in_list: bool) -> re.Pattern[str]:
     item_end = rf"|[{re.escape(COMMAS)}]|[{re.escape(QUOTES)}]\Z" if in_list else ""
     return re.compile(
-        rf"\A{COMMANDS}|\A[\W\d_]*+(?:imagine\s)?{PROMPT_LABEL}[\s*_`\"]*{COLON}"
+        rf"\A{COMMANDS}|\A[\W\d_]*+(?:imagine\s)?{PROMPT_LABEL}[\s*_`\"#\d]*{COLON}|\A{PREFACE}|%(?=[0-9A-Fa-f]{{2}})"
         rf"|\A\W*+(?:{LINK_LABEL}|[^\[\]]*+\]\()?\W*+https?:|\A[>*#_~|•-][>*#_~|-]*|\A[{re.escape(QUOTES)}]"
         rf"|\A[^()]{{0,60}}\(?\s?(?:positive_?)?prompt\s?=\s?[\"'“]|\*\*|(?<!\w)\*(?=\S|\Z)|(?<!\w)__+(?=\S|\Z)|\|\|"
-        rf"|{ENTITY}|</?{TAG_NAMES}\b|\\(?=[rn])"
+        rf"|{ENTITY}|</?{TAG_NAMES}\b|\\(?=[rnt])"
         rf"|{START}|{_LOOSE_START}|{HYPHENS_IN_WORD}(?=\w)|(?<=\S)--(?!\w)|{DOUBLE_COLON}|[{{}}]"
         rf"|[{ANGLES_OPEN}](?=\s?(?:https?:|\w+\s?{COLON}))|{signature_start}"
-        rf"|(?<!\S)`(?=--)|{GLUED_PARAMETER}|\\(?=[{re.escape(SYNTAX_CHARS)}]|\Z){item_end}",
+        rf"|(?<!\S)[`\"“](?=--)|{GLUED_PARAMETER}|\\(?=[{re.escape(SYNTAX_CHARS)}]|\Z){item_end}",
         re.IGNORECASE,
     )
 

@@ -27,6 +27,7 @@ _FOREIGN_SYNTAX = re.compile(rf"{DOUBLE_COLON}|[{{}}]|\*\*")
 _BRACE = re.compile(r"(?<!\\)[{}]")
 _SIZE = re.compile(r"[(\[]?(\d{1,5})\s?[x×*,]\s?(\d{1,5})[)\]]?", re.IGNORECASE)
 _OFF = ("false", "none", "null", "")
+_NOTHING = ("", "none", "null", "n/a", "-")  # what pages show for a negative prompt that was not given
 _NO_SETTING = ("-1", "automatic", "normal", "default", "none", "")
 # These say where a picture came from, not how to draw it.
 _ABOUT_THE_FILE = re.compile(
@@ -38,7 +39,13 @@ _ABOUT_THE_FILE = re.compile(
 _DIRECT = {
     "steps": "steps",
     "sampling steps": "steps",
+    "步数": "steps",
+    "采样步数": "steps",
+    "迭代步数": "steps",
     "seed": "seed",
+    "random seed": "seed",
+    "种子": "seed",
+    "随机种子": "seed",
     "cfg scale": "cfg",
     "cfg": "cfg",
     "guidance scale": "cfg",
@@ -87,8 +94,8 @@ def _mark(part: str) -> str:
 
 def _convert_settings(infotext: Infotext, left_out: dict[str, None]) -> Iterator[tuple[str, str]]:
     """Yield each setting's name and the parameter that it becomes; name those that become none."""
-    if infotext.negative:
-        yield "Negative prompt", f"negative {_convert_negative(infotext)}"
+    if negative := _convert_negative(infotext):
+        yield "Negative prompt", f"negative {negative}"
     if infotext.settings:
         tags = TAG.findall(infotext.positive)
         yield from (_convert_tag(kind, value) for kind, value in tags)
@@ -105,6 +112,8 @@ def _convert_settings(infotext: Infotext, left_out: dict[str, None]) -> Iterator
 
 def _convert_negative(infotext: Infotext) -> str:
     text = remove_tags(infotext.negative).strip()
+    if text.casefold() in _NOTHING:
+        return ""
     return _BRACE.sub(r"\\\g<0>", text) if infotext.settings else text
 
 

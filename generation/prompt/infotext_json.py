@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 MAX_LINKS = 20  # from a sampler to its text
 
-_POSITIVE = ("positiveprompt", "prompt", "positive")
+_POSITIVE = ("positiveprompt", "prompt", "positive", "inputs", "textprompts")
 _NEGATIVE = ("negativeprompt", "negative", "uc", "undesiredcontent")
 _LORAS = "loras"
 # Settings by their keys in lower case without `_`, as AUTOMATIC1111's web UI calls them.
@@ -61,7 +61,8 @@ def read_json(text: str) -> tuple[str, str, dict[str, str]] | None:
         return None
     value = _load(text)
     if value is None:
-        value = _load(_TOKEN.sub(_as_json, text))
+        lenient = _TOKEN.sub(_as_json, text)
+        value = _load(lenient) or _load(f"{lenient}}}")  # the last brace may not have been copied
     return next(filter(None, map(_read_values, _objects(value))), None) or _read_graph(value)
 
 
@@ -86,7 +87,19 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     """Return the objects that may hold a prompt: the outermost, and those directly in it."""
     outer = value if isinstance(value, list) else [value]
     inner = [each for one in outer if isinstance(one, dict) for each in one.values()]
-    return [each for each in [*outer, *inner] if isinstance(each, dict)]
+    return [_with_parameters(each) for each in [*outer, *inner] if isinstance(each, dict)]
+
+
+def _with_parameters(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with those that an API takes beside the prompt, in an object of their own."""
+    beside = values.get("parameters")
+    return (
+        beside | {key: value for key, value in values.items() if value is not beside} if _is_object(beside) else values
+    )
+
+
+def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def _read_values(values: Mapping[str, Any]) -> tuple[str, str, dict[str, str]] | None:
@@ -95,6 +108,7 @@ def _read_values(values: Mapping[str, Any]) -> tuple[str, str, dict[str, str]] |
     if positive is None:
         return None
     negative = next((text for key in _NEGATIVE if (text := _text(plain.get(key, ("", ""))[1]))), "")
+    negative = negative or _text(plain.get("textprompts", ("", ""))[1], wanted=False)
     loras = [*_lora_tags(plain.pop(_LORAS, ("", ()))[1])]
     settings = {
         _SETTINGS.get(short, key): _plain(value)
@@ -104,10 +118,17 @@ def _read_values(values: Mapping[str, Any]) -> tuple[str, str, dict[str, str]] |
     return " ".join([positive, *loras]), negative, settings
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(filter(None, (_text(each.get("prompt")) for each in value if isinstance(each, dict))))
-    return value if isinstance(value, str) else ""
+def _text(value: Any, *, wanted: bool = True) -> str:
+    """Return a text, or those of a list whose weights say whether they are wanted."""
+    if not isinstance(value, list):
+        return value if isinstance(value, str) and wanted else ""
+    parts = [each for each in value if isinstance(each, dict) and _is_wanted(each) is wanted]
+    return ", ".join(filter(None, (_text(each.get("prompt", each.get("text"))) for each in parts)))
+
+
+def _is_wanted(part: Mapping[str, Any]) -> bool:
+    weight = part.get("weight", 1)
+    return not isinstance(weight, int | float) or weight >= 0
 
 
 def _plain(value: Any) -> str:

@@ -7,7 +7,7 @@ import re
 from generation.prompt.characters import COMMAS
 from generation.prompt.syntax import COLON
 
-_AS_COLON = rf"\s?{COLON}\s?"
+AS_COLON = rf"\s?(?:{COLON}|=)\s?"
 _BRACKETS = "([{（［｛【"
 _FIRST = rf"(?<![^\s>)\]}}.;|。；）］】｝{re.escape(COMMAS)}])"  # nothing of a word or of a quotation is in front
 # In English and in the languages of the web pages that people copy from.
@@ -18,19 +18,19 @@ _NEGATIVE_LABEL = (
 _NEGATIVE = rf"{_NEGATIVE_LABEL}\s?{COLON}(?!{COLON})\s?"
 NEGATIVE = _FIRST + _NEGATIVE
 # Only beside a label or settings; alone it may stand in a sentence.
-SHORT_NEGATIVE = rf"(?<!\S)(?:Neg(?:atives?)?{_AS_COLON}|Negative prompt\s)"
-STEPS_SETTING = rf"(?:(?:Sampling[ _])?Steps{_AS_COLON}\d{{1,4}})"
+SHORT_NEGATIVE = rf"{_FIRST}(?:Neg(?:atives?)?{AS_COLON}|Negative prompt\s)"
+STEPS_SETTING = rf"(?:(?:(?:Sampling[ _])?Steps|(?:采样|迭代)?步数){AS_COLON}\d{{1,4}})"
 # A setting with a value of its kind; a word such as `Size:` alone may stand in a sentence.
 _NUMBER_SETTING = (
-    rf"(?:{STEPS_SETTING}|Seed{_AS_COLON}-?\d{{1,20}}"
-    rf"|(?:CFG|(?:Prompt[ _])?Guidance)(?:[ _]scale)?{_AS_COLON}\d{{1,3}}(?:[.,]\d{{1,4}})?"
-    rf"|(?:Size|Resolution){_AS_COLON}(?:\d{{3,5}}\s?[x×*]\s?\d{{3,5}}|\(\d{{3,5}},\s?\d{{3,5}}\))"
-    rf"|(?:Aspect[ _]ratio|AR){_AS_COLON}\d{{1,3}}{COLON}\d{{1,3}}"
-    rf"|(?:Width|Height){_AS_COLON}\d{{3,5}}|Clip[ _]skip{_AS_COLON}\d{{1,2}})"
+    rf"(?:{STEPS_SETTING}|(?:(?:Random[ _])?Seed|(?:随机)?种子){AS_COLON}-?\d{{1,20}}"
+    rf"|(?:CFG|(?:Prompt[ _])?Guidance)(?:[ _]scale)?{AS_COLON}\d{{1,3}}(?:[.,]\d{{1,4}})?"
+    rf"|(?:Size|Resolution){AS_COLON}(?:\d{{3,5}}\s?[x×*]\s?\d{{3,5}}|\(\d{{3,5}},\s?\d{{3,5}}\))"
+    rf"|(?:Aspect[ _]ratio|AR){AS_COLON}\d{{1,3}}{COLON}\d{{1,3}}"
+    rf"|(?:Width|Height){AS_COLON}\d{{3,5}}|Clip[ _]skip{AS_COLON}\d{{1,2}})"
     r"(?!\w|\.\w)"
 )
 NUMBER_SETTING = _FIRST + _NUMBER_SETTING
-_SAMPLER = rf"(?:Sampler|Scheduler)(?:[ _]name)?{_AS_COLON}\w[\w+]{{0,40}}(?!\w|\.\w)"
+_SAMPLER = rf"(?:Sampler|Scheduler)(?:[ _]name)?{AS_COLON}\w[\w+]{{0,40}}(?!\w|\.\w)"
 SETTING = f"{_FIRST}(?:{_NUMBER_SETTING}|{_SAMPLER})"
 # Other settings that stand before the first certain one; their values may be anything.
 LEADING_KEY = (
@@ -39,8 +39,8 @@ LEADING_KEY = (
 )
 # Fooocus writes these in front of its other settings, one a line.
 FOOOCUS_SETTING = (
-    rf"(?<!\S)(?:Fooocus V2 Expansion{_AS_COLON}|Styles{_AS_COLON}(?=[\[(])"
-    rf"|Performance{_AS_COLON}(?=(?:Extreme )?Speed|Quality|Lightning|Hyper))"
+    rf"(?<!\S)(?:Fooocus V2 Expansion{AS_COLON}|Styles{AS_COLON}(?=[\[(])"
+    rf"|Performance{AS_COLON}(?=(?:Extreme )?Speed|Quality|Lightning|Hyper))"
 )
 # The options of InvokeAI's command line.
 DREAM_OPTION = r"(?<!\S)-[sSWHCA]\s?(?=[\w.])"

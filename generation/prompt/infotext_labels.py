@@ -22,6 +22,13 @@ _LABEL_LINE = re.compile(
     rf"|{_MARKS}{{0,3}}({_HEADING}){_MARKS}{{0,3}}[^\S\n]*$)",
     re.IGNORECASE | re.MULTILINE,
 )
+# Web pages show a setting's name above its value, or beside it without a colon.
+_BARE_SETTING = re.compile(
+    r"^[^\S\n]*(?:(steps|seed|(?:cfg|guidance)(?:[ _]scale)?|clip[ _]skip)\s+(?=\d)"
+    r"|(sampler|scheduler|model)[^\S\n]*\n\s*)(\S[^\n:]{0,60})$",
+    re.IGNORECASE | re.MULTILINE,
+)
+MIN_BARE_SETTINGS = 2
 _PROMPT_LINE = re.compile(rf"^[^\S\n]*{PROMPT_LABEL}\s?{COLON}", re.IGNORECASE | re.MULTILINE)
 _NEGATIVE_LINE = re.compile(rf"^[^\S\n]*neg(?:ative)?(?:[ _]prompts?)?\s?{COLON}", re.IGNORECASE | re.MULTILINE)
 _SETTING_LINES = re.compile(rf"(?:\s*+{SETTING}[^\n]*\n)+(?!\s*+{SETTING}|\s*+$)", re.IGNORECASE)
@@ -40,7 +47,10 @@ def write_labels_plainly(pasted: str) -> str:
     """Return the text with the labels at the starts of its lines plain; a text of one line is returned as it is."""
     if "\n" not in pasted:
         return pasted
-    return _end_settings(_prompt_first(_LABEL_LINE.sub(lambda line: f"{line[1] or line[2]}:", pasted)))
+    text = _LABEL_LINE.sub(lambda line: f"{line[1] or line[2]}:", pasted)
+    if len(_BARE_SETTING.findall(text)) >= MIN_BARE_SETTINGS:
+        text = _BARE_SETTING.sub(lambda line: f"{line[1] or line[2]}: {line[3]}", text)
+    return _end_settings(_prompt_first(text))
 
 
 def _prompt_first(text: str) -> str:

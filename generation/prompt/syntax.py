@@ -24,7 +24,7 @@ from generation.prompt.characters import (
 
 SYNTAX_CHARS = "".join(
     dict.fromkeys(
-        rf"\*{{}}@/#&_|~•{PERCENT_SIGNS}{ANGLES_OPEN}{ANGLES_CLOSE}{DASHES}{COLONS}{DOUBLE_COLONS}{COMMAS}{QUOTES}"
+        rf"\*{{}}@/#&_|~•={PERCENT_SIGNS}{ANGLES_OPEN}{ANGLES_CLOSE}{DASHES}{COLONS}{DOUBLE_COLONS}{COMMAS}{QUOTES}"
     )
 )
 
@@ -78,10 +78,11 @@ HYPHENS_IN_WORD = rf"(?<=[^\s{re.escape(DASHES)}]){HYPHEN}{{2,}}"
 def loose_start(names: str) -> re.Pattern[str]:
     """Return the pattern of dashes that start a parameter only because a name and a number follow them.
 
-    These are a dash with a space after it, and one that looks like a single hyphen but is none.
+    These are a dash with a space after it, one that looks like a single hyphen but is none, and one before a ratio.
     """
     spaced, hyphen = rf"(?:{DASH}{{2,}}|{LONG_DASH})\s(?=(?:{names})\s[.\d])", rf"(?!-){HYPHEN}(?=(?:{names})\s?[.\d])"
-    return re.compile(rf"(?<!\S)(?:{spaced}|{hyphen})", re.IGNORECASE)
+    ratio = rf"-\s?-?(?=(?:ar|aspect)\s?\d{{1,6}}{COLON}\d)"  # no word with a hyphen has such a value
+    return re.compile(rf"(?<!\S)(?:{spaced}|{hyphen}|{ratio})", re.IGNORECASE)
 
 
 # A phone turns `fox--ar 3:2` into `fox—ar 3:2`; after one such dash only a ratio is certain to be no prose.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import secrets
@@ -41,6 +42,7 @@ from cogs.together.contest.phases import (
     number_of,
     phase_round,
 )
+from cogs.together.contest.pictures import PairPictures
 from db.ballots import winner
 from db.sessions import Move, Round, Session, SessionKind
 
@@ -75,6 +77,8 @@ class ContestHandler:
         self.sessions, self.ballots = client.services.db.sessions, client.services.db.ballots
         self.contests = client.services.db.contests
         self._strengths: dict[str, tuple[float, dict[int, float]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.pictures = PairPictures(client.services.images.files)
 
     async def step(self, session: Session) -> None:
         """Take the step that is due."""
@@ -244,14 +248,27 @@ class ContestHandler:
         self.client.sessions.timer.wake()
         return is_early
 
-    async def strengths(self, session: Session) -> dict[int, float]:
-        """Return how strong the entries seem, to compare those that are near each other."""
+    def strengths(self, session: Session) -> dict[int, float]:
+        """Return how strong the entries seemed a while ago, to compare those that are near each other.
+
+        Nobody waits for an estimate: numpy may have to be imported for it, and a press must be answered in seconds.
+        """
         at, known = self._strengths.get(session.id, (float("-inf"), {}))
         now = self.services.clock()
         if now - at >= REFRESH_S:
-            known = await results.strengths_of(self.services, session, session.round)
             self._strengths[session.id] = (now, known)
+            task = asyncio.create_task(self._estimate(session, now))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return known
+
+    async def _estimate(self, session: Session, now: float) -> None:
+        try:
+            known = await results.strengths_of(self.services, session, session.round)
+        except Exception:
+            log.exception("session %s: the strengths of its entries could not be estimated", session.id)
+        else:
+            self._strengths[session.id] = (now, known)
 
     # --- the result
 
@@ -261,6 +278,7 @@ class ContestHandler:
         if made.message_id is None:
             await self._announce(session, made)
         self._strengths.pop(session.id, None)
+        self.pictures.forget()
         if await self.sessions.end(session.id, self.services.clock()):
             await self.begin(session.guild_id)
 

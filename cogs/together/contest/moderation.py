@@ -63,7 +63,7 @@ async def _moderators_items(interaction: Interaction, found: FoundContest, show:
         add_offers(select, show.offers, 0)
         items.append(select)
     if found.session.due_at is not None:
-        custom_id = f"{PREFIX}:go_on:{found.session.id}"
+        custom_id = f"{PREFIX}:go_on:{found.session.id}:{show.round.number}"
         items.append(Button(label=tr("Go on now"), emoji="⏭️", custom_id=custom_id, row=1))
     items.append(
         Button(
@@ -141,11 +141,13 @@ class UnsaySelect(PersistentItem, template=rf"{PREFIX}:unsay:{SESSION}"):
         await interaction.response.edit_message(content=tr("The theme is taken out."), view=None)
 
 
-class GoOnButton(PersistentItem, template=rf"{PREFIX}:go_on:{SESSION}"):
-    """Ends the present phase now, for moderators."""
+class GoOnButton(PersistentItem, template=rf"{PREFIX}:go_on:{SESSION}:(?P<number>\d+)"):
+    """Ends the phase for which it was shown now, for moderators."""
 
     async def run(self, interaction: Interaction) -> None:
         found = await _require_moderator(interaction, self.match["session"])
+        if found.session.round != int(self.match["number"]):
+            raise UserError(tr("The contest has gone on already."))
         if not await found.handler.end_phase(found.session):
             raise UserError(tr("There are too few pictures or votes to go on with."))
         await _log(interaction, found, f"ended phase {found.session.phase}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +10,12 @@ import discord
 
 from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
-from bot.images.contest_pictures import draw_pair
 from bot.policy.sessions import participant_from, require_participant
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.i18n import tr, trn
 from cogs.together.contest import messages
 from cogs.together.contest.finding import FoundContest, find_contest
+from cogs.together.contest.handler import ContestHandler
 from cogs.together.contest.messages import PREFIX, SESSION
 from cogs.together.contest.pairing import next_pair
 from cogs.together.contest.phases import PAIRS_EACH, VOTE_PHASES
@@ -46,12 +45,12 @@ async def show_next_pair(interaction: Interaction, found: FoundContest, *, answe
     contests, session = found.handler.contests, found.session
     answered = await contests.answered(session.id, session.round, interaction.user.id)
     entries = await contests.entries(session.id)
-    strengths = await found.handler.strengths(session)
+    strengths = found.handler.strengths(session)
     pair, picture = None, None
     if len(answered) < PAIRS_EACH:
         pair = next_pair(interaction.user.id, entries, answered, strengths)
     while pair is not None and picture is None:
-        picture = await _picture(interaction, pair)
+        picture = await _picture(found.handler, pair)
         if picture is None:  # one of them is being deleted
             entries = [each for each in entries if each not in pair]
             pair = next_pair(interaction.user.id, entries, answered, strengths)
@@ -64,13 +63,11 @@ async def show_next_pair(interaction: Interaction, found: FoundContest, *, answe
     await _respond(interaction, text, view, [file], answers=answers)
 
 
-async def _picture(interaction: Interaction, pair: tuple[Entry, Entry]) -> bytes | None:
-    files = interaction.client.services.images.files
+async def _picture(handler: ContestHandler, pair: tuple[Entry, Entry]) -> bytes | None:
     try:
-        left, right = [await files.read(entry.tile) for entry in pair]
+        return await handler.pictures.draw(pair[0].tile, pair[1].tile)
     except (OSError, UserError):  # deleted, or damaged
         return None
-    return await asyncio.to_thread(draw_pair, left, right)
 
 
 async def _thank(interaction: Interaction, number: int, *, answers: bool) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from bot.images.data_export import _collect_job_files
+from bot.images.films import FilmMaker
 from db.guilds import AuditEntry
 from db.jobs import JobState
 from generation.films.mp4 import find_ffmpeg
@@ -14,6 +19,7 @@ from generation.job import Action
 from generation.params import FilmKind, Tile
 from generation.planning.film_pictures import grids_of
 from tests.support.bot_harness import eventually, first_tile, open_image
+from tests.support.timing import TIMEOUT_S
 
 
 async def picture(harness, prompt="a fox --seed 5"):
@@ -119,6 +125,27 @@ async def test_a_cancelled_film_ends_within_a_step_and_leaves_no_pictures(harnes
         assert (await film_job(services)).state is JobState.CANCELLED
 
 
+async def test_a_film_that_is_cancelled_while_it_is_encoded_leaves_no_pictures(harness, monkeypatch):
+    encoding = asyncio.Event()
+
+    async def never(maker, order, params):
+        encoding.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(FilmMaker, "make", never)
+    async with harness.bot() as services:
+        await animate(harness, await picture(harness))
+        await asyncio.wait_for(encoding.wait(), TIMEOUT_S)
+        job = (await film_job(services)).job
+        assert not services.queue.running, "others can draw"
+        status = await harness.server.wait_for(
+            harness.channel, lambda message: "Animated" in message.content and "%" in message.content
+        )
+        await harness.person(harness.ada).press(status, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled by" in status.content)
+        await eventually(lambda: not services.images.files.path(Tile(job.id, 1)).exists())
+
+
 async def test_a_film_goes_on_after_the_drawing_process_has_died(harness):
     async with harness.bot() as services:
         await animate(harness, await picture(harness), words="castle | death | planet")
@@ -151,6 +178,16 @@ async def test_words_that_are_refused_come_back(harness):
     assert "a | b | c | d" in too_many.content
     assert "dragon" in blocked.content
     assert "castle | dragon" in blocked.content
+
+
+async def test_a_film_is_exported_with_all_its_pictures(harness):
+    async with harness.bot() as services:
+        await animate(harness, await picture(harness))
+        await harness.result(text="Animated")
+        (row,) = await services.db.connection.fetch_all("SELECT * FROM jobs WHERE action = 'zoom_film'")
+        job = dict(row) | {"params": json.loads(row["params"])}
+        collected = _collect_job_files(job, services.images.files, services.images.resizer, 10_000_000)
+    assert [Path(name).suffix for name in sorted(collected.files)] == [".png", ".png", ".png", ".webp"]
 
 
 async def test_a_flagged_picture_makes_the_film_a_spoiler(harness):
@@ -189,11 +226,28 @@ async def test_a_reroll_of_a_film_is_another_film(harness):
 
 
 @pytest.mark.skipif(find_ffmpeg() is None, reason="no ffmpeg: install the extra `film`")
+async def test_the_operator_can_have_films_posted_as_mp4(harness):
+    async with harness.bot(film_format="mp4") as services:
+        await animate(harness, await picture(harness))
+        posted = await harness.result(text="Animated")
+        assert posted.attachments[0].filename.endswith(".mp4")
+        assert harness.server.core.files.get(posted.attachments[0].id)[4:8] == b"ftyp"
+        assert (await film_job(services)).suffix == "webp", "what is stored stays a picture for everything else"
+
+
+@pytest.mark.skipif(find_ffmpeg() is None, reason="no ffmpeg: install the extra `film`")
 async def test_a_film_is_sent_as_an_mp4_too(harness):
-    async with harness.bot():
+    async with harness.bot() as services:
         await animate(harness, await picture(harness))
         posted = await harness.result(text="Animated")
         sent = await (await harness.person(harness.ben).press(posted, "As MP4")).message()
         await eventually(lambda: sent.attachments)
+        stored = services.images.files.grid_path((await film_job(services)).job.id, "mp4")
+        made_at = stored.stat().st_mtime_ns
+        again = await (await harness.person(harness.ada).press(posted, "As MP4")).message()
+        await eventually(lambda: again.attachments)
+        assert stored.stat().st_mtime_ns == made_at, "it is encoded once"
+        await services.images.files.delete(stored.stem)
+        assert not stored.exists()
     assert sent.ephemeral
     assert harness.server.core.files.get(sent.attachments[0].id)[4:8] == b"ftyp"

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from generation.errors import UserError
+from generation.files.completeness import require_complete
 from generation.films import encoder
 from generation.films.crossfade import crossfade_film
 from generation.films.encoder import encode_webp
@@ -54,6 +56,20 @@ def test_an_animated_webp_has_all_frames_and_repeats() -> None:
         assert image.info["loop"] == 0
     difference = np.abs(np.asarray(frames[0], float) - np.asarray(film.render(0), float)).mean()
     assert difference < 4
+
+
+def test_every_frame_is_stored_whole() -> None:
+    """A frame that is stored as its difference from another is worse, and a film of both kinds flickers."""
+
+    def render(index: int) -> Image.Image:
+        image = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
+        image.paste("red", (index, 20, index + 8, 28))
+        return image
+
+    data = encode_webp(Film((64, 64), frame_durations(24, 24), render), 1_000_000)
+    sizes = [data[place + 14 : place + 20] for place in range(len(data)) if data[place : place + 4] == b"ANMF"]
+    assert len(sizes) == 24
+    assert set(sizes) == {(63).to_bytes(3, "little") * 2}
 
 
 def test_a_budget_costs_quality_then_size_then_frames(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +141,9 @@ def test_an_mp4_fits_its_budget() -> None:
     small = encode_mp4(film, 30_000, program)
 
     assert data[4:8] == small[4:8] == b"ftyp"
+    require_complete(data)
+    with pytest.raises(UserError):
+        require_complete(data[:-100])
     assert len(small) <= 30_000 < len(data) <= 1_000_000
 
 

@@ -62,14 +62,21 @@ def test_infotext_is_read_from_the_source_of_a_page(pasted):
         ("- a fox --ar 3:2", "a fox"),
         ("• **a fox** --ar 3:2", "a fox"),
         ("Here is your prompt:\n```\na fox --ar 3:2\n```", "a fox"),
+        ("Sure! Here is a prompt for you: a fox --ar 3:2", "a fox"),
+        ("# Prompt\na fox --ar 3:2", "a fox"),
+        ("**Prompt 1:** a fox --ar 3:2", "a fox"),
+        ('--prompt "a fox" --ar 3:2', "a fox"),
+        ("|| a fox --ar 3:2 ||", "a fox"),
+        ('a fox "--ar 3:2"', "a fox"),
+        ("a%20fox%20--ar%203%3A2", "a fox"),
     ],
 )
 def test_marks_that_no_reader_sees_are_left_out(typed, text):
     assert meaning(typed) == ([text], {"aspect": (3, 2)})
 
 
-_PIECES = r"""&amp; & amp; &#10; <br> </p> <p \ \n r n * _ __ | || ~~ # % ::50% prompt= ' ( ) fox —no
-Steps:3, Ｓｔｅｐｓ：3， Seed:4"""
+_PIECES = r"""&amp; & amp; &#10; <br> </p> <p \ \n r n * _ __ | || ~~ # % %20 ::50%
+-ar 3:2 = here is prompt: prompt= ' ( ) fox —no Steps:3, Ｓｔｅｐｓ：3， Seed:4"""
 _pieces = st.sampled_from([*_PIECES.split(), " ", "- ", "> ", "—no one"])
 
 

@@ -177,6 +177,8 @@ def test_joined_characters_stay_whole(shown):
         "a hall —no one is here",
         "a street, —no one in sight, only rain",
         "—no matter what comes",
+        "He came —no, he ran",
+        "a hall —no-one is here",
         "a knight —no bigger than a thumb",
         "a man —no longer young",
         "a room —no people are in it",

@@ -73,13 +73,47 @@ def test_labels_of_infotext_are_read_in_any_notation(pasted):
         "a fox {Negative prompt: ugly, Steps: 20, Seed: 5}",
         "(a fox\nNegative prompt: ugly\nSteps: 20, Seed: 5)",
         "> a fox > Negative prompt: ugly > Steps: 20 > Seed: 5",
+        "Prompt: a fox; Negative prompt: ugly; Steps: 20; Seed: 5",
+        "a fox // Negative prompt: ugly // Steps: 20 // Seed: 5",
+        "a fox (Negative prompt: ugly, Steps=20, Seed=5)",
+        "Prompt: a fox\nNegative: ugly\nSteps 20\nSeed 5",
+        "Positive prompt\na fox\n\nNegative prompt\nugly\n\nSteps\n20\n\nSeed\n5",
+        "**a fox**\n*Negative prompt:* ugly\n`Steps: 20, Seed: 5`",
+        'prompt: "a fox", negative prompt: ugly, steps: 20, seed: 5',
+        "prompt：a fox，negative：ugly，steps：20，seed：5",
+        "a fox，反向提示词：ugly，采样步数：20，随机种子：5",
+        "a fox\nNegative prompt: ugly\nSteps: 20, Random seed: 5",
+        "!dream prompt: a fox\nNegative prompt: ugly\nSteps: 20, Seed: 5",
     ],
 )
 def test_infotext_is_read_with_full_width_marks_and_in_brackets(pasted):
     reading = read(pasted)
-    assert ([text.rstrip("。") for text in texts(reading)], reading.parameters["steps"]) == (["a fox"], 20)
+    assert ([text.rstrip("。，") for text in texts(reading)], reading.parameters["steps"]) == (["a fox"], 20)
     assert (reading.parameters["negative"].rstrip("。"), reading.parameters["seed"]) == ("ugly", 5)
     assert (reading.left_out, reading.problems) == ((), ())
+
+
+def test_no_negative_prompt_is_none():
+    for said in ("None", "N/A", ""):
+        assert read(f"a fox\nNegative prompt: {said}\nSteps: 20, Seed: 5").parameters == {"steps": 20, "seed": 5}
+
+
+@pytest.mark.parametrize("sampler", ["DPM++ 2M Karras", "Euler a"])
+@pytest.mark.parametrize("comma", [",", ""])
+def test_settings_that_begin_with_a_sampler_are_read(sampler, comma):
+    reading = read(f"a fox Sampler: {sampler}{comma} Steps: 20{comma} CFG scale: 7")
+    assert (texts(reading), reading.parameters["steps"], reading.left_out) == (["a fox"], 20, ())
+
+
+def test_settings_with_equals_signs_are_read():
+    reading = read("a fox, steps=20, seed=5, cfg=7")
+    assert (texts(reading), dict(reading.parameters)) == (["a fox,"], {"steps": 20, "seed": 5, "cfg": 7.0})
+
+
+@pytest.mark.parametrize("parameter", ["-ar 3:2", "- -ar 3:2", "-AR 3：2", "-aspect 3:2"])
+def test_one_hyphen_before_a_ratio_is_meant_as_two(parameter):
+    assert read(f"a fox {parameter}").parameters == {"aspect": (3, 2)}
+    assert texts(read("a t-ar 3:2, a -arc, -area 5")) == ["a t-ar 3:2, a -arc, -area 5"]
 
 
 def test_full_width_marks_of_a_prompt_stay():
@@ -141,6 +175,8 @@ def test_a_labelled_prompt_needs_no_settings():
         "poster: Height: 180, Width: 90",
         "a man —strength in his arms",
         "a receipt: CFG: 7, Seed: 2",
+        "a recipe: Steps: 1, Seed: 2 spoons",
+        "a &notareal; thing",
         "a chart, Size: 512x512, Width: 512",
         "a whiteboard (Steps: 20, Seed: 5) in an office",
         'a whiteboard with "Steps: 20, Seed: 5" on it',
@@ -154,6 +190,8 @@ def test_a_labelled_prompt_needs_no_settings():
         "/drawing of a cat",
         "imagine prompt engineers: a cat",
         "5 > 3",
+        "step 1: prompt engineers, version 12.",
+        "here is a promptly delivered letter",
         "(https://example.org a site) painted",
         "fox, 1.5x zoom",
     ],
@@ -303,6 +341,10 @@ def test_the_json_of_any_program_is_read(values):
         "{“prompt”: “a fox”, “negative_prompt”: “ugly”, “steps”: 20, “seed”: 5}",
         'Parameters: {"prompt": "a fox", "negative_prompt": "ugly", "steps": 20, "seed": 5}',
         "prompt='a fox', negative_prompt='ugly', num_inference_steps=20, seed=5",
+        "{'prompt': 'a fox', 'negative_prompt': 'ugly', 'steps': 20, 'seed': 5",
+        '{\n  "prompt": "a fox", // a comment\n  "negative_prompt": "ugly",\n  "steps": 20, "seed": 5\n}',
+        '{"inputs": "a fox", "parameters": {"negative_prompt": "ugly", "num_inference_steps": 20, "seed": 5}}',
+        '{"text_prompts": [{"text": "a fox", "weight": 1}, {"text": "ugly", "weight": -1}], "steps": 20, "seed": 5}',
         'image = pipe(prompt="a fox", negative_prompt="ugly", num_inference_steps=20, seed=5,)',
         "```py\n{'prompt': 'a fox', 'negative_prompt': 'ugly', 'steps': 20, 'seed': 5}\n```",
     ],
@@ -401,7 +443,8 @@ def test_marks_and_blanks_around_a_value_do_not_count(typed, parameters):
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("h 768", "ar"), ("without text", "no"), ("num 4", "repeat"), ("b 4", "repeat")]
+    ("typed", "meant"),
+    [("h 768", "ar"), ("without text", "no"), ("num 4", "repeat"), ("b 4", "repeat"), ("no-text", "no")],
 )
 def test_a_name_of_another_program_gets_a_hint(typed, meant):
     assert read(f"a fox --{typed}").problems[0].endswith(f"did you mean `--{meant}`?")
@@ -507,6 +550,13 @@ def test_escaped_text_of_such_a_notation_stays_text(text):
         "—fast a ",
         "::5 % ",
         "Foo: bar\n",
+        "Steps 20\n",
+        "Sampler\n",
+        "Steps=20 ",
+        "here is ",
+        "%20",
+        "prompt\n",
+        "|| ",
         "-\n",
         "a ",
     ],

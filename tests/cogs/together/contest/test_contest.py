@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import random
 
@@ -11,6 +12,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
 from db.sessions import SessionKind
+from preview.state.interactions import InteractionFailed
 from preview.state.world import walk_components
 from preview.users.friends import follow, friends_of, use
 from tests.cogs.together.test_jam import Jam
@@ -651,3 +653,110 @@ async def test_simulated_friends_take_part_in_a_contest_of_one_person(harness, c
         await contest.compare(harness.ada, vote, ["a castle"], pairs=0)
         contest.pass_time(2 * DAY_S + EXTRA_S + 2)
         await contest.message("voted")
+
+
+async def test_everything_pressed_twice_happens_once(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        naming = await contest.message("What is the theme?")
+        ada, mod = harness.person(harness.ada), harness.person(harness.mod)
+        forms = [await ada.press(naming, "Suggest a theme") for _ in range(2)]
+        for form in forms:
+            await (await ada.submit_modal(form, {"theme": "old maps"})).response()
+        assert "- old maps · 1" in naming.content
+        rules = await (await mod.press(naming, "Help")).message()
+        answers = await asyncio.gather(*(mod.press(rules, "Go on now") for _ in range(2)))
+        for answer in answers:
+            await answer.response()
+        opened = await contest.message("Contest 1: old maps")
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        panels = [await (await ada.press(opened, "Enter")).message() for _ in range(2)]
+        for panel in panels:
+            await (await choose(ada, panel, "back", "a castle")).response()
+        panels = [await (await ada.press(opened, "Enter")).message() for _ in range(2)]
+        for panel in panels:
+            await (await choose(ada, panel, "entry", "a castle")).response()
+        session = await contest.session()
+        assert len(await services.db.contests.entries(session.id)) == 2
+        contest.pass_time(5 * DAY_S + 1)
+        await contest.message("which of two")
+        rules = await (await mod.press(opened, "Help")).message()
+        for _ in range(2):
+            await (await mod.press(rules, "End")).response()
+        await contest.phase("theme", 2)
+        await eventually(lambda: len(contest.messages("What is the theme?")) == 2)
+        assert len(contest.messages("ends the contest.")) == 1
+
+
+async def test_nobody_blocked_private_or_erased_appears_in_a_contest(harness, cy, dora):
+    """Over all payloads of a whole contest, from the theme to the next theme."""
+    benedict = harness.ben
+    benedict.name = "benedict"
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        everything = Payloads(harness)
+        naming = await contest.message("What is the theme?")
+        form = await harness.person(benedict).press(naming, "Suggest a theme")
+        await (await harness.person(benedict).submit_modal(form, {"theme": "purple owls"})).response()
+        await harness.imagine("a hidden lighthouse --stealth", dora)
+        hidden = await harness.server.wait_for(
+            harness.channel, lambda message: "lighthouse" in message.content and "U1" in message.labels
+        )
+        await harness.person(dora).press(hidden, "U1")
+        await eventually(lambda: any(each.ephemeral and "Details" in each.labels for each in _all(harness)))
+        await block(services, harness, benedict)
+        after_block = Payloads(harness)
+        contest.pass_time(NAMING_S + 1)
+        opened = await contest.message("Enter up to 2")
+        panel = await (await harness.person(dora).press(opened, "Enter")).message()
+        assert "Nothing of yours fits" in panel.content
+        for user, prompt in ((harness.ada, "a castle"), (cy, "a teapot"), (dora, "a public whale")):
+            await contest.enter(user, prompt)
+        await erase(harness, cy)
+        after_erasure = Payloads(harness)
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        for user in (harness.mod, harness.ada, dora):
+            await contest.compare(user, vote, ["a castle", "a public whale"])
+        await (await harness.person(harness.mod).command("contest state", harness.channel)).message()
+        await (await harness.person(harness.mod).press(vote, "Help")).message()
+        contest.pass_time(2 * DAY_S + 1)
+        await contest.message("voted")
+        await contest.phase("theme", 2)
+    assert everything.found("lighthouse", except_to=dora) == []
+    assert after_block.found("purple owls", benedict.id, "benedict") == []
+    assert after_erasure.found(cy.id, "a teapot") == []
+
+
+async def test_a_crowd_votes_at_once_and_each_answer_counts_once(harness):
+    world = harness.server.world
+    crowd = [world.add_user(f"person{number}") for number in range(8)]
+    for user in crowd:
+        world.add_member(user, harness.guild)
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.message("Enter up to 2")
+        order = ["a castle", "a whale", "a teapot"]
+        for user, prompt in zip((harness.ada, harness.ben, harness.mod), order, strict=True):
+            await contest.enter(user, prompt)
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        before = len(contest.messages(""))
+        await asyncio.gather(*(compare_patiently(contest, user, vote, order) for user in crowd))
+        session = await contest.session()
+        assert len(await services.db.contests.comparisons(session.id, session.round)) == 24
+        assert [entry.shown for entry in await services.db.contests.entries(session.id)] == [16, 16, 16]
+        assert len(contest.messages("")) == before  # nothing is posted in the channel
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("8 people voted · 24 comparisons")
+        places = [result.content.index(f"{medal} **{prompt}**") for medal, prompt in zip("🥇🥈🥉", order, strict=True)]
+        assert places == sorted(places)
+
+
+async def compare_patiently(contest, user, vote, better):
+    """Compare all pairs, and begin again whenever a busy bot does not answer in time."""
+    last = None
+    while last is None or "Thank you" not in last.content:
+        with contextlib.suppress(InteractionFailed):
+            last, _ = await contest.compare(user, vote, better)
