@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import discord
 from discord import app_commands
@@ -15,9 +17,10 @@ from bot.discord_calls import NO_MENTIONS
 from bot.finding.finder import Match, Verdict
 from bot.finding.query import parse_query
 from bot.finding.views import view_of
+from bot.images.picture_zip import ZippedPicture, write_zip
 from bot.policy.context import context_from
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
-from bot.ui.i18n import tr
+from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, jump_url, truncate
 from cogs.contact_sheet import contact_sheet
 from cogs.show import repost
@@ -29,6 +32,8 @@ from generation.prompt import format_prompt
 
 PAGE_SIZE = 5
 MAX_PAGES = 40
+MAX_ZIP_JOBS = 125  # results of a zip, four pictures each
+MAX_ZIP_BYTES = 24 * 2**20  # Discord takes requests of 25 MiB
 MAX_WORDS_LENGTH = 70  # characters, so that the buttons' custom_ids hold them
 MAX_PROMPT_LENGTH = 90
 MAX_OPTION_LENGTH = 100  # characters, by Discord's rules
@@ -106,6 +111,30 @@ class PostSelect(PersistentItem, template=POST):
         await repost(interaction, record, found=True)
 
 
+class ZipButton(PersistentItem, template=r"find_zip:(?P<kind>[wil]):(?P<query>[^\n]*)"):
+    """Sends all pictures that a search finds as a zip, as many as fit into a file."""
+
+    async def run(self, interaction: Interaction) -> None:
+        client = interaction.client
+        await client.services.policy.check_access(context_from(interaction))
+        await client.deferrals.defer(interaction, ephemeral=True)
+        pictures = await _zipped(interaction, Search(self.match["kind"], self.match["query"]))
+        limit = min(interaction.filesize_limit, MAX_ZIP_BYTES)
+        with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
+            path = Path(folder) / "pictures.zip"
+            number = await write_zip(client.services.images.files, pictures, limit, path)
+            if not number:
+                raise UserError(tr("None of these pictures fits into a file that Discord takes, or is still stored."))
+            text = trn(
+                "{n:,} picture, with its prompt in `prompts.csv`.",
+                "{n:,} pictures, with their prompts in `prompts.csv`.",
+                number,
+            )
+            if number < len(pictures):
+                text += "\n" + tr("-# More does not fit into one file: search for fewer.")
+            await interaction.edit_original_response(content=text, attachments=[discord.File(path)])
+
+
 async def start_search(interaction: Interaction, search: Search) -> None:
     """Answer a command or a form privately with the first page of a search."""
     await interaction.client.services.policy.check_access(context_from(interaction))
@@ -139,36 +168,37 @@ async def is_visible(interaction: Interaction, record: JobRecord) -> bool:
     return view is not None and bool(await interaction.client.services.db.gallery.visible(view, [record.job.id]))
 
 
-async def _search(interaction: Interaction, search: Search, hints: Sequence[str]) -> Found:
+async def _search(interaction: Interaction, search: Search, hints: Sequence[str], page_size: int = PAGE_SIZE) -> Found:
     client = interaction.client
     if search.kind == "w":
-        return await _search_words(interaction, search)
+        return await _search_words(interaction, search, page_size)
     view, person_id = view_of(interaction), interaction.user.id
     if search.kind == "l":
-        return _page_of(search, await client.finder.like(Tile.parse(search.query), view, person_id))
+        matches = await client.finder.like(Tile.parse(search.query), view, person_id)
+        return _page_of(search, matches, page_size)
     try:
         png = await client.services.images.files.read(Upload(search.query))
     except FileNotFoundError:
         raise UserError(tr("The picture to search for is not kept any more: send it again.")) from None
-    return _page_of(search, await client.finder.find(png, view, person_id, hints))
+    return _page_of(search, await client.finder.find(png, view, person_id, hints), page_size)
 
 
-def _page_of(search: Search, matches: Sequence[Match]) -> Found:
+def _page_of(search: Search, matches: Sequence[Match], page_size: int) -> Found:
     """Return a page of matches, each job once with the tile that matches best."""
     best: dict[str, Tile] = {}
     for match in matches:
         best.setdefault(match.tile.job_id, match.tile)
-    job_ids = list(best)[search.page * PAGE_SIZE :]
-    shown = tuple(job_ids[:PAGE_SIZE])
+    job_ids = list(best)[search.page * page_size :]
+    shown = tuple(job_ids[:page_size])
     verdict = matches[0].verdict if matches else None
-    return Found(shown, {job_id: best[job_id] for job_id in shown}, len(job_ids) > PAGE_SIZE, verdict)
+    return Found(shown, {job_id: best[job_id] for job_id in shown}, len(job_ids) > page_size, verdict)
 
 
-async def _search_words(interaction: Interaction, search: Search) -> Found:
+async def _search_words(interaction: Interaction, search: Search, page_size: int) -> Found:
     """Search what the user may see here; where there is nothing to see, and after that, their own pictures."""
     gallery, person_id = interaction.client.services.db.gallery, interaction.user.id
     query = parse_query(search.query, interaction.client.services.clock())
-    needed = (search.page + 1) * PAGE_SIZE + 1
+    needed = (search.page + 1) * page_size + 1
     view = view_of(interaction)
     found = list((await gallery.page(view, query, None, needed)).job_ids) if view is not None else []
     if len(found) < needed and _may_be_own(query):
@@ -177,8 +207,25 @@ async def _search_words(interaction: Interaction, search: Search) -> Found:
         else:
             own = await gallery.own(person_id, None, needed)
         found += [job_id for job_id in own.job_ids if job_id not in found]
-    rest = found[search.page * PAGE_SIZE :]
-    return Found(tuple(rest[:PAGE_SIZE]), {}, len(rest) > PAGE_SIZE)
+    rest = found[search.page * page_size :]
+    return Found(tuple(rest[:page_size]), {}, len(rest) > page_size)
+
+
+async def _zipped(interaction: Interaction, search: Search) -> list[ZippedPicture]:
+    """Return everything that a search finds, one tile of each result if a picture was searched for."""
+    services = interaction.client.services
+    found = await _search(interaction, search, (), page_size=MAX_ZIP_JOBS)
+    records = await services.db.jobs.get_many(found.job_ids)
+    return [
+        ZippedPicture.of(record.job, tile, services.registry, with_name=True)
+        for job_id in found.job_ids
+        if (record := records.get(job_id)) is not None
+        for tile in ([found.tiles[job_id]] if job_id in found.tiles else _tiles(record))
+    ]
+
+
+def _tiles(record: JobRecord) -> list[Tile]:
+    return [Tile(record.job.id, index) for index in range(record.job.params.count)]
 
 
 def _may_be_own(query: PictureQuery) -> bool:
@@ -231,6 +278,7 @@ def _view(interaction: Interaction, search: Search, shown: Sequence[JobRecord], 
         items.append(_page_button("◀️", replace(search, page=search.page - 1)))
     if has_more and search.page + 1 < MAX_PAGES:
         items.append(_page_button("▶️", replace(search, page=search.page + 1)))
+    items.append(discord.ui.Button(label=tr("Zip"), custom_id=f"find_zip:{search.kind}:{search.query}", row=1))
     return persistent_view(*items)
 
 
@@ -241,4 +289,4 @@ def _page_button(emoji: str, search: Search) -> discord.ui.Button[discord.ui.Vie
 async def setup(client: Client) -> None:
     """Add the cog and its components; discord.py calls this."""
     await client.add_cog(Find(client))
-    client.add_dynamic_items(PageButton, PostSelect)
+    client.add_dynamic_items(PageButton, PostSelect, ZipButton)

@@ -61,6 +61,21 @@ OWN_FAVOURITES = """
     SELECT job_id, tile_index, at FROM favourites
     WHERE person_id = :person AND at < :before ORDER BY at DESC LIMIT :most
 """
+# Decided ones only: before that nobody is told whose pictures are in a contest.
+CONTESTS = """
+    SELECT contest.id, contest.made_at, coalesce(
+        (SELECT json_extract(facts, '$.theme') FROM collab_rounds
+         WHERE collab_rounds.session = contest.id AND json_extract(facts, '$.theme') IS NOT NULL
+         ORDER BY round DESC LIMIT 1), '') AS theme
+    FROM collab_sessions AS contest
+    WHERE contest.guild_id = :guild AND contest.kind = 'contest' AND contest.made_at < :before
+      AND EXISTS (SELECT 1 FROM contest_entries WHERE session = contest.id AND place IS NOT NULL)
+    ORDER BY contest.made_at DESC LIMIT :most
+"""
+CONTEST_PLACES = """
+    SELECT session, job_id, tile_index, place FROM contest_entries
+    WHERE session IN (SELECT value FROM json_each(:sessions)) AND place IS NOT NULL AND rank <= :most ORDER BY rank
+"""
 FAVOURITE_TILES = """
     SELECT job_id, tile_index FROM favourites
     WHERE person_id = :person AND job_id IN (SELECT value FROM json_each(:jobs))
@@ -96,6 +111,16 @@ class Page:
 
     job_ids: tuple[str, ...]
     next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """A decided contest, with the places of its best pictures."""
+
+    id: str
+    at: float
+    theme: str
+    places: tuple[tuple[Tile, int], ...]
 
 
 class Gallery:
@@ -147,6 +172,22 @@ class Gallery:
         values = {"person": person_id, "jobs": json.dumps(sorted(set(job_ids)))}
         rows = await self._connection.fetch_all(FAVOURITE_TILES, values)
         return {Tile(row["job_id"], row["tile_index"]) for row in rows}
+
+    async def contests(
+        self, guild_id: int, before: str | None, limit: int, most_places: int
+    ) -> tuple[list[Contest], str | None]:
+        """Return a server's decided contests, the newest first, and where the following ones start."""
+        at, _ = _cursor(before)
+        rows = await self._connection.fetch_all(CONTESTS, {"guild": guild_id, "before": at, "most": limit + 1})
+        ids = json.dumps([row["id"] for row in rows[:limit]])
+        places: dict[str, list[tuple[Tile, int]]] = {}
+        for row in await self._connection.fetch_all(CONTEST_PLACES, {"sessions": ids, "most": most_places}):
+            places.setdefault(row["session"], []).append((Tile(row["job_id"], row["tile_index"]), row["place"]))
+        contests = [
+            Contest(id=row["id"], at=row["made_at"], theme=row["theme"], places=tuple(places.get(row["id"], ())))
+            for row in rows[:limit]
+        ]
+        return contests, f"{rows[limit - 1]['made_at']!r}_" if len(rows) > limit else None
 
     def _view_values(self, view: View) -> dict[str, Any]:
         return {

@@ -26,6 +26,7 @@ Json = dict[str, Any]
 PAGE_SIZE = 40  # results
 MAX_CHILDREN = 24
 MAX_FAMILY = 60
+CONTESTS, PLACES = 10, 6  # contests on a page, and pictures of each
 MAX_QUERY_LENGTH = 300
 
 
@@ -44,6 +45,7 @@ class Pages:
             web.get(f"/api/pictures/{tile}", self.picture),
             web.get(f"/api/like/{tile}", self.like),
             web.get("/api/mine", self.mine),
+            web.get("/api/contests", self.contests),
             web.get("/api/tree/{job_id:[0-9a-f]{12}}", self.tree),
         ]
 
@@ -131,6 +133,22 @@ class Pages:
                 "edges": sorted({edge for edge in edges if set(edge) <= set(known)}),
             }
         )
+
+    async def contests(self, request: web.Request) -> web.Response:
+        """Return a page of a server's decided contests with their best pictures, those that the visitor may see."""
+        session = self._sessions.find(request)
+        seen = await self._require_view(session, request)
+        found, following = await self._services.db.gallery.contests(
+            seen.guild.id, request.query.get("before"), CONTESTS, PLACES
+        )
+        contests = []
+        for contest in found:
+            places = {str(tile): place for tile, place in contest.places}
+            pictures = (await self.matches(session, [tile for tile, _ in contest.places]))["pictures"]
+            for picture in pictures:
+                picture["place"] = places[picture["tiles"][0]["id"]]
+            contests.append({"theme": contest.theme, "at": contest.at, "pictures": pictures})
+        return web.json_response({"contests": contests, "next": following})
 
     async def matches(self, session: Session | None, tiles: Sequence[Tile]) -> Json:
         """Return pictures in the order in which they were found."""

@@ -21,7 +21,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without any, browsers send forms with the origin `null`
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     # What is deleted or hidden is gone from the next request on, so that nothing is kept without asking again.

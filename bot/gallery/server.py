@@ -23,7 +23,7 @@ from bot.services import Services
 from generation.files import sanitize
 
 STATIC_FOLDER = Path(__file__).parent / "static"
-PAGES = ("/", "/mine", "/find", r"/p/{tile:[0-9a-f]{12}-[0-3]}", r"/tree/{job_id:[0-9a-f]{12}}")
+PAGES = ("/", "/mine", "/find", "/contests", r"/p/{tile:[0-9a-f]{12}-[0-3]}", r"/tree/{job_id:[0-9a-f]{12}}")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 CurrentClient = Callable[[], Client | None]

@@ -6,10 +6,11 @@ import asyncio
 import csv
 import io
 import zipfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bot.ui.text import slugify
@@ -71,6 +72,27 @@ async def stream_zip(images: ImageStore, pictures: Iterable[ZippedPicture]) -> A
                 yield sink.take()
         archive.writestr("prompts.csv", prompts_csv(rows))
     yield sink.take()
+
+
+async def write_zip(images: ImageStore, pictures: Sequence[ZippedPicture], limit: int, target: Path) -> int:
+    """Write a zip of at most `limit` bytes; return how many of the pictures are in it, the first ones."""
+    chosen = await asyncio.to_thread(_fitting, images, pictures, limit)
+    with target.open("wb") as file:
+        async for chunk in stream_zip(images, chosen):
+            await asyncio.to_thread(file.write, chunk)
+    return len(chosen)
+
+
+def _fitting(images: ImageStore, pictures: Sequence[ZippedPicture], limit: int) -> list[ZippedPicture]:
+    """Return the first pictures that fit into a zip of `limit` bytes, those that are still stored."""
+    size, chosen = ENTRY_OVERHEAD, list[ZippedPicture]()
+    for picture in pictures[:MAX_PICTURES]:
+        with suppress(FileNotFoundError):
+            size += images.path(picture.tile).stat().st_size + ENTRY_OVERHEAD + len(prompts_csv([picture.row]))
+            if size > limit:
+                break
+            chosen.append(picture)
+    return chosen
 
 
 def prompts_csv(rows: Iterable[tuple[str, ...]]) -> bytes:

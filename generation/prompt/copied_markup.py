@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from html.entities import html5
 from urllib.parse import unquote
 
 from generation.prompt.characters import to_narrow
@@ -22,7 +23,7 @@ _ADDRESS_CODES = re.compile(r"(?<!\\)(?:%[0-9A-F]{2})+", re.IGNORECASE)
 _WRITTEN_BREAK = re.compile(r"(?<!\\)(?:\\r)?\\n")
 _LABEL_LINE = re.compile(rf"^[^\w\n]*+(?:{NEGATIVE}|{SETTING}|{PROMPT_LABEL}\s?{COLON})", re.IGNORECASE | re.MULTILINE)
 # One `\n` before a word may be a part of a path.
-_CERTAIN_BREAK = re.compile(r"(?<!\\)(?<!\\n)(?:(?:(?:\\r)?\\n){2,}+|\\r\\n|\\n(?=\s|$|--))")
+_CERTAIN_BREAK = re.compile(r"(?<!\\)(?<!\\n)(?:(?:(?:\\r)?\\n){2,}+|\\r\\n|\\n(?=\s|$|--)|\\t(?=--))")
 
 
 def undo_markup(text: str) -> str:
@@ -44,5 +45,10 @@ def _break_lines(text: str) -> str:
     return broken if _LABEL_LINE.search(to_narrow(broken)) else _CERTAIN_BREAK.sub("\n", text)
 
 
+def _character(entity: str) -> str:
+    """Return what a whole entity stands for; `html.unescape` also takes the beginning of an unknown one."""
+    return html.unescape(entity) if entity[1] == "#" else html5.get(entity[1:], entity)
+
+
 def _write_characters(text: str) -> str:
-    return _ENTITY.sub(lambda match: html.unescape(match[0]), text) if "&" in text else text
+    return _ENTITY.sub(lambda match: _character(match[0]), text) if "&" in text else text

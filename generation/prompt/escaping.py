@@ -39,7 +39,7 @@ def _special(signature_start: str, in_list: bool) -> re.Pattern[str]:
         rf"\A{COMMANDS}|\A[\W\d_]*+(?:imagine\s)?{PROMPT_LABEL}[\s*_`\"#\d]*{COLON}|\A{PREFACE}|%(?=[0-9A-Fa-f]{{2}})"
         rf"|\A\W*+(?:{LINK_LABEL}|[^\[\]]*+\]\()?\W*+https?:|\A[>*#_~|•-][>*#_~|-]*|\A[{re.escape(QUOTES)}]"
         rf"|\A[^()]{{0,60}}\(?\s?(?:positive_?)?prompt\s?=\s?[\"'“]|\*\*|(?<!\w)\*(?=\S|\Z)|(?<!\w)__+(?=\S|\Z)|\|\|"
-        rf"|{ENTITY}|</?{TAG_NAMES}\b|\\(?=[rn])"
+        rf"|{ENTITY}|</?{TAG_NAMES}\b|\\(?=[rnt])"
         rf"|{START}|{_LOOSE_START}|{HYPHENS_IN_WORD}(?=\w)|(?<=\S)--(?!\w)|{DOUBLE_COLON}|[{{}}]"
         rf"|[{ANGLES_OPEN}](?=\s?(?:https?:|\w+\s?{COLON}))|{signature_start}"
         rf"|(?<!\S)[`\"“](?=--)|{GLUED_PARAMETER}|\\(?=[{re.escape(SYNTAX_CHARS)}]|\Z){item_end}",

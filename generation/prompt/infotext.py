@@ -48,6 +48,9 @@ _LABEL = re.compile(rf"[\W\d_]*+{PROMPT_LABEL}[\s*_`\"]*{COLON}", re.IGNORECASE)
 # A person who knows the parameter may put it before the other programs' words for it.
 _TYPED_NEGATIVE = re.compile(rf"(?:^|\s){DASH}+(?:no|negative)\s*$", re.IGNORECASE)
 _SETTING = re.compile(SETTING, re.IGNORECASE)
+_SAMPLER_WORDS = re.compile(r"[\w+. ()-]{1,24}")  # after the first: `DPM++ 2M Karras`
+_AFTER_SETTING = re.compile(rf"\s*+(?:$|[,;|/.)\]}}•·–—-]|[^\W\d_][\w ]{{0,30}}{AS_COLON})")
+_JSON_COMMENT = re.compile(r"(?<![:\w\"])//[^\n]*")
 _STEPS = re.compile(STEPS_SETTING, re.IGNORECASE)
 _SETTING_LINE = re.compile(rf"\n[^\w\n]*+{SETTING}", re.IGNORECASE)
 _BRACKETED = re.compile(BRACKETED, re.IGNORECASE)
@@ -89,6 +92,8 @@ class Infotext:
 def find_infotext(pasted: str) -> Infotext | None:
     """Return the infotext that the whole of `pasted` is, or None."""
     pasted = write_labels_plainly(undo_markup(pasted))
+    if pasted.lstrip().startswith(("{", "[")):
+        pasted = _JSON_COMMENT.sub("", pasted)
     plain = to_narrow(pasted.replace("*", ""))
     if _MARK.search(plain) is None:
         return None
@@ -202,11 +207,23 @@ def _settings_start(text: str, begin: int, needed: int, *, anywhere: bool = True
     for before, setting in pairwise([None, *_SETTING.finditer(text, begin)]):
         assert setting is not None
         between = text[before.end() : setting.start()].strip(_LIST_MARKS) if before else ""
-        run = [*run, setting] if not between or _KEY.match(between) else [setting]
-        is_certain = anywhere or len(run) >= MIN_SETTINGS_WITHOUT_STEPS or any(_STEPS.match(each[0]) for each in run)
-        if len(run) >= needed and is_certain:
+        run = [*run, setting] if not between or _is_setting(before, between) else [setting]
+        if len(run) >= needed and (anywhere or _is_certain(text, run)):
             return _leading_start(text, begin, run[0].start())
     return None
+
+
+def _is_setting(before: re.Match[str] | None, between: str) -> bool:
+    """Return whether the text between two settings is another one, or the end of a sampler's name."""
+    is_sampler = before is not None and not _NUMBER_SETTING.match(before[0])
+    return bool(_KEY.match(between) or (is_sampler and _SAMPLER_WORDS.fullmatch(between)))
+
+
+def _is_certain(text: str, run: list[re.Match[str]]) -> bool:
+    """Return whether a run of settings in one line is no part of a sentence."""
+    is_typical = len(run) >= MIN_SETTINGS_WITHOUT_STEPS or any(_STEPS.match(each[0]) for each in run)
+    is_number = _NUMBER_SETTING.match(run[-1][0]) is not None
+    return is_typical and not (is_number and _AFTER_SETTING.match(text, run[-1].end()) is None)
 
 
 def _leading_start(text: str, begin: int, first: int) -> int:

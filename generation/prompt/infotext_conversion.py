@@ -39,7 +39,13 @@ _ABOUT_THE_FILE = re.compile(
 _DIRECT = {
     "steps": "steps",
     "sampling steps": "steps",
+    "步数": "steps",
+    "采样步数": "steps",
+    "迭代步数": "steps",
     "seed": "seed",
+    "random seed": "seed",
+    "种子": "seed",
+    "随机种子": "seed",
     "cfg scale": "cfg",
     "cfg": "cfg",
     "guidance scale": "cfg",

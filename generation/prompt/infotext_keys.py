@@ -18,11 +18,11 @@ _NEGATIVE_LABEL = (
 _NEGATIVE = rf"{_NEGATIVE_LABEL}\s?{COLON}(?!{COLON})\s?"
 NEGATIVE = _FIRST + _NEGATIVE
 # Only beside a label or settings; alone it may stand in a sentence.
-SHORT_NEGATIVE = rf"(?<!\S)(?:Neg(?:atives?)?{AS_COLON}|Negative prompt\s)"
-STEPS_SETTING = rf"(?:(?:Sampling[ _])?Steps{AS_COLON}\d{{1,4}})"
+SHORT_NEGATIVE = rf"{_FIRST}(?:Neg(?:atives?)?{AS_COLON}|Negative prompt\s)"
+STEPS_SETTING = rf"(?:(?:(?:Sampling[ _])?Steps|(?:采样|迭代)?步数){AS_COLON}\d{{1,4}})"
 # A setting with a value of its kind; a word such as `Size:` alone may stand in a sentence.
 _NUMBER_SETTING = (
-    rf"(?:{STEPS_SETTING}|Seed{AS_COLON}-?\d{{1,20}}"
+    rf"(?:{STEPS_SETTING}|(?:(?:Random[ _])?Seed|(?:随机)?种子){AS_COLON}-?\d{{1,20}}"
     rf"|(?:CFG|(?:Prompt[ _])?Guidance)(?:[ _]scale)?{AS_COLON}\d{{1,3}}(?:[.,]\d{{1,4}})?"
     rf"|(?:Size|Resolution){AS_COLON}(?:\d{{3,5}}\s?[x×*]\s?\d{{3,5}}|\(\d{{3,5}},\s?\d{{3,5}}\))"
     rf"|(?:Aspect[ _]ratio|AR){AS_COLON}\d{{1,3}}{COLON}\d{{1,3}}"

@@ -69,6 +69,8 @@ def unknown_parameter(name: str, options: Iterable[str], *, with_hint: bool) -> 
     """Return the problem of an unknown parameter, with the known name that was meant, if any and if `with_hint`."""
     typed = quote("--" + name)
     nearest = nearest_name(name, options) if with_hint else None
+    if name.startswith(("no-", "no_")):
+        nearest = "no"
     if nearest is None:
         return Text("Unrecognized parameter {typed}", typed=typed)
     if nearest in PLANNED:
@@ -82,8 +84,6 @@ def nearest_name(name: str, options: Iterable[str] = ()) -> str | None:
     """Return the known name that an unknown one most likely stands for, or None."""
     if foreign := FOREIGN_NAMES.get(name.replace("-", "").replace("_", "")):
         return foreign
-    if name.startswith(("no-", "no_")):
-        return "no"
     names = [*PARAMETER_NAMES, *options]
     if not MIN_TYPO_LENGTH <= len(name) <= MAX_TYPO_LENGTH:
         return None

@@ -33,6 +33,7 @@ async def show_consent(request: web.Request) -> web.Response:
     )
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        '<link rel="icon" href="data:,">'
         "<title>Log in</title><h1>Log in as whom?</h1>"
         f"<p>{html.escape(world.application.name)} asks for: {html.escape(request.query['scope'])}</p>"
         f'<form method="post" action="{AUTHORIZE_PATH}">{fields}{buttons}'

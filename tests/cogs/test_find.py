@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import zipfile
 
 import pytest
 from PIL import Image, ImageOps
@@ -86,11 +87,11 @@ async def test_five_are_shown_at_a_time_and_the_buttons_lead_on(harness):
             await make(harness, services, f"fox number{number}")
         found = await find(harness, words="fox")
         assert found.content.count("number") == 5
-        assert found.labels == ["▶️"]
+        assert found.labels == ["▶️", "Zip"]
         await harness.person(harness.ben).press(found, "▶️")
         await harness.server.wait_until(lambda: "number0" in found.content)
         assert found.content.count("number") == 2
-        assert found.labels == ["◀️"]
+        assert found.labels == ["◀️", "Zip"]
 
 
 async def test_a_found_picture_is_posted_for_everybody(harness):
@@ -228,7 +229,25 @@ async def test_the_longest_search_fits_into_the_buttons(harness):
         for number in range(6):
             await make(harness, services, f"{words} {number}")
         found = await find(harness, words=words)
-        assert found.labels == ["▶️"]
+        assert found.labels == ["▶️", "Zip"]
+
+
+async def test_what_was_found_is_sent_as_a_zip(harness):
+    async with harness.bot() as services:
+        result = await make(harness, services, "a red fox, standing")
+        await make(harness, services, "an owl")
+        found = await find(harness, words="fox")
+        pressed = await harness.person(harness.ben).press(found, "Zip")
+        message = await pressed.wait_for(lambda message: not message.loading)
+        assert message.ephemeral
+        assert message.content.startswith("4 pictures")
+        (attachment,) = message.attachments
+        archive = zipfile.ZipFile(io.BytesIO(harness.server.core.files.get(attachment.id)))
+        job_id = first_tile(result).job_id
+        assert archive.namelist() == [f"a_red_fox_standing_{job_id}-{n}.png" for n in range(4)] + ["prompts.csv"]
+        stored = services.images.files.path(first_tile(result)).read_bytes()
+        assert archive.read(archive.namelist()[0]) == stored
+        assert b"a red fox, standing" in archive.read("prompts.csv")
 
 
 async def test_a_wrong_time_is_explained(harness):

@@ -1,6 +1,7 @@
 /** Show the page that the address names; links stay on this page. */
 
 import { loadMe, me, post } from "./api.js";
+import { contestsPage } from "./contests.js";
 import { h, showTrouble } from "./dom.js";
 import { findPage } from "./find.js";
 import { minePage } from "./mine.js";
@@ -9,7 +10,7 @@ import { picturePage } from "./picture.js";
 import { treePage } from "./tree.js";
 
 const main = document.getElementById("main");
-const TITLES = { newest: "Newest", mine: "My pictures", find: "Find", picture: "Picture", tree: "Family tree" };
+const TITLES = { newest: "Newest", mine: "My pictures", find: "Find", contests: "Contests", picture: "Picture", tree: "Family tree" };
 
 /** Go to an address of this site. */
 function go(address) {
@@ -22,6 +23,7 @@ function route() {
   if (first === "p") return ["picture", () => picturePage(second)];
   if (first === "tree") return ["tree", () => treePage(second)];
   if (first === "mine") return ["mine", () => minePage(go)];
+  if (first === "contests") return ["contests", () => contestsPage(go)];
   if (first === "find") return ["find", () => findPage(go)];
   return ["newest", () => newestPage(go)];
 }

@@ -2,6 +2,8 @@
 
 import { announce, h, showTrouble } from "./dom.js";
 
+const PLACES = { 1: "🥇 1.", 2: "🥈 2.", 3: "🥉 3." };
+
 /** Build the cells of one result. `more(tile, picture)` may return a node that stands over a cell. */
 export function cells(picture, more = () => null) {
   return picture.tiles.map((tile) => cell(picture, tile, more(tile, picture)));
@@ -23,6 +25,7 @@ function cell(picture, tile, extra) {
   const marks = [
     picture.private && h("span", { class: "mark" }, "private"),
     tile.liked && h("span", { class: "mark heart" }, "♥"),
+    picture.place && h("span", { class: "mark place" }, PLACES[picture.place] ?? `${picture.place}.`),
     picture.verdict === "same" && h("span", { class: "mark sure" }, "this is it"),
   ];
   const item = h("li", { class: picture.blurred ? "cell blurred" : "cell" }, link, caption, ...marks, extra);

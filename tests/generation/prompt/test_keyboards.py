@@ -178,6 +178,7 @@ def test_joined_characters_stay_whole(shown):
         "a street, —no one in sight, only rain",
         "—no matter what comes",
         "He came —no, he ran",
+        "a hall —no-one is here",
         "a knight —no bigger than a thumb",
         "a man —no longer young",
         "a room —no people are in it",

@@ -80,12 +80,15 @@ def test_labels_of_infotext_are_read_in_any_notation(pasted):
         "Positive prompt\na fox\n\nNegative prompt\nugly\n\nSteps\n20\n\nSeed\n5",
         "**a fox**\n*Negative prompt:* ugly\n`Steps: 20, Seed: 5`",
         'prompt: "a fox", negative prompt: ugly, steps: 20, seed: 5',
+        "prompt：a fox，negative：ugly，steps：20，seed：5",
+        "a fox，反向提示词：ugly，采样步数：20，随机种子：5",
+        "a fox\nNegative prompt: ugly\nSteps: 20, Random seed: 5",
         "!dream prompt: a fox\nNegative prompt: ugly\nSteps: 20, Seed: 5",
     ],
 )
 def test_infotext_is_read_with_full_width_marks_and_in_brackets(pasted):
     reading = read(pasted)
-    assert ([text.rstrip("。") for text in texts(reading)], reading.parameters["steps"]) == (["a fox"], 20)
+    assert ([text.rstrip("。，") for text in texts(reading)], reading.parameters["steps"]) == (["a fox"], 20)
     assert (reading.parameters["negative"].rstrip("。"), reading.parameters["seed"]) == ("ugly", 5)
     assert (reading.left_out, reading.problems) == ((), ())
 
@@ -93,6 +96,13 @@ def test_infotext_is_read_with_full_width_marks_and_in_brackets(pasted):
 def test_no_negative_prompt_is_none():
     for said in ("None", "N/A", ""):
         assert read(f"a fox\nNegative prompt: {said}\nSteps: 20, Seed: 5").parameters == {"steps": 20, "seed": 5}
+
+
+@pytest.mark.parametrize("sampler", ["DPM++ 2M Karras", "Euler a"])
+@pytest.mark.parametrize("comma", [",", ""])
+def test_settings_that_begin_with_a_sampler_are_read(sampler, comma):
+    reading = read(f"a fox Sampler: {sampler}{comma} Steps: 20{comma} CFG scale: 7")
+    assert (texts(reading), reading.parameters["steps"], reading.left_out) == (["a fox"], 20, ())
 
 
 def test_settings_with_equals_signs_are_read():
@@ -165,6 +175,8 @@ def test_a_labelled_prompt_needs_no_settings():
         "poster: Height: 180, Width: 90",
         "a man —strength in his arms",
         "a receipt: CFG: 7, Seed: 2",
+        "a recipe: Steps: 1, Seed: 2 spoons",
+        "a &notareal; thing",
         "a chart, Size: 512x512, Width: 512",
         "a whiteboard (Steps: 20, Seed: 5) in an office",
         'a whiteboard with "Steps: 20, Seed: 5" on it',
@@ -330,6 +342,7 @@ def test_the_json_of_any_program_is_read(values):
         'Parameters: {"prompt": "a fox", "negative_prompt": "ugly", "steps": 20, "seed": 5}',
         "prompt='a fox', negative_prompt='ugly', num_inference_steps=20, seed=5",
         "{'prompt': 'a fox', 'negative_prompt': 'ugly', 'steps': 20, 'seed': 5",
+        '{\n  "prompt": "a fox", // a comment\n  "negative_prompt": "ugly",\n  "steps": 20, "seed": 5\n}',
         '{"inputs": "a fox", "parameters": {"negative_prompt": "ugly", "num_inference_steps": 20, "seed": 5}}',
         '{"text_prompts": [{"text": "a fox", "weight": 1}, {"text": "ugly", "weight": -1}], "steps": 20, "seed": 5}',
         'image = pipe(prompt="a fox", negative_prompt="ugly", num_inference_steps=20, seed=5,)',

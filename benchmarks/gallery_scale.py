@@ -1,0 +1,176 @@
+"""Time the gallery's pages and searches with a million results in one server, and the memory of a search by picture.
+
+`python -m benchmarks.gallery_scale` creates the database in the temporary folder, which takes some minutes, and keeps
+it for the next run. The results lie in 500 channels; a visitor may view one of them, fifty, or all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import os
+import resource
+import shutil
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.database_scale import GUILD, make_database
+from benchmarks.harness import table
+from bot.finding.finder import PictureFinder
+from bot.images.thumbnails import Thumbnails
+from db.connection import Connection, read_migrations
+from db.gallery import Gallery, Page, PictureQuery, View
+from db.image_files import ImageStore
+from db.jobs import JobStore
+from db.picture_index import PictureIndex
+from generation.files.fingerprint import LENGTH, outlines, unpacked
+from generation.params import Tile
+
+CHANNELS, PAGE_SIZE, TILES, BATCH = 500, 40, 4, 10_000
+REPEATS = 5
+PAGE_TARGET_S, SEARCH_TARGET_S = 0.3, 0.5
+
+Call = Callable[[], Awaitable[Any]]
+
+
+def make_gallery(jobs: int) -> Path:
+    """Return the path of a database with `jobs` jobs in the index of pictures, created once per version."""
+    version = hashlib.sha256("".join(read_migrations()).encode()).hexdigest()[:8]
+    path = Path(tempfile.gettempdir()) / f"atelier-gallery-{version}-{jobs}.sqlite3"
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        shutil.copy(make_database(jobs), partial)
+        _fill_index(partial)
+        partial.rename(path)
+    return path
+
+
+def _fill_index(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        # So that no query profits from all results lying in the same channel.
+        database.execute(
+            """INSERT INTO shown
+               SELECT row_number() OVER (ORDER BY asked_at), id, guild_id, 1 + abs(rowid * 7919) % :most, NULL,
+                      asker_id, asked_at
+               FROM jobs WHERE state = 'answered'""",
+            {"most": CHANNELS},
+        )
+        database.execute(
+            """INSERT INTO shown_words (rowid, place, author, model, prompt)
+               SELECT shown.id, 'g' || shown.guild_id || ' c' || shown.channel_id, asker_name,
+                      coalesce(model, ''), prompt
+               FROM shown JOIN jobs ON jobs.id = shown.job_id ORDER BY shown.id"""
+        )
+        database.executemany("INSERT INTO fingerprints VALUES (?, ?, ?, ?, ?, ?, ?)", _fingerprints(database))
+        database.commit()
+
+
+def _fingerprints(database: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of random fingerprints, which have a few common shapes as pictures have."""
+    random = np.random.default_rng(1)
+    shapes = random.normal(size=(50, LENGTH))
+    cursor = database.execute("SELECT id, job_id, guild_id, channel_id, person_id FROM shown ORDER BY id").fetchall()
+    for start in range(0, len(cursor), BATCH):
+        rows = cursor[start : start + BATCH]
+        vectors = shapes[random.integers(len(shapes), size=len(rows) * TILES)]
+        vectors = vectors + random.normal(scale=0.7, size=vectors.shape)
+        vectors *= 254 / np.linalg.norm(vectors, axis=1, keepdims=True)
+        packed = np.clip(np.rint(vectors), -127, 127).astype(np.int8)
+        low = np.frombuffer(outlines(packed.tobytes()), np.int8).reshape(len(packed), -1)
+        for number, row in enumerate(rows):
+            own = slice(number * TILES, (number + 1) * TILES)
+            yield (*row, low[own].tobytes(), packed[own].tobytes())
+
+
+async def measure(path: Path) -> dict[str, list[float]]:
+    """Return the seconds that each page or search took, by its name, `REPEATS` times."""
+    async with Connection.open(path) as connection:
+        images = ImageStore(path.parent / "nothing")
+        gallery, index = Gallery(connection), PictureIndex(connection)
+        finder = PictureFinder(index, gallery, Thumbnails(images))
+        ((job_id, person),) = [
+            (row["job_id"], row["person_id"])
+            for row in await connection.fetch_all(
+                "SELECT job_id, person_id FROM shown ORDER BY id LIMIT 1 OFFSET 77777"
+            )
+        ]
+        calls = _calls(connection, gallery, index, finder, job_id, person)
+        return {name: [await _timed(call) for _ in range(REPEATS)] for name, call in calls.items()}
+
+
+def _calls(
+    connection: Connection, gallery: Gallery, index: PictureIndex, finder: PictureFinder, job_id: str, person: int
+) -> Mapping[str, Call]:
+    jobs = JobStore(connection)
+
+    async def page_of(load: Awaitable[Page]) -> None:
+        page = await load
+        await jobs.get_many(page.job_ids)
+        await gallery.favourite_tiles(person, page.job_ids)
+
+    async def vectors() -> Any:
+        vector = await index.vector(Tile(job_id, 0))
+        assert vector is not None
+        return await finder._scored(unpacked(vector * 14), views["all"], person, ())  # as many as a file's cut-outs
+
+    views = {
+        name: View(guild_id=GUILD, channels=frozenset(range(1, number + 1)), person_id=person)
+        for name, number in (("one", 1), ("fifty", 50), ("all", CHANNELS))
+    }
+    calls: dict[str, Call] = {}
+    for name, view in views.items():
+        for kind, query in (
+            ("newest", PictureQuery()),
+            ("a common word", PictureQuery(words=("word1",))),
+            ("a rare word", PictureQuery(words=("word2999",))),
+            ("two words", PictureQuery(words=("word12", "word7"))),
+            ("nobody's words", PictureQuery(words=("word12", "nonsense"))),
+            ("author and time", PictureQuery(author=("somebody",), since=1_790_000_000.0)),
+        ):
+            calls[f"{kind}, {name} of 500 channels"] = lambda view=view, query=query: page_of(
+                gallery.page(view, query, None, PAGE_SIZE)
+            )
+    calls["far down, all channels"] = lambda: page_of(gallery.page(views["all"], PictureQuery(), "1000", PAGE_SIZE))
+    calls["mine"] = lambda: page_of(gallery.own(person, None, PAGE_SIZE))
+    calls["mine by words"] = lambda: page_of(gallery.own_by_words(person, ("word1",), None, PAGE_SIZE))
+    calls["one picture"] = lambda: index.find_shown(job_id)
+    calls["by picture: fingerprints"] = vectors
+    calls["like this"] = lambda: finder.like(Tile(job_id, 0), views["all"], person)
+    return calls
+
+
+async def _timed(call: Call) -> float:
+    before = time.perf_counter()
+    await call()
+    return time.perf_counter() - before
+
+
+def main() -> int:
+    """Print the times and the memory; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1_000_000)
+    path = make_gallery(parser.parse_args().jobs)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    times = asyncio.run(measure(path))
+    rows = {name: (statistics.median(each), max(each)) for name, each in times.items()}
+    print(table("page or search", ("median", "the slowest of five"), rows, "ms"))
+    used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(f"\nmemory of the searches: {used:.0f} MiB; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    pages_fit = all(median < PAGE_TARGET_S for name, (median, _) in rows.items() if "picture" not in name)
+    return 0 if pages_fit and all(median < SEARCH_TARGET_S for median, _ in rows.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""The gallery in headless Chromium: on a phone and a large screen, by keyboard, in both colour schemes."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import async_playwright, expect
+
+from tests.support.gallery import open_gallery
+from tests.support.preview_page import CHROMIUM_FLAGS, TIMEOUT_MS, chromium
+
+SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
+SMALL_TARGETS = """() => [...document.querySelectorAll("button, a.button, nav a, select, input[type=checkbox]")]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }))
+  .map((each) => [each.outerHTML.slice(0, 100), each.getBoundingClientRect()])
+  .filter(([, box]) => box.width && (box.width < 43.9 || box.height < 43.9))
+  .map(([html, box]) => `${box.width}x${box.height} ${html}`)"""
+
+
+@asynccontextmanager
+async def open_page(**context):
+    """Open a browser tab; an error of the page, or a request to another site, fails the test."""
+    path = chromium()
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        profile = await browser.new_context(**context)
+        profile.set_default_timeout(TIMEOUT_MS)
+        page, errors = await profile.new_page(), []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        yield page
+        await browser.close()
+    assert errors == []
+
+
+async def log_in(page, gallery, name):
+    """Press *Log in* and agree on Discord's page."""
+    await page.goto(gallery.url)
+    await page.get_by_role("link", name="Log in with Discord").click()
+    await page.get_by_role("button", name=name, exact=True).click()
+    await expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+
+async def assert_accessible(page):
+    result = await Axe().run(page, None, {"resultTypes": ["violations"]})
+    found = [
+        f"{each['id']}: {node['html'][:160]}"
+        for each in result.response["violations"]
+        if each["impact"] in ("moderate", "serious", "critical")
+        for node in each["nodes"]
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_page_fits_its_screen_and_is_accessible(harness, size):
+    width, height = SIZES[size]
+    scheme = "dark" if size == "tablet" else "light"
+    async with (
+        open_gallery(harness) as gallery,
+        open_page(viewport={"width": width, "height": height}, color_scheme=scheme) as page,
+    ):
+        tile, _ = await gallery.draw(
+            "a mosaic of a fox with <b>bold</b> words and averylongwordwithoutanyspace" + "x" * 90
+        )
+        await gallery.draw("a mosaic owl", harness.ben)
+        await page.goto(gallery.url)
+        await expect(page.get_by_role("link", name="Log in with Discord")).to_be_visible()
+        await assert_accessible(page)
+        await log_in(page, gallery, "ben")
+        for path in ("/", "/?q=fox", f"/p/{tile}", "/mine", "/find", "/contests", f"/tree/{tile.job_id}"):
+            await page.goto(gallery.url + path)
+            await page.locator("main[aria-busy=false]").wait_for()
+            await page.wait_for_load_state("networkidle")
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert await page.evaluate(SMALL_TARGETS) == [], path
+            await assert_accessible(page)
+
+
+async def test_a_visitor_searches_opens_and_marks_a_picture_by_keyboard(harness):
+    async with open_gallery(harness) as gallery, open_page() as page:
+        fox, _ = await gallery.draw("a mosaic fox")
+        await gallery.draw("a mosaic owl", harness.ben)
+        await log_in(page, gallery, "ben")
+        await expect(page.locator(".cell")).to_have_count(8)
+        await page.get_by_role("searchbox").fill("fox by:ada")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".cell")).to_have_count(4)
+        await page.locator(f"[data-tile='{fox}']").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".prompt")).to_have_text("a mosaic fox")
+        heart = page.get_by_role("button", name="Favourite")
+        await heart.focus()
+        await page.keyboard.press("Space")
+        await expect(heart).to_have_attribute("aria-pressed", "true")
+        assert await gallery.services.db.favourites.has_any(harness.ben.id, fox.job_id)
+        discord = page.get_by_role("link", name="Open in Discord")
+        assert f"/{harness.channel.id}/" in await discord.get_attribute("href")
+        await page.go_back()
+        await expect(page.get_by_role("searchbox")).to_have_value("fox by:ada")
+
+
+async def test_own_pictures_are_selected_downloaded_and_deleted(harness):
+    async with open_gallery(harness) as gallery, open_page() as page:
+        tile, message = await gallery.draw("a mosaic owl", harness.ben)
+        await log_in(page, gallery, "ben")
+        await page.get_by_role("link", name="Mine").click()
+        await page.get_by_role("checkbox").first.check()
+        async with page.expect_download() as download:
+            await page.get_by_role("button", name="Download as zip").click()
+        assert (await download.value).suggested_filename == "pictures.zip"
+        await page.get_by_role("button", name="Delete", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Delete").click()
+        await expect(page.locator(".cell")).to_have_count(0)
+        await harness.server.wait_until(lambda: message.deleted)
+        assert (await gallery.services.db.jobs.get(tile.job_id)).deleted
+
+
+async def test_a_dropped_picture_is_found(harness):
+    async with open_gallery(harness) as gallery, open_page() as page:
+        tile, _ = await gallery.draw("a mosaic fox")
+        copy = await gallery.services.images.files.read(tile)
+        await log_in(page, gallery, "ben")
+        await page.get_by_role("link", name="Find").click()
+        await page.locator("#file").set_input_files({"name": "copy.png", "mimeType": "image/png", "buffer": copy})
+        await expect(page.get_by_role("heading", name="This is it:")).to_be_visible()
+        await expect(page.locator(".cell").first.locator("a")).to_have_attribute("href", f"/p/{tile}")
+
+
+async def test_scripts_in_prompts_stay_text(harness):
+    async with open_gallery(harness) as gallery, open_page() as page:
+        tile, _ = await gallery.draw("a mosaic <img src=x onerror=document.title='hacked'> fox")
+        await log_in(page, gallery, "ben")
+        await page.goto(f"{gallery.url}/p/{tile}")
+        await expect(page.locator(".prompt")).to_contain_text("<img src=x")
+        assert await page.locator("main img[src='x']").count() == 0
+        assert "hacked" not in await page.title()
