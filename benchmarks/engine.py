@@ -28,6 +28,7 @@ from torch import Generator
 from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.device.device import choose_device
 from generation.files.grid_image import encode_to_limit, make_grid
+from generation.files.png_encoder import encode_png
 from generation.messages import Event, Failed, Finished, Generate, Grid, Progress
 from generation.models.model import EMBEDDED
 from generation.params import Params, PromptPart
@@ -115,7 +116,7 @@ def run_stock(stock: Any, params: Params) -> list[Image.Image]:
 def encode_images(images: Sequence[Image.Image]) -> None:
     """Encode tiles and grid image with this project's settings."""
     for image in images:
-        image.save(io.BytesIO(), "PNG", compress_level=1)
+        encode_png(image, "")
     encode_to_limit(make_grid(images), UPLOAD_LIMIT)
 
 

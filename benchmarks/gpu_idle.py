@@ -28,14 +28,16 @@ JOB_START_LINE = re.compile(r"^(\S+ \S+) .* begins after ([0-9.]+) s without a s
 async def measure(args: argparse.Namespace) -> bool:
     """Keep 20 jobs waiting for a while, then read the idle times from the GPU process's log."""
     async with start_harness(args, 2 * QUEUED, latency=LATENCY_S) as harness:
+        started = harness.bot.cpu_seconds()
         await _keep_queue_filled(harness)
-        end = time.time()
+        end, cpu = time.time(), harness.bot.cpu_seconds() - started
         generated = harness.count("drawn") + harness.count("answered")  # the stored values of JobState
         gaps, requests = _idle_gaps(harness.bot.lines), list(harness.server.requests)
     seconds = end - gaps[0][0]
     post, edit = _mean_seconds(requests, "POST", "/channels/"), _mean_seconds(requests, "PATCH", "/webhooks/")
     print(f"{generated} grids in {seconds:.0f} s; posting one took {post:.3f} s, ", end="")
-    print(f"editing a status message {edit:.3f} s\n")
+    print(f"editing a status message {edit:.3f} s")
+    print(f"The bot's process used {1000 * cpu / generated:.0f} ms of CPU time for each grid\n")
     return _report(sum(idle for _, idle in gaps[1:]), seconds, generated, post, edit)
 
 

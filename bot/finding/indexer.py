@@ -50,12 +50,13 @@ class PictureIndexer:
             ]
 
     async def stop(self) -> None:
-        """Stop; what is not in the index yet is added after the next start."""
-        if self._tasks:
+        """Stop; what is not in the index yet is added after the next start. A second call changes nothing."""
+        tasks, self._tasks = self._tasks, []
+        if tasks:
             self._services.db.jobs.unsubscribe(self._on_state)
-            for task in self._tasks:
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(tasks)
 
     async def index_pending(self) -> int:
         """Add some of the results that were posted; return how many."""

@@ -222,23 +222,25 @@ class JobRunner:
         losses = 0
         try:
             while True:
+                self.progress[job.id] = progress = JobProgress(self.services, job, self._previews_allowed(job))
                 try:
-                    return await self._generate(job, status_message_id, crashed_on)
+                    return await self._generate(job, status_message_id, progress, crashed_on)
                 except WorkerCrashed as crash:
                     if isinstance(crash, WorkerLost) and len(self.services.fleet.workers) > 1 and losses < MAX_LOSSES:
                         losses += 1
                         await retry_until_stored(lambda: self.services.db.jobs.undo_attempt(job.id))
                     elif crashed_on is None:
-                        crashed_on = self.progress[job.id].worker
+                        crashed_on = progress.worker
                     else:
                         raise _gave_up(losses) from None
                     log.warning("job %s is generated again: %s", job.id, crash)
         finally:
             self.services.queue.remove(job.id)  # where it is after a loss
 
-    async def _generate(self, job: Job, status_message_id: int | None, crashed_on: Worker | None) -> Grid:
+    async def _generate(
+        self, job: Job, status_message_id: int | None, progress: JobProgress, crashed_on: Worker | None
+    ) -> Grid:
         gate = self.retry_locks.setdefault(crashed_on, asyncio.Lock()) if crashed_on is not None else nullcontext()
-        self.progress[job.id] = progress = JobProgress(self.services, job, self._previews_allowed(job))
         async with StatusMessage(self.delivery, job, status_message_id, progress.render), gate:
             async with self.services.queue.acquire(await self.films.remaining(job), avoid=crashed_on) as slot:
                 progress.worker = slot.worker

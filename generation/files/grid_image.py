@@ -74,5 +74,5 @@ def _downscaled(image: Image.Image) -> Iterator[Image.Image]:
 
 def _webp(image: Image.Image, quality: int, exif: bytes) -> bytes:
     file = io.BytesIO()
-    image.save(file, "WEBP", quality=quality, method=2, exif=exif)  # twice as fast as the default 4, for 2 % more bytes
+    image.save(file, "WEBP", quality=quality, method=0, exif=exif)  # a third of the default's time, for 3 % more bytes
     return file.getvalue()

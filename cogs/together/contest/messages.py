@@ -85,8 +85,8 @@ def phase_text(show: Show) -> str:
 def _naming_line(show: Show, until: str) -> str:
     whom = f"<@{show.round.worded_by}>" if show.round.worded_by else tr("somebody")
     if show.session.phase == SECOND:
-        return tr("{whom} came second in the last one and names the theme until {when}.", whom=whom, when=until)
-    return tr("{whom} won the last one and names the theme until {when}.", whom=whom, when=until)
+        return tr("{whom} came second in the last one and names the theme. Time is up {when}.", whom=whom, when=until)
+    return tr("{whom} won the last one and names the theme. Time is up {when}.", whom=whom, when=until)
 
 
 def _themed_by(show: Show) -> list[str]:

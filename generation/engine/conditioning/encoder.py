@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from generation.engine.conditioning.prompt_drift import drift_targets
+from generation.engine.device.transfer import to_device
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.params import Params
 from generation.planning.guidance import ConditioningText, append_text, guidance_weights
@@ -69,11 +70,13 @@ class PromptEncoder:
             pooled=(torch.cat([embedding.pooled for embedding in embedded]) * mask).to(self._dtype),
             guidance_weights=self._tensor(list(weights.values())).float(),
             embedding_indices=self._tensor(_embedding_indices([len(own) for own in embeddings.values()], params.count)),
-            guidance=guidance_embedding(params.guidance_scale, self._guidance_width or 0).to(self._device, self._dtype),
+            guidance=to_device(
+                guidance_embedding(params.guidance_scale, self._guidance_width or 0), self._device, self._dtype
+            ),
         )
 
     def _tensor(self, values: list[Any]) -> Tensor:
-        return torch.tensor(values, device=self._device)
+        return to_device(torch.tensor(values), self._device)
 
     def _is_zeroed(self, text: ConditioningText) -> bool:
         """Return whether the model was trained with zeros in place of this text's embedding."""
@@ -106,7 +109,7 @@ class PromptEncoder:
 
     def _embed_with(self, tokenizer: Any, encoder: Any, text: str) -> PromptEmbedding:
         """Embed with one encoder; models with two use the penultimate layer, and pool the first chunk only."""
-        ids = torch.tensor(self._chunks(tokenizer, text), device=self._device)
+        ids = self._tensor(self._chunks(tokenizer, text))
         if len(self._text_encoders) == 1:
             states: Tensor = encoder(ids)[0]
             return PromptEmbedding(states.reshape(1, -1, states.shape[-1]), states.new_zeros(1, 0))

@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from generation.engine.denoising.advance import advance, group_by_canvas
 from generation.engine.denoising.batching import Batcher, BatchSlice
 from generation.engine.denoising.hires import prepare_hires_pass, upscale_latents
 from generation.engine.denoising.job import DenoisingJob, EncodedSource, Rows, encode_source, prepare_job
@@ -21,11 +23,19 @@ from generation.engine.denoising.model_variants import ModelVariant, ModelVarian
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
 from generation.engine.device.dtype_guard import StepGate
 from generation.engine.device.gpu_sync import StepThrottle
-from generation.engine.device.oom import OOM_MESSAGE, is_out_of_memory, release_memory, suppress_oom
+from generation.engine.device.oom import (
+    OOM_MESSAGE,
+    OVERFLOW_MESSAGE,
+    is_out_of_memory,
+    release_memory,
+    suppress_oom,
+)
+from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, read_source
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.compiled import CompiledUnet
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.engine.networks.sampler_tables import SamplerTables
 from generation.engine.networks.vae import Vae
 from generation.engine.output.previews import PREVIEW_INTERVAL_S
 from generation.engine.output.safety_classifier import NO_CLASSIFIER, SafetyClassifier
@@ -34,13 +44,13 @@ from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, FailureReason, Generate, Progress
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.model import Model
-from generation.text import Text
 
 # Rows at the model's native size in one UNet call. On a CPU each further row costs as much, so batching adds delay.
-MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
+MAX_ROWS = {"cpu": 8, "mps": 8}
+MAX_GPU_ROWS = 32
 INPUT_WAIT_S = 0.02  # seconds that a step without running jobs waits for inputs to be read or upscaled
-OVERFLOW_MESSAGE = Text("The result overflowed this device's precision. Another seed or a lower `--cfg` may help.")
 
+ResultT = TypeVar("ResultT")
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +114,7 @@ class DenoisingEngine:
         self._pipeline, self._emit = pipeline, emit
         self._unet_dtype: torch.dtype = pipeline.unet.dtype  # read once: diffusers walks through all modules for it
         self._vae = Vae(pipeline)
+        self._samplers = SamplerTables(pipeline.scheduler, pipeline.device)
         self._upscaler = upscaler
         self._variants = ModelVariants(pipeline, adapters)
         self._compiled = CompiledUnet(pipeline.unet) if compile_unet else None
@@ -113,9 +124,9 @@ class DenoisingEngine:
         self._post_processor = PostProcessor(
             self._vae, pipeline.model, emit, self._unet_lock, metadata_policy, classifier
         )
-        self._batcher = Batcher(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
+        self._batcher = Batcher(MAX_ROWS.get(pipeline.device.type, MAX_GPU_ROWS) * pipeline.model.native_size**2)
         self._throttle = StepThrottle(pipeline.device)
-        self._image_threads = ThreadPoolExecutor(2, "images")
+        self._image_threads, self._image_stream = ThreadPoolExecutor(2, "images"), SideStream(pipeline.device)
         self._waiting: dict[str, _WaitingJob] = {}
         self._running: dict[str, _ActiveJob] = {}
 
@@ -146,8 +157,22 @@ class DenoisingEngine:
     def _load_inputs(self, request: Generate) -> _JobInputs:
         variant = self._variants.get(request.params)
         source = read_source(request, self._upscaler)
+        if source is None:
+            return _JobInputs(variant)
         vae = self._vae.seamless if request.params.seamless else self._vae
-        return _JobInputs(variant, None if source is None else encode_source(source, vae, self._unet_lock))
+        with self._image_stream.after(None):
+            encoded = encode_source(source, vae, self._unet_lock)
+            self._image_stream.finish(*chain.from_iterable(encoded.images))
+        return _JobInputs(variant, encoded)
+
+    def _upscale(self, job: DenoisingJob, mark: Any) -> Tensor:
+        """Return a first pass's latents at twice their size; raises UserError if they overflowed."""
+        with self._image_stream.after(mark, job.result):
+            if not job.result.isfinite().all():
+                raise UserError(OVERFLOW_MESSAGE)
+            upscaled = upscale_latents(job, self._vae, self._unet_lock)
+            self._image_stream.finish(upscaled)
+        return upscaled
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
@@ -176,8 +201,7 @@ class DenoisingEngine:
             self._handle_out_of_memory(slices)
             return
         self._batcher.record_success()
-        for (job, _), prediction in zip(slices, predictions, strict=True):
-            self._advance(job, prediction)
+        self._advance(slices, predictions)
         self._throttle.wait()
 
     def close(self) -> None:
@@ -211,11 +235,11 @@ class DenoisingEngine:
 
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
         variant, encoded = inputs
-        job = prepare_job(request, encoded, variant.encoder, self._vae, self.model, self._pipeline.scheduler)
+        job = prepare_job(request, encoded, variant.encoder, self._vae, self.model, self._samplers)
         return _ActiveJob(job, variant, None if encoded is None else encoded.source, started, started)
 
     def _hires_pass(self, before: _ActiveJob, upscaled: Tensor) -> _ActiveJob:
-        job = prepare_hires_pass(before.job, upscaled, self._vae, self._pipeline.scheduler)
+        job = prepare_hires_pass(before.job, upscaled, self._vae, self._samplers)
         return _ActiveJob(job, before.variant, None, before.started, before.previewed_at)
 
     def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
@@ -229,7 +253,7 @@ class DenoisingEngine:
             with self._unet_lock:
                 predicted: Tensor = unet(
                     rows.latents.to(self._unet_dtype),
-                    rows.timesteps.to(self._pipeline.device),
+                    rows.timesteps,
                     **rows.conditions,
                     return_dict=False,
                 )[0]
@@ -246,21 +270,31 @@ class DenoisingEngine:
         else:
             self._fail(slices[0].job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
 
-    def _advance(self, job: DenoisingJob, prediction: Tensor) -> None:
-        try:
-            if job.add_prediction(prediction):
-                self._report_progress(self._running[job.job_id])
-        except NotImplementedError:  # some samplers do not support models that predict the clean latents
-            self._fail(
-                job,
-                FailureReason.USER_ERROR,
-                Text("This model does not support the sampler {sampler}.", sampler=job.request.params.sampler),
-            )
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
+    def _advance(self, slices: Sequence[BatchSlice], predictions: Sequence[Tensor]) -> None:
+        """Make the step of each job that has all its predictions now, those of one canvas size together."""
+        complete = [
+            job
+            for (job, _), prediction in zip(slices, predictions, strict=True)
+            if self._in_memory(job, partial(job.add_prediction, prediction))
+        ]
+        for group in group_by_canvas(complete):
+            with suppress_oom():
+                advance(group)
+                continue
             release_memory(self._pipeline.device)
-            self._fail(job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
+            for job in group:
+                self._in_memory(job, partial(advance, [job]))
+        for job in complete:
+            if job.job_id in self._running:
+                self._in_memory(job, partial(self._report_progress, self._running[job.job_id]))
+
+    def _in_memory(self, job: DenoisingJob, work: Callable[[], ResultT]) -> ResultT | None:
+        """Do a job's part of a step; if memory runs out, fail that job alone and return None."""
+        with suppress_oom():
+            return work()
+        release_memory(self._pipeline.device)
+        self._fail(job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
+        return None
 
     def _fail(self, job: DenoisingJob, reason: FailureReason, text: str) -> None:
         self._running.pop(job.job_id, None)  # already removed if memory ran out while it was handed over
@@ -281,10 +315,8 @@ class DenoisingEngine:
         if not job.done:
             return
         del self._running[job.job_id]
-        if not job.latents.isfinite().all():  # the image would be black
-            self._emit(Failed(job.job_id, FailureReason.USER_ERROR, OVERFLOW_MESSAGE))
-        elif job.is_last_pass:
+        if job.is_last_pass:
             self._post_processor.finish(DenoisingResult(job.request, job.result, running.started, running.source))
         else:
-            upscaled = self._image_threads.submit(upscale_latents, job, self._vae, self._unet_lock)
+            upscaled = self._image_threads.submit(self._upscale, job, self._image_stream.handover())
             self._waiting[job.job_id] = _WaitingJob(job.request, upscaled, partial(self._hires_pass, running))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from generation.engine.denoising.job import DenoisingJob, Pass
+from generation.engine.denoising.job import DenoisingJob, Pass, mix
 from generation.engine.images.constraints import LowPassConstraint
 from generation.engine.images.windows import layout_windows
-from generation.engine.networks import noise_schedulers
+from generation.engine.networks.sampler_tables import SamplerTables
 from generation.engine.networks.vae import Vae
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH
 
@@ -24,22 +22,20 @@ def upscale_latents(first: DenoisingJob, vae: Vae, unet_lock: threading.Lock) ->
     return torch.cat([vae.upscale(unet_lock, tile, HIRES_FACTOR) for tile in torch.split(first.result, 1)])
 
 
-def prepare_hires_pass(first: DenoisingJob, upscaled: Tensor, vae: Vae, model_scheduler: Any) -> DenoisingJob:
+def prepare_hires_pass(first: DenoisingJob, upscaled: Tensor, vae: Vae, samplers: SamplerTables) -> DenoisingJob:
     """Prepare the second pass; each tile keeps its own generator and conditioning.
 
     The UNet sees the whole canvas at once, despite its size: through windows it would repeat the prompt in each.
     """
-    params = replace(first.request.params, strength=HIRES_STRENGTH)
-    scheduler = noise_schedulers.create_scheduler(params, model_scheduler)
-    timesteps = noise_schedulers.remaining_timesteps(scheduler, params)
+    params = first.request.params
+    sampler = samplers.get(params, HIRES_STRENGTH)
     width, height = HIRES_FACTOR * params.width, HIRES_FACTOR * params.height
     noise = vae.noise(width, height, first.generators)
     canvas = height // vae.scale, width // vae.scale
     return DenoisingJob(
         first.request,
-        scheduler,
-        timesteps,
-        noise_schedulers.add_noise(scheduler, upscaled, noise, timesteps[0]),
+        sampler,
+        mix(sampler.steps[0], upscaled, noise),
         first.conditioning,
         first.generators,
         LowPassConstraint(HIRES_FACTOR, upscaled, noise),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -12,10 +13,12 @@ import torch
 from torch import Generator, Tensor
 
 from generation.engine.conditioning.encoder import Conditioning, PromptEncoder
+from generation.engine.device.transfer import to_device
 from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint
 from generation.engine.images.io import SourceImage
 from generation.engine.images.windows import Windows, layout_windows
-from generation.engine.networks import noise_schedulers
+from generation.engine.networks.noise_schedulers import takes_generator
+from generation.engine.networks.sampler_tables import NOISE, SamplerStep, SamplerTable, SamplerTables, Term
 from generation.engine.networks.vae import Moments, Vae
 from generation.errors import UserError
 from generation.messages import Generate
@@ -69,17 +72,16 @@ class Pass:
 
 
 class DenoisingJob:
-    """The state of one pass of a job: its latents, its own scheduler, and its progress.
+    """The state of one pass of a job: its latents, the table of its sampler, and its progress.
 
     A step needs a prediction for each row (every tile with every text, through every window). The rows may be spread
-    over several UNet calls; once the last prediction is added, the scheduler makes the step.
+    over several UNet calls; once the last prediction is added, `advance` makes the step.
     """
 
     def __init__(
         self,
         request: Generate,
-        scheduler: Any,
-        timesteps: Tensor,
+        sampler: SamplerTable,
         latents: Tensor,
         conditioning: Conditioning,
         generators: list[Generator],
@@ -92,17 +94,16 @@ class DenoisingJob:
         self.conditioning, self.generators = conditioning, generators
         self.current_pass = current_pass
         self.index = 0
-        self._scheduler = scheduler
-        self._timesteps = timesteps
+        self._sampler, self._scheduler = sampler, copy.deepcopy(sampler.scheduler)
         self._constraint = constraint
-        self._noise_source = {"generator": generators} if noise_schedulers.takes_generator(scheduler) else {}
         self._windows = windows
-        self._time_ids = windows.time_ids(request.params.width * current_pass.factor // windows.canvas[1]).to(
-            latents.device
-        )
+        time_ids = windows.time_ids(request.params.width * current_pass.factor // windows.canvas[1])
+        self._time_ids = to_device(time_ids, latents.device)
+        self._row_indices = self._number_rows()
         self._predictions: list[Tensor] = []
-        self._model_input = self._window_inputs = latents
-        self._last_step: tuple[Tensor, Tensor, Tensor] | None = None
+        self._window_inputs = latents
+        self._noise: Tensor | None = None
+        self._history: list[tuple[Tensor, Tensor]] = []  # latents and guided predictions, the newest first
 
     @property
     def job_id(self) -> str:
@@ -125,7 +126,7 @@ class DenoisingJob:
     @property
     def steps(self) -> int:
         """Return how many steps the pass makes."""
-        return steps_before_stop(self.request.params.stop, len(self._timesteps))
+        return steps_before_stop(self.request.params.stop, len(self._sampler.steps))
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -156,64 +157,110 @@ class DenoisingJob:
     def _rows(self) -> int:
         return len(self._windows) * len(self.conditioning.embedding_indices)
 
+    def _number_rows(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return each row's index of its text embedding, its input and its window, by text, then window, then tile."""
+        tiles, windows = len(self.latents), len(self._windows)
+        rows = torch.arange(self._rows)
+        texts = rows // (tiles * windows) * tiles + rows % tiles
+        inputs = rows % (tiles * windows)
+        numbers = to_device(torch.stack([texts, inputs, inputs // tiles]), self.latents.device)
+        return self.conditioning.embedding_indices[numbers[0]], numbers[1], numbers[2]
+
     def next_rows(self, count: int) -> Rows:
         """Return the next `count` rows that need a prediction, ordered by text, then window, then tile."""
-        timestep = self._timesteps[self.index]
         if not self._predictions:
-            self._model_input = self._scheduler.scale_model_input(self.latents, timestep)
-            self._window_inputs = torch.cat(list(self._windows.crop(self._model_input)))
-        start, tiles, rows_per_text = self._rows - self.remaining_rows, len(self.latents), len(self._window_inputs)
-        indices = torch.arange(start, start + count, device=self.latents.device)
-        text_indices = self.conditioning.embedding_indices[indices // rows_per_text * tiles + indices % tiles]
+            model_input = self.latents * self._sampler.steps[self.index].input_scale
+            self._window_inputs = torch.cat(list(self._windows.crop(model_input)))
+        start = self._rows - self.remaining_rows
+        texts, inputs, windows = (indices[start : start + count] for indices in self._row_indices)
         return Rows(
-            latents=self._window_inputs[indices % rows_per_text],
-            timesteps=timestep.float().expand(count),
-            embeddings=self.conditioning.embeddings[text_indices],
-            pooled=self.conditioning.pooled[text_indices],
-            time_ids=self._time_ids[indices % rows_per_text // tiles],
+            latents=self._window_inputs[inputs],
+            timesteps=self._sampler.timesteps[self.index].expand(count),
+            embeddings=self.conditioning.embeddings[texts],
+            pooled=self.conditioning.pooled[texts],
+            time_ids=self._time_ids[windows],
             guidance=self.conditioning.guidance.expand(count, -1),
         )
 
     def add_prediction(self, prediction: Tensor) -> bool:
-        """Add the UNet's prediction for the rows returned last; True if that completed a step."""
+        """Add the UNet's prediction for the rows returned last; True if all rows of the step have theirs."""
         self._predictions.append(prediction)
         if self.remaining_rows:
             return False
         by_text = torch.cat(self._predictions).float().reshape(-1, *self._window_inputs.shape)
-        self._predictions = []
         guided = torch.einsum("t,tnchw->nchw", self.conditioning.guidance_weights, by_text)
-        self._step(self._windows.merge(guided.chunk(len(self._windows))))
+        guided = self._windows.merge(guided.chunk(len(self._windows)))
+        self._predictions = []
+        self._history = [(self.latents, guided), *self._history[: self._sampler.max_age]]
         return True
 
-    def _step(self, guided: Tensor) -> None:
-        timestep = self._timesteps[self.index]
-        self._last_step = self._model_input, timestep, guided
-        stepped = self._scheduler.step(guided, timestep, self.latents, **self._noise_source, return_dict=False)[0]
-        self.index += 1
-        self.latents = self._constrained(stepped)
+    @property
+    def factors(self) -> Mapping[Term, float]:
+        """Return the factors of the sum that the next latents are."""
+        return self._sampler.steps[self.index].factors
 
-    def _constrained(self, latents: Tensor) -> Tensor:
-        """Restore the constrained part of the source, as noisy as the rest."""
+    def value(self, term: Term) -> Tensor:
+        """Return what a factor belongs to; the latents in place of what this job's sampler does not use."""
+        if term == NOISE:
+            return self.latents if self._noise is None else self._noise
+        age = min(term.age, len(self._history) - 1)
+        return self._history[age][0 if term.kind == "latents" else 1]
+
+    def sample_noise(self) -> None:
+        """Sample each tile's noise for the step from its own generator, if the sampler does."""
+        if self._noise is None and self._sampler.steps[self.index].samples_noise:
+            shape = (1, *self.latents.shape[1:])
+            noise = torch.cat([torch.randn(shape, generator=generator) for generator in self.generators])
+            self._noise = to_device(noise, self.latents.device)
+
+    def scheduler_step(self) -> Tensor:
+        """Return the next latents by diffusers' scheduler, for a sampler that has no table."""
+        latents, guided = self._history[0]
+        timestep = self._scheduler.timesteps[self.index + len(self._scheduler.timesteps) - len(self._sampler.steps)]
+        noise_source = {"generator": self.generators} if takes_generator(self._scheduler) else {}
+        self._scheduler.scale_model_input(latents, timestep)
+        stepped: Tensor = self._scheduler.step(guided, timestep, latents, **noise_source, return_dict=False)[0]
+        return stepped
+
+    @property
+    def has_table(self) -> bool:
+        """Return whether the sampler's steps are in its table."""
+        return self._scheduler is None
+
+    def constrained(self, latents: Tensor) -> Tensor:
+        """Return the next latents with the constrained part of the source, as noisy as the rest."""
         if self._constraint is None:
             return latents
-        source, noise_fraction = self._constraint.source, 0.0
-        if self.index < len(self._timesteps):
-            timestep = self._timesteps[self.index]
-            source = noise_schedulers.add_noise(self._scheduler, source, self._constraint.noise, timestep)
-            noise_fraction = float(timestep) / len(self._scheduler.alphas_cumprod)
-        return self._constraint.apply(latents, source, noise_fraction)
+        if self.index + 1 == len(self._sampler.steps):
+            return self._constraint.apply(latents, self._constraint.source, 0.0)
+        step = self._sampler.steps[self.index + 1]
+        source = mix(step, self._constraint.source, self._constraint.noise)
+        return self._constraint.apply(latents, source, step.noise_fraction)
+
+    def finish_step(self, latents: Tensor) -> None:
+        """End the step with these latents."""
+        self.index += 1
+        self.latents, self._noise = latents, None
 
     @property
     def result(self) -> Tensor:
         """Return the latents of the result; after an early stop these are the predicted clean ones."""
-        return self.latents if self.steps == len(self._timesteps) else self.predict_original_sample()
+        return self.latents if self.steps == len(self._sampler.steps) else self.predict_original_sample()
 
     def predict_original_sample(self) -> Tensor:
         """Return the clean latents that the last step predicted."""
-        if self._last_step is None:
+        if not self.index:
             return self.latents
-        clean = noise_schedulers.predict_original_sample(self._scheduler, *self._last_step)
+        step, (latents, guided) = self._sampler.steps[self.index - 1], self._history[0]
+        of_input, of_prediction = step.clean
+        clean = of_input * step.input_scale * latents + of_prediction * guided
         return clean if self._constraint is None else self._constraint.apply(clean, self._constraint.source, 0.0)
+
+
+def mix(step: SamplerStep, clean: Tensor, noise: Tensor) -> Tensor:
+    """Return clean latents with as much noise as the latents have before a step."""
+    of_clean, of_noise = step.mix
+    return of_clean * clean + of_noise * noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +301,7 @@ def prepare_job(
     encoder: PromptEncoder,
     vae: Vae,
     model: Model,
-    model_scheduler: Any,
+    samplers: SamplerTables,
 ) -> DenoisingJob:
     """Prepare a job for its first step; raises UserError for a request that cannot be generated.
 
@@ -265,45 +312,39 @@ def prepare_job(
     vae = vae.seamless if params.seamless else vae
     _check_size(params.width, params.height, vae)
     conditioning = encoder.encode(params)
-    scheduler = noise_schedulers.create_scheduler(params, model_scheduler)
+    sampler = samplers.get(params, 1.0 if encoded is None else params.strength)
     generators = [Generator("cpu").manual_seed(params.seed_of(tile)) for tile in range(params.count)]
+    first_pass = _first_pass(params, sampler, samplers)
     if encoded is None:
-        latents = vae.noise(params.width, params.height, generators) * scheduler.init_noise_sigma
+        latents = vae.noise(params.width, params.height, generators) * sampler.noise_scale
         windows = unet_windows(latents, vae, model, wrap=params.seamless)
-        first_pass = _first_pass(params, scheduler, scheduler.timesteps)
-        return DenoisingJob(
-            request, scheduler, scheduler.timesteps, latents, conditioning, generators, None, windows, first_pass
-        )
-    source, timesteps = encoded.source, noise_schedulers.remaining_timesteps(scheduler, params)
+        return DenoisingJob(request, sampler, latents, conditioning, generators, None, windows, first_pass)
+    source = encoded.source
     clean = blend_latents([vae.sample(image, generators) for image in encoded.images])
     noise = vae.noise(params.width, params.height, generators)
     windows = unet_windows(noise, vae, model, wrap=params.seamless)
     constraint: LatentConstraint | None = None
     if (change_map := source.change_map(vae.scale, model.native_size)) is not None:
-        constraint = MaskConstraint(change_map.to(clean.device), clean, noise)
-        windows = windows.covering(constraint.change_map)
+        windows = windows.covering(change_map)
+        constraint = MaskConstraint(to_device(change_map, clean.device), clean, noise)
     elif len(windows) > 1 and source.upscale_factor >= 2:
         constraint = LowPassConstraint(round(source.upscale_factor), clean, noise)
         conditioning = encoder.encode(
             replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
         )
-    latents = _initial_latents(params, scheduler, timesteps, constraint, clean, noise)
-    first_pass = _first_pass(params, scheduler, timesteps)
-    return DenoisingJob(
-        request, scheduler, timesteps, latents, conditioning, generators, constraint, windows, first_pass
-    )
+    latents = _initial_latents(params, sampler, constraint, clean, noise)
+    return DenoisingJob(request, sampler, latents, conditioning, generators, constraint, windows, first_pass)
 
 
 def _initial_latents(
-    params: Params, scheduler: Any, timesteps: Tensor, constraint: LatentConstraint | None, clean: Tensor, noise: Tensor
+    params: Params, sampler: SamplerTable, constraint: LatentConstraint | None, clean: Tensor, noise: Tensor
 ) -> Tensor:
     if params.strength == 0:
         return clean
     # At strength 1, StableDiffusionInpaintPipeline starts from pure noise; img2img pipelines do not.
     if params.strength == 1 and isinstance(constraint, MaskConstraint):
-        pure_noise: Tensor = noise * scheduler.init_noise_sigma
-        return pure_noise
-    return noise_schedulers.add_noise(scheduler, clean, noise, timesteps[0])
+        return noise * sampler.noise_scale
+    return mix(sampler.steps[0], clean, noise)
 
 
 def unet_windows(latents: Tensor, vae: Vae, model: Model, *, wrap: bool) -> Windows:
@@ -313,14 +354,12 @@ def unet_windows(latents: Tensor, vae: Vae, model: Model, *, wrap: bool) -> Wind
     return layout_windows((height, width), size, wrap=wrap)
 
 
-def _first_pass(params: Params, scheduler: Any, timesteps: Tensor) -> Pass:
-    steps = steps_before_stop(params.stop, len(timesteps))
+def _first_pass(params: Params, sampler: SamplerTable, samplers: SamplerTables) -> Pass:
+    steps = steps_before_stop(params.stop, len(sampler.steps))
     if not has_hires_pass(params):
         return Pass(1, 0, steps)
-    later = len(scheduler.timesteps) - noise_schedulers.skipped_steps(
-        scheduler, params.num_inference_steps, HIRES_STRENGTH
-    )
-    return Pass(1, 0, steps + HIRES_FACTOR**2 * steps_before_stop(params.stop, later))
+    later = steps_before_stop(params.stop, len(samplers.get(params, HIRES_STRENGTH).steps))
+    return Pass(1, 0, steps + HIRES_FACTOR**2 * later)
 
 
 def blend_latents(images: Sequence[Tensor]) -> Tensor:

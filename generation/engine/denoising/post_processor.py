@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
-from generation.engine.device.oom import OOM_MESSAGE, is_out_of_memory, suppress_oom
-from generation.engine.images.io import SourceImage, to_images
+from generation.engine.device.oom import OOM_MESSAGE, OVERFLOW_MESSAGE, is_out_of_memory, suppress_oom
+from generation.engine.device.side_stream import SideStream
+from generation.engine.images.io import SourceImage, from_bytes, to_bytes, to_images
 from generation.engine.networks.vae import Vae
 from generation.engine.output.files import OutputWriter
-from generation.engine.output.previews import LatentPreviewer
+from generation.engine.output.previews import LatentPreviewer, preview_file
 from generation.engine.output.safety_classifier import SafetyClassifier
+from generation.errors import UserError
 from generation.files.metadata import MetadataPolicy
-from generation.messages import Event, Failed, FailureReason, Finished, Generate, Grid, Progress
+from generation.messages import Event, Failed, FailureReason, Finished, Generate, Progress
 from generation.models.model import Model
-from generation.params import Params
+
+ENCODER_THREADS = 3  # encoding a grid takes longer than decoding it on a fast GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,11 @@ class DenoisingResult:
     latents: Tensor
     started: float
     source: SourceImage | None = None
+
+    @property
+    def has_mask(self) -> bool:
+        """Return whether part of the source is kept."""
+        return self.source is not None and self.source.mask is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +57,8 @@ class PreviewRequest:
 class PostProcessor:
     """Decodes, encodes and composes results, and renders previews in between; reports through `emit`.
 
-    Every result accepted ends in one Finished or one Failed. Any other error ends the thread and is passed to
+    One thread queues a job's tiles on the device and waits once for all of them; a few others encode what it fetches.
+    Every result accepted ends in one Finished or one Failed. Any other error ends the first thread and is passed to
     `threading.excepthook`. `unet_lock` is held while the UNet runs.
     """
 
@@ -62,10 +75,12 @@ class PostProcessor:
         self._model, self._emit = model, emit
         self._writer = OutputWriter(model, metadata_policy, classifier)
         self._unet_lock = unet_lock
+        self._stream = SideStream(vae.device)
+        self._encoders = ThreadPoolExecutor(ENCODER_THREADS, "encoders")
         self._lock = threading.Lock()
         self._ending: set[str] = set()
         self._cancelled: set[str] = set()
-        self._preview_requests: dict[str, PreviewRequest] = {}
+        self._preview_requests: dict[str, tuple[PreviewRequest, Any]] = {}
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="post-processor", daemon=True)
         self._thread.start()
@@ -75,12 +90,13 @@ class PostProcessor:
         with self._lock:
             self._ending.add(result.request.job_id)
             self._preview_requests.pop(result.request.job_id, None)
-        self._tasks.put(lambda: self._finish(result))
+        mark = self._stream.handover()
+        self._tasks.put(lambda: self._finish(result, mark))
 
     def preview(self, request: PreviewRequest) -> None:
         """Render a preview when there is time for it; a newer one replaces one that still waits."""
         with self._lock:
-            self._preview_requests[request.job_id] = request
+            self._preview_requests[request.job_id] = request, self._stream.handover()
         self._tasks.put(self._render_previews)
 
     def cancel(self, job_id: str) -> None:
@@ -96,50 +112,95 @@ class PostProcessor:
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """Stop the thread once it has finished its tasks."""
+        """Stop the threads once they have finished their tasks."""
         self._tasks.put(None)
         self._thread.join()
+        self._encoders.shutdown()
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             task()
 
     def _render_previews(self) -> None:
+        """Render all previews that wait, with one wait for the device."""
         with self._lock:
-            requests, self._preview_requests = self._preview_requests, {}
-        for request in requests.values():
-            with suppress_oom():  # a preview is optional
-                preview = self._previewer.render(request.latents)
-                self._emit(Progress(request.job_id, request.step, request.total, preview))
+            requests, self._preview_requests = list(self._preview_requests.values()), {}
+        if not requests:
+            return
+        colours = []
+        for request, mark in requests:
+            with suppress_oom(), self._stream.after(mark, request.latents):  # a preview is optional
+                colours.append((request, self._previewer.colours(request.latents)))
+        with self._stream.after(None):
+            images = self._stream.fetch([values for _, values in colours])
+        for (request, _), values in zip(colours, images, strict=True):
+            self._emit(Progress(request.job_id, request.step, request.total, preview_file(values)))
 
-    def _finish(self, result: DenoisingResult) -> None:
+    def _finish(self, result: DenoisingResult, mark: Any) -> None:
         job_id = result.request.job_id
         try:
-            grid = self._build_grid(result)
+            with self._stream.after(mark, result.latents):
+                images = self._decode(result)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             self._end(job_id, Failed(job_id, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE))
+        except UserError as error:
+            self._end(job_id, Failed(job_id, FailureReason.USER_ERROR, str(error)))
         else:
-            self._end(job_id, Finished(job_id, grid) if grid else None)
+            self._encode(result, images)
 
-    def _build_grid(self, result: DenoisingResult) -> Grid | None:
-        """Return the result, or None if the job was cancelled meanwhile."""
-        params, images, tiles = result.request.params, [], []
-        for index, latents in enumerate(torch.split(result.latents, 1)):
+    def _decode(self, result: DenoisingResult) -> list[Image.Image]:
+        """Return a result's images, of which there are none if the job was cancelled meanwhile.
+
+        Raise UserError if its latents overflowed: the images would be black.
+        """
+        vae = self._vae.seamless if result.request.params.seamless else self._vae
+        tiles, values = torch.split(result.latents, 1), []
+        sound = [result.latents.isfinite().all()]
+        for tile in tiles:
             if result.request.job_id in self._cancelled:
-                return None
-            images += to_images(self._composite(self._decode(latents, params), result.source))
-            tiles.append(self._writer.encode_tile(images[-1], index, params))
-            self._render_previews()
-        return self._writer.build_grid(images, tiles, result.request, result.started)
+                return []
+            decoded = vae.queue_low_memory(self._unet_lock, tile)
+            sound.append(decoded.isfinite().all())
+            values.append(decoded if result.has_mask else to_bytes(decoded))
+            if not self._stream.is_asynchronous:  # there a preview would wait for the tile
+                self._render_previews()
+        *fetched, checks = self._stream.fetch([*values, torch.stack(sound)])
+        if not checks[0]:
+            raise UserError(OVERFLOW_MESSAGE)
+        for index in (~checks[1:]).nonzero().flatten().tolist():
+            again = vae.decode_low_memory(self._unet_lock, tiles[index])
+            fetched[index] = (again if result.has_mask else to_bytes(again)).cpu()
+        return [image for pixels in fetched for image in self._images(pixels, result.source)]
 
-    def _composite(self, pixels: Tensor, source: SourceImage | None) -> Tensor:
-        return pixels if source is None else source.composite(pixels, self._vae.scale, self._model.native_size)
+    def _images(self, pixels: Tensor, source: SourceImage | None) -> list[Image.Image]:
+        if source is None or source.mask is None:
+            return from_bytes(pixels)
+        return to_images(source.composite(pixels, self._vae.scale, self._model.native_size))
 
-    def _decode(self, latents: Tensor, params: Params) -> Tensor:
-        vae = self._vae.seamless if params.seamless else self._vae
-        return vae.decode_low_memory(self._unet_lock, latents)
+    def _encode(self, result: DenoisingResult, images: list[Image.Image]) -> None:
+        """Encode the images on the other threads; the last of their tasks ends the job."""
+        job_id = result.request.job_id
+        if not images:
+            self._end(job_id, None)
+            return
+        params = result.request.params
+        tiles = [
+            self._encoders.submit(self._writer.encode_tile, image, index, params) for index, image in enumerate(images)
+        ]
+        end = self._encoders.submit(self._build_grid, result, images, tiles)  # begins when all of them have begun
+        end.add_done_callback(self._raise_in_thread)
+
+    def _build_grid(self, result: DenoisingResult, images: list[Image.Image], tiles: Sequence[Future[bytes]]) -> None:
+        files = [tile.result() for tile in tiles]
+        grid = self._writer.build_grid(images, files, result.request, result.started)
+        self._end(result.request.job_id, Finished(result.request.job_id, grid))
+
+    def _raise_in_thread(self, task: Future[None]) -> None:
+        """Let the first thread end with the error that a task has raised."""
+        if (error := task.exception()) is not None:
+            self._tasks.put(partial(_raise, error))
 
     def _end(self, job_id: str, event: Event | None) -> None:
         with self._lock:
@@ -150,3 +211,7 @@ class PostProcessor:
         if cancelled or event is None:
             event = Failed(job_id, FailureReason.CANCELLED, "cancelled")
         self._emit(event)
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -14,6 +14,7 @@ from generation.text import Text
 DEVICE_MEMORY_FRACTION = 0.85  # of the memory that is free at start; the rest is for running jobs
 OOM_ERROR_TEXTS = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
 DEVICE_ERROR = re.compile(r"CUDA|cuDNN|CUBLAS|HIP|MPS")  # in torch's message when a device has failed
+OVERFLOW_MESSAGE = Text("The result overflowed this device's precision. Another seed or a lower `--cfg` may help.")
 OOM_MESSAGE = Text("There is not enough memory to draw this. Try a smaller size.")
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image, ImageChops, ImageOps
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
@@ -117,17 +116,18 @@ def to_pixels(image: Image.Image) -> Tensor:
 
 def to_images(pixels: Tensor) -> list[Image.Image]:
     """Return N×3×H×W in −1…1 as RGB images."""
+    return from_bytes(to_bytes(pixels).cpu())
+
+
+def to_bytes(pixels: Tensor) -> Tensor:
+    """Return N×3×H×W in −1…1 as N×H×W×3 in 0…255, on their device."""
     values = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-    return [Image.fromarray(image) for image in values.permute(0, 2, 3, 1).cpu().numpy()]
+    return values.permute(0, 2, 3, 1)
 
 
-def to_png(image: Image.Image, parameters: str) -> bytes:
-    """Encode a tile, with its parameters in the text chunk that AUTOMATIC1111 uses."""
-    info = PngInfo()
-    info.add_text("parameters", parameters)  # an iTXt chunk if the text is not Latin-1
-    file = io.BytesIO()
-    image.save(file, "PNG", pnginfo=info, compress_level=1)  # at 2048² the default level takes 2.5 s, this 0.5 s
-    return file.getvalue()
+def from_bytes(values: Tensor) -> list[Image.Image]:
+    """Return N×H×W×3 in 0…255, on the CPU, as RGB images."""
+    return [Image.fromarray(image) for image in values.numpy()]
 
 
 def _decode(data: bytes) -> Image.Image:

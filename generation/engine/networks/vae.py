@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate, pad
 
 from generation.engine.device.oom import release_memory, suppress_oom
+from generation.engine.device.transfer import to_device
 from generation.engine.images.windows import Windows, layout_windows
 from generation.engine.networks.pipeline_loader import Pipeline, vae_scale_factor
 from generation.engine.networks.seamless import seamless_copy
@@ -41,7 +42,8 @@ class Vae:
     def __init__(self, pipeline: Pipeline, *, is_seamless: bool = False) -> None:
         self._pipeline, self._vae, self._is_seamless = pipeline, pipeline.vae, is_seamless
         # Read once: diffusers walks through all modules for a network's device or dtype.
-        self._device, self._dtype = pipeline.device, pipeline.vae.dtype
+        self.device: torch.device = pipeline.device
+        self._dtype = pipeline.vae.dtype
         self.scale = vae_scale_factor(pipeline.vae)
         self.side = max(1, pipeline.model.native_size // self.scale)
         self.channels = int(pipeline.vae.config.latent_channels)
@@ -55,7 +57,7 @@ class Vae:
         """Return unit noise in the shape of latents, one sample for each generator."""
         shape = (self.channels, height // self.scale, width // self.scale)
         samples = [torch.randn(shape, generator=generator) for generator in generators]
-        return torch.stack(samples).to(self._device)
+        return to_device(torch.stack(samples), self.device)
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor, side: int | None = None) -> Moments:
@@ -67,7 +69,7 @@ class Vae:
     def sample(self, moments: Moments, generators: list[Generator]) -> Tensor:
         """Sample latents of one image, once for each generator."""
         samples = [torch.randn(moments.mean.shape, generator=generator) for generator in generators]
-        return moments.mean + moments.std * torch.cat(samples).to(moments.mean.device)
+        return moments.mean + moments.std * to_device(torch.cat(samples), moments.mean.device)
 
     def encode_mean(self, pixels: Tensor) -> Tensor:
         """Return the mean latents of images."""
@@ -79,6 +81,22 @@ class Vae:
         height, width = latents.shape[-2:]
         windows = self._windows(height, width, side or self.side)
         return windows.merge(map(self._decode, windows.crop(latents)), self.scale)
+
+    @torch.inference_mode()
+    def queue_decoding(self, latents: Tensor, side: int | None = None) -> Tensor:
+        """Decode as `decode` does, but return values that overflowed as they are.
+
+        So nothing waits for the device here; whoever reads the image decodes it again if it is not finite.
+        """
+        height, width = latents.shape[-2:]
+        windows = self._windows(height, width, side or self.side)
+        return windows.merge(
+            (self._decode_with(self._vae, self._dtype, view) for view in windows.crop(latents)), self.scale
+        )
+
+    def queue_low_memory(self, unet_lock: threading.Lock, latents: Tensor) -> Tensor:
+        """Queue the decoding in smaller windows if memory runs out (see `_with_low_memory`)."""
+        return self._with_low_memory(unet_lock, lambda *side: self.queue_decoding(latents, *side))
 
     def decode_low_memory(self, unet_lock: threading.Lock, latents: Tensor) -> Tensor:
         """Decode in smaller windows if memory runs out (see `_with_low_memory`)."""
@@ -97,10 +115,10 @@ class Vae:
             return work()
         with unet_lock:
             for side in (self.side, self.side // 2):
-                release_memory(self._device)
+                release_memory(self.device)
                 with suppress_oom():
                     return work(side)
-            release_memory(self._device)
+            release_memory(self.device)
             return work(self.side // 4)
 
     def upscale(self, unet_lock: threading.Lock, latents: Tensor, factor: int) -> Tensor:
@@ -112,13 +130,16 @@ class Vae:
         return self.encode_low_memory(unet_lock, larger[..., cut:-cut, cut:-cut]).mean
 
     def _decode(self, latents: Tensor) -> Tensor:
+        return self._retry_in_float32(lambda vae, dtype: self._decode_with(vae, dtype, latents))
+
+    def _decode_with(self, vae: Any, dtype: torch.dtype, latents: Tensor) -> Tensor:
         latents_mean, latents_std = self._latent_statistics
-        raw = latents * latents_std + latents_mean
-        return self._retry_in_float32(lambda vae, dtype: vae.decode(raw.to(dtype), return_dict=False)[0])
+        decoded: Tensor = vae.decode((latents * latents_std + latents_mean).to(dtype), return_dict=False)[0]
+        return decoded.float()
 
     def _encode_window(self, pixels: Tensor) -> Tensor:
         def moments(vae: Any, dtype: torch.dtype) -> Tensor:
-            distribution = vae.encode(pixels.to(self._device, dtype)).latent_dist
+            distribution = vae.encode(to_device(pixels, self.device, dtype)).latent_dist
             return torch.cat([distribution.mean, distribution.std], dim=1)
 
         mean, std = self._retry_in_float32(moments).chunk(2, dim=1)
@@ -133,7 +154,7 @@ class Vae:
         known = all(values is not None for values in named)
         values = named if known else ([0.0] * self.channels, [1.0] * self.channels)
         latents_mean, latents_std = (
-            torch.tensor(list(each), dtype=torch.float32, device=self._device).view(1, -1, 1, 1) for each in values
+            to_device(torch.tensor(list(each), dtype=torch.float32), self.device).view(1, -1, 1, 1) for each in values
         )
         return latents_mean, latents_std / config.scaling_factor
 

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 
 from PIL import Image
 
-from generation.engine.images.io import to_png
 from generation.engine.output.safety_classifier import SafetyClassifier
 from generation.files.grid_image import encode_to_limit, make_grid
 from generation.files.infotext import infotext
 from generation.files.metadata import MetadataPolicy
+from generation.files.png_encoder import encode_png
 from generation.messages import Generate, Grid
 from generation.models.model import Model
 from generation.params import Params
 
 
 class OutputWriter:
-    """Writes a model's images as files: tiles with their parameters, and the grid image that is posted."""
+    """Writes a model's images as files: tiles with their parameters, and the grid image that is posted.
+
+    It may be called from several threads.
+    """
 
     def __init__(self, model: Model, metadata_policy: MetadataPolicy, classifier: SafetyClassifier) -> None:
         self._model = model
         self._include_prompts, self._signer = metadata_policy.include_prompts, metadata_policy.load_signer()
         self._classifier = classifier
+        self._lock = threading.Lock()  # of the signer and the classifier, which work in one thread
 
     def encode_tile(self, image: Image.Image, index: int, params: Params) -> bytes:
         """Return tile number `index` (from 0) as a signed PNG with its generation parameters."""
-        return self._signer.sign(to_png(image, self._infotext(index, params)), "png", params)
+        return self._sign(encode_png(image, self._infotext(index, params)), "png", params)
 
     def build_grid(
         self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float
     ) -> Grid:
         """Return the result of a job begun at `started` (time.monotonic), from its images and their files."""
         grid_image, suffix = self._encode_grid_image(images, tiles, request)
-        sensitive = self._classifier.is_sensitive(images)
+        with self._lock:
+            sensitive = self._classifier.is_sensitive(images)
         return Grid(tuple(tiles), grid_image, suffix, time.monotonic() - started, sensitive)
 
     def _encode_grid_image(
@@ -48,7 +54,11 @@ class OutputWriter:
         grid_image, suffix = encode_to_limit(
             make_grid(images), request.upload_limit - self._signer.max_signature_bytes, text
         )
-        return self._signer.sign(grid_image, suffix, request.params), suffix
+        return self._sign(grid_image, suffix, request.params), suffix
+
+    def _sign(self, data: bytes, suffix: str, params: Params) -> bytes:
+        with self._lock:
+            return self._signer.sign(data, suffix, params)
 
     def _infotext(self, index: int, params: Params) -> str:
         return infotext(params, self._model, index, with_prompt=self._include_prompts)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Generator, Tensor
 
-from generation.engine.images.io import to_images
+from generation.engine.images.io import from_bytes, to_bytes
 from generation.files.grid_image import make_grid
 
 PREVIEW_INTERVAL_S = 1.0  # rendering one takes 2 ms, and Discord shows one every two or three seconds
@@ -45,14 +45,21 @@ class LatentPreviewer:
 
     def render(self, latents: Tensor) -> bytes:
         """Return a JPEG grid image that previews `latents`."""
-        colours = torch.einsum("nchw,cd->ndhw", _with_bias(latents), self._rgb_factors)
-        tiles = to_images(colours)
-        grid = make_grid(tiles)
-        factor = PREVIEW_SIZE / max(grid.size)
-        large = grid.resize((round(grid.width * factor), round(grid.height * factor)), Image.Resampling.BICUBIC)
-        file = io.BytesIO()
-        large.save(file, "JPEG", quality=75)
-        return file.getvalue()
+        return preview_file(self.colours(latents).cpu())
+
+    def colours(self, latents: Tensor) -> Tensor:
+        """Return the pixels of a preview, N×H×W×3 in 0…255, on the latents' device."""
+        return to_bytes(torch.einsum("nchw,cd->ndhw", _with_bias(latents), self._rgb_factors))
+
+
+def preview_file(values: Tensor) -> bytes:
+    """Return the pixels of a preview, on the CPU, as a JPEG grid image."""
+    grid = make_grid(from_bytes(values))
+    factor = PREVIEW_SIZE / max(grid.size)
+    large = grid.resize((round(grid.width * factor), round(grid.height * factor)), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    large.save(file, "JPEG", quality=75)
+    return file.getvalue()
 
 
 def _with_bias(latents: Tensor) -> Tensor:

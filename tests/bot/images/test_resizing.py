@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from bot.images.resizing import ImageResizer
-from generation.engine.images.io import to_png
 from generation.files.c2pa_credentials import load_or_create_credentials
 from generation.files.c2pa_signing import ContentCredentialsSigner
 from generation.files.grid_image import read_infotext
+from generation.files.png_encoder import encode_png
 from generation.job import Action
 from generation.params import Tile
 from tests.support.jobs import make_job
@@ -40,7 +40,7 @@ class FakeStore:
 
 def png():
     noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
-    return to_png(Image.fromarray(noise), TEXT)
+    return encode_png(Image.fromarray(noise), TEXT)
 
 
 def image_format(data):

@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from generation.engine.images.io import to_png
 from generation.errors import UserError
 from generation.files.c2pa_credentials import Credentials, load_or_create_credentials, read_credentials
 from generation.files.c2pa_signing import ContentCredentialsSigner
+from generation.files.png_encoder import encode_png
 from generation.params import Params, Tile, Upload
 from tests.support.engine_harness import make_params
 
@@ -34,7 +34,7 @@ DAY = datetime.timedelta(days=1)
 
 
 def png() -> bytes:
-    return to_png(PICTURE, TEXT)
+    return encode_png(PICTURE, TEXT)
 
 
 def webp() -> bytes:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generation.engine.images.io import to_png
 from generation.files.grid_image import encode_to_limit, make_grid, read_infotext, reencode
+from generation.files.png_encoder import encode_png
 
 
 def _noise(side: int = 256) -> Image.Image:
@@ -72,7 +72,7 @@ def test_an_encoded_image_can_be_made_smaller(kind: str, mode: str) -> None:
 
 def test_the_parameters_text_survives_repeated_shrinking() -> None:
     text = "a fox 🦊, ünder a tree\nSteps: 20, Sampler: Euler a"
-    data = to_png(_noise(), text)
+    data = encode_png(_noise(), text)
     for limit in (60_000, 20_000, 5_000):
         data, _ = reencode(data, limit)
         assert len(data) <= limit
@@ -80,13 +80,13 @@ def test_the_parameters_text_survives_repeated_shrinking() -> None:
 
 
 def test_a_webp_has_the_parameters_where_other_programs_read_them() -> None:
-    data, _ = reencode(to_png(_noise(), "a fox"), 60_000)
+    data, _ = reencode(encode_png(_noise(), "a fox"), 60_000)
     comment = _open_image(data).getexif().get_ifd(0x8769)[0x9286]
     assert comment == b"UNICODE\0\0a\0 \0f\0o\0x"
 
 
 def test_parameters_that_leave_too_little_room_are_left_out() -> None:
-    data, _ = reencode(to_png(_noise(32), "a fox " * 500), 4_000)
+    data, _ = reencode(encode_png(_noise(32), "a fox " * 500), 4_000)
     assert len(data) <= 4_000
     assert read_infotext(_open_image(data)) == ""
     assert _open_image(data).size == (32, 32)

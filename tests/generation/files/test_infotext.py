@@ -14,8 +14,8 @@ from PIL import Image
 from sd_parsers import ParserManager
 from sd_parsers.data import Generators, Prompt, PromptInfo
 
-from generation.engine.images.io import to_png
 from generation.files.infotext import infotext
+from generation.files.png_encoder import encode_png
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLER_LABELS, SAMPLERS
 from generation.params import LoraWeight, PromptPart, Tile, Upload
@@ -150,7 +150,7 @@ def test_any_tiles_text_has_the_prompt_of_the_whole_grid(params):
 
 def parse_with_sd_parsers(text: str) -> PromptInfo:
     """Write the text into an image file and parse it with sd-parsers."""
-    found = ParserManager().parse(io.BytesIO(to_png(Image.new("RGB", (8, 8)), text)))
+    found = ParserManager().parse(io.BytesIO(encode_png(Image.new("RGB", (8, 8)), text)))
     assert found is not None
     assert found.generator is Generators.AUTOMATIC1111
     return found

@@ -58,6 +58,20 @@ def test_an_animated_webp_has_all_frames_and_repeats() -> None:
     assert difference < 4
 
 
+def test_every_frame_is_stored_whole() -> None:
+    """A frame that is stored as its difference from another is worse, and a film of both kinds flickers."""
+
+    def render(index: int) -> Image.Image:
+        image = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
+        image.paste("red", (index, 20, index + 8, 28))
+        return image
+
+    data = encode_webp(Film((64, 64), frame_durations(24, 24), render), 1_000_000)
+    sizes = [data[place + 14 : place + 20] for place in range(len(data)) if data[place : place + 4] == b"ANMF"]
+    assert len(sizes) == 24
+    assert set(sizes) == {(63).to_bytes(3, "little") * 2}
+
+
 def test_a_budget_costs_quality_then_size_then_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     film, made = noise(24), list[tuple[tuple[int, int], int, int]]()
     animate = encoder._animated_webp

@@ -76,7 +76,7 @@ def test_cancelling_one_job_leaves_the_others_alone(harness: EngineHarness) -> N
 
 def test_a_job_can_be_cancelled_while_it_is_decoded(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     decoding, cancelled, tiles = threading.Event(), threading.Event(), []
-    decode = harness.engine._vae.decode
+    decode = harness.engine._vae.queue_decoding
 
     def slow_decode(latents: Any) -> Any:
         tiles.append(len(latents))
@@ -84,7 +84,7 @@ def test_a_job_can_be_cancelled_while_it_is_decoded(harness: EngineHarness, monk
         assert cancelled.wait(TIMEOUT_S)
         return decode(latents)
 
-    monkeypatch.setattr(harness.engine._vae, "decode", slow_decode)
+    monkeypatch.setattr(harness.engine._vae, "queue_decoding", slow_decode)
     harness.engine.add(make_request("a", make_params(count=4)))
     harness.run_until_idle()
     assert decoding.wait(TIMEOUT_S)
@@ -146,7 +146,7 @@ def test_a_job_that_does_not_fit_row_by_row_fails_and_the_others_continue(
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
-@pytest.mark.parametrize("part", ["encode", "decode"])
+@pytest.mark.parametrize("part", ["encode", "queue_decoding"])
 def test_running_out_of_memory_in_the_vae_fails_only_the_job(
     harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, part: str, error: RuntimeError
 ) -> None:
@@ -248,7 +248,7 @@ def test_decoding_is_retried_after_running_out_of_memory(
             raise refusals.pop()
         return decode(latents, *side)
 
-    monkeypatch.setattr(harness.engine._vae, "decode", refuse_once)
+    monkeypatch.setattr(harness.engine._vae, "queue_decoding", refuse_once)
     assert isinstance(harness.generate(make_request("a", make_params(count=2)))[0], Finished)
 
 

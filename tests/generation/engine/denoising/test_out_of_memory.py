@@ -82,7 +82,7 @@ def test_running_out_of_memory_between_calls_fails_one_job(
 
 def test_a_preview_without_memory_is_left_out(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generation.engine.denoising.engine.PREVIEW_INTERVAL_S", 0.0)
-    monkeypatch.setattr(harness.engine._post_processor._previewer, "render", _raise_oom)
+    monkeypatch.setattr(harness.engine._post_processor._previewer, "colours", _raise_oom)
     assert isinstance(harness.generate(make_request("a"))[0], Finished)
     assert not harness.previews()
 

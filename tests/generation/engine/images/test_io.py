@@ -94,14 +94,14 @@ def test_previews_come_with_progress_and_show_the_grid(harness: EngineHarness, m
 def test_only_the_newest_preview_of_a_job_waits(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "PREVIEW_INTERVAL_S", 0.0)
     previews = harness.engine._post_processor._previewer
-    render, rendering, released = previews.render, threading.Event(), threading.Event()
+    render, rendering, released = previews.colours, threading.Event(), threading.Event()
 
-    def slow_render(latents: Tensor) -> bytes:
+    def slow_render(latents: Tensor) -> Tensor:
         rendering.set()
         assert released.wait(TIMEOUT_S)
         return render(latents)
 
-    monkeypatch.setattr(previews, "render", slow_render)
+    monkeypatch.setattr(previews, "colours", slow_render)
     harness.engine.add(make_request("a", make_params(num_inference_steps=12)))
     harness.engine.step()
     assert rendering.wait(TIMEOUT_S)

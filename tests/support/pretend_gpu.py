@@ -1,0 +1,251 @@
+"""A device that only says that it is one: its tensors are computed on the CPU, and every wait for it is recorded.
+
+It raises where a GPU would for tensors on two devices. `enter()` makes the process pretend, for good.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
+ROOT = Path(__file__).parents[2]
+DEVICE = torch.device("privateuseone:0")
+CPU = torch.device("cpu")
+aten = torch.ops.aten
+READS = ("_local_scalar_dense", "item", "is_nonzero", "nonzero", "equal", "masked_select", "_unique2", "linalg_solve")
+NOT_MIXED = (aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default, aten.copy_.default)
+
+
+class Waits:
+    """The waits of each thread: what was waited for, and where in this project."""
+
+    def __init__(self) -> None:
+        self.on, self.seen = True, list[tuple[str, str, str]]()
+
+    def add(self, what: str) -> None:
+        if self.on:
+            self.seen.append((threading.current_thread().name.partition("_")[0], what, _place()))
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        self.on = False
+        yield
+        self.on = True
+
+
+WAITS = Waits()
+
+
+def _place() -> str:
+    frame, places = sys._getframe(2), list[str]()
+    while frame is not None and len(places) < 2:
+        name = frame.f_code.co_filename
+        if name.startswith(str(ROOT / "generation")):
+            places.append(f"{name[len(str(ROOT)) + 1 :]}:{frame.f_lineno}")
+        frame = frame.f_back  # type: ignore[assignment]
+    return " < ".join(places)
+
+
+class PretendTensor(Tensor):
+    """A tensor on the pretended device, around a real one on the CPU."""
+
+    held: Tensor
+
+    @staticmethod
+    def __new__(cls, real: Tensor) -> PretendTensor:
+        made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            cls,
+            real.size(),
+            strides=real.stride(),
+            storage_offset=real.storage_offset(),
+            dtype=real.dtype,
+            device=DEVICE,
+        )
+        made.held = real
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = on_device(self.held.clone(), parameter=isinstance(self, torch.nn.Parameter))
+        return memo[id(self)]
+
+    def record_stream(self, stream: Any) -> None:
+        """Remember nothing: the memory is the CPU's."""
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _dispatch(func, args, kwargs or {})
+
+
+def on_device(real: Tensor, *, parameter: bool = False) -> Any:
+    """Put a tensor of the CPU on the device, without recording it."""
+    wrapped = PretendTensor(real.detach())
+    return torch.nn.Parameter(wrapped, requires_grad=False) if parameter else wrapped
+
+
+def _on_device(value: Any) -> bool:
+    return value is not None and torch.device(value).type == DEVICE.type
+
+
+def _dispatch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    name = func._schema.name.removeprefix("aten::")
+    tensors = [each for each in tree_flatten((args, kwargs))[0] if isinstance(each, Tensor)]
+    pretended = [each for each in tensors if isinstance(each, PretendTensor)]
+    others = [each for each in tensors if not isinstance(each, PretendTensor)]
+    if pretended and func not in NOT_MIXED and any(each.dim() for each in others):
+        raise RuntimeError(f"Expected all tensors to be on the same device, but found two ({name})")
+    _record_reads(func, name, args, bool(pretended))
+    target = _on_device(kwargs["device"]) if kwargs.get("device") is not None else bool(pretended)
+    if name in ("_to_copy", "copy_"):
+        _record_copy(name, args, kwargs, target)
+    plain = tree_map(lambda each: each.held if isinstance(each, PretendTensor) else each, (args, kwargs))
+    with torch._C._DisableTorchDispatch():  # type: ignore[attr-defined]
+        out = func(*plain[0], **_without_device(plain[1]))
+    if name in ("_local_scalar_dense", "item", "is_nonzero", "equal"):
+        return out
+    if name.endswith("_") and args and isinstance(args[0], Tensor) and out is plain[0][0]:
+        return args[0]
+    if out is plain[0][0] and name == "_to_copy":
+        out = out.clone()  # nothing moves on the CPU, but it would
+    return tree_map(lambda each: PretendTensor(each) if isinstance(each, Tensor) else each, out) if target else out
+
+
+def _record_reads(func: Any, name: str, args: Any, pretended: bool) -> None:
+    """Record what makes the CPU wait for a value."""
+    if pretended and name in READS:
+        WAITS.add(name)
+    if func in NOT_MIXED[:3]:
+        indices = [each for each in args[1] if isinstance(each, Tensor)]
+        if isinstance(args[0], PretendTensor) and any(each.dtype is torch.bool for each in indices):
+            WAITS.add(f"{name} with a mask")
+        if isinstance(args[0], PretendTensor) and not all(isinstance(each, PretendTensor) for each in indices):
+            WAITS.add(f"{name} with indices on the CPU")
+
+
+def _record_copy(name: str, args: Any, kwargs: dict[str, Any], target: bool) -> None:
+    """Record a copy between the devices that waits: from or to memory that is not pinned, or not asked to go on."""
+    to, source = (args[0], args[1]) if name == "copy_" else (None, args[0])
+    to_device, from_device = (
+        isinstance(to, PretendTensor) if to is not None else target,
+        isinstance(source, PretendTensor),
+    )
+    if to_device == from_device:
+        return
+    host = source if to_device else to
+    asynchronous = (args[2] if len(args) > 2 else kwargs.get("non_blocking")) and getattr(host, "pinned", False)
+    if not asynchronous:
+        WAITS.add(f"copy {'to' if to_device else 'from'} the device of {tuple(source.shape)}")
+
+
+def _without_device(kwargs: dict[str, Any]) -> dict[str, Any]:
+    kwargs = {name: value for name, value in kwargs.items() if name not in ("pin_memory", "non_blocking")}
+    return kwargs | {"device": CPU} if _on_device(kwargs.get("device")) else kwargs
+
+
+class _Dispatch(TorchDispatchMode):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if _on_device(kwargs.get("device")) or any(isinstance(each, PretendTensor) for each in tree_flatten(args)[0]):
+            return _dispatch(func, args, kwargs)
+        return func(*args, **kwargs)
+
+
+class _Functions(TorchFunctionMode):
+    """What would reach the device without a dispatch: tensors made of lists, lists as indices, and lists made of it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.tensor, torch.as_tensor) and _on_device(kwargs.get("device")):
+            device = kwargs.pop("device")
+            return func(*args, **kwargs).to(device)
+        if func is Tensor.__getitem__ and isinstance(args[0], PretendTensor) and isinstance(args[1], list):
+            return args[0][torch.tensor(args[1]).to(DEVICE)]
+        if func is Tensor.tolist and isinstance(args[0], PretendTensor):
+            return args[0].cpu().tolist()
+        if func is Tensor.pin_memory:
+            copy = args[0].clone()
+            copy.pinned = True
+            return copy
+        return func(*args, **kwargs)
+
+
+class _Event:
+    def __init__(self, **_: Any) -> None: ...
+
+    def record(self, _: Any = None) -> None: ...
+
+    def synchronize(self) -> None:
+        WAITS.add("event")
+
+
+class _Stream:
+    def __init__(self, _: Any = None) -> None: ...
+
+    def wait_event(self, _: Any) -> None: ...
+
+
+class _Module:
+    """The module `torch.privateuseone`, with what `torch.cuda` has."""
+
+    Event, Stream = _Event, _Stream
+
+    def is_initialized(self) -> bool:
+        return True
+
+    is_available = is_initialized
+
+    def device_count(self) -> int:
+        return 1
+
+    def current_device(self) -> int:
+        return 0
+
+    def _is_in_bad_fork(self) -> bool:
+        return False
+
+    def manual_seed_all(self, seed: int) -> None: ...
+
+    def current_stream(self, _: Any = None) -> _Stream:
+        return _Stream()
+
+    default_stream = current_stream
+
+    def stream(self, _: Any) -> Any:
+        return contextlib.nullcontext()
+
+
+def enter() -> None:
+    """Pretend in this process, on all its threads; call it before modules of the engine are imported."""
+    _setup_privateuseone_for_python_backend(backend_module=_Module())
+    torch.inference_mode = torch.no_grad  # type: ignore[misc, assignment]  # views of wrapped tensors are forbidden in it
+    run = threading.Thread.run
+
+    def pretending(thread: threading.Thread) -> None:
+        with _Functions(), _Dispatch():
+            run(thread)
+
+    threading.Thread.run = pretending  # type: ignore[method-assign]
+    _Functions().__enter__()
+    _Dispatch().__enter__()
+
+
+def move(network: torch.nn.Module) -> None:
+    """Move a network to the device, in half precision."""
+    for module in network.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = on_device(parameter.detach().half(), parameter=True)
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = on_device(buffer.half() if buffer.is_floating_point() else buffer)

@@ -1,0 +1,88 @@
+"""Draw jobs of every kind on a pretended GPU, and print the waits of each thread."""
+
+from __future__ import annotations
+
+from tests.support import pretend_gpu
+
+pretend_gpu.enter()
+
+import io  # noqa: E402
+import json  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+from dataclasses import replace  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+from unittest.mock import patch  # noqa: E402
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from generation.engine.denoising import engine as engine_module  # noqa: E402
+from generation.engine.denoising.engine import DenoisingEngine  # noqa: E402
+from generation.engine.networks.pipeline_loader import load_pipeline  # noqa: E402
+from generation.messages import Event, Failed, Finished, Generate, Progress  # noqa: E402
+from generation.models.samplers import SAMPLERS  # noqa: E402
+from generation.params import Tile  # noqa: E402
+from tests.support.engine_harness import make_params  # noqa: E402
+
+SOURCE = {"source": Tile("p" * 20, 0)}
+KINDS: dict[str, dict[str, Any]] = {
+    "chaos": {"chaos": 50, "weird": 500, "negative_prompt": "fog"},
+    "seamless": {"seamless": True},
+    "hires": {"hd": True},
+    "stop": {"stop": 50},
+    "from a picture": SOURCE | {"strength": 0.5},
+    "region": SOURCE | {"strength": 0.8, "region": (0, 4)},
+    "windows": SOURCE | {"strength": 0.6, "width": 192, "height": 128},
+}
+
+
+def cases() -> dict[str, list[dict[str, Any]]]:
+    """Return the jobs to draw together, as changes of one: all samplers, all of them over a region, and each kind."""
+    plain = [{"sampler": sampler} for sampler in SAMPLERS]
+    region = [{"sampler": sampler, **KINDS["region"]} for sampler in SAMPLERS]
+    kinds = {kind: [changes] for kind, changes in KINDS.items()}
+    return {"samplers": plain, "samplers over a region": region, **kinds, "previews": [{"num_inference_steps": 8}]}
+
+
+def picture() -> bytes:
+    """Return a picture to start from."""
+    file = io.BytesIO()
+    values = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(values).save(file, "PNG")
+    return file.getvalue()
+
+
+def main(folder: str) -> None:
+    """Draw each case, and print its waits as JSON: the thread, what it waited for, and where."""
+    pipeline = load_pipeline(folder, "cpu", lambda _: None, torch.float32)
+    for network in (pipeline.text_encoder, pipeline.unet, pipeline.vae):
+        pretend_gpu.move(network)
+    events: list[Event] = []
+    engine = DenoisingEngine(replace(pipeline, device=pretend_gpu.DEVICE), events.append)
+    report = {}
+    for name, jobs in cases().items():
+        pretend_gpu.WAITS.seen.clear()
+        with patch.object(engine_module, "PREVIEW_INTERVAL_S", 0.0 if name == "previews" else 1e9):
+            draw(engine, events, name, jobs)
+        previews = sum(isinstance(event, Progress) and event.preview is not None for event in events)
+        report[name] = {"jobs": len(jobs), "previews": previews, "waits": list(pretend_gpu.WAITS.seen)}
+    json.dump(report, sys.stdout)
+
+
+def draw(engine: DenoisingEngine, events: list[Event], name: str, jobs: list[dict[str, Any]]) -> None:
+    """Draw jobs of two tiles each, together; raise RuntimeError if one fails."""
+    events.clear()
+    for number, changes in enumerate(jobs):
+        params = make_params(**{"count": 2, "num_inference_steps": 4} | changes)
+        engine.add(Generate(f"{name} {number}", params, number, 10**7, picture() if params.source else None))
+    while sum(isinstance(event, Finished) for event in events) < len(jobs):
+        if failed := [event for event in events if isinstance(event, Failed)]:
+            raise RuntimeError(str(failed))
+        engine.step() if engine.busy else time.sleep(0.001)
+
+
+if __name__ == "__main__":
+    main(str(Path(sys.argv[1])))
