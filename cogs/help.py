@@ -211,6 +211,7 @@ def _search(registry: ModelRegistry) -> str:
         [
             tr("## Find a picture again"),
             tr("- `/show` posts an earlier result again with its buttons. Type words of its prompt, or the job's id"),
+            tr("- `/find` finds pictures of this server by their words, or the job of a picture that you have"),
             tr("- `/favourites` does the same for pictures that you marked with ❤️"),
             tr("- `/tree` shows what a picture was made from, and what others made from it"),
             tr("- `/info` lists your queued jobs and lets you cancel them; `/queue` shows everyone's"),
