@@ -71,7 +71,8 @@ def _start(registry: ModelRegistry) -> str:
             tr("Parameters go at the end: `--ar 3:2` makes the picture wide, `--no people` keeps people out."),
             tr("`/jam start` lets the whole room draw one picture together, round by round."),
             tr(
-                "`/contest enter` enters one of your pictures in the contest of this server, and `/contest vote` compares two."
+                "`/contest enter` enters one of your pictures in the contest of this server, and `/contest vote` "
+                "compares two."
             ),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
             tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
