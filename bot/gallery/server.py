@@ -20,10 +20,10 @@ from bot.gallery.security import protect
 from bot.gallery.sessions import Sessions
 from bot.gallery.viewers import Viewers
 from bot.services import Services
-from generation.files import sanitize
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 PAGES = ("/", "/mine", "/find", "/contests", r"/p/{tile:[0-9a-f]{12}-[0-3]}", r"/tree/{job_id:[0-9a-f]{12}}")
+MAX_BODY_BYTES = 256 * 1024  # of a request, except a picture to search for
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 CurrentClient = Callable[[], Client | None]
@@ -62,7 +62,7 @@ class GalleryServer:
         routes = [*pages.routes(), *actions.routes(), *Pictures(services, self.viewers, self.sessions).routes()]
         if with_login:
             routes += Login(config, self.sessions, lambda: _application_id(current_client()), services.clock).routes()
-        self._app = web.Application(client_max_size=sanitize.MAX_BYTES)
+        self._app = web.Application(client_max_size=MAX_BODY_BYTES)
         protect(self._app, self._hosts, self._origins, secure=secure)
         self._app.add_routes(routes)
         self._app.add_routes([web.get(path, _index) for path in PAGES])
