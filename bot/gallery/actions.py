@@ -95,10 +95,10 @@ class Actions:
             raise web.HTTPUnauthorized(text="Log in first.")
         form = await request.post()
         session = self._session(request, str(form.get("csrf", "")))
-        tiles = list(dict.fromkeys(Tile.parse(each) for each in str(form.get("tiles", "")).split()))
+        tiles = [Tile.parse(each) for each in str(form.get("tiles", "")).split()]
         if not tiles or len(tiles) > MAX_PICTURES:
             raise web.HTTPBadRequest(text=f"Choose up to {MAX_PICTURES} pictures.")
-        chosen = [each for tile in tiles if (each := await self._zipped(session, tile)) is not None]
+        chosen = [each for tile in dict.fromkeys(tiles) if (each := await self._zipped(session, tile)) is not None]
         response = web.StreamResponse(
             headers={"Content-Type": "application/zip", "Content-Disposition": 'attachment; filename="pictures.zip"'}
         )
