@@ -133,10 +133,10 @@ def _calls(
     for name, view in views.items():
         for kind, query in (
             ("newest", PictureQuery()),
-            ("a common word", PictureQuery(words=("word1",))),
+            ("a common word", PictureQuery(words=("wor",))),
             ("a rare word", PictureQuery(words=("word2999",))),
-            ("two words", PictureQuery(words=("word12", "word7"))),
-            ("nobody's words", PictureQuery(words=("word12", "nonsense"))),
+            ("two words", PictureQuery(words=("word1234", "word789"))),
+            ("nobody's words", PictureQuery(words=("word123", "nonsense"))),
             ("author and time", PictureQuery(author=("somebody",), since=1_790_000_000.0)),
         ):
             calls[f"{kind}, {name} of 500 channels"] = lambda view=view, query=query: page_of(
@@ -144,7 +144,7 @@ def _calls(
             )
     calls["far down, all channels"] = lambda: page_of(gallery.page(views["all"], PictureQuery(), "1000", PAGE_SIZE))
     calls["mine"] = lambda: page_of(gallery.own(person, None, PAGE_SIZE))
-    calls["mine by words"] = lambda: page_of(gallery.own_by_words(person, ("word1",), None, PAGE_SIZE))
+    calls["mine by words"] = lambda: page_of(gallery.own_by_words(person, ("wor",), None, PAGE_SIZE))
     calls["one picture"] = lambda: index.find_shown(job_id)
     calls["by picture: fingerprints"] = vectors
     calls["like this"] = lambda: finder.like(Tile(job_id, 0), views["all"], person)

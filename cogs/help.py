@@ -70,6 +70,10 @@ def _start(registry: ModelRegistry) -> str:
             tr("- **🔄** draws all four again"),
             tr("Parameters go at the end: `--ar 3:2` makes the picture wide, `--no people` keeps people out."),
             tr("`/jam start` lets the whole room draw one picture together, round by round."),
+            tr(
+                "`/contest enter` enters one of your pictures in the contest of this server, and `/contest vote` "
+                "compares two."
+            ),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
             tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
             *_vocabulary_lines(registry.default),
@@ -211,6 +215,7 @@ def _search(registry: ModelRegistry) -> str:
         [
             tr("## Find a picture again"),
             tr("- `/show` posts an earlier result again with its buttons. Type words of its prompt, or the job's id"),
+            tr("- `/find` finds pictures of this server by their words, or the job of a picture that you have"),
             tr("- `/favourites` does the same for pictures that you marked with ❤️"),
             tr("- `/tree` shows what a picture was made from, and what others made from it"),
             tr("- `/info` lists your queued jobs and lets you cancel them; `/queue` shows everyone's"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from db.connection import Connection, Statement
 from generation.params import Tile
@@ -85,9 +85,8 @@ class Fingerprints:
     vectors: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlines:
-    """The outlines of a job's tiles, with the row of its fingerprints."""
+class Outlines(NamedTuple):
+    """The outlines of a job's tiles, with the row of its fingerprints; a million of them are read at once."""
 
     id: int
     channel_id: int
@@ -160,7 +159,7 @@ class PictureIndex:
         while True:
             values = {"owner": owner, "most": CHUNK, "channel": channel_id, "outlines": outlines, "id": row}
             rows = await self._connection.fetch_all(sql, values)
-            yield [Outlines(**dict(each)) for each in rows]
+            yield [Outlines._make(each) for each in rows]
             if len(rows) < CHUNK:
                 return
             channel_id, outlines, row = rows[-1]["channel_id"], rows[-1]["outlines"], rows[-1]["id"]

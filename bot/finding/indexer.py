@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import discord
 
@@ -38,6 +37,7 @@ class PictureIndexer:
     def __init__(self, client: discord.Client, services: Services, finder: PictureFinder) -> None:
         self._client, self._services, self._finder = client, services, finder
         self._posted = asyncio.Event()
+        self._fetched: dict[int, object] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -63,7 +63,7 @@ class PictureIndexer:
         db = self._services.db
         job_ids = await db.picture_index.pending(50)
         for record in (await db.jobs.get_many(job_ids)).values():
-            shown = await shown_picture(self._client, record)
+            shown = await self._shown(record)
             found = await self._fingerprints(record, shown)
             await db.picture_index.add(record.job.id, self._shown_statements([(record, shown)]), found)
             if found is not None:
@@ -112,7 +112,7 @@ class PictureIndexer:
         rows = await db.picture_index.older_jobs(below, WORDS_BATCH)
         found = await db.jobs.get_many(job_id for _, job_id in rows)
         records = [found[job_id] for _, job_id in rows if job_id in found]
-        shown = [(record, await shown_picture(self._client, record)) for record in records]
+        shown = [(record, await self._shown(record)) for record in records]
         statements = self._shown_statements(shown, older=True)
         await db.picture_index.add_older(statements, WORDS_BELOW, rows[-1][0] if rows else 0)
 
@@ -123,6 +123,16 @@ class PictureIndexer:
         shown = await index.find_shown(rows[0][1]) if rows else None
         found = await self._fingerprints(record, shown) if record is not None else None
         await index.add_older_fingerprints(found, rows[0][0] if rows else 0)
+
+    async def _shown(self, record: JobRecord) -> ShownPicture | None:
+        """Return where a result is shown; an odd one is left out, so that it does not keep out all others."""
+        try:
+            return await shown_picture(self._client, record, self._fetched)
+        except TRANSPORT_ERRORS:
+            raise  # and tried again
+        except Exception:
+            log.exception("job %s: it is left out of the index of pictures", record.job.id)
+            return None
 
     def _shown_statements(
         self, found: list[tuple[JobRecord, ShownPicture | None]], *, older: bool = False
@@ -145,16 +155,23 @@ class PictureIndexer:
         job = record.job
         if record.state is not JobState.POSTED or record.deleted or job.action is Action.PICK:
             return None
-        thumbnails = self._services.images.thumbnails
-        with suppress(FileNotFoundError, UserError):
-            pictures = [await thumbnails.picture(Tile(job.id, index)) for index in range(job.params.count)]
-            vectors = await asyncio.to_thread(fingerprints, pictures)
-            return Fingerprints(
-                job_id=job.id,
-                guild_id=shown.guild_id if shown else None,
-                channel_id=shown.channel_id if shown else 0,
-                person_id=job.requester.id,
-                outlines=await asyncio.to_thread(outlines, vectors),
-                vectors=vectors,
-            )
-        return None
+        try:
+            vectors = await self._vectors(record)
+        except (FileNotFoundError, UserError):
+            return None
+        except Exception:
+            log.exception("job %s: its pictures have no fingerprints", job.id)
+            return None
+        return Fingerprints(
+            job_id=job.id,
+            guild_id=shown.guild_id if shown else None,
+            channel_id=shown.channel_id if shown else 0,
+            person_id=job.requester.id,
+            outlines=await asyncio.to_thread(outlines, vectors),
+            vectors=vectors,
+        )
+
+    async def _vectors(self, record: JobRecord) -> bytes:
+        thumbnails, job = self._services.images.thumbnails, record.job
+        pictures = [await thumbnails.picture(Tile(job.id, index)) for index in range(job.params.count)]
+        return await asyncio.to_thread(fingerprints, pictures)

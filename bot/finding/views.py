@@ -42,10 +42,10 @@ def view_of_everybody(guild: discord.Guild) -> View:
     return View(guild_id=guild.id, channels=channels)
 
 
-async def shown_picture(client: discord.Client, record: JobRecord) -> ShownPicture | None:
+async def shown_picture(client: discord.Client, record: JobRecord, fetched: dict[int, object]) -> ShownPicture | None:
     """Return where a result is shown to others, or None if it is private or not posted in a server of the bot.
 
-    A picked tile is part of another result, which is shown already.
+    A picked tile is part of another result, which is shown already. `fetched` keeps what Discord was asked for.
     """
     job, to = record.job, record.job.destination
     guild = client.get_guild(to.guild_id) if to.guild_id is not None else None
@@ -53,7 +53,7 @@ async def shown_picture(client: discord.Client, record: JobRecord) -> ShownPictu
         return None
     if job.action is Action.PICK or record.suffix is None:
         return None
-    channel = await _find_channel(client, guild, to.result_channel_id)
+    channel = await _find_channel(client, guild, to.result_channel_id, fetched)
     thread = channel if isinstance(channel, discord.Thread) and not channel.is_private() else None
     return ShownPicture(
         job_id=job.id,
@@ -64,11 +64,18 @@ async def shown_picture(client: discord.Client, record: JobRecord) -> ShownPictu
     )
 
 
-async def _find_channel(client: discord.Client, guild: discord.Guild, channel_id: int) -> object:
-    """Return a channel or thread, of which Discord does not announce the archived ones; None if it is gone."""
+async def _find_channel(
+    client: discord.Client, guild: discord.Guild, channel_id: int, fetched: dict[int, object]
+) -> object:
+    """Return a channel or thread, of which Discord does not announce the archived ones; None if it is gone.
+
+    Each is asked for once: Discord shuts out who asks ten thousand times for what they may not see.
+    """
     if known := guild.get_channel_or_thread(channel_id):
         return known
-    try:
-        return await client.fetch_channel(channel_id)
-    except (discord.NotFound, discord.Forbidden, discord.InvalidData):
-        return None
+    if channel_id not in fetched:
+        try:
+            fetched[channel_id] = await client.fetch_channel(channel_id)
+        except (discord.NotFound, discord.Forbidden, discord.InvalidData):
+            fetched[channel_id] = None
+    return fetched[channel_id]

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from bot.finding.indexer import PictureIndexer
 from cogs.find import MAX_WORDS_LENGTH
+from generation.params import Tile
 from preview import UploadedFile
 from preview.state import payloads, permissions
 from preview.state.core import GUILDS
@@ -221,6 +222,40 @@ async def test_older_results_are_indexed_in_the_background(harness):
         client.finder._tables.clear()
         assert "an old mosaic" in (await find(harness, words="old")).content
         assert "This is it" in (await find(harness, image=copy)).content
+
+
+async def test_a_damaged_picture_does_not_keep_others_out_of_the_index(harness):
+    async with harness.bot() as services:
+        await harness.imagine("slow broken mosaic")
+        await harness.status_message("(25%)")
+        files, save = services.images.files, services.images.files.save
+
+        async def save_damaged(job_id, grid):
+            await save(job_id, grid)
+            path = files.path(Tile(job_id, 0))
+            path.write_bytes(b"\x89PNG\r\n\x1a\n" + path.read_bytes()[8:60] + b"\0\0\0\0IEND\xaeB`\x82")
+
+        files.save = save_damaged
+        harness.release_slow_jobs()
+        broken = await harness.result(text="broken")
+        files.save = save
+        await make(harness, services, "a sound mosaic")
+        assert "a sound mosaic" in (await find(harness, words="mosaic")).content
+        assert await services.db.picture_index.find_row(first_tile(broken).job_id) is None
+
+
+async def test_a_gone_channel_is_asked_for_once(harness):
+    async with harness.bot() as services:
+        for number in range(3):
+            await make(harness, services, f"fox {number}")
+        harness.server.core.delete_channel(harness.channel)
+        client, connection = harness.client, services.db.connection
+        await eventually(lambda: client.get_channel(harness.channel.id) is None)
+        await connection.write("DELETE FROM shown", {})
+        await connection.write("INSERT INTO memos VALUES ('words_below', 99)", {})
+        await PictureIndexer(client, services, client.finder).index_older()
+        path = f"/channels/{harness.channel.id}"
+        assert len([each for each in harness.server.requests if each.method == "GET" and each.path == path]) == 1
 
 
 async def test_the_longest_search_fits_into_the_buttons(harness):

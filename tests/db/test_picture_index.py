@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from db.gallery import Gallery, PictureQuery, View
+from db.gallery import BY_WORDS, LIKED, NEWEST, VISIBLE, Gallery, PictureQuery, View
 from db.picture_index import Fingerprints, PictureIndex, ShownPicture, Words, shown_statements
 from db.privacy import PersonalData
 from tests.support.jobs import ADA
@@ -120,3 +122,11 @@ async def test_a_picture_deleted_meanwhile_is_not_added(connection, store, index
     await index.add(job.id, shown_statements(picture, Words(author="", model="", prompt="x"), 1.0), None)
     assert await index.find_shown(job.id) is None
     assert await connection.fetch_all("SELECT * FROM shown_words") == []
+
+
+@pytest.mark.parametrize("sql", [NEWEST, BY_WORDS, LIKED, VISIBLE])
+async def test_no_list_walks_through_the_whole_server(connection, sql):
+    values = dict.fromkeys(re.findall(r":([a-z_]+)", sql), 1)
+    steps = [row["detail"] for row in await connection.fetch_all(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert any("USING INTEGER PRIMARY KEY (rowid=?)" in step or "(job_id=?" in step for step in steps), steps
+    assert not any("shown_by_time" in step for step in steps), steps

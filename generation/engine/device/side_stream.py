@@ -52,7 +52,7 @@ class SideStream:
     def fetch(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return tensors on the CPU, after one wait for all of them; call it within `after`."""
         if not self._module:
-            return list(tensors)
+            return [tensor.cpu() for tensor in tensors]
         copies = [torch.empty(tensor.shape, dtype=tensor.dtype).pin_memory() for tensor in tensors]
         for copy, tensor in zip(copies, tensors, strict=True):
             copy.copy_(tensor, non_blocking=True)

@@ -60,7 +60,7 @@ class SamplerStep:
 
 @dataclass(frozen=True, slots=True)
 class SamplerTable:
-    """The steps that remain of `total_steps`, their timesteps on the device, and the oldest `age` that they use.
+    """The steps that remain, their timesteps on the device, and the oldest `age` that they use.
 
     Pure noise times `noise_scale` is what to start from. A `scheduler` is given only where it is not linear: each job
     then makes its steps with a copy.
@@ -68,7 +68,6 @@ class SamplerTable:
 
     steps: tuple[SamplerStep, ...]
     timesteps: Tensor
-    total_steps: int
     noise_scale: float
     max_age: int
     scheduler: Any = None
@@ -102,7 +101,6 @@ class SamplerTables:
         return SamplerTable(
             steps,
             to_device(timesteps.float(), self._device),
-            len(scheduler.timesteps),
             float(scheduler.init_noise_sigma),
             max((term.age for step in steps for term in step.factors), default=0),
             None if _is_linear(copy.deepcopy(scheduler), timesteps, steps) else scheduler,

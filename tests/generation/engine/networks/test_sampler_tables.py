@@ -78,5 +78,4 @@ def test_a_sampler_that_does_not_fit_the_model_is_refused() -> None:
 
 
 def test_nothing_remains_to_do_at_strength_0() -> None:
-    table = tables().get(make_params(num_inference_steps=10), 0.0)
-    assert (table.steps, table.total_steps) == ((), 10)
+    assert tables().get(make_params(num_inference_steps=10), 0.0).steps == ()
