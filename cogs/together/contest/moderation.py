@@ -139,6 +139,8 @@ class UnsaySelect(PersistentItem, template=rf"{PREFIX}:unsay:{SESSION}"):
             raise UserError(tr("This theme is no longer on offer."))
         await _log(interaction, found, f"took out the theme of <@{chosen}>")
         await interaction.response.edit_message(content=tr("The theme is taken out."), view=None)
+        with audience(private=False):
+            await found.handler.show_again(found.session)
 
 
 class GoOnButton(PersistentItem, template=rf"{PREFIX}:go_on:{SESSION}:(?P<number>\d+)"):

@@ -64,6 +64,12 @@ async def decide(services: Services, session: Session, vote_round: int) -> Resul
     return Result(sorted(ranked, key=lambda entry: entry.rank or 0), comparisons)
 
 
+def named_winners(result: Result) -> list[int]:
+    """Return the winners whom the text names: hundreds may share a place, and Discord pings at most a hundred."""
+    best = result.entries[: len(PODIUM_SIDES)]
+    return [entry.person_id for entry in best if entry.place == 1 and entry.person_id]
+
+
 async def result_text(services: Services, show: Show, result: Result) -> str:
     """Return the text of the result, with the authors of the best pictures."""
     if not result.entries:

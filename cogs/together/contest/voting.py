@@ -10,7 +10,9 @@ import discord
 
 from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
+from bot.policy.policy import PolicyDenied
 from bot.policy.sessions import participant_from, require_participant
+from bot.policy.visibility import allows_nsfw
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.i18n import tr, trn
 from cogs.together.contest import messages
@@ -38,6 +40,9 @@ async def require_open_vote(interaction: Interaction, found: FoundContest) -> No
     await require_participant(services.policy, participant_from(interaction, services.clock()))
     if found.session.phase not in VOTE_PHASES:
         raise UserError(tr("There is no vote now."))
+    channel_id, client = found.session.channel_id, interaction.client
+    if allows_nsfw(client, channel_id) and not allows_nsfw(client, interaction.channel_id):
+        raise PolicyDenied(tr("This contest is age-restricted: vote in {channel}.", channel=f"<#{channel_id}>"))
 
 
 async def show_next_pair(interaction: Interaction, found: FoundContest, *, answers: bool) -> None:

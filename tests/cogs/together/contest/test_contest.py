@@ -10,6 +10,7 @@ import random
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from bot import discord_calls
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
 from db.sessions import SessionKind
 from preview.state.interactions import InteractionFailed
@@ -212,6 +213,21 @@ async def test_the_room_suggests_themes_and_votes(harness, cy):
         assert "- tiny houses · 2\n- old maps · 1" in naming.content
         contest.pass_time(NAMING_S + 1)
         await contest.message("Contest 1: tiny houses")
+
+
+async def test_a_theme_that_a_moderator_takes_out_is_shown_no_longer(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        naming = await contest.message("What is the theme?")
+        form = await harness.person(harness.ada).press(naming, "Suggest a theme")
+        await (await harness.person(harness.ada).submit_modal(form, {"theme": "something rude"})).response()
+        assert "something rude" in naming.content
+        mod = harness.person(harness.mod)
+        rules = await (await mod.press(naming, "Help")).message()
+        (select,) = selects(rules, "unsay")
+        await mod.select(rules, str(harness.ada.id), custom_id=select["custom_id"])
+        await eventually(lambda: "something rude" not in f"{naming.content}{naming.components}")
+        assert "What is the theme?" in naming.content
 
 
 async def test_at_most_two_each_and_they_can_be_taken_back(harness):
@@ -427,6 +443,58 @@ async def test_a_crash_before_the_message_posts_it_once(harness):
                 await asyncio.sleep(0.02)
         assert (await services.db.sessions.round(session.id, session.round)).message_id == vote.id
     assert len(contest.messages("which of two")) == 1
+
+
+async def test_a_crash_in_a_busy_channel_posts_it_once(harness, monkeypatch):
+    monkeypatch.setattr(discord_calls, "SEARCH_LIMIT", 12)
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        for number in range(15):  # since the contest began, and before the vote does
+            await harness.person(harness.ada).send(harness.channel, f"nice {number}")
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        session = await contest.session()
+        await services.db.connection.write(
+            "UPDATE collab_rounds SET message_id = NULL WHERE session = :session", {"session": session.id}
+        )
+    harness.server.world.clock.advance(3600)  # Discord remembers a nonce for some minutes only
+    async with harness.bot() as services:
+        async with asyncio.timeout(20):
+            while (await services.db.sessions.round(session.id, session.round)).message_id is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert (await services.db.sessions.round(session.id, session.round)).message_id == vote.id
+    assert len(contest.messages("which of two")) == 1
+
+
+async def test_a_result_in_which_one_person_shares_the_first_place_is_posted(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ada, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        person, vote = harness.person(cy), await contest.message("which of two")
+        pair = await (await person.press(vote, "Vote")).message()
+        await (await person.press(pair, "Both")).message()
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("1 person voted")
+        assert result.content.count("🥇 **a") == 2
+
+
+async def test_an_age_restricted_contest_shows_no_pair_elsewhere(harness, cy):
+    elsewhere = harness.server.world.add_channel(harness.guild, "lounge")
+    harness.channel.nsfw = True
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        await contest.message("which of two")
+        refused = await (await harness.person(cy).command("contest vote", elsewhere)).message()
+        assert f"vote in <#{harness.channel.id}>" in refused.content
+        shown = await (await harness.person(cy).command("contest vote", harness.channel)).message()
+        assert "Which one is better?" in shown.content
 
 
 async def test_owners_stop_it_and_begin_it_again(harness):
