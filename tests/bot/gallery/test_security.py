@@ -124,7 +124,8 @@ async def raw(gallery, head, body=b""):
 @pytest.mark.parametrize("path", ["/zip", "/api/delete", "/api/favourite", "/api/find", "/logout"])
 async def test_no_body_of_a_stranger_is_read(harness, path):
     async with open_gallery(harness) as gallery:
-        reader, writer = await raw(gallery, f"POST {path} HTTP/1.1", b"Content-Length: 9999999\r\n\r\na&a&a&")
+        body = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9999999\r\n\r\na&a&"
+        reader, writer = await raw(gallery, f"POST {path} HTTP/1.1", body)
         async with asyncio.timeout(TIMEOUT_S):
             assert (await reader.readline()).split()[1] == b"401"
         writer.close()
