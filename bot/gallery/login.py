@@ -156,5 +156,5 @@ class Login:
 
     def _pause_after(self, error: Exception) -> None:
         if isinstance(error, aiohttp.ClientResponseError) and error.status == 429:
-            asked = (error.headers or {}).get("Retry-After", "")
+            asked = error.headers.get("Retry-After", "") if error.headers else ""
             self._pause_until = self._clock() + (float(asked) if asked.isdecimal() else DEFAULT_PAUSE_S)
