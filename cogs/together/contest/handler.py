@@ -233,8 +233,11 @@ class ContestHandler:
         return self.services.clock() + EXTRA_S
 
     async def _extend(self, session: Session, phase: str, due_at: float, text: str) -> None:
-        if await self.sessions.move(longer(session, phase, due_at)):
-            await self.client.sessions.say(session, f"🏆 {text}")
+        if not await self.sessions.move(longer(session, phase, due_at)):
+            return
+        await self.client.sessions.say(session, f"🏆 {text}")
+        if (moved := await self.sessions.get(session.id)) is not None:
+            await self.show_again(moved)
 
     async def _theme_facts(self, session: Session) -> dict[str, object]:
         made = await self._round(session)

@@ -360,8 +360,11 @@ async def test_without_pictures_it_waits_once_then_sleeps_until_woken(harness, c
     async with harness.bot() as services:
         contest = await Contest.start(harness, services)
         await contest.phase("entries")
+        opened = await contest.message("Enter up to 2")
         contest.pass_time(5 * DAY_S + 1)
         await contest.message("There are too few pictures")
+        session = await contest.session()
+        await eventually(lambda: f"Entries end <t:{int(session.due_at)}:R>" in opened.content)
         contest.pass_time(EXTRA_S + 1)
         asleep = await contest.message("so the contest sleeps")
         contest.pass_time(30 * DAY_S)
@@ -479,6 +482,8 @@ async def test_a_result_in_which_one_person_shares_the_first_place_is_posted(har
         await (await person.press(pair, "Both")).message()
         contest.pass_time(2 * DAY_S + 1)
         result = await contest.message("1 person voted")
+        rules = await (await person.press(result, "Help")).message()
+        assert "one theme, anonymous pictures" in rules.content
         assert result.content.count("🥇 **a") == 2
 
 
@@ -495,6 +500,15 @@ async def test_an_age_restricted_contest_shows_no_pair_elsewhere(harness, cy):
         assert f"vote in <#{harness.channel.id}>" in refused.content
         shown = await (await harness.person(cy).command("contest vote", harness.channel)).message()
         assert "Which one is better?" in shown.content
+
+
+async def test_a_server_that_comes_back_gets_its_contest(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.phase("entries")
+        await services.db.sessions.end((await contest.session()).id, services.clock())
+        harness.client.dispatch("guild_available", harness.client.get_guild(harness.guild.id))
+        await contest.message("Contest 2")
 
 
 async def test_owners_stop_it_and_begin_it_again(harness):
