@@ -502,6 +502,25 @@ async def test_an_age_restricted_contest_shows_no_pair_elsewhere(harness, cy):
         assert "Which one is better?" in shown.content
 
 
+async def test_no_flagged_picture_is_shown_once_the_channel_is_open_to_all(harness, cy):
+    harness.channel.nsfw = True
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.enter(harness.ada, "a naked statue")
+        await contest.enter(harness.ben, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        pair = await (await harness.person(cy).press(vote, "Vote")).message()
+        await (await harness.person(cy).press(pair, "⬅️ 1")).message()
+        harness.client.get_channel(harness.channel.id).nsfw = False
+        shown = await (await harness.person(harness.mod).press(vote, "Vote")).message()
+        assert not shown.attachments
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("1 person voted")
+        (podium,) = result.attachments
+        assert Image.open(io.BytesIO(harness.server.core.files.get(podium.id))).width < 600, "the whale alone"
+
+
 async def test_a_server_that_comes_back_gets_its_contest(harness):
     async with harness.bot() as services:
         contest = await Contest.start(harness, services)
