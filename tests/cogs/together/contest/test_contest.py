@@ -12,6 +12,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from bot import discord_calls
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
+from db.ballots import Suggestion
 from db.sessions import SessionKind
 from preview.state.interactions import InteractionFailed
 from preview.state.world import walk_components
@@ -228,6 +229,28 @@ async def test_a_theme_that_a_moderator_takes_out_is_shown_no_longer(harness):
         await mod.select(rules, str(harness.ada.id), custom_id=select["custom_id"])
         await eventually(lambda: "something rude" not in f"{naming.content}{naming.components}")
         assert "What is the theme?" in naming.content
+
+
+async def test_a_vote_on_a_later_page_of_themes_counts_in_the_message(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        naming = await contest.message("What is the theme?")
+        session = await contest.session()
+        for person in range(30):
+            offer = Suggestion(
+                session_id=session.id, person_id=100 + person, round=1, name="x", words=f"theme {person}", at=person
+            )
+            assert await services.db.ballots.suggest(offer, session.phase, 0.0)
+        form = await harness.person(harness.ada).press(naming, "Suggest a theme")
+        await (await harness.person(harness.ada).submit_modal(form, {"theme": "old maps"})).response()
+        (select,) = selects(naming, "themes")
+        person = harness.person(cy)
+        page = await (await person.select(naming, "page:1", custom_id=select["custom_id"])).message()
+        (select,) = selects(page, "themes")
+        answer = await (await person.select(page, "103", custom_id=select["custom_id"])).message()
+        assert answer.ephemeral
+        assert answer.content == 'You voted for the theme "theme 3".'
+        await eventually(lambda: "- theme 3 · 1" in naming.content)
 
 
 async def test_at_most_two_each_and_they_can_be_taken_back(harness):
