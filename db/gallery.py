@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -203,11 +202,6 @@ class Gallery:
             return -NEWEST_ID
         rows = await self._connection.fetch_all(SINCE, {"guild": guild_id, "since": since})
         return int(rows[0]["id"]) if rows else NEWEST_ID
-
-
-def words_of(text: str) -> tuple[str, ...]:
-    """Return the words of a typed text."""
-    return tuple(re.findall(r"\w+", text))
 
 
 def _statement(query: PictureQuery) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import aiosqlite
@@ -82,9 +83,10 @@ class JobSearch:
 
     async def favourites(self, person_id: int, query: str) -> list[SearchHit]:
         """Return a user's favourite jobs whose prompt contains every word of `query`."""
-        terms = [word.casefold() for word in _terms(query)]
+        terms = [word.casefold() for word in words_of(query)]
         rows = await self._connection.fetch_all(FAVOURITES, {"person": person_id})
-        matching = (row for row in rows if all(word in row["prompt"].casefold() for word in terms))
+        prompts = [unicodedata.normalize("NFC", row["prompt"]).casefold() for row in rows]
+        matching = (row for row, prompt in zip(rows, prompts, strict=True) if all(word in prompt for word in terms))
         return list({row["id"]: _hit_from_row(row) for row in matching}.values())[:MAX_RESULTS]
 
     async def by_message(self, message_id: int) -> str | None:
@@ -110,11 +112,12 @@ def _hit_from_row(row: aiosqlite.Row) -> SearchHit:
     return SearchHit(row["id"], from_dict(json.loads(row["params"])), Action(row["action"]), row["asked_at"])
 
 
-def _terms(query: str) -> list[str]:
-    return re.findall(r"\w+", query)
+def words_of(text: str) -> tuple[str, ...]:
+    """Return the words of a typed text as the full-text index has them: it takes the underscore for a space."""
+    return tuple(re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text)))
 
 
 def _fts_query(person_id: int, query: str) -> str | None:
     """Return an FTS5 query; terms are quoted, so that typed text is never parsed as query syntax."""
-    terms = " AND ".join(f'"{word}"*' for word in _terms(query))
+    terms = " AND ".join(f'"{word}"*' for word in words_of(query))
     return f'asker_id : "{person_id}" AND prompt : ({terms})' if terms else None

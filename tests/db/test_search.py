@@ -90,6 +90,8 @@ async def test_jobs_without_images_and_deleted_jobs_are_not_found(search, store,
         ('say "no"', 'say "n'),
         ("an AND or NEAR not", "and near not or"),
         ("a snake_case fox", "snake_case"),
+        ("a fox with an éclair", "fox _ e\u0301clair"),
+        ("a fox with an e\u0301clair", "éclair"),
     ],
 )
 async def test_words_of_any_script_are_found_and_never_parsed_as_syntax(search, post, prompt, query):
