@@ -387,7 +387,7 @@ class ContestHandler:
             content=await results.result_text(self.services, show, result),
             view=messages.phase_view(show),
             mentions=_mentions(results.named_winners(result)),
-            picture=await results.podium(self.services, result),
+            picture=await results.podium(self.client, session, result),
         )
 
 

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bot.client import Client
 from bot.images.contest_pictures import PODIUM_SIDES, Winner, draw_podium
+from bot.policy.visibility import allows_nsfw
 from bot.services import Services
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, jump_url
@@ -120,11 +122,13 @@ async def _origin(services: Services, session: Session, entry: Entry) -> str:
     return f" · {tr('after a picture by {whom}', whom=whom(found))}" if found else ""
 
 
-async def podium(services: Services, result: Result) -> bytes | None:
-    """Return the picture of the three best entries; None if there is none to show."""
-    winners = []
+async def podium(client: Client, session: Session, result: Result) -> bytes | None:
+    """Return the picture of the three best entries that its channel may show; None if there is none."""
+    services, winners = client.services, list[Winner]()
     for entry in result.entries:
         record = await services.db.jobs.get(entry.tile.job_id)
+        if record is not None and record.sensitive and not allows_nsfw(client, session.channel_id):
+            continue  # its channel was age-restricted when it was entered
         try:
             image = await services.images.files.read(entry.tile)
         except (OSError, UserError):  # deleted, or damaged

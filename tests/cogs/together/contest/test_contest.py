@@ -12,6 +12,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from bot import discord_calls
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
+from db.ballots import Suggestion
 from db.sessions import SessionKind
 from preview.state.interactions import InteractionFailed
 from preview.state.world import walk_components
@@ -228,6 +229,28 @@ async def test_a_theme_that_a_moderator_takes_out_is_shown_no_longer(harness):
         await mod.select(rules, str(harness.ada.id), custom_id=select["custom_id"])
         await eventually(lambda: "something rude" not in f"{naming.content}{naming.components}")
         assert "What is the theme?" in naming.content
+
+
+async def test_a_vote_on_a_later_page_of_themes_counts_in_the_message(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        naming = await contest.message("What is the theme?")
+        session = await contest.session()
+        for person in range(30):
+            offer = Suggestion(
+                session_id=session.id, person_id=100 + person, round=1, name="x", words=f"theme {person}", at=person
+            )
+            assert await services.db.ballots.suggest(offer, session.phase, 0.0)
+        form = await harness.person(harness.ada).press(naming, "Suggest a theme")
+        await (await harness.person(harness.ada).submit_modal(form, {"theme": "old maps"})).response()
+        (select,) = selects(naming, "themes")
+        person = harness.person(cy)
+        page = await (await person.select(naming, "page:1", custom_id=select["custom_id"])).message()
+        (select,) = selects(page, "themes")
+        answer = await (await person.select(page, "103", custom_id=select["custom_id"])).message()
+        assert answer.ephemeral
+        assert answer.content == 'You voted for the theme "theme 3".'
+        await eventually(lambda: "- theme 3 · 1" in naming.content)
 
 
 async def test_at_most_two_each_and_they_can_be_taken_back(harness):
@@ -500,6 +523,25 @@ async def test_an_age_restricted_contest_shows_no_pair_elsewhere(harness, cy):
         assert f"vote in <#{harness.channel.id}>" in refused.content
         shown = await (await harness.person(cy).command("contest vote", harness.channel)).message()
         assert "Which one is better?" in shown.content
+
+
+async def test_no_flagged_picture_is_shown_once_the_channel_is_open_to_all(harness, cy):
+    harness.channel.nsfw = True
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.enter(harness.ada, "a naked statue")
+        await contest.enter(harness.ben, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        pair = await (await harness.person(cy).press(vote, "Vote")).message()
+        await (await harness.person(cy).press(pair, "⬅️ 1")).message()
+        harness.client.get_channel(harness.channel.id).nsfw = False
+        shown = await (await harness.person(harness.mod).press(vote, "Vote")).message()
+        assert not shown.attachments
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("1 person voted")
+        (podium,) = result.attachments
+        assert Image.open(io.BytesIO(harness.server.core.files.get(podium.id))).width < 600, "the whale alone"
 
 
 async def test_a_server_that_comes_back_gets_its_contest(harness):
