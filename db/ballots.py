@@ -8,6 +8,17 @@ from dataclasses import dataclass
 
 from db.connection import Connection
 
+SUGGEST = """
+    INSERT INTO suggestions SELECT :session, :person, :round, :name, :words, :at FROM collab_sessions
+    WHERE id = :session AND phase = :phase AND ended_at IS NULL
+    ON CONFLICT (session, person) DO UPDATE SET round = :round, name = :name, words = :words, at = :at
+    WHERE suggestions.at <= :at - :pause
+"""
+# Words are voted for by the id of the person who offers them.
+DROP_VOTES_FOR_EARLIER_WORDS = """
+    DELETE FROM ballots WHERE session = :session AND round = :round AND choice = CAST(:person AS TEXT) AND changes() = 1
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ballot:
@@ -97,25 +108,23 @@ class BallotStore:
     async def suggest(self, suggestion: Suggestion, phase: str, pause: float) -> bool:
         """Store the words that a person offers, in place of earlier ones.
 
-        Returns False if the session is in another phase, or the person's earlier words are younger than `pause`
-        seconds.
+        The votes for earlier words are dropped: they were not meant for the new ones. Returns False if the session is
+        in another phase, or the person's earlier words are younger than `pause` seconds.
         """
-        stored = await self._connection.write(
-            """INSERT INTO suggestions SELECT :session, :person, :round, :name, :words, :at FROM collab_sessions
-               WHERE id = :session AND phase = :phase AND ended_at IS NULL
-               ON CONFLICT (session, person) DO UPDATE SET round = :round, name = :name, words = :words, at = :at
-               WHERE suggestions.at <= :at - :pause""",
-            {
-                "session": suggestion.session_id,
-                "person": suggestion.person_id,
-                "round": suggestion.round,
-                "name": suggestion.name,
-                "words": suggestion.words,
-                "at": suggestion.at,
-                "phase": phase,
-                "pause": pause,
-            },
-        )
+        values = {
+            "session": suggestion.session_id,
+            "person": suggestion.person_id,
+            "round": suggestion.round,
+            "name": suggestion.name,
+            "words": suggestion.words,
+            "at": suggestion.at,
+            "phase": phase,
+            "pause": pause,
+        }
+        standing = {each.person_id: each.words for each in await self.suggestions(suggestion.session_id)}
+        is_new = standing.get(suggestion.person_id) != suggestion.words
+        drop = [(DROP_VOTES_FOR_EARLIER_WORDS, values)] if is_new else []
+        stored = await self._connection.write_atomically((SUGGEST, values), *drop)
         return stored == 1
 
     async def suggestions(self, session_id: str) -> list[Suggestion]:

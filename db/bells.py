@@ -11,16 +11,20 @@ class BellStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def toggle(self, session_id: str, person_id: int) -> bool:
-        """Switch a person's bell on or off; returns whether it is on now."""
+    async def toggle(self, session_id: str, person_id: int, most: int) -> bool:
+        """Switch a person's bell off, or on unless `most` people are told already; returns whether it is on now."""
         values = {"session": session_id, "person": person_id}
         removed = await self._connection.write(
             "DELETE FROM session_bells WHERE session = :session AND person = :person", values
         )
         if removed:
             return False
-        await self._connection.write("INSERT OR IGNORE INTO session_bells VALUES (:session, :person)", values)
-        return True
+        added = await self._connection.write(
+            """INSERT OR IGNORE INTO session_bells SELECT :session, :person
+               WHERE (SELECT count(*) FROM session_bells WHERE session = :session) < :most""",
+            values | {"most": most},
+        )
+        return added == 1
 
     async def is_on(self, session_id: str, person_id: int) -> bool:
         """Return whether a person wants to be told."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from db.connection import Connection
+from db.search import match_terms
 from generation.params import Tile
 
 NEWEST_ID = 2**62  # greater than every id
@@ -156,7 +156,7 @@ class Gallery:
 
     async def own_by_words(self, person_id: int, words: Sequence[str], before: str | None, limit: int) -> Page:
         """Return a person's own results with these words in their prompts."""
-        match = f'asker_id : "{person_id}" AND prompt : ({_terms(words)})'
+        match = f'asker_id : "{person_id}" AND prompt : ({match_terms(words)})'
         values = {"match": match, "before": _number(before, NEWEST_ID), "most": limit + 1}
         rows = await self._connection.fetch_all(OWN_BY_WORDS, values)
         return _page([(row["id"], str(row["row"])) for row in rows], limit)
@@ -205,11 +205,6 @@ class Gallery:
         return int(rows[0]["id"]) if rows else NEWEST_ID
 
 
-def words_of(text: str) -> tuple[str, ...]:
-    """Return the words of a typed text."""
-    return tuple(re.findall(r"\w+", text))
-
-
 def _statement(query: PictureQuery) -> str:
     if query.liked:
         return LIKED
@@ -219,7 +214,7 @@ def _statement(query: PictureQuery) -> str:
 def _match(view: View, query: PictureQuery) -> str:
     """Return the full-text query; terms are quoted, so that typed text is never parsed as query syntax."""
     columns = {"prompt": query.words, "author": query.author, "model": query.model}
-    parts = [f"{column} : ({_terms(words)})" for column, words in columns.items() if words]
+    parts = [f"{column} : ({match_terms(words)})" for column, words in columns.items() if words]
     if query.liked and not parts:
         return ""
     return " AND ".join([_place(view), *parts])
@@ -230,10 +225,6 @@ def _place(view: View) -> str:
         return f'place : "g{view.guild_id}"'
     channels = " OR ".join(f'"c{channel}"' for channel in sorted(view.channels))
     return f"place : ({channels})"
-
-
-def _terms(words: Iterable[str]) -> str:
-    return " AND ".join(f'"{word}"*' for word in words)
 
 
 def _page(found: Sequence[tuple[str, str]], limit: int) -> Page:

@@ -67,6 +67,10 @@ class ImageStore:
         """Store the thumbnail of a tile; it need not survive a power cut."""
         await asyncio.to_thread(self._write_thumbnail, self.thumbnail_path(tile), data)
 
+    async def delete_thumbnail(self, tile: Tile) -> None:
+        """Delete the thumbnail of a tile, if there is one."""
+        await asyncio.to_thread(self.thumbnail_path(tile).unlink, missing_ok=True)
+
     async def read_thumbnail(self, tile: Tile) -> bytes:
         """Return the thumbnail of a tile; raises FileNotFoundError if there is none yet."""
         return await asyncio.to_thread(self.thumbnail_path(tile).read_bytes)

@@ -53,6 +53,12 @@ PENDING_ERASURES = "SELECT person_id, up_to FROM erasures"
 
 _COUNTED = ("options", "favourites", "reports", "blocks", "sessions", "ballots", "suggestions", "entries")
 _LEAVE_ENTRIES = "UPDATE contest_entries SET person = :erased WHERE person = :person"
+# Words are voted for by the id of the person who offers them, and who votes for them as well.
+_FORGET_VOTES_FOR_WORDS = """
+    DELETE FROM ballots WHERE session IN (
+        SELECT session FROM ballots WHERE person = :person UNION SELECT session FROM suggestions WHERE person = :person
+    ) AND choice = CAST(:person AS TEXT)
+"""
 _TALLY = f"""
     INSERT INTO tallies SELECT asker_id, guild_id, asked_at, {JOB_SECONDS} FROM jobs
     WHERE id = :id AND guild_id IS NOT NULL AND {COUNTED_JOBS}
@@ -145,6 +151,7 @@ class PersonalData:
             ("DELETE FROM deferrals WHERE person_id = :person AND prompt <> ''", person),
             ("DELETE FROM direct_messages WHERE person_id = :person", person),
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
+            (_FORGET_VOTES_FOR_WORDS, person),
             ("DELETE FROM ballots WHERE person = :person", person),
             ("DELETE FROM suggestions WHERE person = :person", person),
             (entries, person),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import aiosqlite
 
@@ -13,6 +16,7 @@ from generation.job import Action
 from generation.params import Params, from_dict
 
 MAX_RESULTS = 25  # Discord's limit for autocomplete choices
+MAX_TERMS = 12  # words that a search asks for
 MIN_ID_PREFIX = 4  # hexadecimal digits; a shorter query is not searched as an id
 
 _COLUMNS = "jobs.id, jobs.params, jobs.action, jobs.asked_at, jobs.prompt"
@@ -82,9 +86,10 @@ class JobSearch:
 
     async def favourites(self, person_id: int, query: str) -> list[SearchHit]:
         """Return a user's favourite jobs whose prompt contains every word of `query`."""
-        terms = [word.casefold() for word in _terms(query)]
+        terms = [word.casefold() for word in words_of(query)]
         rows = await self._connection.fetch_all(FAVOURITES, {"person": person_id})
-        matching = (row for row in rows if all(word in row["prompt"].casefold() for word in terms))
+        prompts = [unicodedata.normalize("NFC", row["prompt"]).casefold() for row in rows]
+        matching = (row for row, prompt in zip(rows, prompts, strict=True) if all(word in prompt for word in terms))
         return list({row["id"]: _hit_from_row(row) for row in matching}.values())[:MAX_RESULTS]
 
     async def by_message(self, message_id: int) -> str | None:
@@ -110,11 +115,25 @@ def _hit_from_row(row: aiosqlite.Row) -> SearchHit:
     return SearchHit(row["id"], from_dict(json.loads(row["params"])), Action(row["action"]), row["asked_at"])
 
 
-def _terms(query: str) -> list[str]:
-    return re.findall(r"\w+", query)
+def words_of(text: str) -> tuple[str, ...]:
+    """Return the words of a typed text as the full-text index has them: it takes the underscore for a space."""
+    return tuple(re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text)))
 
 
 def _fts_query(person_id: int, query: str) -> str | None:
     """Return an FTS5 query; terms are quoted, so that typed text is never parsed as query syntax."""
-    terms = " AND ".join(f'"{word}"*' for word in _terms(query))
+    terms = match_terms(words_of(query))
     return f'asker_id : "{person_id}" AND prompt : ({terms})' if terms else None
+
+
+def match_terms(words: Iterable[str]) -> str:
+    """Return the part of an FTS5 query that asks for the beginnings of all words; terms are quoted.
+
+    Every term costs a pass over its entries, in the thread that all stores share. So a beginning of another word is
+    left out, and of a long text the longest words are enough.
+    """
+    by_form = {word.lower(): word for word in words}
+    begin_others = {form for form, following in pairwise(sorted(by_form)) if following.startswith(form)}
+    needed = [form for form in by_form if form not in begin_others]
+    longest = set(sorted(needed, key=len, reverse=True)[:MAX_TERMS])
+    return " AND ".join(f'"{by_form[form]}"*' for form in needed if form in longest)

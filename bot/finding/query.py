@@ -6,7 +6,8 @@ import re
 from datetime import UTC, datetime
 
 from bot.ui.i18n import tr
-from db.gallery import PictureQuery, words_of
+from db.gallery import PictureQuery
+from db.search import words_of
 from generation.errors import UserError
 
 DAY_S = 86_400.0

@@ -7,6 +7,7 @@ from typing import Any
 
 import discord
 
+from bot.policy.visibility import can_read
 from db.gallery import View
 from db.jobs import JobRecord, JobState
 from db.picture_index import ShownPicture
@@ -28,7 +29,7 @@ def view_of(interaction: discord.Interaction[Any]) -> View | None:
     guild, member = interaction.guild, interaction.user
     if guild is None or guild.me is None or not isinstance(member, discord.Member):
         return None
-    channels = viewable_channels(guild, lambda channel: channel.permissions_for(member).view_channel)
+    channels = viewable_channels(guild, lambda channel: can_read(channel, member))
     here = interaction.channel
     if isinstance(here, discord.Thread) and here.is_private():
         channels |= {here.id}
@@ -38,7 +39,7 @@ def view_of(interaction: discord.Interaction[Any]) -> View | None:
 def view_of_everybody(guild: discord.Guild) -> View:
     """Return what every member of a server may view."""
     everyone = guild.default_role
-    channels = viewable_channels(guild, lambda channel: channel.permissions_for(everyone).view_channel)
+    channels = viewable_channels(guild, lambda channel: can_read(channel, everyone))
     return View(guild_id=guild.id, channels=channels)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -15,11 +17,13 @@ from bot.gallery.viewers import Viewers
 from bot.images.picture_zip import MAX_PICTURES, ZippedPicture, stream_zip
 from bot.jobs.deletion import delete_job
 from bot.services import Services
+from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 from generation.files import sanitize
 from generation.params import Tile
 
 MAX_SEARCHES = 2  # at once; each decodes a picture of any size
+UPLOAD_TIMEOUT_S = 60.0
 _JOB_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])")
 
 
@@ -32,6 +36,7 @@ class Actions:
         self._services, self._viewers, self._sessions, self._pages = services, viewers, sessions, pages
         self._with_login = with_login
         self._searches = asyncio.Semaphore(MAX_SEARCHES)
+        self._searching: set[int] = set()  # the people who send a picture, or wait for what is found
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the actions."""
@@ -50,9 +55,11 @@ class Actions:
         if seen is None and session is None:
             raise web.HTTPForbidden(text="You may not look at this server's pictures.")
         hints = _JOB_ID.findall(request.query.get("name", "")[:200])
-        async with self._searches:
-            png = await asyncio.to_thread(sanitize.sanitize_image, await request.read())
-            person_id = session.person_id if session else 0
+        person_id = session.person_id if session else 0
+        with self._one_search_of(person_id):
+            data = await _read_picture(request)
+            async with self._searches:
+                png = await asyncio.to_thread(sanitize.sanitize_image, data)
             matches = await self._client().finder.find(png, seen.view if seen else None, person_id, hints)
         found = await self._pages.matches(session, [match.tile for match in matches])
         verdicts = {str(match.tile): match.verdict.value for match in matches}
@@ -77,19 +84,21 @@ class Actions:
         given = (await _json_object(request)).get("jobs")
         job_ids = [str(each) for each in given] if isinstance(given, list) else []
         records = await self._services.db.jobs.get_many(job_ids[:MAX_PICTURES])
-        own = [each for each in records.values() if each.job.requester.id == session.person_id and not each.deleted]
+        own = [each for each in records.values() if _is_deletable(each, session.person_id)]
         for record in own:
             await delete_job(self._services, self._client().delivery, record)
         return web.json_response({"deleted": [record.job.id for record in own]})
 
     async def zip(self, request: web.Request) -> web.StreamResponse:
         """Send chosen pictures as a zip, one after another."""
+        if self._with_login and self._sessions.find(request) is None:
+            raise web.HTTPUnauthorized(text="Log in first.")
         form = await request.post()
         session = self._session(request, str(form.get("csrf", "")))
         tiles = [Tile.parse(each) for each in str(form.get("tiles", "")).split()]
         if not tiles or len(tiles) > MAX_PICTURES:
             raise web.HTTPBadRequest(text=f"Choose up to {MAX_PICTURES} pictures.")
-        chosen = [each for tile in tiles if (each := await self._zipped(session, tile)) is not None]
+        chosen = [each for tile in dict.fromkeys(tiles) if (each := await self._zipped(session, tile)) is not None]
         response = web.StreamResponse(
             headers={"Content-Type": "application/zip", "Content-Disposition": 'attachment; filename="pictures.zip"'}
         )
@@ -114,6 +123,17 @@ class Actions:
         is_own = session is not None and record.job.requester.id == session.person_id
         return ZippedPicture.of(record.job, tile, self._services.registry, with_name=settings.gallery_names or is_own)
 
+    @contextmanager
+    def _one_search_of(self, person_id: int) -> Iterator[None]:
+        """Refuse a second search at once: so nobody's slow uploads take the memory or the turns of others."""
+        if person_id in self._searching:
+            raise web.HTTPTooManyRequests(text="One search after another: wait for the one before.")
+        self._searching.add(person_id)
+        try:
+            yield
+        finally:
+            self._searching.remove(person_id)
+
     def _client(self) -> Client:
         if (client := self._viewers.client) is None:
             raise web.HTTPServiceUnavailable(text="The bot is not connected to Discord. Try again in a moment.")
@@ -133,6 +153,20 @@ class Actions:
         if not has_token(session, token):
             raise web.HTTPForbidden(text="This page is out of date: load it again.")
         return session
+
+
+def _is_deletable(record: JobRecord, person_id: int) -> bool:
+    """Return whether a job is a person's own and has ended with a result; others are cancelled in Discord."""
+    return record.job.requester.id == person_id and record.state is JobState.POSTED and not record.deleted
+
+
+async def _read_picture(request: web.Request) -> bytes:
+    """Return a body that may be as large as a picture; those of all other requests are small."""
+    try:
+        async with asyncio.timeout(UPLOAD_TIMEOUT_S):
+            return await request.clone(client_max_size=sanitize.MAX_BYTES).read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="This picture takes too long to arrive.") from None
 
 
 async def _json_object(request: web.Request) -> dict[str, Any]:

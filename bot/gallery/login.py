@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -25,7 +26,10 @@ log = logging.getLogger(__name__)
 AUTHORIZE_URL = "https://discord.com/oauth2/authorize"
 SCOPES = "identify guilds"
 STATE_LIFETIME_S = 600.0
-MAX_PENDING = 1000
+MAX_PENDING = 50_000  # more than somebody could begin while another person logs in
+MAX_NEXT_LENGTH = 500  # characters
+DEFAULT_PAUSE_S = 60.0
+MAX_EXCHANGES = 2  # at once
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
@@ -45,6 +49,8 @@ class Login:
         self._config, self._sessions, self._application_id, self._clock = config, sessions, application_id, clock
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
         self._secure = config.gallery_url.startswith("https:")
+        self._exchanges = asyncio.Semaphore(MAX_EXCHANGES)
+        self._pause_until = 0.0
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the login."""
@@ -59,7 +65,7 @@ class Login:
         state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
         self._pending[state] = _Pending(
             verifier=verifier,
-            next=target if is_local_path(target) else "/",
+            next=target if len(target) <= MAX_NEXT_LENGTH and is_local_path(target) else "/",
             expires_at=self._clock() + STATE_LIFETIME_S,
         )
         while len(self._pending) > MAX_PENDING:
@@ -79,7 +85,8 @@ class Login:
             raise web.HTTPBadRequest(text="This login has expired. Start again from the gallery.")
         if "code" not in request.query:
             return self._back("/?login=refused")
-        person, guilds = await self._identify(request.query["code"], pending.verifier)
+        async with self._exchanges:
+            person, guilds = await self._identify(request.query["code"], pending.verifier)
         response = self._back(pending.next)
         self._sessions.end(request, response)
         name = str(person.get("global_name") or person["username"])
@@ -117,6 +124,7 @@ class Login:
 
     async def _identify(self, code: str, verifier: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Exchange a code for a token, read who it is and their servers, and give the token back."""
+        self._require_no_pause()
         api, application_id = self._config.discord_api_url, self._application_id()
         client = {"client_id": str(application_id), "client_secret": self._config.discord_client_secret}
         grant = {
@@ -138,4 +146,15 @@ class Login:
                     return person, guilds
         except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
             log.warning("a login in the gallery failed: %s", error)
+            self._pause_after(error)
             raise web.HTTPBadGateway(text="Discord did not confirm this login. Try again.") from None
+
+    def _require_no_pause(self) -> None:
+        """Refuse logins while Discord has asked for a pause: it blocks the whole bot for too many refused requests."""
+        if self._clock() < self._pause_until:
+            raise web.HTTPServiceUnavailable(text="Too many people log in right now. Try again in a minute.")
+
+    def _pause_after(self, error: Exception) -> None:
+        if isinstance(error, aiohttp.ClientResponseError) and error.status == 429:
+            asked = error.headers.get("Retry-After", "") if error.headers else ""
+            self._pause_until = self._clock() + (float(asked) if asked.isdecimal() else DEFAULT_PAUSE_S)

@@ -15,8 +15,8 @@ from bot.gallery.viewers import GuildView, Viewers
 from bot.services import Services
 from bot.ui.job_text import image_description
 from bot.ui.text import jump_url
-from db.gallery import words_of
 from db.jobs import JobRecord
+from db.search import words_of
 from generation.job import Action
 from generation.params import PromptPart, Tile
 from generation.planning.actions import size_of
@@ -125,12 +125,14 @@ class Pages:
                 known.setdefault(edge.child)
                 edges.append((edge.parent_job, edge.child))
         visible = [record for job_id in known if (record := await self._viewers.require_record(session, job_id))]
+        shown = {record.job.id for record in visible}
+        names = {job_id: job_id if job_id in shown else f"hidden-{n}" for n, job_id in enumerate(sorted(known))}
         return web.json_response(
             {
                 "asked": asked,
                 "pictures": await self._listed(session, visible),
                 "hidden": len(known) - len(visible),
-                "edges": sorted({edge for edge in edges if set(edge) <= set(known)}),
+                "edges": sorted({(names[old], names[new]) for old, new in edges if {old, new} <= known.keys()}),
             }
         )
 

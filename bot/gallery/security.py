@@ -75,6 +75,8 @@ async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse
         return _error(422, str(error))
     except ValueError:  # what parsing a cursor, an id or a picture's name raises
         return _error(400, "This request is malformed.")
+    except ConnectionError:  # the browser has gone, in the middle of a zip
+        raise
     except Exception:
         log.exception("the gallery failed on %s %s", request.method, request.path)
         return _error(500, "Something went wrong. The log has the details.")

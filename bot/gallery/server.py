@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,10 +21,11 @@ from bot.gallery.security import protect
 from bot.gallery.sessions import Sessions
 from bot.gallery.viewers import Viewers
 from bot.services import Services
-from generation.files import sanitize
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 PAGES = ("/", "/mine", "/find", "/contests", r"/p/{tile:[0-9a-f]{12}-[0-3]}", r"/tree/{job_id:[0-9a-f]{12}}")
+MAX_BODY_BYTES = 256 * 1024  # of a request, except a picture to search for
+MAX_CONNECTIONS = 500
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 CurrentClient = Callable[[], Client | None]
@@ -62,26 +64,35 @@ class GalleryServer:
         routes = [*pages.routes(), *actions.routes(), *Pictures(services, self.viewers, self.sessions).routes()]
         if with_login:
             routes += Login(config, self.sessions, lambda: _application_id(current_client()), services.clock).routes()
-        self._app = web.Application(client_max_size=sanitize.MAX_BYTES)
+        self._app = web.Application(client_max_size=MAX_BODY_BYTES)
         protect(self._app, self._hosts, self._origins, secure=secure)
         self._app.add_routes(routes)
         self._app.add_routes([web.get(path, _index) for path in PAGES])
         self._app.add_routes([web.get(r"/static/{name:[a-z_]+[.](?:js|css|svg)}", _static)])
+        self._listener: asyncio.Server | None = None
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
 
     async def start(self, port: int) -> int:
         """Listen on loopback and return the port; raises ConfigError if it is taken."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, "127.0.0.1", port).start()
+            self._listener = await asyncio.get_running_loop().create_server(self._accept, "127.0.0.1", port)
         except OSError as error:
             await self._runner.cleanup()
             raise ConfigError(f"GALLERY_PORT {port} cannot be used: {error.strerror}") from None
-        self._port = int(self._runner.addresses[0][1])
+        self._port = int(self._listener.sockets[0].getsockname()[1])
         return self._port
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        """Serve a connection, unless there are too many: the bot's own must not run out of file descriptors."""
+        server = self._runner.server
+        assert server is not None, "it is set up"
+        return _Refusal() if len(server.connections) >= MAX_CONNECTIONS else server()
 
     async def close(self) -> None:
         """Stop listening."""
+        if self._listener is not None:
+            self._listener.close()
         await self._runner.cleanup()
 
     def _origins(self) -> frozenset[str]:
@@ -91,6 +102,13 @@ class GalleryServer:
 
     def _hosts(self) -> frozenset[str]:
         return frozenset(origin.partition("//")[2] for origin in self._origins())
+
+
+class _Refusal(asyncio.Protocol):
+    """Ends a connection at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 def require_login_settings(config: Config) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import discord
 
@@ -12,7 +14,7 @@ from bot.client import Client
 from bot.finding.views import viewable_channels
 from bot.gallery.sessions import Session
 from bot.policy.settings import GuildSettings, NsfwMode
-from bot.policy.visibility import allows_nsfw
+from bot.policy.visibility import allows_nsfw, can_read
 from bot.services import Services
 from db.gallery import View
 from db.jobs import JobRecord, JobState
@@ -36,6 +38,7 @@ class Viewers:
     def __init__(self, services: Services, current_client: Callable[[], Client | None], *, with_login: bool) -> None:
         self._services, self._current_client, self._with_login = services, current_client, with_login
         self._members: dict[tuple[int, int], tuple[float, discord.Member | None]] = {}
+        self._asking: WeakValueDictionary[tuple[int, int], asyncio.Lock] = WeakValueDictionary()
 
     @property
     def client(self) -> Client | None:
@@ -58,7 +61,7 @@ class Viewers:
         if visitor is None:
             return None
         guild, settings, who = visitor
-        channels = viewable_channels(guild, lambda channel: channel.permissions_for(who).view_channel)
+        channels = viewable_channels(guild, lambda channel: can_read(channel, who))
         view = View(
             guild_id=guild_id,
             channels=channels - set(settings.gallery_hidden),
@@ -100,7 +103,7 @@ class Viewers:
         channel = guild.get_channel(channel_id)
         if channel is None or channel_id in settings.gallery_hidden:
             return False
-        return channel.permissions_for(guild.me).view_channel and channel.permissions_for(who).view_channel
+        return channel.permissions_for(guild.me).view_channel and can_read(channel, who)
 
     async def _visitor(
         self, session: Session | None, guild_id: int
@@ -121,19 +124,24 @@ class Viewers:
         return guild, settings, member
 
     async def _member(self, guild: discord.Guild, person_id: int) -> discord.Member | None:
-        key, now = (guild.id, person_id), time.monotonic()
-        known = self._members.get(key)
-        if known is not None and now - known[0] < MEMBER_LIFETIME_S:
-            return known[1]
-        try:
-            member = await guild.fetch_member(person_id)
-        except (discord.NotFound, discord.Forbidden):
-            member = None
-        if len(self._members) >= MAX_MEMBERS:
-            self._members.clear()
-        self._members[key] = (now, member)
-        return member
+        """Return a member; the requests of a page that come at the same time ask Discord once."""
+        key = (guild.id, person_id)
+        asking = self._asking.setdefault(key, asyncio.Lock())
+        async with asking:
+            known, now = self._members.get(key), time.monotonic()
+            if known is None or now - known[0] >= MEMBER_LIFETIME_S:
+                if len(self._members) >= MAX_MEMBERS:
+                    self._members.clear()
+                known = self._members[key] = (now, await _fetch_member(guild, person_id))
+        return known[1]
 
     def forget_members(self) -> None:
         """Ask Discord again who is in which server."""
         self._members.clear()
+
+
+async def _fetch_member(guild: discord.Guild, person_id: int) -> discord.Member | None:
+    try:
+        return await guild.fetch_member(person_id)
+    except (discord.NotFound, discord.Forbidden):
+        return None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import pickle
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from generation.files.metadata import Signer
 from generation.films.order import FilmOrder
 from generation.params import Params
 
+MAX_SECONDS = 900.0  # of an encoder, which would hold up all other films
 MAX_BYTES = 8_000_000  # of a film; most servers allow 10 MiB
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,15 +44,24 @@ class FilmMaker:
             return await asyncio.to_thread(self._signer.sign, film, suffix, params) if is_signed else film
 
     async def _encode(self, order: FilmOrder) -> bytes:
+        # The folder is this process's: one that is killed cannot delete its own files.
+        with tempfile.TemporaryDirectory(prefix="atelier-film-", ignore_cleanup_errors=True) as folder:
+            return await self._encode_in(folder, order)
+
+    async def _encode_in(self, folder: str, order: FilmOrder) -> bytes:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "generation.films"),
             cwd=ROOT,
+            env=os.environ | {"TMPDIR": folder},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            film, error = await process.communicate(await asyncio.to_thread(pickle.dumps, order))
+            async with asyncio.timeout(MAX_SECONDS):
+                film, error = await process.communicate(await asyncio.to_thread(pickle.dumps, order))
+        except TimeoutError:
+            raise FilmNotMade(f"the encoder took more than {MAX_SECONDS:.0f} seconds") from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

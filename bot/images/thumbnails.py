@@ -35,6 +35,9 @@ class Thumbnails:
             png = await self._images.read(tile)
             data = await asyncio.to_thread(_thumbnail, png)
         await self._images.save_thumbnail(tile, data)
+        if not await asyncio.to_thread(self._images.path(tile).exists):  # it was deleted meanwhile
+            await self._images.delete_thumbnail(tile)
+            raise FileNotFoundError(f"{tile} is deleted")
         return data
 
     async def picture(self, tile: Tile) -> Image.Image:

@@ -146,6 +146,10 @@ class FilmDrawing:
                 return await files.read_grid(job.id, "mp4")
             film = await self.encode(job, MAX_BYTES, ffmpeg)
             await files.save_grid(job.id, "mp4", film)
+            record = await self._services.db.jobs.get(job.id)
+            if record is None or record.deleted:  # meanwhile: nothing of it may stay
+                await files.delete(job.id)
+                raise _not_kept()
             return film
 
     async def _encode(self, job: Job, pictures: tuple[bytes, ...], limit: int, ffmpeg: str | None = None) -> bytes:

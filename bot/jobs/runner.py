@@ -34,7 +34,7 @@ from generation.errors import UserError, WorkerCrashed, WorkerLost
 from generation.job import Action, Job
 from generation.messages import Generate, Grid, Ready
 from generation.prompt import format_prompt
-from generation.worker.worker import Worker
+from generation.worker.worker import Broken, Worker
 
 MAX_LOSSES = 10  # how often a job is generated again because its worker was lost; it might be what ends the workers
 
@@ -248,12 +248,17 @@ class JobRunner:
                 if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id)):
                     raise UserError(tr("This was cancelled."))
                 request = await self._build_request(job, slot.order)
-                if not isinstance(slot.worker.state, Ready) and isinstance(self.services.fleet.state, Ready):
+                if not isinstance(slot.worker.state, Ready) and self._may_go_elsewhere():
                     raise WorkerLost("the worker ended before it was given the job")
                 if job.params.film is None:
                     return await slot.worker.generate(request, progress.update)
                 drawn = await self.films.draw(slot.worker, job, request, progress.update)
             return await self.films.finish(job, drawn)
+
+    def _may_go_elsewhere(self) -> bool:
+        """Return whether a job that its worker cannot start goes back, for the worker that is ready first."""
+        fleet = self.services.fleet
+        return len(fleet.workers) > 1 and not isinstance(fleet.state, Broken)
 
     async def _worded_by(self, job: Job) -> list[int]:
         return [each.person_id for each in await self.services.db.lineage.credits(job.id) if each.part == "worded"]

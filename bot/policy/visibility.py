@@ -52,6 +52,12 @@ def may_embed(client: discord.Client, job: Job, channel_id: int | None) -> bool:
     return channel.permissions_for(channel.guild.me).embed_links
 
 
+def can_read(channel: discord.abc.GuildChannel | discord.Thread, who: discord.Member | discord.Role) -> bool:
+    """Return whether somebody may view a channel and read the messages that it had before they came."""
+    may = channel.permissions_for(who)
+    return may.view_channel and may.read_message_history
+
+
 async def is_nsfw_withheld(
     policy: Policy, client: discord.Client, guild_id: int | None, channel_id: int | None
 ) -> bool:
@@ -71,7 +77,7 @@ def can_view_job(interaction: discord.Interaction[Any], job: Job) -> bool:
     channel = interaction.guild.get_channel_or_thread(job.destination.channel_id)
     if isinstance(channel, discord.Thread) and channel.is_private():
         return channel.id == interaction.channel_id
-    return channel is not None and channel.permissions_for(interaction.user).view_channel
+    return channel is not None and can_read(channel, interaction.user)
 
 
 def can_everybody_view(interaction: discord.Interaction[Any], job: Job) -> bool:
@@ -81,7 +87,13 @@ def can_everybody_view(interaction: discord.Interaction[Any], job: Job) -> bool:
         return False
     if interaction.channel_id in (job.destination.channel_id, job.destination.post_in):
         return True
-    channel = guild.get_channel_or_thread(job.destination.channel_id)
+    return all(
+        _is_open(guild, channel_id) for channel_id in {job.destination.channel_id, job.destination.result_channel_id}
+    )
+
+
+def _is_open(guild: discord.Guild, channel_id: int) -> bool:
+    channel = guild.get_channel_or_thread(channel_id)
     if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
         return False
-    return channel.permissions_for(guild.default_role).view_channel
+    return can_read(channel, guild.default_role)

@@ -88,18 +88,19 @@ class SessionService:
                 await self.services.db.sessions.end(session.id, self.services.clock())
 
     async def _run(self) -> None:
-        for session in await self.services.db.sessions.active():
-            try:
-                await self.set_locale(session.guild_id)
-                await self._resume(session)
-            except Exception:
-                log.exception("session %s could not be resumed", session.id)
+        # All at once: a film that one still has to make delays the others only as long as it takes.
+        await asyncio.gather(*(self._resume(session) for session in await self.services.db.sessions.active()))
         await self.timer.run()
 
     async def _resume(self, session: Session) -> None:
         handler = self._handlers.get(session.kind)
-        if handler is not None and session.phase not in (RESTORED, ABANDONED):
+        if handler is None or session.phase in (RESTORED, ABANDONED):
+            return
+        try:
+            await self.set_locale(session.guild_id)
             await handler.resume(session)
+        except Exception:
+            log.exception("session %s could not be resumed", session.id)
 
     async def _step(self, session: Session) -> None:
         await self.set_locale(session.guild_id)

@@ -15,7 +15,7 @@ from db.sessions import Session
 from generation.errors import UserError
 
 PREFIX = "bell"
-MAX_PINGED = 20  # in one message
+MAX_PINGED = 20  # in one message; nobody else is promised to be told
 
 
 async def pinged_people(services: Services, session: Session) -> tuple[int, ...]:
@@ -55,7 +55,11 @@ class BellButton(PersistentItem, template=rf"{PREFIX}:(?P<session>[0-9a-f]{{12}}
         if session is None or session.ended_at is not None or session.guild_id != interaction.guild_id:
             raise UserError(tr("This has ended already."))
         await require_participant(services.policy, participant_from(interaction, services.clock()))
-        is_on = await services.db.bells.toggle(session_id, interaction.user.id)
+        bells, person_id = services.db.bells, interaction.user.id
+        was_on = await bells.is_on(session_id, person_id)
+        is_on = await bells.toggle(session_id, person_id, MAX_PINGED)
+        if not was_on and not is_on and len(await bells.people(session_id)) >= MAX_PINGED:
+            raise UserError(tr("{n} people are told already, and I can tell no more.", n=MAX_PINGED))
         view = discord.ui.View.from_message(interaction.message) if interaction.message else discord.ui.View()
         changed = _button(session_id, is_on=is_on)
         for item in view.children:

@@ -67,7 +67,7 @@ class GpuProcess:
         try:
             while True:
                 self._call_in_loop(self._on_event, self._pipe.recv())
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError: it ended in the middle of a message
             self._process.join(EXIT_GRACE)
         except Exception:
             log.exception("the GPU process sent a message that cannot be read")

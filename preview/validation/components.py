@@ -37,6 +37,8 @@ def check_message(body: Json, *, v2: bool) -> list[Problem]:
 def _allowed_mentions(allowed: Json) -> Problems:
     for name in ("users", "roles"):
         yield from length(f"allowed_mentions.{name}", allowed.get(name), 0, 100)
+        if len(set(map(str, allowed.get(name) or []))) < len(allowed.get(name) or []):
+            yield Problem(f"allowed_mentions.{name}", "SET_TYPE_CONTAINS_DUPLICATES", "The set contains duplicates")
         if name in (allowed.get("parse") or []) and allowed.get(name):
             message = f"parse:[{name!r}] and {name}: [ids...] are mutually exclusive."
             yield Problem("allowed_mentions", "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", message)

@@ -106,7 +106,7 @@ async def test_a_found_picture_is_posted_for_everybody(harness):
         assert "U1" in message.labels
 
 
-@pytest.mark.parametrize("hide", ["channel", "bot", "private", "deleted", "blocked"])
+@pytest.mark.parametrize("hide", ["channel", "history", "bot", "private", "deleted", "blocked"])
 async def test_what_may_not_be_seen_is_not_found(harness, hide):
     async with harness.bot() as services:
         prompt = "a mosaic fox --seed 3" + (" --stealth" if hide == "private" else "")
@@ -120,6 +120,8 @@ async def test_what_may_not_be_seen_is_not_found(harness, hide):
         harness.server.core.dispatch_channel(other, "CREATE")
         if hide == "channel":
             overwrite(harness, harness.ben.id)
+        if hide == "history":
+            overwrite(harness, harness.ben.id, permissions.READ_MESSAGE_HISTORY)
         if hide == "bot":
             overwrite(harness, harness.server.world.application.bot_id)
         if hide == "deleted":
@@ -133,10 +135,10 @@ async def test_what_may_not_be_seen_is_not_found(harness, hide):
             assert "This is it" in (await find(harness, harness.ada, image=copy)).content
 
 
-def overwrite(harness, person_id):
+def overwrite(harness, person_id, denied=permissions.VIEW_CHANNEL):
     """Hide the channel from a person, and tell the bot of it."""
     core, channel = harness.server.core, harness.channel
-    channel.overwrites.append(Overwrite(person_id, 1, deny=permissions.VIEW_CHANNEL))
+    channel.overwrites.append(Overwrite(person_id, 1, deny=denied))
     core.send_event("CHANNEL_UPDATE", payloads.channel(core, channel), guild_id=channel.guild_id, intent=GUILDS)
 
 

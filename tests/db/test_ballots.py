@@ -72,14 +72,29 @@ async def test_one_standing_suggestion_each_with_a_pause_between(ballots, sessio
     assert not await ballots.drop_suggestion(session.id, 12)
 
 
+async def test_votes_for_words_do_not_count_for_those_that_replace_them(ballots, session):
+    await ballots.suggest(suggestion(session, 11, "kittens", 100.0), "voting", 10.0)
+    for person in (12, 13):
+        await ballots.vote(ballot(session, person, "11", "words"), "voting")
+    await ballots.vote(ballot(session, 12, "0"), "voting")
+    await ballots.suggest(suggestion(session, 11, "wars", 105.0), "voting", 10.0)
+    await ballots.suggest(suggestion(session, 11, "kittens", 120.0), "voting", 10.0)
+    assert await ballots.tallies(session.id, 1) == {"tile": {"0": 1}, "words": {"11": 2}}, "refused, then the same"
+    await ballots.suggest(suggestion(session, 11, "wars", 140.0), "voting", 10.0)
+    assert await ballots.tallies(session.id, 1) == {"tile": {"0": 1}}
+
+
 async def test_erasure_deletes_votes_and_words(ballots, session, connection):
     await ballots.vote(ballot(session, 11, "0"), "voting")
     await ballots.suggest(suggestion(session, 11, "at night", 1.0), "voting", 0.0)
+    await ballots.vote(ballot(session, 12, "11", "words"), "voting")
+    await ballots.vote(ballot(session, 12, "1"), "voting")
     rows = await PersonalData(connection).export_rows(11)
     assert [row["choice"] for row in rows["ballots"]] == ["0"]
     assert [row["words"] for row in rows["suggestions"]] == ["at night"]
     await PersonalData(connection).begin_erasure(11, 2000.0)
-    assert await ballots.voters(session.id, 1) == set()
+    assert await ballots.of_person(session.id, 1, 12) == {"tile": "1"}, "nobody's vote has the id of who is erased"
+    assert await ballots.voters(session.id, 1) == {12}
     assert await ballots.suggestions(session.id) == []
 
 

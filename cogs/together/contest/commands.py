@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import discord
 from discord import app_commands
 from discord.ext import commands
 
@@ -55,6 +56,12 @@ class ContestCommand(commands.Cog):
         """Begin or end contests as the settings say: a crash may have come first."""
         for guild in self.client.guilds:
             await self._ensure(guild.id)
+
+    @commands.Cog.listener("on_guild_available")
+    @commands.Cog.listener("on_guild_join")
+    async def on_guild_seen(self, guild: discord.Guild) -> None:
+        """Begin the contest of a server that the bot could not see when the last one ended."""
+        await self._ensure(guild.id)
 
     def _on_audit(self, entry: AuditEntry) -> None:
         task = asyncio.create_task(self._ensure(entry.guild_id))

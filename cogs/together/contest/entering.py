@@ -26,23 +26,27 @@ MAX_LABEL = 100  # characters of an option
 MAX_LOOKED_AT = 100  # of a person's newest pictures
 
 
-async def require_enterable(interaction: Interaction, found: FoundContest, tile: Tile) -> JobRecord:
-    """Return the job of a picture; raise UserError if the person may not enter it."""
-    services, person_id = interaction.client.services, interaction.user.id
-    record = await services.db.jobs.get(tile.job_id)
-    if record is None or record.deleted or record.state is not JobState.POSTED:
+async def require_enterable(interaction: Interaction, found: FoundContest, tile: Tile) -> None:
+    """Raise UserError if the person may not enter a picture."""
+    record = await interaction.client.services.db.jobs.get(tile.job_id)
+    if record is None:
+        raise UserError(tr("This picture is no longer stored."))
+    await _require_enterable(interaction, found, record, tile.index)
+
+
+async def _require_enterable(interaction: Interaction, found: FoundContest, record: JobRecord, index: int) -> None:
+    if record.deleted or record.state is not JobState.POSTED:
         raise UserError(tr("This picture is no longer stored."))
     require_public(record.job)
     if record.job.destination.guild_id != found.session.guild_id:
         raise PolicyDenied(tr("Only pictures of this server can be entered."))
-    is_own = record.job.requester.id == person_id
+    is_own = record.job.requester.id == interaction.user.id
     if not is_own and not (await _had_a_part(interaction, record) and can_everybody_view(interaction, record.job)):
         raise PolicyDenied(tr("You can enter your own pictures only, and those of sessions that you took part in."))
-    if record.job.params.count != 1 or tile.index:
+    if record.job.params.count != 1 or index:
         raise UserError(tr("Take one picture out of the grid first, with U1 to U4."))
     if record.sensitive and not allows_nsfw(interaction.client, found.session.channel_id):
         raise PolicyDenied(nsfw_message())
-    return record
 
 
 async def _had_a_part(interaction: Interaction, record: JobRecord) -> bool:
@@ -120,9 +124,10 @@ async def _choices(interaction: Interaction, found: FoundContest, entered: set[s
         record = records.get(job_id)
         if record is not None and record.job.params.count == 1 and len(choices) < MAX_OPTIONS:
             try:
-                choices.append(await require_enterable(interaction, found, Tile(job_id, 0)))
+                await _require_enterable(interaction, found, record, 0)
             except UserError:
                 continue
+            choices.append(record)
     return choices
 
 

@@ -29,12 +29,18 @@ def handler_of(interaction: Interaction) -> ContestHandler:
 
 async def find_contest(interaction: Interaction, session_id: str) -> FoundContest:
     """Return a contest of this server; raise UserError if it is not known or has ended."""
+    found = await find_any_contest(interaction, session_id)
+    if found.session.ended_at is not None:
+        raise UserError(tr("This contest has ended."))
+    return found
+
+
+async def find_any_contest(interaction: Interaction, session_id: str) -> FoundContest:
+    """Return a contest of this server, which may have ended; raise UserError if it is not known."""
     handler = handler_of(interaction)
     session = await handler.sessions.get(session_id)
     if session is None or session.kind is not SessionKind.CONTEST or session.guild_id != interaction.guild_id:
         raise UserError(tr("I no longer know this contest."))
-    if session.ended_at is not None:
-        raise UserError(tr("This contest has ended."))
     return FoundContest(handler, session)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import discord
 
 from bot.client import Client
-from bot.discord_calls import post_once
+from bot.discord_calls import NO_MENTIONS, post_once
 from bot.policy.settings import ThemeBy
 from bot.ui.i18n import tr
 from cogs.together.bell import bell_line, pinged_people
@@ -21,6 +21,7 @@ from cogs.together.contest.film import attach_podium_film
 from cogs.together.contest.messages import PREFIX, Show
 from cogs.together.contest.phases import (
     ASLEEP,
+    BEGUN_AT,
     DAY_S,
     ENTRIES,
     ENTRIES_MORE,
@@ -35,6 +36,7 @@ from cogs.together.contest.phases import (
     VOTE_PHASES,
     VOTING,
     VOTING_MORE,
+    begun_at,
     entries_due,
     listed_theme,
     longer,
@@ -231,8 +233,11 @@ class ContestHandler:
         return self.services.clock() + EXTRA_S
 
     async def _extend(self, session: Session, phase: str, due_at: float, text: str) -> None:
-        if await self.sessions.move(longer(session, phase, due_at)):
-            await self.client.sessions.say(session, f"🏆 {text}")
+        if not await self.sessions.move(longer(session, phase, due_at)):
+            return
+        await self.client.sessions.say(session, f"🏆 {text}")
+        if (moved := await self.sessions.get(session.id)) is not None:
+            await self.show_again(moved)
 
     async def _theme_facts(self, session: Session) -> dict[str, object]:
         made = await self._round(session)
@@ -303,7 +308,7 @@ class ContestHandler:
     ) -> bool:
         """Take the step to a phase and post its message; returns False if a rival took a step first."""
         move: Move = next_phase(session, phase, due_at)
-        made = phase_round(session.id, move.to_round, facts, giver)
+        made = phase_round(session.id, move.to_round, facts | {BEGUN_AT: self.services.clock()}, giver)
         if not await self.sessions.move_to_round(move, made):
             return False
         moved = await self.sessions.get(session.id)
@@ -344,13 +349,27 @@ class ContestHandler:
             return f"{PREFIX}:help:{session.id}:{made.number}" in _custom_ids(message)
 
         try:
-            message_id = await post_once(channel, session.made_at, is_posted, send, search_first=True)
+            message_id = await post_once(channel, begun_at(session, made), is_posted, send, search_first=True)
         except discord.HTTPException as error:
             log.info("session %s: could not post in its channel: %s", session.id, error)
             return
         if session.phase == RESULT:  # first: a restart announces it again until its message is stored
             await attach_podium_film(self.client, session, int(str(made.facts["vote_round"])), message_id)
         await self.sessions.set_round_message(session.id, made.number, message_id)
+
+    async def show_again(self, session: Session) -> None:
+        """Show the present state in the message of the phase, such as without a theme that was taken out."""
+        show = await self.show(session)
+        if show.round.message_id is None:
+            return
+        channel = self.client.get_partial_messageable(session.channel_id, guild_id=session.guild_id)
+        message = channel.get_partial_message(show.round.message_id)
+        try:
+            await message.edit(
+                content=messages.phase_text(show), view=messages.phase_view(show), allowed_mentions=NO_MENTIONS
+            )
+        except discord.HTTPException as error:
+            log.info("session %s: the message of its phase could not be updated: %s", session.id, error)
 
     async def _phase_post(self, session: Session) -> Post:
         show = await self.show(session)
@@ -367,14 +386,15 @@ class ContestHandler:
         return Post(
             content=await results.result_text(self.services, show, result),
             view=messages.phase_view(show),
-            mentions=_mentions([entry.person_id for entry in result.entries if entry.place == 1 and entry.person_id]),
-            picture=await results.podium(self.services, result),
+            mentions=_mentions(results.named_winners(result)),
+            picture=await results.podium(self.client, session, result),
         )
 
 
 def _mentions(users: list[int], role: int | None = None) -> discord.AllowedMentions:
     roles = [discord.Object(role)] if role else False
-    return discord.AllowedMentions(everyone=False, users=[discord.Object(user) for user in users], roles=roles)
+    people = dict.fromkeys(users)  # Discord refuses a list that names somebody twice
+    return discord.AllowedMentions(everyone=False, users=[discord.Object(user) for user in people], roles=roles)
 
 
 def _custom_ids(message: discord.Message) -> list[Any]:

@@ -16,7 +16,7 @@ from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import audience, tr, trn
 from cogs.together.bell import bell_button
 from cogs.together.contest import messages
-from cogs.together.contest.finding import FoundContest, find_contest
+from cogs.together.contest.finding import FoundContest, find_any_contest, find_contest
 from cogs.together.contest.messages import PREFIX, SESSION, Button, Select, Show
 from cogs.together.contest.phases import ENTRY_PHASES, NAMING_PHASES, VOTE_PHASES
 from cogs.together.offers import PAGE_PREFIX, add_offers
@@ -31,12 +31,13 @@ class HelpButton(PersistentItem, template=rf"{PREFIX}:help:{SESSION}:(?P<number>
     """Answers privately with the rules and one's own part; moderators find their tools here."""
 
     async def run(self, interaction: Interaction) -> None:
-        found = await find_contest(interaction, self.match["session"])
+        found = await find_any_contest(interaction, self.match["session"])
         show = await found.handler.show(found.session)
         items: list[discord.ui.Item[Any]] = []
-        if can_moderate_session(interaction, found.session):
-            items = await _moderators_items(interaction, found, show)
-        items.append(await bell_button(interaction, found.session.id))
+        if found.session.ended_at is None:
+            if can_moderate_session(interaction, found.session):
+                items = await _moderators_items(interaction, found, show)
+            items.append(await bell_button(interaction, found.session.id))
         text = "\n".join([messages.rules_text(show), await own_part(interaction, found)])
         await interaction.response.send_message(
             text, view=persistent_view(*items), ephemeral=True, allowed_mentions=NO_MENTIONS
@@ -139,6 +140,8 @@ class UnsaySelect(PersistentItem, template=rf"{PREFIX}:unsay:{SESSION}"):
             raise UserError(tr("This theme is no longer on offer."))
         await _log(interaction, found, f"took out the theme of <@{chosen}>")
         await interaction.response.edit_message(content=tr("The theme is taken out."), view=None)
+        with audience(private=False):
+            await found.handler.show_again(found.session)
 
 
 class GoOnButton(PersistentItem, template=rf"{PREFIX}:go_on:{SESSION}:(?P<number>\d+)"):

@@ -15,7 +15,7 @@ from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import audience, tr
 from bot.ui.modals import ModalValues, PersistentModal, modals
 from bot.ui.prompt_block import format_prompt_block
-from bot.ui.text import truncate
+from bot.ui.text import escape_markdown, truncate
 from cogs.together.contest import messages
 from cogs.together.contest.finding import FoundContest, find_contest
 from cogs.together.contest.handler import THEME_VOTE
@@ -98,10 +98,11 @@ async def _suggest(interaction: Interaction, found: FoundContest, theme: str) ->
     if not await found.handler.ballots.suggest(offer, found.session.phase, SUGGESTION_PAUSE_S):
         raise UserError(tr("Please wait a few seconds before you suggest another theme."))
     await _vote(interaction, found, str(interaction.user.id))
+    await _show_phase(interaction, found)
 
 
 async def _vote(interaction: Interaction, found: FoundContest, choice: str) -> None:
-    """Store a vote for a theme, and update the message."""
+    """Store a vote for a theme."""
     ballot = Ballot(
         session_id=found.session.id,
         round=found.session.round,
@@ -112,6 +113,10 @@ async def _vote(interaction: Interaction, found: FoundContest, choice: str) -> N
     )
     if not await found.handler.ballots.vote(ballot, found.session.phase):
         raise UserError(tr("The theme is named already."))
+
+
+async def _show_phase(interaction: Interaction, found: FoundContest) -> None:
+    """Respond to a press on the message of the phase by updating it."""
     with audience(private=False):
         show = await found.handler.show(found.session)
         text, view = messages.phase_text(show), messages.phase_view(show)
@@ -129,8 +134,19 @@ class ThemeSelect(PersistentItem, template=rf"{PREFIX}:themes:{SESSION}:(?P<page
         if chosen.startswith(PAGE_PREFIX):
             page = int(chosen.removeprefix(PAGE_PREFIX))
             view = persistent_view(messages.theme_select(found.session.id, offers, page))
-            await interaction.response.send_message(tr("More themes:"), view=view, ephemeral=True)
+            if self.match["page"] == "0":
+                await interaction.response.send_message(tr("More themes:"), view=view, ephemeral=True)
+            else:
+                await interaction.response.edit_message(content=tr("More themes:"), view=view)
             return
-        if chosen not in {str(each.person_id) for each in offers}:
+        offered = {str(each.person_id): each.words for each in offers}
+        if chosen not in offered:
             raise UserError(tr("This theme is no longer on offer."))
         await _vote(interaction, found, chosen)
+        if self.match["page"] == "0":
+            await _show_phase(interaction, found)
+            return
+        text = tr('You voted for the theme "{theme}".', theme=escape_markdown(offered[chosen]))
+        await interaction.response.edit_message(content=text, view=None, allowed_mentions=NO_MENTIONS)
+        with audience(private=False):
+            await found.handler.show_again(found.session)

@@ -27,6 +27,7 @@ MIN_ENTRIES = 2
 MAX_ENTRIES, MAX_EACH = 200, 2
 MAX_THEME = 100  # characters
 PAIRS_EACH = 20
+BEGUN_AT = "begun_at"  # among the facts of a round
 
 THEMES = {  # where the owners have none; a table for the translations
     "light": "a light in the dark",
@@ -57,6 +58,11 @@ def entries_due(session: Session, now: float) -> float:
     settings = session.settings
     wanted = session.made_at + (int(settings["days"]) - int(settings["vote_days"])) * DAY_S
     return max(wanted, now + MIN_ENTRIES_S)
+
+
+def begun_at(session: Session, made: Round) -> float:
+    """Return when a phase began; for one of an older version, when its contest did."""
+    return float(made.facts.get(BEGUN_AT, session.made_at))
 
 
 def number_of(session: Session) -> int:

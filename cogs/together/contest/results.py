@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bot.client import Client
 from bot.images.contest_pictures import PODIUM_SIDES, Winner, draw_podium
+from bot.policy.visibility import allows_nsfw
 from bot.services import Services
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, jump_url
@@ -64,6 +66,12 @@ async def decide(services: Services, session: Session, vote_round: int) -> Resul
     return Result(sorted(ranked, key=lambda entry: entry.rank or 0), comparisons)
 
 
+def named_winners(result: Result) -> list[int]:
+    """Return the winners whom the text names: hundreds may share a place, and Discord pings at most a hundred."""
+    best = result.entries[: len(PODIUM_SIDES)]
+    return [entry.person_id for entry in best if entry.place == 1 and entry.person_id]
+
+
 async def result_text(services: Services, show: Show, result: Result) -> str:
     """Return the text of the result, with the authors of the best pictures."""
     if not result.entries:
@@ -114,11 +122,13 @@ async def _origin(services: Services, session: Session, entry: Entry) -> str:
     return f" · {tr('after a picture by {whom}', whom=whom(found))}" if found else ""
 
 
-async def podium(services: Services, result: Result) -> bytes | None:
-    """Return the picture of the three best entries; None if there is none to show."""
-    winners = []
+async def podium(client: Client, session: Session, result: Result) -> bytes | None:
+    """Return the picture of the three best entries that its channel may show; None if there is none."""
+    services, winners = client.services, list[Winner]()
     for entry in result.entries:
         record = await services.db.jobs.get(entry.tile.job_id)
+        if record is not None and record.sensitive and not allows_nsfw(client, session.channel_id):
+            continue  # its channel was age-restricted when it was entered
         try:
             image = await services.images.files.read(entry.tile)
         except (OSError, UserError):  # deleted, or damaged

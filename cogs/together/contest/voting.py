@@ -10,7 +10,9 @@ import discord
 
 from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
+from bot.policy.policy import PolicyDenied
 from bot.policy.sessions import participant_from, require_participant
+from bot.policy.visibility import allows_nsfw
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.i18n import tr, trn
 from cogs.together.contest import messages
@@ -38,6 +40,9 @@ async def require_open_vote(interaction: Interaction, found: FoundContest) -> No
     await require_participant(services.policy, participant_from(interaction, services.clock()))
     if found.session.phase not in VOTE_PHASES:
         raise UserError(tr("There is no vote now."))
+    channel_id, client = found.session.channel_id, interaction.client
+    if allows_nsfw(client, channel_id) and not allows_nsfw(client, interaction.channel_id):
+        raise PolicyDenied(tr("This contest is age-restricted: vote in {channel}.", channel=f"<#{channel_id}>"))
 
 
 async def show_next_pair(interaction: Interaction, found: FoundContest, *, answers: bool) -> None:
@@ -50,9 +55,10 @@ async def show_next_pair(interaction: Interaction, found: FoundContest, *, answe
     if len(answered) < PAIRS_EACH:
         pair = next_pair(interaction.user.id, entries, answered, strengths)
     while pair is not None and picture is None:
-        picture = await _picture(found.handler, pair)
-        if picture is None:  # one of them is being deleted
-            entries = [each for each in entries if each not in pair]
+        left_out = await _withheld(found, pair)
+        picture = await _picture(found.handler, pair) if not left_out else None
+        if picture is None:  # one of them is being deleted, or may not be shown any more
+            entries = [each for each in entries if each not in (left_out or pair)]
             pair = next_pair(interaction.user.id, entries, answered, strengths)
     if pair is None or picture is None:
         await _thank(interaction, len(answered), answers=answers)
@@ -61,6 +67,15 @@ async def show_next_pair(interaction: Interaction, found: FoundContest, *, answe
     view = messages.pair_view(session, pair[0].id, pair[1].id)
     file = discord.File(io.BytesIO(picture), "pair.webp", description=tr("Two pictures, numbered 1 and 2"))
     await _respond(interaction, text, view, [file], answers=answers)
+
+
+async def _withheld(found: FoundContest, pair: tuple[Entry, Entry]) -> list[Entry]:
+    """Return the entries that the channel may not show: it was age-restricted when they were entered."""
+    if allows_nsfw(found.handler.client, found.session.channel_id):
+        return []
+    records = await found.handler.services.db.jobs.get_many(each.tile.job_id for each in pair)
+    flagged = {job_id for job_id, record in records.items() if record.sensitive}
+    return [each for each in pair if each.tile.job_id in flagged]
 
 
 async def _picture(handler: ContestHandler, pair: tuple[Entry, Entry]) -> bytes | None:

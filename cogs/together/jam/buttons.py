@@ -270,7 +270,7 @@ class DropSelect(PersistentItem, template=rf"{PREFIX}:drop:{JOB_PATTERN}"):
     """Lets a moderator take out somebody's words."""
 
     async def run(self, interaction: Interaction) -> None:
-        handler, session, _ = await find_jam(interaction, self.job_id)
+        handler, session, made = await find_jam(interaction, self.job_id)
         if not can_moderate_session(interaction, session):
             raise PolicyDenied(tr("Only a moderator can take out words."))
         person_id, services = int(selected_values(interaction)[0]), interaction.client.services
@@ -280,6 +280,8 @@ class DropSelect(PersistentItem, template=rf"{PREFIX}:drop:{JOB_PATTERN}"):
         await log_session_moderation(services.db.guilds, session, interaction.user.id, action, services.clock())
         text = tr("The words of {whom} are taken out.", whom=f"<@{person_id}>")
         await interaction.response.edit_message(content=text, view=None, allowed_mentions=NO_MENTIONS)
+        with audience(private=False):
+            await handler.show_again(session, made)
 
 
 class EndButton(PersistentItem, template=rf"{PREFIX}:end:{JOB_PATTERN}"):

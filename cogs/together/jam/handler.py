@@ -187,6 +187,23 @@ class JamHandler:
             voters=len(await self.ballots.voters(session.id, made.number)),
         )
 
+    async def show_again(self, session: Session, made: Round) -> None:
+        """Show the present state in the message of a round, such as without words that were taken out."""
+        record = await self.services.db.jobs.get(made.job_id)
+        is_present = session.phase in (*OPEN_PHASES, ASLEEP) and session.round == made.number
+        if record is None or made.message_id is None or not is_present or session.ended_at is not None:
+            return
+        standing = await self.standing(session, made, record.job, session.due_at or self.services.clock())
+        channel = self.client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+        try:
+            await channel.get_partial_message(made.message_id).edit(
+                content=messages.round_text(standing),
+                view=messages.round_view(standing),
+                allowed_mentions=NO_MENTIONS,
+            )
+        except discord.HTTPException as error:
+            log.info("session %s: the message of its round could not be updated: %s", session.id, error)
+
     async def _all_credits(self, session: Session) -> list[Credit]:
         found: list[Credit] = []
         for made in await self.sessions.rounds(session.id):

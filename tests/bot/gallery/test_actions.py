@@ -61,6 +61,37 @@ async def test_only_ones_own_results_are_deleted_with_their_messages(harness):
         assert not gallery.services.images.files.path(own).exists()
 
 
+async def test_a_job_that_is_still_drawn_is_not_deleted(harness):
+    async with open_gallery(harness) as gallery, gallery.visitor() as ben:
+        await ben.log_in(harness.ben)
+        await harness.imagine("slow fox", harness.ben)
+        await eventually(lambda: bool(gallery.services.queue.running))
+        (job,) = gallery.services.queue.running
+        answer = await ben.post("/api/delete", data=json.dumps({"jobs": [job.id]}))
+        assert json.loads(answer.body) == {"deleted": []}
+        harness.release_slow_jobs()
+        await harness.result(text="fox")
+        record = await gallery.services.db.jobs.get(job.id)
+        assert not record.deleted
+
+
+async def test_a_thumbnail_that_is_made_during_the_deletion_does_not_stay(harness, monkeypatch):
+    async with open_gallery(harness) as gallery, gallery.visitor() as ben:
+        own, _ = await gallery.draw("an owl", harness.ben)
+        images = gallery.services.images
+        await images.files.delete_thumbnail(own)
+        save = images.files.save_thumbnail
+
+        async def save_late(tile, data):
+            await images.files.delete(tile.job_id)
+            await save(tile, data)
+
+        monkeypatch.setattr(images.files, "save_thumbnail", save_late)
+        await ben.log_in(harness.ben)
+        assert (await ben.get(f"/thumbnails/{own}.webp")).status == 404
+        assert not images.files.thumbnail_path(own).exists()
+
+
 async def test_favourites_are_those_of_discord(harness):
     async with open_gallery(harness) as gallery, gallery.visitor() as ben:
         tile, _ = await gallery.draw("a fox")

@@ -127,6 +127,26 @@ async def test_discord_without_an_answer_is_reported(harness):
         assert "Try again" in done.text
 
 
+async def test_a_flood_of_logins_does_not_end_another_one(harness):
+    async with open_gallery(harness) as gallery, gallery.visitor() as ben, gallery.visitor() as eve:
+        back = await agree(ben, await start(ben), harness.ben)
+        for _ in range(1100):
+            await start(eve, next=f"/{'x' * 2000}")
+        assert (await finish(ben, back)).status == 302
+
+
+async def test_a_pause_that_discord_asks_for_is_kept(harness):
+    """Ten thousand refused requests in ten minutes shut the bot out of Discord."""
+    async with open_gallery(harness) as gallery, gallery.visitor() as eve, gallery.visitor() as ben:
+        harness.server.faults.fail("POST", "/oauth2/token", status=429, times=99)
+        state = (await start(eve)).query["state"]
+        assert (await eve.get("/login/done", params={"state": state, "code": "x"})).status == 502
+        harness.server.faults.clear()
+        assert (await finish(ben, await agree(ben, await start(ben), harness.ben))).status == 503
+        harness.server.world.clock.advance(61)
+        assert (await finish(ben, await agree(ben, await start(ben), harness.ben))).status == 302
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

@@ -105,6 +105,13 @@ async def hide_channel(gallery, tile):
     send_update(gallery.harness, gallery.harness.channel)
 
 
+async def hide_history(gallery, tile):
+    """Who may not read earlier messages does not see this one in Discord either."""
+    harness = gallery.harness
+    harness.channel.overwrites.append(Overwrite(harness.guild.id, 0, deny=permissions.READ_MESSAGE_HISTORY))
+    send_update(harness, harness.channel)
+
+
 async def hide_from_bot(gallery, tile):
     deny(gallery.harness, gallery.harness.channel, gallery.harness.server.world.application.bot_id, 1)
 
@@ -158,6 +165,7 @@ async def leave_out_channel(gallery, tile):
 CASES = {
     "a member": (nothing, True),
     "hidden channel": (hide_channel, False),
+    "hidden history": (hide_history, False),
     "obfuscated channel": (hide_from_bot, False),
     "role lost": (lose_role, False),
     "left the server": (leave_guild, False),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 
 import pytest
 
+from tests.support.bot_harness import eventually
 from tests.support.gallery import open_gallery
+from tests.support.timing import TIMEOUT_S
 
 SCRIPTS = [
     "<script>alert(1)</script>",
@@ -107,3 +111,108 @@ async def test_search_text_is_never_query_syntax(harness):
         for typed in ('" OR 1', "fox*)(", "NEAR(", 'place:"g1"', "fox AND", "^fox", "by:", "since:soon", "by:%", "'"):
             answer = await ben.get("/api/pictures", params={"guild": str(harness.guild.id), "q": typed})
             assert answer.status in (200, 422), typed
+
+
+async def raw(gallery, head, body=b""):
+    """Send a request by hand and return the connection; the body may stay unfinished."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gallery.port)
+    writer.write(f"{head}\r\nHost: 127.0.0.1:{gallery.port}\r\nOrigin: {gallery.url}\r\n".encode() + body)
+    await writer.drain()
+    return reader, writer
+
+
+@pytest.mark.parametrize("path", ["/zip", "/api/delete", "/api/favourite", "/api/find", "/logout"])
+async def test_no_body_of_a_stranger_is_read(harness, path):
+    async with open_gallery(harness) as gallery:
+        body = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9999999\r\n\r\na&a&"
+        reader, writer = await raw(gallery, f"POST {path} HTTP/1.1", body)
+        async with asyncio.timeout(TIMEOUT_S):
+            assert (await reader.readline()).split()[1] == b"401"
+        writer.close()
+
+
+@pytest.mark.parametrize("path", ["/zip", "/api/delete", "/api/favourite"])
+async def test_only_a_picture_may_be_large(harness, path):
+    async with open_gallery(harness) as gallery, gallery.visitor() as ben:
+        await ben.log_in(harness.ben)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert (await ben.post(path, data=io.BytesIO(b"a&" * 2**20), headers=headers)).status == 413
+        assert (await ben.post(f"/api/find?guild={harness.guild.id}", data=io.BytesIO(b"a" * 2**20))).status == 422
+        assert (await ben.post(f"/api/find?guild={harness.guild.id}", data=io.BytesIO(b"a" * 26 * 2**20))).status == 413
+
+
+async def test_slow_uploads_of_one_person_stop_nobody_else(harness):
+    async with open_gallery(harness) as gallery, gallery.visitor() as ada, gallery.visitor() as ben:
+        await gallery.draw("a fox")
+        await ada.log_in(harness.ada)
+        await ben.log_in(harness.ben)
+        path = f"/api/find?guild={harness.guild.id}"
+        (cookie,) = [f"{each.key}={each.value}" for each in ben.http.cookie_jar if each.key == "atelier"]
+        head = f"Cookie: {cookie}\r\nX-Atelier-CSRF: {ben.csrf}\r\nContent-Length: 100000\r\n\r\n".encode()
+        slow = [await raw(gallery, f"POST {path} HTTP/1.1", head + b"slow") for _ in range(4)]
+        answers = [asyncio.create_task(reader.readline()) for reader, _ in slow]
+        await eventually(lambda: sum(each.done() for each in answers) == 3)
+        assert {each.result().split()[1] for each in answers if each.done()} == {b"429"}
+        async with asyncio.timeout(TIMEOUT_S):
+            assert (await ada.post(path, data=b"no picture")).status == 422
+        for _, writer in slow:
+            writer.close()
+        await asyncio.wait(answers)
+
+
+async def test_an_upload_that_takes_too_long_is_given_up(harness, monkeypatch):
+    monkeypatch.setattr("bot.gallery.actions.UPLOAD_TIMEOUT_S", 0.1)
+    async with open_gallery(harness, login=False) as gallery:
+        head = b"Content-Length: 100000\r\n\r\nslow"
+        reader, writer = await raw(gallery, f"POST /api/find?guild={harness.guild.id} HTTP/1.1", head)
+        async with asyncio.timeout(TIMEOUT_S):
+            assert (await reader.readline()).split()[1] == b"408"
+        writer.close()
+
+
+async def test_the_connections_are_limited(harness, monkeypatch):
+    monkeypatch.setattr("bot.gallery.server.MAX_CONNECTIONS", 20)
+    async with open_gallery(harness, login=False) as gallery, gallery.visitor() as ben:
+        idle = [await asyncio.open_connection("127.0.0.1", gallery.port) for _ in range(60)]
+        ended = [asyncio.create_task(reader.read()) for reader, _ in idle]
+        await eventually(lambda: sum(each.done() for each in ended) >= 35)
+        assert not all(each.done() for each in ended)
+        for _, writer in idle:
+            writer.close()
+        await asyncio.wait(ended)
+        assert (await ben.get("/")).status == 200
+
+
+async def test_a_browser_that_goes_during_a_zip_is_no_error(harness, caplog):
+    async with open_gallery(harness, login=False) as gallery:
+        tile, _ = await gallery.draw("a fox")
+        body = f"tiles={tile}".encode()
+        head = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n" % len(body)
+        with pytest.MonkeyPatch.context() as patch:
+
+            async def endless(*_):
+                while True:
+                    yield bytes(2**20)
+
+            patch.setattr("bot.gallery.actions.stream_zip", endless)
+            reader, writer = await raw(gallery, "POST /zip HTTP/1.1", head + body)
+            assert (await reader.readline()).split()[1] == b"200"
+            writer.transport.abort()
+            await asyncio.sleep(0.3)
+        assert "failed on" not in caplog.text
+
+
+async def test_the_family_does_not_name_a_private_picture(harness):
+    async with open_gallery(harness) as gallery, gallery.visitor() as ada, gallery.visitor() as ben:
+        tile, message = await gallery.draw("a fox")
+        await harness.person(harness.ben).press(message, "V1")
+        child = await harness.result(text="Variations")
+        job_id = child.buttons[0]["custom_id"].partition(":")[2][:12]
+        await gallery.services.db.connection.write("UPDATE jobs SET private = 1 WHERE id = :id", {"id": job_id})
+        await gallery.services.db.connection.write("DELETE FROM shown WHERE job_id = :id", {"id": job_id})
+        await ada.log_in(harness.ada)
+        await ben.log_in(harness.ben)
+        assert [tile.job_id, job_id] in (await ben.json(f"/api/tree/{tile.job_id}"))["edges"]
+        family = await ada.json(f"/api/tree/{tile.job_id}")
+        assert family["hidden"] == 1
+        assert job_id not in json.dumps(family)

@@ -127,6 +127,30 @@ async def test_a_job_whose_worker_ends_before_it_is_sent_goes_to_the_other(harne
         await harness.result(text="fox")
 
 
+async def test_a_job_does_not_wait_for_its_dead_worker_when_the_other_comes_back_first(harness, monkeypatch):
+    async with harness.bot(device="cpu,cpu") as services:
+        await all_ready(services)
+        runner, (first, second) = harness.client.jobs.runner, services.fleet.workers
+        build, tries = runner._build_request, []
+
+        async def build_while_both_end(job, order):
+            tries.append(order)
+            if len(tries) == 1:
+                (harness.model / "hold").touch()
+                kill(first)
+                kill(second)
+                await eventually(lambda: not any(isinstance(each.state, Ready) for each in (first, second)))
+            return await build(job, order)
+
+        monkeypatch.setattr(runner, "_build_request", build_while_both_end)
+        await harness.imagine("a fox")
+        await eventually(lambda: bool(tries and services.queue.waiting))
+        await eventually(lambda: first._process is not None)
+        first._mark_broken("its GPU is gone")
+        (harness.model / "hold").unlink()
+        await harness.result(text="fox")
+
+
 async def test_the_queue_shows_what_each_worker_does(harness):
     async with harness.bot(device="cpu,cpu", jobs_at_once=2) as services:
         await all_ready(services)

@@ -69,12 +69,17 @@ async def running(timer):
             await task
 
 
+async def take_due_steps(timer):
+    async with asyncio.TaskGroup() as steps:
+        await timer.begin_due_steps(steps)
+
+
 async def test_a_bot_that_slept_over_three_due_times_takes_one_step(sessions, timer, clock, taken):
     session = make_session(due_at=clock.now + ROUND_S)
     await sessions.add(session, most=1)
     clock.now += 3 * ROUND_S + 10
     for _ in range(5):
-        await timer.take_due_steps()
+        await take_due_steps(timer)
     assert taken == [(session.id, 1)]
     assert (await sessions.get(session.id)).due_at == clock.now + ROUND_S
 
@@ -108,6 +113,27 @@ async def test_a_session_that_was_due_long_ago_does_not_delay_another(sessions, 
         await eventually(lambda: taken == [3, 2])
 
 
+async def test_a_slow_step_delays_no_session_that_is_due_later(sessions, clock, taken):
+    gate = asyncio.Event()
+
+    async def step(session):
+        taken.append(session.channel_id)
+        if session.channel_id == 2:
+            await gate.wait()
+        await sessions.end(session.id, clock.now)
+
+    timer = SessionTimer(sessions, clock, step)
+    await sessions.add(make_session(due_at=1.0, channel_id=2), most=1)
+    async with running(timer):
+        await eventually(lambda: taken == [2])
+        await sessions.add(make_session(due_at=1.0, channel_id=3), most=1)
+        timer.wake()
+        await eventually(lambda: taken == [2, 3])
+        gate.set()
+        await eventually(lambda: not timer._running)
+    assert taken == [2, 3], "each step once"
+
+
 async def test_a_step_that_fails_is_tried_again_later_and_not_at_once(sessions, clock, taken):
     async def step(session):
         taken.append(session.id)
@@ -116,11 +142,11 @@ async def test_a_step_that_fails_is_tried_again_later_and_not_at_once(sessions, 
     session = make_session(due_at=1.0)
     await sessions.add(session, most=1)
     timer = SessionTimer(sessions, clock, step)
-    await timer.take_due_steps()
-    await timer.take_due_steps()
+    await take_due_steps(timer)
+    await take_due_steps(timer)
     assert taken == [session.id]
     clock.now += timer_module.RETRY_S
-    await timer.take_due_steps()
+    await take_due_steps(timer)
     assert taken == [session.id] * 2
 
 
@@ -133,6 +159,6 @@ async def test_a_step_that_a_rival_has_taken_is_not_postponed(sessions, clock):
 
     session = make_session(due_at=900.0)
     await sessions.add(session, most=1)
-    await SessionTimer(sessions, clock, step).take_due_steps()
+    await take_due_steps(SessionTimer(sessions, clock, step))
     left = await sessions.get(session.id)
     assert (left.phase, left.due_at) == ("drawing", 900.0)

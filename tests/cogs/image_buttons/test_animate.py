@@ -12,8 +12,10 @@ from PIL import Image, ImageChops, ImageStat
 
 from bot.images.data_export import _collect_job_files
 from bot.images.films import FilmMaker
+from bot.jobs.deletion import delete_files
 from db.guilds import AuditEntry
 from db.jobs import JobState
+from generation.errors import UserError
 from generation.films.mp4 import find_ffmpeg
 from generation.job import Action
 from generation.params import FilmKind, Tile
@@ -233,6 +235,22 @@ async def test_the_operator_can_have_films_posted_as_mp4(harness):
         assert posted.attachments[0].filename.endswith(".mp4")
         assert harness.server.core.files.get(posted.attachments[0].id)[4:8] == b"ftyp"
         assert (await film_job(services)).suffix == "webp", "what is stored stays a picture for everything else"
+
+
+async def test_a_film_deleted_while_its_mp4_is_made_leaves_no_file(harness, monkeypatch):
+    async with harness.bot() as services:
+        await animate(harness, await picture(harness))
+        await harness.result(text="Animated")
+        record = await film_job(services)
+
+        async def deleted_meanwhile(maker, order, params):
+            await delete_files(services, record)
+            return b"film"
+
+        monkeypatch.setattr(FilmMaker, "make", deleted_meanwhile)
+        with pytest.raises(UserError, match="not kept any more"):
+            await harness.client.jobs.runner.films.mp4(record.job, "ffmpeg")
+        assert not services.images.files.grid_path(record.job.id, "mp4").exists()
 
 
 @pytest.mark.skipif(find_ffmpeg() is None, reason="no ffmpeg: install the extra `film`")

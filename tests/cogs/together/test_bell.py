@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cogs.together.bell import MAX_PINGED
 from tests.cogs.together.test_jam import Jam, cy  # noqa: F401 (a fixture)
 from tests.support.sessions import block
 
@@ -32,6 +33,21 @@ async def test_who_switched_the_bell_on_is_pinged_by_the_next_round(harness, cy)
         jam.pass_time()
         third = await jam.round(3)
         assert "🔔" not in third.content
+
+
+async def test_nobody_is_promised_to_be_told_who_will_not_be(harness, cy):  # noqa: F811
+    async with harness.bot() as services:
+        jam = await Jam.start(harness, services)
+        first, session = await jam.round(1), await jam.session()
+        for person in range(MAX_PINGED):
+            assert await services.db.bells.toggle(session.id, 100 + person, MAX_PINGED)
+        rules = await (await harness.person(cy).press(first, "Help")).message()
+        refused = await (await harness.person(cy).press(rules, "Tell me when it goes on")).message()
+        assert "20 people are told already" in refused.content
+        assert not await services.db.bells.is_on(session.id, cy.id)
+        await services.db.bells.toggle(session.id, 100, MAX_PINGED)
+        pressed = await harness.person(cy).press(rules, "Tell me when it goes on")
+        assert "🔔 You will be told when it goes on" in (await pressed.message()).labels
 
 
 async def test_a_jam_may_cost_no_more_than_the_server_says(harness):

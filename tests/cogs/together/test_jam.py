@@ -111,6 +111,20 @@ async def suggest(harness, user, message, words):
     return await harness.person(user).submit_modal(form, {"words": words})
 
 
+async def test_words_that_a_moderator_takes_out_are_shown_no_longer(harness, cy):
+    async with harness.bot() as services:
+        jam = await Jam.start(harness, services)
+        first = await jam.round(1)
+        await (await suggest(harness, harness.ben, first, "something rude")).response()
+        assert "something rude" in f"{first.content}{first.components}"
+        mod = harness.person(harness.mod)
+        rules = await (await mod.press(first, "Help")).message()
+        (select,) = [part for part in walk_components(rules.components) if part["type"] == 3]
+        await mod.select(rules, str(harness.ben.id), custom_id=select["custom_id"])
+        await eventually(lambda: "something rude" not in f"{first.content}{first.components}")
+        assert "Round 1" in first.content or "round 1" in first.content
+
+
 async def test_three_people_draw_one_picture_in_three_rounds(harness, cy):
     ada, ben = harness.ada, harness.ben
     async with harness.bot() as services:

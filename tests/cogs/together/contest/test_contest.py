@@ -10,7 +10,9 @@ import random
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from bot import discord_calls
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
+from db.ballots import Suggestion
 from db.sessions import SessionKind
 from preview.state.interactions import InteractionFailed
 from preview.state.world import walk_components
@@ -214,6 +216,43 @@ async def test_the_room_suggests_themes_and_votes(harness, cy):
         await contest.message("Contest 1: tiny houses")
 
 
+async def test_a_theme_that_a_moderator_takes_out_is_shown_no_longer(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        naming = await contest.message("What is the theme?")
+        form = await harness.person(harness.ada).press(naming, "Suggest a theme")
+        await (await harness.person(harness.ada).submit_modal(form, {"theme": "something rude"})).response()
+        assert "something rude" in naming.content
+        mod = harness.person(harness.mod)
+        rules = await (await mod.press(naming, "Help")).message()
+        (select,) = selects(rules, "unsay")
+        await mod.select(rules, str(harness.ada.id), custom_id=select["custom_id"])
+        await eventually(lambda: "something rude" not in f"{naming.content}{naming.components}")
+        assert "What is the theme?" in naming.content
+
+
+async def test_a_vote_on_a_later_page_of_themes_counts_in_the_message(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room")
+        naming = await contest.message("What is the theme?")
+        session = await contest.session()
+        for person in range(30):
+            offer = Suggestion(
+                session_id=session.id, person_id=100 + person, round=1, name="x", words=f"theme {person}", at=person
+            )
+            assert await services.db.ballots.suggest(offer, session.phase, 0.0)
+        form = await harness.person(harness.ada).press(naming, "Suggest a theme")
+        await (await harness.person(harness.ada).submit_modal(form, {"theme": "old maps"})).response()
+        (select,) = selects(naming, "themes")
+        person = harness.person(cy)
+        page = await (await person.select(naming, "page:1", custom_id=select["custom_id"])).message()
+        (select,) = selects(page, "themes")
+        answer = await (await person.select(page, "103", custom_id=select["custom_id"])).message()
+        assert answer.ephemeral
+        assert answer.content == 'You voted for the theme "theme 3".'
+        await eventually(lambda: "- theme 3 · 1" in naming.content)
+
+
 async def test_at_most_two_each_and_they_can_be_taken_back(harness):
     async with harness.bot() as services:
         contest = await Contest.start(harness, services)
@@ -344,8 +383,11 @@ async def test_without_pictures_it_waits_once_then_sleeps_until_woken(harness, c
     async with harness.bot() as services:
         contest = await Contest.start(harness, services)
         await contest.phase("entries")
+        opened = await contest.message("Enter up to 2")
         contest.pass_time(5 * DAY_S + 1)
         await contest.message("There are too few pictures")
+        session = await contest.session()
+        await eventually(lambda: f"Entries end <t:{int(session.due_at)}:R>" in opened.content)
         contest.pass_time(EXTRA_S + 1)
         asleep = await contest.message("so the contest sleeps")
         contest.pass_time(30 * DAY_S)
@@ -427,6 +469,88 @@ async def test_a_crash_before_the_message_posts_it_once(harness):
                 await asyncio.sleep(0.02)
         assert (await services.db.sessions.round(session.id, session.round)).message_id == vote.id
     assert len(contest.messages("which of two")) == 1
+
+
+async def test_a_crash_in_a_busy_channel_posts_it_once(harness, monkeypatch):
+    monkeypatch.setattr(discord_calls, "SEARCH_LIMIT", 12)
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        for number in range(15):  # since the contest began, and before the vote does
+            await harness.person(harness.ada).send(harness.channel, f"nice {number}")
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        session = await contest.session()
+        await services.db.connection.write(
+            "UPDATE collab_rounds SET message_id = NULL WHERE session = :session", {"session": session.id}
+        )
+    harness.server.world.clock.advance(3600)  # Discord remembers a nonce for some minutes only
+    async with harness.bot() as services:
+        async with asyncio.timeout(20):
+            while (await services.db.sessions.round(session.id, session.round)).message_id is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert (await services.db.sessions.round(session.id, session.round)).message_id == vote.id
+    assert len(contest.messages("which of two")) == 1
+
+
+async def test_a_result_in_which_one_person_shares_the_first_place_is_posted(harness, cy):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ada, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        person, vote = harness.person(cy), await contest.message("which of two")
+        pair = await (await person.press(vote, "Vote")).message()
+        await (await person.press(pair, "Both")).message()
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("1 person voted")
+        rules = await (await person.press(result, "Help")).message()
+        assert "one theme, anonymous pictures" in rules.content
+        assert result.content.count("🥇 **a") == 2
+
+
+async def test_an_age_restricted_contest_shows_no_pair_elsewhere(harness, cy):
+    elsewhere = harness.server.world.add_channel(harness.guild, "lounge")
+    harness.channel.nsfw = True
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(harness.ben, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        await contest.message("which of two")
+        refused = await (await harness.person(cy).command("contest vote", elsewhere)).message()
+        assert f"vote in <#{harness.channel.id}>" in refused.content
+        shown = await (await harness.person(cy).command("contest vote", harness.channel)).message()
+        assert "Which one is better?" in shown.content
+
+
+async def test_no_flagged_picture_is_shown_once_the_channel_is_open_to_all(harness, cy):
+    harness.channel.nsfw = True
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.enter(harness.ada, "a naked statue")
+        await contest.enter(harness.ben, "a whale")
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        pair = await (await harness.person(cy).press(vote, "Vote")).message()
+        await (await harness.person(cy).press(pair, "⬅️ 1")).message()
+        harness.client.get_channel(harness.channel.id).nsfw = False
+        shown = await (await harness.person(harness.mod).press(vote, "Vote")).message()
+        assert not shown.attachments
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("1 person voted")
+        (podium,) = result.attachments
+        assert Image.open(io.BytesIO(harness.server.core.files.get(podium.id))).width < 600, "the whale alone"
+
+
+async def test_a_server_that_comes_back_gets_its_contest(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.phase("entries")
+        await services.db.sessions.end((await contest.session()).id, services.clock())
+        harness.client.dispatch("guild_available", harness.client.get_guild(harness.guild.id))
+        await contest.message("Contest 2")
 
 
 async def test_owners_stop_it_and_begin_it_again(harness):
