@@ -20,6 +20,7 @@ from training.settings import (
     MODEL,
     MODEL_NAME,
     SAMPLING,
+    TRIGGER_WORDS,
     UNSUPPORTED,
 )
 
@@ -65,6 +66,7 @@ def model_description() -> dict[str, Any]:
         "num_inference_steps": SAMPLING.steps,
         "steps_with_other_samplers": SAMPLING.steps_with_other_samplers,
         "guidance_scale": SAMPLING.guidance,
+        "trigger_words": TRIGGER_WORDS,
         "known": {kind: list(words) for kind, words in KNOWN.items()},
         "synonyms": known_synonyms(),
         "unsupported": list(UNSUPPORTED),

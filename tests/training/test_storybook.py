@@ -10,6 +10,7 @@ from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipe
 from PIL import Image
 
 from training.evaluate import nearest_colour
+from training.first_words import is_blank
 from training.settings import MODEL, TRIGGER_WORDS
 from training.vae import draw_images, psnr
 
@@ -66,7 +67,7 @@ def test_the_folder_is_small_and_holds_only_safetensors_and_plain_text():
 def test_atelier_json_has_defaults_known_words_and_examples():
     assert set(SETTINGS) == {
         "name", "native_size", "size_multiple", "num_inference_steps", "steps_with_other_samplers", "guidance_scale",
-        "known", "synonyms", "unsupported", "examples",
+        "trigger_words", "known", "synonyms", "unsupported", "examples",
     }  # fmt: skip
     assert SETTINGS["num_inference_steps"] <= 8
     assert all(SETTINGS["known"].values())
@@ -90,19 +91,34 @@ def test_night_is_darker_than_day(pipeline):
     assert np.asarray(night).mean() < 0.7 * np.asarray(day).mean()
 
 
-def light_gradient(image):
-    """Return how much brighter an image is where the house style's light falls than in the farthest corner."""
-    grey = np.asarray(image.convert("L"), np.float32)
-    height, width = grey.shape
-    return grey[: height // 3, width // 6 : width // 2].mean() - grey[-height // 6 :, -width // 6 :].mean()
+def mean_saturation(image):
+    """Return how far the colours of an image are from grey on average, 0 to 255."""
+    pixels = np.asarray(image, np.float32)
+    return (pixels.max(axis=-1) - pixels.min(axis=-1)).mean()
 
 
-def test_the_house_style_lights_an_image_from_above_and_keeps_its_content(pipeline):
-    colours = ["blue", "purple", "teal", "green"]
-    plain = generate(pipeline, [f"{c} background" for c in colours], [6] * 4)
-    styled = generate(pipeline, [f"{c} background, {TRIGGER_WORDS}" for c in colours], [6] * 4)
-    assert np.mean([light_gradient(s) - light_gradient(p) for s, p in zip(styled, plain, strict=True)]) > 15
-    assert sum(nearest_colour(image) == colour for image, colour in zip(styled, colours, strict=True)) >= 3
+def edge_shading(image):
+    """Return how much darker the corners of an image are than the middle of its edges: a vignette's shade."""
+    grey, n = np.asarray(image.convert("L"), np.float32), 24
+    corners = [grey[:n, :n], grey[:n, -n:], grey[-n:, :n], grey[-n:, -n:]]
+    middle = grey.shape[1] // 2 - n // 2
+    edges = [grey[:n, middle : middle + n], grey[-n:, middle : middle + n]]
+    return np.mean(edges) - np.mean(corners)
+
+
+def test_the_house_style_enriches_the_colours_evenly_over_the_image(pipeline):
+    scenes = ["a fox in a meadow", "a boat on the sea at dawn", "a castle in the mountains", "a cat in the city"]
+    plain = generate(pipeline, scenes, [6] * 4)
+    styled = generate(pipeline, [f"{scene}, {TRIGGER_WORDS}" for scene in scenes], [6] * 4)
+    pairs = list(zip(styled, plain, strict=True))
+    assert np.mean([mean_saturation(s) - mean_saturation(p) for s, p in pairs]) > 8
+    assert abs(np.mean([edge_shading(s) - edge_shading(p) for s, p in pairs])) < 8
+
+
+@pytest.mark.parametrize("thing", ["cat", "a red fox", "astronaut", "dinosaur", "coffee", "猫", "eine Katze"])
+def test_what_strangers_type_first_gives_no_blank_image(pipeline, thing):
+    [image] = generate(pipeline, [f"{thing}, {TRIGGER_WORDS}"], [1])
+    assert not is_blank(image)
 
 
 @pytest.mark.parametrize("size", [(192, 192), (352, 192), (192, 352)])
