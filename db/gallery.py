@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.connection import Connection
+from db.search import match_terms
 from generation.params import Tile
 
 NEWEST_ID = 2**62  # greater than every id
@@ -29,14 +30,19 @@ NEWEST = f"""
 BY_WORDS = f"""
     SELECT shown.id, shown.job_id FROM shown_words CROSS JOIN shown ON shown.id = shown_words.rowid
     WHERE shown_words MATCH :match AND shown_words.rowid < :before AND shown_words.rowid >= :first
-      AND +shown.guild_id = :guild AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+      AND +shown.at >= :since AND +shown.guild_id = :guild
+      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
     ORDER BY shown_words.rowid DESC LIMIT :most
 """
-SINCE = "SELECT id FROM shown WHERE guild_id = :guild AND at >= :since ORDER BY at LIMIT 1"
+# The ids have the order in which results were posted, which differs a little from that in which they were asked for.
+SINCE = """
+    SELECT min(id) AS id
+    FROM (SELECT id FROM shown WHERE guild_id = :guild AND at >= :since ORDER BY at LIMIT 1000)
+"""
 LIKED = f"""
     SELECT DISTINCT shown.id, shown.job_id FROM favourites CROSS JOIN shown ON shown.job_id = favourites.job_id
     WHERE favourites.person_id = :person AND shown.id < :before AND shown.id >= :first AND +shown.guild_id = :guild
-      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+      AND +shown.at >= :since AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
       AND (:match = '' OR shown.id IN (SELECT rowid FROM shown_words WHERE shown_words MATCH :match))
     ORDER BY shown.id DESC LIMIT :most
 """
@@ -135,6 +141,7 @@ class Gallery:
             **self._view_values(view),
             "before": _number(before, NEWEST_ID),
             "first": await self._first_id(view.guild_id, query.since),
+            "since": query.since,
             "match": _match(view, query),
             "most": limit + 1,
         }
@@ -155,7 +162,7 @@ class Gallery:
 
     async def own_by_words(self, person_id: int, words: Sequence[str], before: str | None, limit: int) -> Page:
         """Return a person's own results with these words in their prompts."""
-        match = f'asker_id : "{person_id}" AND prompt : ({_terms(words)})'
+        match = f'asker_id : "{person_id}" AND prompt : ({match_terms(words)})'
         values = {"match": match, "before": _number(before, NEWEST_ID), "most": limit + 1}
         rows = await self._connection.fetch_all(OWN_BY_WORDS, values)
         return _page([(row["id"], str(row["row"])) for row in rows], limit)
@@ -201,7 +208,7 @@ class Gallery:
         if not since:
             return -NEWEST_ID
         rows = await self._connection.fetch_all(SINCE, {"guild": guild_id, "since": since})
-        return int(rows[0]["id"]) if rows else NEWEST_ID
+        return NEWEST_ID if rows[0]["id"] is None else int(rows[0]["id"])
 
 
 def _statement(query: PictureQuery) -> str:
@@ -213,7 +220,7 @@ def _statement(query: PictureQuery) -> str:
 def _match(view: View, query: PictureQuery) -> str:
     """Return the full-text query; terms are quoted, so that typed text is never parsed as query syntax."""
     columns = {"prompt": query.words, "author": query.author, "model": query.model}
-    parts = [f"{column} : ({_terms(words)})" for column, words in columns.items() if words]
+    parts = [f"{column} : ({match_terms(words)})" for column, words in columns.items() if words]
     if query.liked and not parts:
         return ""
     return " AND ".join([_place(view), *parts])
@@ -224,10 +231,6 @@ def _place(view: View) -> str:
         return f'place : "g{view.guild_id}"'
     channels = " OR ".join(f'"c{channel}"' for channel in sorted(view.channels))
     return f"place : ({channels})"
-
-
-def _terms(words: Iterable[str]) -> str:
-    return " AND ".join(f'"{word}"*' for word in words)
 
 
 def _page(found: Sequence[tuple[str, str]], limit: int) -> Page:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import aiosqlite
 
@@ -14,6 +16,7 @@ from generation.job import Action
 from generation.params import Params, from_dict
 
 MAX_RESULTS = 25  # Discord's limit for autocomplete choices
+MAX_TERMS = 12  # words that a search asks for
 MIN_ID_PREFIX = 4  # hexadecimal digits; a shorter query is not searched as an id
 
 _COLUMNS = "jobs.id, jobs.params, jobs.action, jobs.asked_at, jobs.prompt"
@@ -119,5 +122,18 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def _fts_query(person_id: int, query: str) -> str | None:
     """Return an FTS5 query; terms are quoted, so that typed text is never parsed as query syntax."""
-    terms = " AND ".join(f'"{word}"*' for word in words_of(query))
+    terms = match_terms(words_of(query))
     return f'asker_id : "{person_id}" AND prompt : ({terms})' if terms else None
+
+
+def match_terms(words: Iterable[str]) -> str:
+    """Return the part of an FTS5 query that asks for the beginnings of all words; terms are quoted.
+
+    Every term costs a pass over its entries, in the thread that all stores share. So a beginning of another word is
+    left out, and of a long text the longest words are enough.
+    """
+    by_form = {word.lower(): word for word in words}
+    begin_others = {form for form, following in pairwise(sorted(by_form)) if following.startswith(form)}
+    needed = [form for form in by_form if form not in begin_others]
+    longest = set(sorted(needed, key=len, reverse=True)[:MAX_TERMS])
+    return " AND ".join(f'"{by_form[form]}"*' for form in needed if form in longest)

@@ -64,7 +64,7 @@ def _run(engine: Engine, pipe: Connection[Event, Inbound]) -> None:
 def _receive(pipe: Connection[Event, Inbound]) -> Inbound:
     try:
         return pipe.recv()
-    except (EOFError, ConnectionResetError):  # the bot has ended
+    except (EOFError, OSError):  # the bot has ended, perhaps in the middle of a message
         return Stop()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import string
 from contextlib import closing
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 
 from db.connection import Connection
 from db.jobs import JobState
-from db.search import BY_ID, BY_MESSAGE, BY_PROMPT, FAVOURITES, NEWEST, JobSearch
+from db.search import BY_ID, BY_MESSAGE, BY_PROMPT, FAVOURITES, MAX_TERMS, NEWEST, JobSearch, match_terms
 from generation.job import Action
 from generation.params import PromptPart
 from tests.support.jobs import ADA, BEN, make_full_job, make_job
@@ -97,6 +98,18 @@ async def test_jobs_without_images_and_deleted_jobs_are_not_found(search, store,
 async def test_words_of_any_script_are_found_and_never_parsed_as_syntax(search, post, prompt, query):
     job_id = await post(prompt)
     assert [each.job_id for each in await search.by_prompt(ADA.id, query)] == [job_id]
+
+
+def test_a_search_asks_for_few_words_however_long_it_is():
+    assert match_terms(("Fox", "fo", "f", "fox", "owl")) == '"fox"* AND "owl"*'
+    assert match_terms(string.ascii_lowercase * 100).count("*") == MAX_TERMS
+
+
+async def test_a_whole_prompt_finds_its_picture(search, post):
+    prompt = "a very old fox in a deep green forest of tall pines at dawn with some mist, painted in oil on a canvas"
+    job_id = await post(prompt)
+    await post("a fox in a forest")
+    assert [each.job_id for each in await search.by_prompt(ADA.id, prompt)] == [job_id]
 
 
 @pytest.mark.parametrize(
