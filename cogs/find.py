@@ -19,6 +19,7 @@ from bot.finding.query import parse_query
 from bot.finding.views import view_of
 from bot.images.picture_zip import ZippedPicture, write_zip
 from bot.policy.context import context_from
+from bot.policy.visibility import is_nsfw_withheld
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, jump_url, truncate
@@ -213,14 +214,18 @@ async def _search_words(interaction: Interaction, search: Search, page_size: int
 
 
 async def _zipped(interaction: Interaction, search: Search) -> list[ZippedPicture]:
-    """Return everything that a search finds, one tile of each result if a picture was searched for."""
-    services = interaction.client.services
+    """Return everything that a search finds, one tile of each result if a picture was searched for.
+
+    Sensitive pictures that the server withholds here are left out.
+    """
+    client, services = interaction.client, interaction.client.services
+    withheld = await is_nsfw_withheld(services.policy, client, interaction.guild_id, interaction.channel_id)
     found = await _search(interaction, search, (), page_size=MAX_ZIP_JOBS)
     records = await services.db.jobs.get_many(found.job_ids)
     return [
         ZippedPicture.of(record.job, tile, services.registry, with_name=True)
         for job_id in found.job_ids
-        if (record := records.get(job_id)) is not None
+        if (record := records.get(job_id)) is not None and not (withheld and record.sensitive)
         for tile in ([found.tiles[job_id]] if job_id in found.tiles else _tiles(record))
     ]
 

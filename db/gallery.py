@@ -30,14 +30,19 @@ NEWEST = f"""
 BY_WORDS = f"""
     SELECT shown.id, shown.job_id FROM shown_words CROSS JOIN shown ON shown.id = shown_words.rowid
     WHERE shown_words MATCH :match AND shown_words.rowid < :before AND shown_words.rowid >= :first
-      AND +shown.guild_id = :guild AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+      AND +shown.at >= :since AND +shown.guild_id = :guild
+      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
     ORDER BY shown_words.rowid DESC LIMIT :most
 """
-SINCE = "SELECT id FROM shown WHERE guild_id = :guild AND at >= :since ORDER BY at LIMIT 1"
+# The ids have the order in which results were posted, which differs a little from that in which they were asked for.
+SINCE = """
+    SELECT min(id) AS id
+    FROM (SELECT id FROM shown WHERE guild_id = :guild AND at >= :since ORDER BY at LIMIT 1000)
+"""
 LIKED = f"""
     SELECT DISTINCT shown.id, shown.job_id FROM favourites CROSS JOIN shown ON shown.job_id = favourites.job_id
     WHERE favourites.person_id = :person AND shown.id < :before AND shown.id >= :first AND +shown.guild_id = :guild
-      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+      AND +shown.at >= :since AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
       AND (:match = '' OR shown.id IN (SELECT rowid FROM shown_words WHERE shown_words MATCH :match))
     ORDER BY shown.id DESC LIMIT :most
 """
@@ -136,6 +141,7 @@ class Gallery:
             **self._view_values(view),
             "before": _number(before, NEWEST_ID),
             "first": await self._first_id(view.guild_id, query.since),
+            "since": query.since,
             "match": _match(view, query),
             "most": limit + 1,
         }
@@ -202,7 +208,7 @@ class Gallery:
         if not since:
             return -NEWEST_ID
         rows = await self._connection.fetch_all(SINCE, {"guild": guild_id, "since": since})
-        return int(rows[0]["id"]) if rows else NEWEST_ID
+        return NEWEST_ID if rows[0]["id"] is None else int(rows[0]["id"])
 
 
 def _statement(query: PictureQuery) -> str:

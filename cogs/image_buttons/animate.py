@@ -9,6 +9,7 @@ from typing import Any
 import discord
 
 from bot.client import Client, Interaction
+from bot.policy.context import context_from
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_message
 from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem
@@ -135,6 +136,7 @@ class Mp4Button(PersistentItem, template=rf"{FILM_MP4}:{TILE_PATTERN}"):
             raise UserError(tr("I no longer know this picture."))
         if ffmpeg is None:
             raise UserError(tr("I cannot make an MP4 any more: ffmpeg is not installed."))
+        await interaction.client.services.policy.check_access(context_from(interaction))
         spoiler = await _is_spoiler(interaction, record)
         await interaction.response.defer(ephemeral=True, thinking=True)
         film = await interaction.client.jobs.runner.films.mp4(record.job, ffmpeg)

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from bot.finding.indexer import PictureIndexer
+from bot.policy.settings import GuildSettings, NsfwMode, to_dict
 from cogs.find import MAX_WORDS_LENGTH
+from db.guilds import AuditEntry
 from generation.params import Tile
 from preview import UploadedFile
 from preview.state import payloads, permissions
@@ -285,6 +287,22 @@ async def test_what_was_found_is_sent_as_a_zip(harness):
         stored = services.images.files.path(first_tile(result)).read_bytes()
         assert archive.read(archive.namelist()[0]) == stored
         assert b"a red fox, standing" in archive.read("prompts.csv")
+
+
+async def test_a_zip_leaves_out_what_the_server_withholds_here(harness):
+    async with harness.bot() as services:
+        await make(harness, services, "a naked fox")
+        await make(harness, services, "a dressed fox")
+        entry = AuditEntry(guild_id=harness.guild.id, person_id=1, act="settings", details="x", at=1.0)
+        known = await services.db.guilds.settings(harness.guild.id)
+        values = to_dict(GuildSettings(sensitive=NsfwMode.WITHHOLD))
+        assert await services.db.guilds.set_settings(entry, values, known.version)
+        pressed = await harness.person(harness.ben).press(await find(harness, words="fox"), "Zip")
+        message = await pressed.wait_for(lambda message: not message.loading)
+        (attachment,) = message.attachments
+        names = zipfile.ZipFile(io.BytesIO(harness.server.core.files.get(attachment.id))).namelist()
+        assert len(names) == 5
+        assert not any("naked" in name for name in names)
 
 
 async def test_a_wrong_time_is_explained(harness):

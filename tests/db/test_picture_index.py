@@ -28,11 +28,11 @@ def gallery(connection, clock):
 def show(connection, index, post_job):
     """Return a function that posts a job and adds it to the index."""
 
-    async def show(prompt, *, channel=2, thread=None, older=False, author="ada"):
+    async def show(prompt, *, channel=2, thread=None, older=False, author="ada", asked_at=None):
         job = await post_job()
         picture = ShownPicture(job_id=job.id, guild_id=1, channel_id=channel, thread_id=thread, person_id=ADA.id)
         statements = shown_statements(
-            picture, Words(author=author, model="storybook", prompt=prompt), job.asked_at, older=older
+            picture, Words(author=author, model="storybook", prompt=prompt), asked_at or job.asked_at, older=older
         )
         found = Fingerprints(
             job_id=job.id, guild_id=1, channel_id=channel, person_id=ADA.id, outlines=b"\1" * 24, vectors=b"\1" * 192
@@ -55,6 +55,21 @@ async def test_posted_jobs_wait_for_the_index_until_they_are_in_it(index, show, 
     assert await index.pending(9) == [job.id]
     await index.add(job.id, [], None)
     assert await index.pending(9) == []
+
+
+async def test_what_was_asked_for_since_a_time_is_found_whenever_it_was_posted(gallery, show, connection):
+    quick = await show("a quick fox", asked_at=1010.0)
+    slow = await show("a slow fox", asked_at=1000.0)
+    slowest = await show("a slower fox", asked_at=990.0)
+    assert await listed(gallery, PictureQuery(since=1000.0)) == [slow, quick]
+    assert await listed(gallery, PictureQuery(since=1005.0, words=("fox",))) == [quick]
+    assert await listed(gallery, PictureQuery(since=2000.0)) == []
+    for each in (quick, slow, slowest):
+        await connection.write(
+            "INSERT INTO favourites (person_id, job_id, tile_index, at) VALUES (3, :id, 0, 1)", {"id": each}
+        )
+    mine = View(guild_id=1, channels=VIEW.channels, person_id=3)
+    assert await listed(gallery, PictureQuery(since=1000.0, liked=True), mine) == [slow, quick]
 
 
 async def test_older_pictures_come_after_all_others(gallery, show):

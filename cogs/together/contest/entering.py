@@ -19,6 +19,7 @@ from cogs.together.contest.phases import ENTRY_PHASES, MAX_EACH, MAX_ENTRIES
 from db.contests import Entry
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
+from generation.job import Action
 from generation.params import TILE_PATTERN, Tile
 
 MAX_OPTIONS = 25
@@ -60,6 +61,7 @@ async def enter(interaction: Interaction, found: FoundContest, tile: Tile) -> No
     """Store an entry; raise UserError if that is not possible."""
     await _require_open(interaction, found)
     await require_enterable(interaction, found, tile)
+    await _require_another(interaction, found, tile)
     contests = interaction.client.services.db.contests
     entry = Entry(
         id=0,
@@ -70,6 +72,18 @@ async def enter(interaction: Interaction, found: FoundContest, tile: Tile) -> No
     )
     if not await contests.enter(entry, ENTRY_PHASES, each=MAX_EACH, most=MAX_ENTRIES):
         raise UserError(await _why_not_entered(interaction, found, tile))
+
+
+async def _require_another(interaction: Interaction, found: FoundContest, tile: Tile) -> None:
+    """Raise UserError if a person has entered the same tile of the same grid, taken out of it twice."""
+    services = interaction.client.services
+    entries = await services.db.contests.entries(found.session.id)
+    own = [each.tile.job_id for each in entries if each.person_id == interaction.user.id]
+    records = await services.db.jobs.get_many({tile.job_id, *own})
+    taken_out = {name: each.job.parent for name, each in records.items() if each.job.action is Action.PICK}
+    parent = taken_out.pop(tile.job_id, None)
+    if parent is not None and parent in taken_out.values():
+        raise UserError(tr("This picture is entered already."))
 
 
 async def _why_not_entered(interaction: Interaction, found: FoundContest, tile: Tile) -> str:

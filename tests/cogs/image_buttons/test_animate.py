@@ -13,6 +13,8 @@ from PIL import Image, ImageChops, ImageStat
 from bot.images.data_export import _collect_job_files
 from bot.images.films import FilmMaker
 from bot.jobs.deletion import delete_files
+from bot.ui import job_views
+from cogs.image_buttons import animate as animate_buttons
 from db.guilds import AuditEntry
 from db.jobs import JobState
 from generation.errors import UserError
@@ -21,6 +23,7 @@ from generation.job import Action
 from generation.params import FilmKind, Tile
 from generation.planning.film_pictures import grids_of
 from tests.support.bot_harness import eventually, first_tile, open_image
+from tests.support.sessions import block
 from tests.support.timing import TIMEOUT_S
 
 
@@ -235,6 +238,18 @@ async def test_the_operator_can_have_films_posted_as_mp4(harness):
         assert posted.attachments[0].filename.endswith(".mp4")
         assert harness.server.core.files.get(posted.attachments[0].id)[4:8] == b"ftyp"
         assert (await film_job(services)).suffix == "webp", "what is stored stays a picture for everything else"
+
+
+async def test_somebody_who_is_blocked_has_no_mp4_made(harness, monkeypatch):
+    for module in (job_views, animate_buttons):
+        monkeypatch.setattr(module, "find_ffmpeg", lambda: "ffmpeg")
+    async with harness.bot() as services:
+        await animate(harness, await picture(harness))
+        posted = await harness.result(text="Animated")
+        await block(services, harness, harness.ben)
+        refused = await (await harness.person(harness.ben).press(posted, "As MP4")).message()
+        assert "blocked" in refused.content
+        assert not refused.attachments
 
 
 async def test_a_film_deleted_while_its_mp4_is_made_leaves_no_file(harness, monkeypatch):

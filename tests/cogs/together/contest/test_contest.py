@@ -312,6 +312,26 @@ async def test_grids_private_and_other_peoples_pictures_cannot_be_entered(harnes
         assert await services.db.contests.entries(session.id) == []
 
 
+async def test_a_tile_that_is_taken_out_twice_cannot_be_entered_twice(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        await harness.imagine("a castle", harness.ada)
+        grid = await harness.result(text="a castle")
+        for count in (1, 2):
+            await harness.person(harness.ada).press(grid, "U1")
+            await eventually(lambda count=count: sum("Details" in m.labels for m in _all(harness)) == count)
+            while await services.db.jobs.open_records():  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.02)
+        ada = harness.person(harness.ada)
+        panel = await (await ada.press(opened, "Enter")).message()
+        (select,) = selects(panel, "entry")
+        panel = await (await ada.select(panel, "a castle", custom_id=select["custom_id"])).message()
+        assert "You have entered 1 picture." in panel.content
+        refused = await (await ada.select(panel, "a castle", custom_id=select["custom_id"])).message()
+        assert "entered already" in refused.content
+
+
 def _all(harness):
     return harness.server.messages(harness.channel)
 
