@@ -22,6 +22,8 @@ from preview.state.persistence import WorldStorage
 from preview.state.world import Json
 from preview.supervisor import BotSupervisor, StartupError
 
+MAX_PORT = 65_535
+
 
 async def run(
     bot: Sequence[str], environment: Mapping[str, str], folder: Path, about: Json, *, port: int, browser: bool
@@ -46,7 +48,7 @@ async def _serve(
 ) -> None:
     server = _create_server(folder / "world", port)
     supervisor = BotSupervisor(bot)
-    gallery_port = _free_port(port + 1 if port else 0)
+    gallery_port = _free_port(port + 1 if 0 < port < MAX_PORT else 0)
     page = Page(server, about | {"gallery": f"http://127.0.0.1:{gallery_port}/"}, supervisor.state)
     await _start_server(server, port)
     try:
@@ -83,7 +85,7 @@ def gallery_settings(server: FakeDiscord, port: int) -> dict[str, str]:
 def _free_port(wanted: int) -> int:
     """Return the port `wanted`, or another one if it is taken."""
     for port in (wanted, 0):
-        with contextlib.suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port)) as probe:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
             return int(probe.getsockname()[1])
     raise StartupError("no port is free for the gallery")
 

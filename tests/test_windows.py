@@ -22,7 +22,11 @@ IN_OS = ("fchmod", "chown", "getuid", "geteuid", "getgid", "killpg", "sync", "sy
 IN_SIGNAL = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL", "pause", "alarm")
 POSIX_NAMES = {f"os.{name}" for name in IN_OS} | {f"signal.{name}" for name in IN_SIGNAL}
 LOOP_METHODS = {"add_signal_handler", "remove_signal_handler", "connect_read_pipe", "connect_write_pipe"}
-GUARDED = {"db/backup.py": {"os.sync"}, "preview/supervisor.py": {"os.killpg", "signal.SIGKILL"}}
+GUARDED = {
+    "db/backup.py": {"os.sync"},
+    "generation/films/__main__.py": {"os.nice"},
+    "preview/supervisor.py": {"os.killpg", "signal.SIGKILL"},
+}
 PROGRAM = ("bot", "cogs", "db", "generation", "preview", "main.py")
 
 
