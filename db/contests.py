@@ -156,11 +156,6 @@ class ContestStore:
             {"session": session_id, "places": json.dumps(plain)},
         )
 
-    async def is_entered(self, job_id: str) -> bool:
-        """Return whether a job's picture is in a contest."""
-        rows = await self._connection.fetch_all("SELECT 1 FROM contest_entries WHERE job_id = :job", {"job": job_id})
-        return bool(rows)
-
 
 def pair_kind(first: int, second: int) -> str:
     """Return the kind of a ballot about two entries: the same in whatever order."""

@@ -36,13 +36,6 @@ def view_of(interaction: discord.Interaction[Any]) -> View | None:
     return View(guild_id=guild.id, channels=channels, person_id=member.id)
 
 
-def view_of_everybody(guild: discord.Guild) -> View:
-    """Return what every member of a server may view."""
-    everyone = guild.default_role
-    channels = viewable_channels(guild, lambda channel: can_read(channel, everyone))
-    return View(guild_id=guild.id, channels=channels)
-
-
 async def shown_picture(client: discord.Client, record: JobRecord, fetched: dict[int, object]) -> ShownPicture | None:
     """Return where a result is shown to others, or None if it is private or not posted in a server of the bot.
 

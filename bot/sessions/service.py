@@ -44,6 +44,10 @@ class SessionService:
         """Let `handler` take the steps of a kind of session."""
         self._handlers[kind] = handler
 
+    def handler(self, kind: SessionKind) -> SessionHandler:
+        """Return what takes the steps of a kind of session."""
+        return self._handlers[kind]
+
     def start(self) -> None:
         """Resume the sessions that go on, then take their steps by the clock; a second call changes nothing."""
         if self._task is None:

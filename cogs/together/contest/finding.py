@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from bot.client import Interaction
 from bot.ui.i18n import tr
@@ -22,8 +21,8 @@ class FoundContest:
 
 def handler_of(interaction: Interaction) -> ContestHandler:
     """Return the handler of contests."""
-    cog: Any = interaction.client.get_cog("ContestCommand")
-    handler: ContestHandler = cog.handler
+    handler = interaction.client.sessions.handler(SessionKind.CONTEST)
+    assert isinstance(handler, ContestHandler)
     return handler
 
 

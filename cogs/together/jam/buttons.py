@@ -28,7 +28,7 @@ from cogs.together.jam.handler import ASLEEP, DRAWING, FINALE, OPEN_PHASES, JamH
 from cogs.together.jam.messages import MAX_WORDS, PREFIX
 from cogs.together.jam.rules import AGAIN, AS_THEY_ARE, MOVE, MOVES, TILE, WORDS, move_label, reworded
 from db.ballots import Ballot, Suggestion
-from db.sessions import ENDED, Round, Session
+from db.sessions import ENDED, Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.params import TILE_PATTERN, Tile
@@ -51,8 +51,8 @@ class OpenRound:
 
 def handler_of(interaction: Interaction) -> JamHandler:
     """Return the handler of jams."""
-    cog: Any = interaction.client.get_cog("JamCommand")
-    handler: JamHandler = cog.handler
+    handler = interaction.client.sessions.handler(SessionKind.JAM)
+    assert isinstance(handler, JamHandler)
     return handler
 
 
