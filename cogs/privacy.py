@@ -245,7 +245,8 @@ def _together_line(summary: DataSummary) -> str:
         "words that you offered to {n:,} session", "words that you offered to {n:,} sessions", summary.suggestions
     )
     entries = trn("{n:,} picture in contests", "{n:,} pictures in contests", summary.entries)
-    return f"- {sessions}, {votes}, {offers}, {entries}"
+    games = trn("a place in {n:,} picture telephone", "places in {n:,} picture telephones", summary.telephones)
+    return f"- {sessions}, {votes}, {offers}, {entries}, {games}"
 
 
 def _jobs_line(summary: DataSummary) -> str:

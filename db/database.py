@@ -27,6 +27,7 @@ from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
 from db.stats import Stats
+from db.telephones import TelephoneStore
 from db.threads import ThreadStore
 from db.usage import Usage
 
@@ -56,6 +57,7 @@ class Database:
     bells: BellStore
     contests: ContestStore
     news: NewsStore
+    telephones: TelephoneStore
 
     @classmethod
     @asynccontextmanager
@@ -84,4 +86,5 @@ class Database:
                 bells=BellStore(connection),
                 contests=ContestStore(connection),
                 news=NewsStore(connection),
+                telephones=TelephoneStore(connection),
             )

@@ -129,6 +129,9 @@ CUSTOM_IDS = [
     f"jam:drop:{JOB}",
     f"jam:end:{JOB}",
     f"jam:wake:{JOB}",
+    *(f"telephone:{purpose}:{JOB}" for purpose in ("join", "leave", "begin", "help", "end", "again")),
+    *(f"telephone:{purpose}:{JOB}:2" for purpose in ("skip", "next", "write", "pass")),
+    f"telephone:turn:{JOB}:2:0",
     f"film_mp4:{TILE}",
     f"tree:{JOB}",
     f"tree:{JOB}:{JOB}",
@@ -139,7 +142,18 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "contest_theme", "delete", "film", "jam_words", "privacy", "prompt", "report", "use"]
+MODALS = [
+    "config",
+    "contest_theme",
+    "delete",
+    "film",
+    "jam_words",
+    "privacy",
+    "prompt",
+    "report",
+    "telephone_words",
+    "use",
+]
 ACTIONS = [
     "imagine",
     "blend",
@@ -195,6 +209,7 @@ TABLES = {
     "shown_words": "place author model prompt",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
+    "telephone_players": "session person lot name roles",
     "threads": "channel_id person_id thread_id",
     "to_index": "job_id",
     "uploads": "digest job_id brought_by",
@@ -322,6 +337,7 @@ GUILD_SETTINGS = [
     "sessions_at_once",
     "quiet_channels",
     "session_cost",
+    "telephones",
     "contest_channel",
     "contest_days",
     "contest_vote_days",

@@ -138,7 +138,7 @@ class JobService:
                 limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
                 self.services.queue.enqueue(job, limits)
             await self._store(job, credited)
-        await self.runner.start(job, await self._send_to_channel(job) if needs_gpu(job) else None)
+        await self.runner.start(job, await self._send_to_channel(job) if _is_announced(job) else None)
 
     async def _send_to_channel(self, job: Job) -> int | None:
         """Send a status message to the job's channel; the job goes on if that is not possible."""
@@ -313,6 +313,10 @@ class JobService:
         if record is not None and record.state in (JobState.GENERATED, JobState.POSTED):
             return tr("This picture is finished. *Delete* below it removes it, and so does your reaction ❌.")
         return tr("This has already ended, so there is nothing left to cancel.")
+
+
+def _is_announced(job: Job) -> bool:
+    return needs_gpu(job) and not job.destination.is_held
 
 
 async def _highlight_button(interaction: Interaction, pressed: str) -> None:
