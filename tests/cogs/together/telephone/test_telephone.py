@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import random
 import re
 
 import pytest
@@ -13,7 +15,9 @@ from db.guilds import AuditEntry
 from db.jobs import JobState
 from db.sessions import SessionKind
 from generation.params import Tile
+from preview import UserActionError
 from preview.state.world import walk_components
+from preview.users.friends import follow, friends_of, use, use_at_random
 from tests.support.bot_harness import eventually
 from tests.support.payloads import Payloads
 from tests.support.sessions import block
@@ -395,6 +399,30 @@ async def test_it_has_a_thread_of_its_own_and_is_played_again(harness, cy):
         await (await harness.person(cy).press(last, "Play again")).response()
         again = await telephone.message("looks for players")
         assert f"1 of 3: <@{cy.id}>" in again.content
+
+
+async def test_simulated_friends_play_with_one_person(harness, cy):
+    """As in the preview: friends join, look at the picture and write something."""
+    core = harness.server.core
+    async with harness.bot() as services:
+        telephone = await Telephone.start(harness, services)
+        lobby = await telephone.message("looks for players")
+        friends = {each.user.name: each for each in friends_of(core, harness.ada, lobby)}
+        join = next(part["custom_id"] for part in lobby.buttons if ":join:" in part["custom_id"])
+        for name in ("ben", "cy"):
+            await follow(friends[name], await use(friends[name], lobby, join), random.Random(1))
+        for number in (1, 2, 3):
+            message, user = await telephone.turn(number)
+            if user is harness.ada:
+                await telephone.write(number, "a castle")
+                continue
+            friend, seed = friends[user.name], 0
+            while (await telephone.session()).round == number and (await telephone.session()).phase == "turn":
+                # What they press is drawn by lot: help, or their turn and in it to write or to pass.
+                with contextlib.suppress(UserActionError):
+                    await use_at_random([friend], message, seed)
+                seed += 1
+        await telephone.message("picture 1 of")
 
 
 async def test_a_telephone_in_german(harness, cy):
