@@ -77,7 +77,7 @@ class CanvasCommand(commands.Cog):
         theme="What the picture is about, then parameters such as --stylize 200",
         width="Cells from left to right, usually 8; a piece has two by two",
         height="Cells from top to bottom, usually 8",
-        order="Who painted a piece lets others go on from it, or everybody paints freely",
+        order="Go on from other people's pieces only, or freely",
     )
     async def start(
         self,
@@ -173,7 +173,7 @@ class CanvasCommand(commands.Cog):
         await self.handler.canvases.set_due(session.id, IDLE_S)
         await respond_ephemeral(
             interaction,
-            tr("Who paints a piece draws one grid in their own name. Finish the canvas with `/canvas finish`."),
+            tr("Each piece costs its painter one grid. `/canvas finish` finishes the canvas."),
         )
 
     @canvas.command(description="The canvas of this channel: where it stands, and its buttons")

@@ -78,4 +78,4 @@ async def require_claim(interaction: Interaction, job_id: str) -> FoundClaim:
 async def _why_ended(handler: CanvasHandler, job_id: str) -> str:
     if await handler.canvases.piece_of_job(job_id) is not None:
         return tr("This piece is placed already.")
-    return tr("This place is not yours any more: your time is up, or you drew other pictures for it.")
+    return tr("This place is no longer yours: your time is up, or you have drawn other pictures for it.")
