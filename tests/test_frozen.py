@@ -324,6 +324,7 @@ PARAMS = [
     "model",
     "loras",
     "film",
+    "video",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [
