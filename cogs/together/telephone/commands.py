@@ -184,7 +184,7 @@ async def _params(interaction: Interaction, handler: TelephoneHandler) -> Params
     defaults = await load_server_defaults(handler.services, interaction.guild_id)
     request = defaults.parse("telephone --draft")
     (params,) = await handler.client.prompts.resolve_images([request], None)
-    return replace(params, count=1)
+    return replace(params, count=1, video=False)
 
 
 def _session(interaction: Interaction, participant: Participant, now: float, extra: Mapping[str, Any]) -> Session:

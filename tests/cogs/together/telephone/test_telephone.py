@@ -368,7 +368,7 @@ async def test_a_moderator_skips_a_turn_and_ends_it_and_that_is_audited(harness,
 
 async def test_owners_switch_it_off(harness):
     async with harness.bot() as services:
-        changed = await harness.person(harness.mod).command("config together", harness.channel, telephone=False)
+        changed = await harness.person(harness.mod).command("config together", harness.channel, telephones=False)
         assert "no picture telephones" in (await changed.message()).content
         refused = await (await harness.person(harness.ada).command("telephone start", harness.channel)).message()
         assert "no picture telephones" in refused.content
