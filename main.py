@@ -32,6 +32,8 @@ To try Atelier without a Discord account:
   python main.py imagine "a red boat on the sea" --out pictures
 How to get a token: docs/discord.md"""
 
+SECRETS = ("DISCORD_TOKEN", "DISCORD_CLIENT_SECRET")
+
 IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
@@ -52,6 +54,8 @@ def main() -> int:
     load_dotenv(Path(".env"))
     try:
         config = _read_config(arguments.command, with_files=not getattr(arguments, "dry_run", False))
+        for secret in SECRETS:  # from here on they are in the config only: no child process inherits them
+            os.environ.pop(secret, None)
         # The progress bar says what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logs.configure(logs.LogConfig(level=level, style=config.log_format))

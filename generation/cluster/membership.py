@@ -96,9 +96,7 @@ class Cluster:
             if mismatches := node.versions.mismatches(self._versions):
                 refused[node.name] = " ".join(mismatches)
             elif node.name in names:
-                refused[f"{node.name} at {node.address}"] = (
-                    "another has this name: set NODE_NAME on one of them."
-                )
+                refused[f"{node.name} at {node.address}"] = "another has this name: set NODE_NAME on one of them."
             else:
                 names.add(node.name)
                 welcome.append(node)

@@ -24,11 +24,24 @@ from generation.cluster.versions import own_versions
 from generation.engine.base import Emit
 from generation.errors import MachineLost, UserError, first_line
 from generation.files.metadata import MetadataPolicy, Signer
-from generation.messages import Cancel, Event, Finished, Generate, Grid, Inbound, Loaded, Offered, Ready
+from generation.messages import (
+    Cancel,
+    Crashed,
+    Event,
+    Failed,
+    Finished,
+    Generate,
+    Grid,
+    Inbound,
+    Loaded,
+    Offered,
+    Ready,
+)
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import Params
 from generation.worker.engine_loader import LoadEngine
+from generation.worker.gpu_main import end_process
 
 log = logging.getLogger(__name__)
 
@@ -172,6 +185,8 @@ class RemoteEngine:
                 self.model, self.device = self._own(event.model), event.device
                 break
             self._relay(event)
+        else:
+            raise MachineLost("the node's process ended")
         threading.Thread(target=self._relay_all, name="stream", daemon=True).start()
 
     def add(self, request: Generate) -> None:
@@ -205,7 +220,11 @@ class RemoteEngine:
                 event = Loaded(self._own(model), seconds)
             case Finished(job_id, grid):
                 event = Finished(job_id, self._signed(grid, self._params.pop(job_id)))
+            case Failed(job_id):
+                self._params.pop(job_id, None)
         self._emit(event)
+        if isinstance(event, Crashed):  # the node's process cannot go on, and ends when this one does
+            end_process(1)
 
     def _own(self, model: Model) -> Model:
         """Return a node's description of a loaded model, with this machine's paths."""

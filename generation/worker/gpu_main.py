@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import NoReturn
 
 from generation import logs
 from generation.engine.base import Emit, Engine
@@ -33,7 +34,7 @@ def main(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_c
         engine = load(sender.emit)
         sender.emit(Ready(engine.model, engine.device))
         run_engine(engine, pipe)
-        _exit(0)  # at once: taking thousands of modules apart would take half a second
+        end_process(0)  # at once: taking thousands of modules apart would take half a second
     except UserError as error:  # about the model; the engine reports those about a job
         sender.emit(Crashed(str(error), permanent=True))
     except BaseException as error:
@@ -85,11 +86,11 @@ class _EventSender:
         log.critical("the GPU process ends because of an unexpected error", exc_info=error)
         text = f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
         self.emit(Crashed(text, lost=isinstance(error, MachineLost)))
-        _exit(1)
+        end_process(1)
 
 
-def _exit(code: int) -> None:
-    """End this process with nothing left of it but its log."""
+def end_process(code: int) -> NoReturn:
+    """End this process immediately, with nothing left of it but its log."""
     logging.shutdown()
     os._exit(code)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +23,7 @@ from generation.models.registry import ModelRegistry
 from generation.prompt import parse_prompt
 from generation.worker.worker import LocalWorker
 from tests.generation.worker.test_worker import request
-from tests.support.cluster_bot import SCRIPTED, ClusterBot, cluster_bot
+from tests.support.cluster_bot import SCRIPTED, cluster_bot
 from tests.support.cluster_machines import HEAD_HOST, ROOT, Machines, cluster_on_loopback, wait_until
 from tests.support.timing import SCALE, TIMEOUT_S
 
@@ -172,14 +172,14 @@ async def test_a_closed_bot_leaves_no_actor(machines):
 async def test_a_killed_bot_leaves_no_actor(machines):
     command = [sys.executable, "-m", "tests.support.cluster_bot"]
     arguments = [str(machines.head_address), HEAD_HOST, str(machines.files.folder)]
-    bot = subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        assert bot.stdout is not None
-        assert await asyncio.to_thread(bot.stdout.readline) == "ready on alpha\n"
-        assert alpha_of(machines).processes("ray::Drawer")
-    finally:
-        bot.send_signal(signal.SIGKILL)
-        bot.wait()
+    bot = subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
+    with bot:
+        try:
+            assert bot.stdout is not None
+            assert await asyncio.to_thread(bot.stdout.readline) == "ready on alpha\n"
+            assert alpha_of(machines).processes("ray::Drawer")
+        finally:
+            bot.kill()
     await until(lambda: not alpha_of(machines).processes("ray::Drawer"))
 
 
@@ -229,7 +229,7 @@ async def test_a_lost_head_loses_the_jobs_not_the_bot_and_all_comes_back(machine
 
 async def test_a_node_with_other_weights_under_the_same_name_is_refused(machines, tmp_path):
     other = tmp_path / "models" / "storybook"
-    subprocess.run(["cp", "-r", EMBEDDED, str(other.parent.mkdir() or other)], check=True)
+    shutil.copytree(EMBEDDED, other)
     weights = next(other.rglob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-4] + b"\x01\x02\x03\x04")
     node = machines.start_node("127.0.0.4", "beta", MODEL=str(other))
@@ -268,7 +268,7 @@ def test_a_stranger_is_refused_before_ray_is_asked(machines, tmp_path):
     assert other.returncode == 2
     assert "is of another cluster" in other.stderr
     copied = tmp_path / "copied"
-    subprocess.run(["cp", "-r", str(machines.files.folder), str(copied)], check=False)
+    shutil.copytree(machines.files.folder, copied, ignore=shutil.ignore_patterns("ray"))
     (copied / "token").write_text("0" * 64)
     wrong = join(CLUSTER_FILES=str(copied))
     assert wrong.returncode == 2
