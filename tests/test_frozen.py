@@ -106,6 +106,17 @@ CUSTOM_IDS = [
     "report:block:7",
     "report:dismiss:7",
     f"bell:{JOB}",
+    f"canvas:paint:{JOB}:0",
+    f"canvas:place:{JOB}",
+    f"canvas:take:{TILE}",
+    f"canvas:again:{JOB}",
+    f"canvas:reword:{JOB}",
+    f"canvas:let_go:{JOB}",
+    f"canvas:undo:{JOB}:12",
+    f"canvas:look:{JOB}:0:3:1",
+    f"canvas:who:{JOB}:0",
+    f"canvas:out:{JOB}:0",
+    f"canvas:finish:{JOB}",
     f"contest:theme:{JOB}",
     f"contest:themes:{JOB}:0",
     f"contest:enter:{JOB}",
@@ -139,7 +150,19 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "contest_theme", "delete", "film", "jam_words", "privacy", "prompt", "report", "use"]
+MODALS = [
+    "canvas_piece",
+    "canvas_reword",
+    "config",
+    "contest_theme",
+    "delete",
+    "film",
+    "jam_words",
+    "privacy",
+    "prompt",
+    "report",
+    "use",
+]
 ACTIONS = [
     "imagine",
     "blend",
@@ -173,6 +196,10 @@ TABLES = {
     "collab_rounds": "session round job_id message_id facts worded_by",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
     "ended_at",
+    "canvases": "session columns rows cell neighbours stale",
+    "canvas_claims": "session person name x y cells words job_id drawn at until",
+    "canvas_pieces": "number session person name x y words job_id tile_index sensitive placed_at",
+    "canvas_cells": "session x y piece",
     "contest_entries": "id session person job_id tile_index at shown place rank",
     "credits": "job person part weight",
     "erasures": "person_id up_to",
@@ -297,6 +324,7 @@ PARAMS = [
     "model",
     "loras",
     "film",
+    "video",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [
@@ -322,6 +350,7 @@ GUILD_SETTINGS = [
     "sessions_at_once",
     "quiet_channels",
     "session_cost",
+    "canvases",
     "contest_channel",
     "contest_days",
     "contest_vote_days",

@@ -37,6 +37,48 @@ CREATE TABLE blocks (
     at         REAL NOT NULL,
     PRIMARY KEY (guild_id, person_id)
 );
+CREATE TABLE canvas_cells (
+    session  TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    x        INTEGER NOT NULL,
+    y        INTEGER NOT NULL,
+    piece    INTEGER NOT NULL REFERENCES canvas_pieces (number) ON DELETE CASCADE,
+    PRIMARY KEY (session, x, y)
+) WITHOUT ROWID;
+CREATE TABLE canvas_claims (
+    session  TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    person   INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    x        INTEGER NOT NULL,                     -- of the square's upper left cell
+    y        INTEGER NOT NULL,
+    cells    TEXT NOT NULL,                        -- JSON: which of its cells it paints, as [right, down]
+    words    TEXT NOT NULL,
+    job_id   TEXT NOT NULL UNIQUE,
+    drawn    INTEGER NOT NULL DEFAULT 1,           -- how often candidates were asked for
+    at       REAL NOT NULL,
+    until    REAL NOT NULL,
+    PRIMARY KEY (session, person)
+) WITHOUT ROWID;
+CREATE TABLE canvas_pieces (
+    number      INTEGER PRIMARY KEY,
+    session     TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    person      INTEGER NOT NULL,
+    name        TEXT NOT NULL,
+    x           INTEGER NOT NULL,
+    y           INTEGER NOT NULL,
+    words       TEXT NOT NULL,
+    job_id      TEXT NOT NULL UNIQUE,
+    tile_index  INTEGER NOT NULL,
+    sensitive   INTEGER NOT NULL DEFAULT 0,
+    placed_at   REAL NOT NULL
+);
+CREATE TABLE canvases (
+    session     TEXT PRIMARY KEY REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    columns     INTEGER NOT NULL,
+    rows        INTEGER NOT NULL,
+    cell        INTEGER NOT NULL,                  -- pixels of a cell's side
+    neighbours  INTEGER NOT NULL,                  -- 1: nobody paints two touching pieces in succession
+    stale       INTEGER NOT NULL DEFAULT 0         -- 1: pieces were erased, and its messages still show them
+) WITHOUT ROWID;
 CREATE TABLE collab_rounds (
     session     TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
     round       INTEGER NOT NULL,
@@ -372,5 +414,10 @@ END;
 CREATE TRIGGER contest_entries_go AFTER DELETE ON jobs BEGIN
     DELETE FROM contest_entries WHERE job_id = old.id;
 END;
+CREATE INDEX canvases_stale ON canvases (stale) WHERE stale = 1;
+CREATE INDEX canvas_claims_of_person ON canvas_claims (person);
+CREATE INDEX canvas_pieces_of_session ON canvas_pieces (session);
+CREATE INDEX canvas_pieces_of_person ON canvas_pieces (person, session);
+CREATE INDEX canvas_cells_of_piece ON canvas_cells (piece);
 COMMIT;
-PRAGMA user_version = 12;
+PRAGMA user_version = 13;
