@@ -121,9 +121,8 @@ async def running_bot(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path
         await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
         grid = await server.wait_for(channel, lambda message: "U1" in message.labels)
         await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1)
-        yield SimpleNamespace(
-            pid=process.pid, folder=folder, server=server, ada=ada, guild=guild, channel=channel, grid=grid, port=port
-        )
+        people = {"server": server, "ada": ada, "guild": guild, "channel": channel}
+        yield SimpleNamespace(pid=process.pid, folder=folder, grid=grid, port=port, **people)
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -78,7 +78,7 @@ def test_a_machine_without_a_device_or_with_unusable_models_does_not_join(config
 
 def test_show_says_that_the_head_does_not_run(config):
     commands.init(config)
-    with pytest.raises(ConfigError, match="Is `python main.py cluster head` running there"):
+    with pytest.raises(ConfigError, match="cluster head` running there"):
         commands.show(config)
 
 
