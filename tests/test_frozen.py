@@ -188,6 +188,7 @@ TABLES = {
     "news": "person_id parent_job child",
     "news_readers": "person_id told_at",
     "options": "person_id name value",
+    "outline_changes": "number job_id gone",
     "preferences": "person_id settings",
     "reports": "id guild_id job_id person_id reason at outcome",
     "session_bells": "session person",
