@@ -28,7 +28,7 @@ from generation import params
 from generation.errors import OutOfMemoryError, UserError, WorkerCrashed
 from generation.job import Action, Speed
 from generation.models import model
-from generation.params import FilmKind, FilmPlan, Frame, LoraWeight, Params, PromptPart, Tile, Upload
+from generation.params import FilmKind, FilmPlan, Frame, LoraWeight, Params, PromptPart, Tile, Upload, WalkEnd
 from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
 from generation.queue.limits import PersonQueueFull, QueueFull
@@ -51,6 +51,7 @@ TILE_ACTIONS = [
     "zoom_1_5",
     "zoom_custom",
     "zoom_film",
+    "walk",
     "make_square",
     "pan_left",
     "pan_right",
@@ -106,6 +107,17 @@ CUSTOM_IDS = [
     "report:block:7",
     "report:dismiss:7",
     f"bell:{JOB}",
+    f"canvas:paint:{JOB}:0",
+    f"canvas:place:{JOB}",
+    f"canvas:take:{TILE}",
+    f"canvas:again:{JOB}",
+    f"canvas:reword:{JOB}",
+    f"canvas:let_go:{JOB}",
+    f"canvas:undo:{JOB}:12",
+    f"canvas:look:{JOB}:0:3:1",
+    f"canvas:who:{JOB}:0",
+    f"canvas:out:{JOB}:0",
+    f"canvas:finish:{JOB}",
     f"contest:theme:{JOB}",
     f"contest:themes:{JOB}:0",
     f"contest:enter:{JOB}",
@@ -129,6 +141,9 @@ CUSTOM_IDS = [
     f"jam:drop:{JOB}",
     f"jam:end:{JOB}",
     f"jam:wake:{JOB}",
+    *(f"telephone:{purpose}:{JOB}" for purpose in ("join", "leave", "begin", "help", "end", "again")),
+    *(f"telephone:{purpose}:{JOB}:2" for purpose in ("skip", "next", "write", "pass")),
+    f"telephone:turn:{JOB}:2:0",
     f"film_mp4:{TILE}",
     f"tree:{JOB}",
     f"tree:{JOB}:{JOB}",
@@ -139,7 +154,21 @@ CUSTOM_IDS = [
     "set:model",
     "set:stylize",
 ]
-MODALS = ["config", "contest_theme", "delete", "film", "jam_words", "privacy", "prompt", "report", "use"]
+MODALS = [
+    "canvas_piece",
+    "canvas_reword",
+    "config",
+    "contest_theme",
+    "delete",
+    "film",
+    "jam_words",
+    "privacy",
+    "prompt",
+    "report",
+    "telephone_words",
+    "use",
+    "walk",
+]
 ACTIONS = [
     "imagine",
     "blend",
@@ -162,6 +191,7 @@ ACTIONS = [
     "remix_subtle",
     "remix_strong",
     "zoom_film",
+    "walk",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -173,6 +203,10 @@ TABLES = {
     "collab_rounds": "session round job_id message_id facts worded_by",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
     "ended_at",
+    "canvases": "session columns rows cell neighbours stale",
+    "canvas_claims": "session person name x y cells words job_id drawn at until",
+    "canvas_pieces": "number session person name x y words job_id tile_index sensitive placed_at",
+    "canvas_cells": "session x y piece",
     "contest_entries": "id session person job_id tile_index at shown place rank",
     "credits": "job person part weight",
     "erasures": "person_id up_to",
@@ -188,6 +222,7 @@ TABLES = {
     "news": "person_id parent_job child",
     "news_readers": "person_id told_at",
     "options": "person_id name value",
+    "outline_changes": "number job_id gone",
     "preferences": "person_id settings",
     "reports": "id guild_id job_id person_id reason at outcome",
     "session_bells": "session person",
@@ -195,6 +230,7 @@ TABLES = {
     "shown_words": "place author model prompt",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
+    "telephone_players": "session person lot name roles",
     "threads": "channel_id person_id thread_id",
     "to_index": "job_id",
     "uploads": "digest job_id brought_by",
@@ -226,6 +262,10 @@ SETTINGS = [
     "MODEL",
     "MODEL_MEMORY",
     "DEVICE",
+    "CLUSTER",
+    "CLUSTER_HERE",
+    "CLUSTER_FILES",
+    "NODE_NAME",
     "LORAS",
     "EMBEDDINGS",
     "UPSCALER",
@@ -323,6 +363,8 @@ GUILD_SETTINGS = [
     "sessions_at_once",
     "quiet_channels",
     "session_cost",
+    "canvases",
+    "telephones",
     "contest_channel",
     "contest_days",
     "contest_vote_days",
@@ -433,8 +475,9 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(PromptPart) == ["text", "weight"]
     assert names(LoraWeight) == ["name", "weight"]
     assert names(Frame) == ["left", "top", "width", "height"]
-    assert names(FilmPlan) == ["kind", "steps", "words"]
-    assert list(FilmKind) == ["zoom_out", "zoom_in", "loop"]
+    assert names(FilmPlan) == ["kind", "steps", "words", "to"]
+    assert names(WalkEnd) == ["parts", "seed", "tiles"]
+    assert list(FilmKind) == ["zoom_out", "zoom_in", "loop", "walk"]
 
 
 def test_images_in_params_are_written_as_in_existing_rows():

@@ -160,6 +160,8 @@ def _headline(job: Job, registry: ModelRegistry) -> str:
 
 
 def _action_label(job: Job, whom: str) -> str:
+    if job.action is Action.PICK and job.parent is None:
+        return tr("Painted together, started by {whom}", whom=whom)
     label = _ACTION_LABELS.get(job.action)
     return tr(label, number=job.parent.index + 1 if job.parent else 0, whom=whom) if label else whom
 
@@ -170,6 +172,7 @@ _FILM_DESCRIPTIONS = {
     FilmKind.ZOOM_OUT: "Film that zooms out: {words}",
     FilmKind.ZOOM_IN: "Film that zooms in: {words}",
     FilmKind.LOOP: "Film that zooms in and out again: {words}",
+    FilmKind.WALK: "Film that goes from one picture to another: {words}",
 }
 _SPEED_LABELS = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is the default and is not shown
 _ACTION_LABELS = {
@@ -193,6 +196,7 @@ _ACTION_LABELS = {
     Action.REMIX_SUBTLE: "Remix (Subtle) by {whom}",
     Action.REMIX_STRONG: "Remix (Strong) by {whom}",
     Action.ZOOM_FILM: "Animated by {whom}",
+    Action.WALK: "Walk by {whom}",
 }
 
 
