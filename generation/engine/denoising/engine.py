@@ -36,6 +36,7 @@ from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, read_source
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.compiled import CompiledUnet
+from generation.engine.networks.lora import with_own_lora
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.engine.networks.row_buckets import bucket_of, call_padded
 from generation.engine.networks.sampler_tables import SamplerTables
@@ -144,7 +145,7 @@ class DenoisingEngine:
 
         Raises UserError for a model of an unsupported family, FileNotFoundError or OSError for a missing one.
         """
-        return cls(load_pipeline(ref, device, emit), emit)
+        return cls(with_own_lora(load_pipeline(ref, device, emit)), emit)
 
     @property
     def busy(self) -> bool:
