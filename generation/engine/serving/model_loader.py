@@ -142,7 +142,7 @@ class ModelLoader:
         modules = [module for part in NETWORKS if (module := getattr(pipeline, part)) is not None]
 
         def create_engine(emit: Emit, evict_idle_model: Callable[[], bool]) -> Engine:
-            return DenoisingEngine(
+            engine = DenoisingEngine(
                 pipeline,
                 emit,
                 self._metadata_policy,
@@ -154,6 +154,8 @@ class ModelLoader:
                 self._step_gate,
                 compile_unet=self._compile_unets,
             )
+            engine.warm_up()
+            return engine
 
         return LoadedModel(pipeline.model, modules, create_engine)
 
