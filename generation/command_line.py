@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ def as_typed(arguments: str = "") -> str:
         start = "docker compose exec atelier .venv/bin/python main.py"
     elif Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
         start = "python main.py"
-    elif os.name == "nt":
+    elif sys.platform == "win32":
         start = r"powershell -ExecutionPolicy Bypass -File scripts\atelier.ps1"
     else:
         start = "scripts/atelier"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
@@ -26,7 +25,7 @@ def test_the_script_is_named_where_its_environment_runs():
 
 
 def test_windows_names_its_own_script(monkeypatch):
-    monkeypatch.setattr(os, "name", "nt")
+    monkeypatch.setattr(sys, "platform", "win32")
     assert as_typed("setup").endswith("scripts\\atelier.ps1 setup")
 
 
@@ -40,7 +39,7 @@ def test_a_container_names_compose(monkeypatch, tmp_path):
     assert as_typed("doctor") == "docker compose exec atelier .venv/bin/python main.py doctor"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
 def test_what_is_recommended_runs(tmp_path):
     script = shlex.split(as_typed("--help"))
     assert (ROOT / script[0]).is_file()

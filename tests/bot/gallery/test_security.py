@@ -186,12 +186,12 @@ async def test_the_connections_are_limited(harness, monkeypatch):
 async def test_idle_connections_are_closed(harness, monkeypatch):
     monkeypatch.setattr("bot.gallery.server.IDLE_S", 0.2)
     async with open_gallery(harness, login=False) as gallery:
-        silent, _ = await asyncio.open_connection("127.0.0.1", gallery.port)
-        half, writer = await asyncio.open_connection("127.0.0.1", gallery.port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: ")
-        async with asyncio.timeout(TIMEOUT_S):
-            assert await silent.read() == b""
-            await half.read()
+        silent, half = [await asyncio.open_connection("127.0.0.1", gallery.port) for _ in range(2)]
+        half[1].write(b"GET / HTTP/1.1\r\nHost: ")
+        for reader, writer in (silent, half):
+            async with asyncio.timeout(TIMEOUT_S):
+                assert await reader.read() == b""
+            writer.close()
 
 
 async def test_a_body_that_takes_too_long_is_given_up(harness, monkeypatch):
