@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONTAINER_MARK = Path("/.dockerenv")
+CONTAINER = "ATELIER_CONTAINER"  # the Dockerfile sets it
 
 
 def as_typed(arguments: str = "") -> str:
@@ -14,8 +15,8 @@ def as_typed(arguments: str = "") -> str:
 
     In `.venv`, which nobody need activate, the script runs it; in a container, compose does.
     """
-    if CONTAINER_MARK.exists():
-        start = "docker compose exec atelier .venv/bin/python main.py"
+    if CONTAINER in os.environ:
+        start = "docker compose run --rm atelier"
     elif Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
         start = "python main.py"
     elif sys.platform == "win32":

@@ -8,15 +8,14 @@ import sys
 
 import pytest
 
-from generation import command_line
-from generation.command_line import ROOT, as_typed
+from generation.command_line import CONTAINER, ROOT, as_typed
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch, tmp_path):
+def own_environment(monkeypatch):
     """Run as in `.venv` of this folder, outside of containers."""
     monkeypatch.setattr(sys, "prefix", str(ROOT / ".venv"))
-    monkeypatch.setattr(command_line, "CONTAINER_MARK", tmp_path / "none")
+    monkeypatch.delenv(CONTAINER, raising=False)
 
 
 def test_the_script_is_named_where_its_environment_runs():
@@ -34,9 +33,10 @@ def test_another_environment_is_used_as_it_is(monkeypatch, tmp_path):
     assert as_typed("setup") == "python main.py setup"
 
 
-def test_a_container_names_compose(monkeypatch, tmp_path):
-    monkeypatch.setattr(command_line, "CONTAINER_MARK", tmp_path)
-    assert as_typed("doctor") == "docker compose exec atelier .venv/bin/python main.py doctor"
+def test_a_container_names_compose(monkeypatch):
+    monkeypatch.setenv(CONTAINER, "1")
+    assert as_typed("doctor") == "docker compose run --rm atelier doctor"
+    assert f"{CONTAINER}=1" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
