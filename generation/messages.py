@@ -97,6 +97,34 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a prompt, and how much of the picture depends on it, from 0 to 1."""
+
+    text: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The result of a job that reads a prompt or a picture, in `seconds`.
+
+    `words` are those of each part of a prompt; `texts` are prompts that describe a picture, the likeliest first.
+    """
+
+    seconds: float
+    words: tuple[tuple[Word, ...], ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A `Generate` request for a reading has succeeded."""
+
+    job_id: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A `Generate` request has succeeded."""
 
@@ -134,4 +162,4 @@ class Crashed:
 
 
 Inbound = Generate | Cancel | Stop
-Event = Loading | Loaded | Unloaded | Ready | Progress | Finished | Failed | Crashed
+Event = Loading | Loaded | Unloaded | Ready | Progress | Finished | Read | Failed | Crashed

@@ -67,6 +67,13 @@ class FilmKind(StrEnum):
     LOOP = "loop"
 
 
+class ReadingKind(StrEnum):
+    """What a job reads whose result is words: a prompt or a picture. The values are stored."""
+
+    SHORTEN = "shorten"
+    DESCRIBE = "describe"
+
+
 @dataclass(frozen=True, slots=True)
 class FilmPlan:
     """A film of `steps` pictures, each drawn around the one before it.
@@ -104,7 +111,8 @@ class Params:
     `seamless` makes opposite edges match. `hd` adds a second pass at twice the size (`width` and `height` are those of
     the first pass). `draft` records that size and steps were halved for speed. `model` is the model's name; it is empty
     for the default model, which old rows have. `loras` are applied to the model for these images only. With a `film`,
-    the image is drawn around the source several times, and the params are those of the first time.
+    the image is drawn around the source several times, and the params are those of the first time. With a `reading`
+    nothing is drawn: the prompt, or the source, is read.
     """
 
     parts: tuple[PromptPart, ...]
@@ -137,6 +145,7 @@ class Params:
     model: str = ""
     loras: tuple[LoraWeight, ...] = ()
     film: FilmPlan | None = None
+    reading: ReadingKind | None = None
 
     @property
     def lora_set(self) -> tuple[LoraWeight, ...]:
@@ -177,6 +186,7 @@ def from_dict(values: dict[str, Any]) -> Params:
             "region": tuple(values.get("region", ())),
             "loras": tuple(LoraWeight(**use) for use in values.get("loras", ())),
             "film": _film_plan(values.get("film")),
+            "reading": ReadingKind(values["reading"]) if values.get("reading") else None,
         }
     )
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -21,6 +21,8 @@ from generation.engine.denoising.hires import prepare_hires_pass, upscale_latent
 from generation.engine.denoising.job import DenoisingJob, EncodedSource, Rows, encode_source, prepare_job
 from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
+from generation.engine.denoising.reading import ReadingJob
+from generation.engine.denoising.reading_setup import prepare_reading
 from generation.engine.device.dtype_guard import StepGate
 from generation.engine.device.gpu_sync import StepThrottle
 from generation.engine.device.oom import (
@@ -41,7 +43,7 @@ from generation.engine.output.previews import PREVIEW_INTERVAL_S
 from generation.engine.output.safety_classifier import NO_CLASSIFIER, SafetyClassifier
 from generation.errors import UserError
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
-from generation.messages import Event, Failed, FailureReason, Generate, Progress
+from generation.messages import Event, Failed, FailureReason, Generate, Progress, Read
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.model import Model
 
@@ -79,7 +81,7 @@ class _WaitingJob:
 
 @dataclass(slots=True)
 class _ActiveJob:
-    job: DenoisingJob
+    job: DenoisingJob | ReadingJob
     variant: ModelVariant
     source: SourceImage | None
     started: float
@@ -90,8 +92,8 @@ class DenoisingEngine:
     """Generates jobs with one model, all of them together, one UNet call per step.
 
     Call all methods from one thread. Events go through `emit`, which must be safe to call from several threads. Every
-    job ends in exactly one Finished or Failed. An unexpected error (such as any CUDA error) is raised by `step`: the
-    process should then end. Engines on one device share `unet_lock`, which is held while a UNet runs there. When
+    job ends in exactly one Finished, Read or Failed. An unexpected error (such as any CUDA error) is raised by `step`:
+    the process should then end. Engines on one device share `unet_lock`, which is held while a UNet runs there. When
     memory runs out, `evict_idle_model` frees the memory of an idle model, and returns whether there was one.
     """
 
@@ -235,10 +237,14 @@ class DenoisingEngine:
 
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
         variant, encoded = inputs
+        if request.params.reading is not None:
+            reading = prepare_reading(request, encoded, variant.encoder, self._vae, self._pipeline.scheduler)
+            return _ActiveJob(reading, variant, None, started, started)
         job = prepare_job(request, encoded, variant.encoder, self._vae, self.model, self._samplers)
         return _ActiveJob(job, variant, None if encoded is None else encoded.source, started, started)
 
     def _hires_pass(self, before: _ActiveJob, upscaled: Tensor) -> _ActiveJob:
+        assert isinstance(before.job, DenoisingJob)
         job = prepare_hires_pass(before.job, upscaled, self._vae, self._samplers)
         return _ActiveJob(job, before.variant, None, before.started, before.previewed_at)
 
@@ -277,7 +283,7 @@ class DenoisingEngine:
             for (job, _), prediction in zip(slices, predictions, strict=True)
             if self._in_memory(job, partial(job.add_prediction, prediction))
         ]
-        for group in group_by_canvas(complete):
+        for group in group_by_canvas([job for job in complete if isinstance(job, DenoisingJob)]):
             with suppress_oom():
                 advance(group)
                 continue
@@ -288,7 +294,7 @@ class DenoisingEngine:
             if job.job_id in self._running:
                 self._in_memory(job, partial(self._report_progress, self._running[job.job_id]))
 
-    def _in_memory(self, job: DenoisingJob, work: Callable[[], ResultT]) -> ResultT | None:
+    def _in_memory(self, job: DenoisingJob | ReadingJob, work: Callable[[], ResultT]) -> ResultT | None:
         """Do a job's part of a step; if memory runs out, fail that job alone and return None."""
         with suppress_oom():
             return work()
@@ -296,7 +302,7 @@ class DenoisingEngine:
         self._fail(job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
         return None
 
-    def _fail(self, job: DenoisingJob, reason: FailureReason, text: str) -> None:
+    def _fail(self, job: DenoisingJob | ReadingJob, reason: FailureReason, text: str) -> None:
         self._running.pop(job.job_id, None)  # already removed if memory ran out while it was handed over
         self._emit(Failed(job.job_id, reason, text))
 
@@ -305,7 +311,7 @@ class DenoisingEngine:
         job = running.job
         self._emit(Progress(job.job_id, *job.progress))
         now = time.monotonic()
-        if not job.done and now - running.previewed_at >= PREVIEW_INTERVAL_S:
+        if isinstance(job, DenoisingJob) and not job.done and now - running.previewed_at >= PREVIEW_INTERVAL_S:
             running.previewed_at = now
             self._post_processor.preview(PreviewRequest(job.job_id, *job.progress, job.predict_original_sample()))
         self._finish_if_done(running)
@@ -315,7 +321,10 @@ class DenoisingEngine:
         if not job.done:
             return
         del self._running[job.job_id]
-        if job.is_last_pass:
+        if isinstance(job, ReadingJob):
+            seconds = time.monotonic() - running.started
+            self._emit(Read(job.job_id, replace(job.result, seconds=seconds)))
+        elif job.is_last_pass:
             self._post_processor.finish(DenoisingResult(job.request, job.result, running.started, running.source))
         else:
             upscaled = self._image_threads.submit(self._upscale, job, self._image_stream.handover())
