@@ -18,11 +18,12 @@ from torch import Tensor
 from generation.engine.denoising.advance import advance, group_by_canvas
 from generation.engine.denoising.batching import Batcher, BatchSlice
 from generation.engine.denoising.hires import prepare_hires_pass, upscale_latents
-from generation.engine.denoising.job import DenoisingJob, EncodedSource, Rows, encode_source, prepare_job
+from generation.engine.denoising.job import DenoisingJob, EncodedSource, encode_source, prepare_job
 from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
 from generation.engine.denoising.reading import ReadingJob
 from generation.engine.denoising.reading_setup import prepare_reading
+from generation.engine.denoising.rows import join_rows
 from generation.engine.device.dtype_guard import StepGate
 from generation.engine.device.gpu_sync import StepThrottle
 from generation.engine.device.oom import (
@@ -255,7 +256,7 @@ class DenoisingEngine:
         if self._compiled and unet is self._pipeline.unet:  # LoRAs and seamless images use copies
             unet = self._compiled
         with suppress_oom():
-            rows = Rows(*map(torch.cat, zip(*(job.next_rows(count) for job, count in slices), strict=True)))
+            rows = join_rows([job.next_rows(count) for job, count in slices])
             with self._unet_lock:
                 predicted: Tensor = unet(
                     rows.latents.to(self._unet_dtype),

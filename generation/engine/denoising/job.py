@@ -7,12 +7,13 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from generation.engine.conditioning.encoder import Conditioning, PromptEncoder
+from generation.engine.denoising.rows import GUIDANCE, POOLED, TIME_IDS, Rows
 from generation.engine.device.transfer import to_device
 from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint
 from generation.engine.images.io import SourceImage
@@ -27,30 +28,6 @@ from generation.params import LoraWeight, Params
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass, steps_before_stop
 from generation.planning.tiling import window_size
 from generation.text import Text
-
-
-class Rows(NamedTuple):
-    """Rows of a UNet call's batch.
-
-    `pooled` and `time_ids` (see `Windows.time_ids`) are for SDXL, `guidance` for UNets with distilled guidance.
-    """
-
-    latents: Tensor
-    timesteps: Tensor
-    embeddings: Tensor
-    pooled: Tensor
-    time_ids: Tensor
-    guidance: Tensor
-
-    @property
-    def conditions(self) -> dict[str, Any]:
-        """Return UNet2DConditionModel's arguments, except latents and timesteps."""
-        added = {"text_embeds": self.pooled, "time_ids": self.time_ids}
-        return {
-            "encoder_hidden_states": self.embeddings,
-            "timestep_cond": self.guidance if self.guidance.shape[1] else None,
-            "added_cond_kwargs": added if self.pooled.shape[1] else None,
-        }
 
 
 class BatchKey(NamedTuple):
@@ -177,10 +154,16 @@ class DenoisingJob:
             latents=self._window_inputs[inputs],
             timesteps=self._sampler.timesteps[self.index].expand(count),
             embeddings=self.conditioning.embeddings[texts],
-            pooled=self.conditioning.pooled[texts],
-            time_ids=self._time_ids[windows],
-            guidance=self.conditioning.guidance.expand(count, -1),
+            columns=self._columns(texts, windows),
         )
+
+    def _columns(self, texts: Tensor, windows: Tensor) -> dict[str, Tensor]:
+        columns = {
+            POOLED: self.conditioning.pooled[texts],
+            TIME_IDS: self._time_ids[windows],
+            GUIDANCE: self.conditioning.guidance.expand(len(texts), -1),
+        }
+        return {name: column for name, column in columns.items() if column.shape[1]}
 
     def add_prediction(self, prediction: Tensor) -> bool:
         """Add the UNet's prediction for the rows returned last; True if all rows of the step have theirs."""

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from generation.engine.conditioning.encoder import PromptEncoder, guidance_embedding
-from generation.engine.denoising.job import BatchKey, Rows
+from generation.engine.denoising.job import BatchKey
 from generation.engine.denoising.probes import Probe
+from generation.engine.denoising.rows import GUIDANCE, POOLED, TIME_IDS, Rows
 from generation.engine.device.transfer import to_device
 from generation.engine.images.windows import layout_windows
 from generation.messages import Generate, Reading
@@ -98,13 +99,16 @@ class ReadingJob:
         """Return the rows of the next `count` questions."""
         asked = self._waiting[:count]
         embedding = self._encoder.embed_texts([question.text for question in asked], self._chunks)
+        columns = {
+            POOLED: embedding.pooled,
+            TIME_IDS: self._time_ids.expand(count, -1),
+            GUIDANCE: self._guidance.expand(count, -1),
+        }
         return Rows(
             latents=torch.cat([question.probe.latents for question in asked]),
             timesteps=torch.cat([question.probe.timestep for question in asked]),
             embeddings=embedding.states,
-            pooled=embedding.pooled,
-            time_ids=self._time_ids.expand(count, -1),
-            guidance=self._guidance.expand(count, -1),
+            columns={name: column for name, column in columns.items() if column.shape[1]},
         )
 
     def add_prediction(self, prediction: Tensor) -> bool:

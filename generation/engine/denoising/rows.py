@@ -1,0 +1,58 @@
+"""The rows of a UNet call: what every row has, and named columns that only some jobs use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+POOLED, TIME_IDS = "pooled", "time_ids"  # SDXL's embedding of the whole text, and its `Windows.time_ids`
+GUIDANCE = "guidance"  # the embedded guidance scale of UNets with distilled guidance
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a UNet call's batch.
+
+    A column is a tensor with one entry for each row. Zeros in it change nothing: rows of a job that does not use a
+    column get zeros beside rows of one that does, and a column that no row uses is left out.
+    """
+
+    latents: Tensor
+    timesteps: Tensor
+    embeddings: Tensor
+    columns: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """Return UNet2DConditionModel's arguments, except latents and timesteps."""
+        pooled = self.columns.get(POOLED)
+        added = None if pooled is None else {"text_embeds": pooled, "time_ids": self.columns[TIME_IDS]}
+        return {
+            "encoder_hidden_states": self.embeddings,
+            "timestep_cond": self.columns.get(GUIDANCE),
+            "added_cond_kwargs": added,
+        }
+
+
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """Return the rows of several jobs as one batch."""
+    samples = {name: column for part in parts for name, column in part.columns.items()}
+    return Rows(
+        torch.cat([part.latents for part in parts]),
+        torch.cat([part.timesteps for part in parts]),
+        torch.cat([part.embeddings for part in parts]),
+        {name: torch.cat([_column(part, name, sample) for part in parts]) for name, sample in samples.items()},
+    )
+
+
+def _column(rows: Rows, name: str, sample: Tensor) -> Tensor:
+    """Return a column of `rows`, zeros of the sample's kind if they do not use it."""
+    column = rows.columns.get(name)
+    return sample.new_zeros(len(rows), *sample.shape[1:]) if column is None else column

@@ -1,0 +1,80 @@
+"""A picture is the same whoever else is in its UNet calls, whichever columns the rows use."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from generation.engine.denoising.rows import Rows, join_rows
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.messages import Generate
+from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
+from tests.support.oracle import sample_image, to_png_bytes
+from tests.support.tiny_xl import build_tiny_xl
+
+PICTURE = to_png_bytes(sample_image())
+# What a job may use: its params, and the pictures of its request.
+FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
+    "img2img": ({"strength": 0.7}, {"source": PICTURE}),
+    "region": ({"strength": 1.0, "region": (0, 1)}, {"source": PICTURE}),
+    "chaos": ({"chaos": 40}, {}),
+    "no": ({"no": ("moon",)}, {}),
+    "unguided": ({"guidance_scale": 1.0}, {}),
+    "two": ({"count": 2}, {}),
+    "sampler": ({"sampler": "euler_a", "num_inference_steps": 3}, {}),
+    "wide": ({"width": 96}, {}),
+    "windows": ({"width": 192}, {}),
+    "seamless": ({"seamless": True}, {}),
+}
+SUBSETS = st.sets(st.sampled_from(sorted(FEATURES)), max_size=4)
+
+
+@pytest.fixture(scope="module", params=["sd", "xl"])
+def company(
+    request: pytest.FixtureRequest, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EngineHarness]:
+    harness = EngineHarness(pipeline if request.param == "sd" else _load_xl(tmp_path_factory.mktemp("xl")))
+    yield harness
+    harness.close()
+
+
+def _load_xl(folder: Path) -> Pipeline:
+    return load_pipeline(str(build_tiny_xl(folder)), "cpu", lambda _: None, torch.float32)
+
+
+def _request(job_id: str, features: Collection[str], seed: int, order: int = 0) -> Generate:
+    changes: dict[str, Any] = {"seed": seed}
+    pictures: dict[str, bytes] = {}
+    for name in sorted(features):
+        changes |= FEATURES[name][0]
+        pictures |= FEATURES[name][1]
+    return make_request(job_id, make_params(f"a fox {seed}", **changes), order=order, **pictures)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(wanted=SUBSETS, others=st.lists(SUBSETS, min_size=1, max_size=3), rows=st.integers(1, 12))
+def test_a_picture_is_the_same_in_any_company(
+    company: EngineHarness, wanted: set[str], others: list[set[str]], rows: int
+) -> None:
+    company.engine._batcher.budget = 100 * 64 * 64
+    company.generate(_request("alone", wanted, 5))
+    company.engine._batcher.budget = rows * 64 * 64
+    requests = [_request(f"other-{place}", each, 50 + place, place % 2) for place, each in enumerate(others)]
+    company.generate(*requests, _request("accompanied", wanted, 5, order=1))
+    assert_close(company.latents["accompanied"], company.latents["alone"])
+    company.events.clear()
+
+
+def test_rows_that_do_not_use_a_column_have_zeros_in_it() -> None:
+    plain = Rows(torch.zeros(2, 4, 8, 8), torch.zeros(2), torch.zeros(2, 77, 16), {})
+    special = Rows(torch.ones(1, 4, 8, 8), torch.ones(1), torch.ones(1, 77, 16), {"control": torch.ones(1, 3, 2)})
+    joined = join_rows([plain, special])
+    assert len(joined) == 3
+    assert joined.columns["control"].tolist() == [[[0, 0]] * 3, [[0, 0]] * 3, [[1, 1]] * 3]
+    assert join_rows([plain, plain]).columns == {}
