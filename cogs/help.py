@@ -76,6 +76,7 @@ def _start(registry: ModelRegistry) -> str:
             ),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
             tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
+            tr("`/shorten` shows which words of a prompt matter."),
             *_vocabulary_lines(registry.default),
         ]
     )

@@ -23,6 +23,7 @@ from db.news import NewsStore
 from db.picture_index import PictureIndex
 from db.preferences import PreferenceStore
 from db.privacy import PersonalData
+from db.readings import ReadingStore
 from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
@@ -56,6 +57,7 @@ class Database:
     bells: BellStore
     contests: ContestStore
     news: NewsStore
+    readings: ReadingStore
 
     @classmethod
     @asynccontextmanager
@@ -84,4 +86,5 @@ class Database:
                 bells=BellStore(connection),
                 contests=ContestStore(connection),
                 news=NewsStore(connection),
+                readings=ReadingStore(connection),
             )

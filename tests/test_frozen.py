@@ -134,6 +134,7 @@ CUSTOM_IDS = [
     f"tree:{JOB}:{JOB}",
     f"tree_go:{JOB}:{JOB}",
     f"tree_share:{JOB}:{JOB}",
+    f"reading:{JOB}:1",
     "set:speed:turbo",
     "set:high_variation:off",
     "set:model",
@@ -162,6 +163,8 @@ ACTIONS = [
     "remix_subtle",
     "remix_strong",
     "zoom_film",
+    "shorten",
+    "describe",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -189,6 +192,7 @@ TABLES = {
     "news_readers": "person_id told_at",
     "options": "person_id name value",
     "preferences": "person_id settings",
+    "readings": "job_id prompts words",
     "reports": "id guild_id job_id person_id reason at outcome",
     "session_bells": "session person",
     "shown": "id job_id guild_id channel_id thread_id person_id at",
@@ -297,6 +301,7 @@ PARAMS = [
     "model",
     "loras",
     "film",
+    "reading",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

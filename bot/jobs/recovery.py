@@ -38,6 +38,8 @@ async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
             await runner.run(job, status_message_id)
         case JobState.GENERATED:
             await _repost_or_finish(runner, record, status_message_id)
+        case JobState.POSTED if job.params.reading is not None:
+            await runner.readings.show(job, status_message_id)
         case JobState.POSTED:
             await runner.finish(job, status_message_id, record.result_message_id)
         case JobState.FAILED | JobState.CANCELLED:

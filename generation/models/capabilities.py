@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from generation.models.catalogue import Family
-from generation.params import Params
+from generation.params import Params, ReadingKind
 from generation.text import Text
 
 
@@ -30,6 +30,7 @@ class Capability(StrEnum):
     STOP = "stop early"
     HD = "add a second pass at twice the size"
     ADAPTERS = "use LoRAs or embeddings"
+    SHORTEN = "weigh the words of a prompt"
 
     @property
     def text(self) -> Text:
@@ -69,5 +70,6 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.STOP: params.stop < 100,
         Capability.HD: params.hd,
         Capability.ADAPTERS: bool(params.loras),
+        Capability.SHORTEN: params.reading is ReadingKind.SHORTEN,
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

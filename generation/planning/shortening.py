@@ -10,7 +10,7 @@ from generation.messages import Word
 
 MAX_WORDS = 60  # that are weighed one by one; a longer text is weighed in phrases
 MASS_KEPT = (1.0, 0.75, 0.5, 0.35, 0.2)  # of the importance of all words, in each of the shorter texts
-IMPORTANT, WEAK = 0.5, 0.15  # weights from which and up to which a word is shown as one
+IMPORTANT, WEAK = 0.35, 0.1  # weights from which and up to which a word is shown as one
 DECADES = 3.0  # a word on which a thousandth of what the strongest changes depends has the weight 0
 
 _CLAUSE = re.compile(r"[^,;.、。，；]+[,;.、。，；]*\s*")
@@ -26,7 +26,7 @@ _ENDS = " ,;:、，；"
 
 def split_words(text: str) -> tuple[str, ...]:
     """Return the words of a text, or its phrases if there are too many; joined they are the text again."""
-    words = tuple(piece for spaced in re.findall(r"\S+\s*", text) for piece in _pieces(spaced))
+    words = _with_punctuation([piece for spaced in re.findall(r"\S+\s*", text) for piece in _pieces(spaced)])
     if len(words) <= MAX_WORDS:
         return words
     clauses = tuple(match for match in _CLAUSE.findall(text) if match.strip())
@@ -37,15 +37,18 @@ def split_words(text: str) -> tuple[str, ...]:
 
 
 def _pieces(spaced: str) -> list[str]:
-    pieces = _UNSPACED_WORD.findall(spaced) if re.search(f"[{_UNSPACED}]", spaced) else [spaced]
-    # Punctuation and spaces belong to the word before them.
+    return _UNSPACED_WORD.findall(spaced) if re.search(f"[{_UNSPACED}]", spaced) else [spaced]
+
+
+def _with_punctuation(pieces: Sequence[str]) -> tuple[str, ...]:
+    """Return words with the punctuation and spaces that follow each."""
     joined: list[str] = []
     for piece in pieces:
         if joined and not re.search(r"\w", piece):
             joined[-1] += piece
         else:
             joined.append(piece)
-    return joined
+    return tuple(joined)
 
 
 def without_word(words: Sequence[str], index: int) -> str:
@@ -71,16 +74,27 @@ def weights_of(changes: Sequence[float]) -> tuple[float, ...]:
 
 
 def shorter_texts(words: Sequence[Word]) -> tuple[str, ...]:
-    """Return a text for each share of `MASS_KEPT`, with the words in their order; those of the weight 0 are gone."""
+    """Return texts with fewer and fewer of the words, in their order: as many texts as `MASS_KEPT`, if possible.
+
+    Words of the weight 0 are in none of them.
+    """
     ranked = sorted(range(len(words)), key=lambda index: (-words[index].weight, index))
-    total = sum(word.weight for word in words)
-    texts = []
-    for share in MASS_KEPT:
-        kept, mass = set[int](), 0.0
-        for index in ranked:
-            if kept and (mass >= share * total - 1e-9 or words[index].weight == 0.0):
-                break
-            kept.add(index)
-            mass += words[index].weight
-        texts.append(join_words([words[index].text for index in sorted(kept)]))
-    return tuple(texts)
+    counts = _distinct([_count_of(share, [words[index].weight for index in ranked]) for share in MASS_KEPT])
+    return tuple(join_words([words[index].text for index in sorted(ranked[:count])]) for count in counts)
+
+
+def _count_of(share: float, weights: Sequence[float]) -> int:
+    """Return how many of the weights, the largest first, make up a share of all."""
+    wanted, mass = share * sum(weights) - 1e-9, 0.0
+    for count, weight in enumerate(weights, 1):
+        mass += weight
+        if mass >= wanted:
+            return count
+    return len(weights)
+
+
+def _distinct(counts: Sequence[int]) -> list[int]:
+    """Return numbers of words without repeats, filled up with others that are not larger."""
+    used = set(counts)
+    unused = [count for count in range(1, max(counts, default=0)) if count not in used]
+    return sorted(used.union(unused[len(unused) - (len(counts) - len(used)) :] if unused else []), reverse=True)

@@ -85,7 +85,8 @@ class PromptEncoder:
     @property
     def guidance_width(self) -> int:
         """Return the width of an embedded guidance scale; 0 for UNets that take none."""
-        return self._guidance_width or 0
+        width: int = self._guidance_width or 0
+        return width
 
     def chunk_count(self, text: str) -> int:
         """Return the number of chunks that a text takes."""
