@@ -10,6 +10,7 @@ import re
 import secrets
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,9 +21,13 @@ from generation.params import ImageRef, Tile, Upload
 
 ImageKind = Literal["tiles", "sheets", "uploads"]
 
+FolderName = ImageKind | Literal["thumbnails", "trails"]
+
 IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)  # names of folders on disk; "sheets" are grid images
 THUMBNAILS: Literal["thumbnails"] = "thumbnails"  # of tiles; no backup has them, since they can be made again
+TRAILS: Literal["trails"] = "trails"  # of videos that are being made; no backup has them either
 PARTIAL_SUFFIX = ".partial"  # of a file that is still being written
+TRAIL_SUFFIX = "safetensors"
 _NAME = re.compile(r"[0-9A-Za-z-]+")
 
 
@@ -39,6 +44,8 @@ class ImageStore:
     async def save(self, job_id: str, grid: Grid) -> None:
         """Store a job's tiles and grid image; saving again replaces them."""
         files = {self.path(Tile(job_id, index)): tile for index, tile in enumerate(grid.tiles)}
+        if grid.trail:
+            files[self._trail_path(job_id)] = grid.trail
         await asyncio.to_thread(self._write_all, files | {self.grid_path(job_id, grid.suffix): grid.image})
 
     async def save_tile(self, tile: Tile, data: bytes) -> None:
@@ -75,10 +82,30 @@ class ImageStore:
         """Return the thumbnail of a tile; raises FileNotFoundError if there is none yet."""
         return await asyncio.to_thread(self.thumbnail_path(tile).read_bytes)
 
+    async def has_trail(self, job_id: str) -> bool:
+        """Return whether a job's trail is stored."""
+        return await asyncio.to_thread(self._trail_path(job_id).exists)
+
+    async def read_trail(self, job_id: str) -> bytes | None:
+        """Return a job's trail, or None without one."""
+        with suppress(FileNotFoundError):
+            return await asyncio.to_thread(self._trail_path(job_id).read_bytes)
+        return None
+
+    async def delete_trail(self, job_id: str) -> None:
+        """Delete a job's trail, if there is one."""
+        await asyncio.to_thread(self._trail_path(job_id).unlink, missing_ok=True)
+
+    async def trails(self) -> list[str]:
+        """Return the jobs whose trails are stored."""
+        return await asyncio.to_thread(
+            lambda: [path.stem for folder in self.folders(TRAILS) for path in folder.glob(f"*.{TRAIL_SUFFIX}")]
+        )
+
     async def delete(self, job_id: str) -> int:
-        """Delete a job's tiles, grid images and thumbnails; return the number of files."""
+        """Delete a job's tiles, grid images, thumbnails and trail; return the number of files."""
         tile = Tile(job_id, 0)
-        paths = (self.path(tile), self.grid_path(job_id, "png"), self.thumbnail_path(tile))
+        paths = (self.path(tile), self.grid_path(job_id, "png"), self.thumbnail_path(tile), self._trail_path(job_id))
         folders = tuple(path.parent for path in paths)
         return await asyncio.to_thread(_unlink_all, (path for folder in folders for path in _job_files(folder, job_id)))
 
@@ -86,7 +113,7 @@ class ImageStore:
         """Delete those of `paths` that were written before a time (Unix seconds); return their number."""
         return await asyncio.to_thread(self._delete_older, paths, before)
 
-    def folders(self, kind: ImageKind | Literal["thumbnails"]) -> list[Path]:
+    def folders(self, kind: FolderName) -> list[Path]:
         """Return the subfolders with images of one kind."""
         return sorted(path for path in (self._folder / kind).glob("*") if path.is_dir())
 
@@ -105,6 +132,9 @@ class ImageStore:
     def thumbnail_path(self, tile: Tile) -> Path:
         """Return the path of a tile's thumbnail, which need not exist; raises ValueError as `path` does."""
         return self._file_path(THUMBNAILS, str(tile), "webp")
+
+    def _trail_path(self, job_id: str) -> Path:
+        return self._file_path(TRAILS, job_id, TRAIL_SUFFIX)
 
     def _write_thumbnail(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +182,7 @@ class ImageStore:
                 deleted += _is_older(path, before) and _unlink(path)
         return deleted
 
-    def _file_path(self, kind: ImageKind | Literal["thumbnails"], stem: str, suffix: str) -> Path:
+    def _file_path(self, kind: FolderName, stem: str, suffix: str) -> Path:
         if not _NAME.fullmatch(stem) or not _NAME.fullmatch(suffix):
             raise ValueError(f"not a valid image name: {stem!r}, {suffix!r}")
         return self._folder / kind / stem[:2] / f"{stem}.{suffix}"

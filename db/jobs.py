@@ -174,6 +174,13 @@ class JobStore:
             store_reading(job_id, reading),
         )
 
+    async def add_seconds(self, job_id: str, seconds: float) -> None:
+        """Add to the time that a job took: its film is made when it is posted already."""
+        await self._connection.write(
+            "UPDATE jobs SET seconds = coalesce(seconds, 0) + :seconds WHERE id = :id",
+            {"id": job_id, "seconds": seconds},
+        )
+
     async def mark_posted(self, job_id: str, result_message_id: int, copy_for: int | None = None) -> bool:
         """Record that the result was posted, and that `copy_for` is to get a copy by direct message."""
         copy = (

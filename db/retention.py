@@ -10,10 +10,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from db.connection import Connection
-from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, THUMBNAILS, ImageKind, ImageStore
+from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, THUMBNAILS, TRAILS, FolderName, ImageStore
 from db.prompt_index import purge_deleted_terms
 
 DAY_S = 24 * 3600.0
@@ -83,9 +82,9 @@ class Retention:
         await self._expire_jobs(result)
         await self._expire_sessions()
         await self._delete_old_tallies()
-        for kind in (*IMAGE_KINDS, THUMBNAILS):
+        for kind in (*IMAGE_KINDS, THUMBNAILS, TRAILS):
             await self._delete_partials(kind, result)
-        for kind in ("tiles", "sheets", THUMBNAILS):
+        for kind in ("tiles", "sheets", THUMBNAILS, TRAILS):
             await self._delete_orphaned_images(kind, result)
         await self._delete_orphaned_uploads(result)
         if result.jobs:
@@ -145,13 +144,13 @@ class Retention:
         """Delete the usage of erased jobs that is older than any limit's period of one day."""
         await self._connection.write("DELETE FROM tallies WHERE asked_at < :before", {"before": self._clock() - DAY_S})
 
-    async def _delete_partials(self, kind: ImageKind | Literal["thumbnails"], result: SweepResult) -> None:
+    async def _delete_partials(self, kind: FolderName, result: SweepResult) -> None:
         """Delete the partial files of a process that was killed while writing."""
         for folder in self._images.folders(kind):
             partials = [path for path in await _list_files(folder) if path.name.endswith(PARTIAL_SUFFIX)]
             await self._delete_files(partials, result)
 
-    async def _delete_orphaned_images(self, kind: ImageKind | Literal["thumbnails"], result: SweepResult) -> None:
+    async def _delete_orphaned_images(self, kind: FolderName, result: SweepResult) -> None:
         """Delete the images of failed, cancelled and deleted jobs."""
         for folder in self._images.folders(kind):
             files = await _list_files(folder)

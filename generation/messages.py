@@ -14,7 +14,8 @@ class Generate:
     """Generate `params` for a job; `source`, `mask` and `blended` are encoded images.
 
     `upload_limit` is the maximum size of the grid image in bytes. `order` is the job's slot number: if more rows wait
-    for a step than fit into a batch, the lowest order goes first.
+    for a step than fit into a batch, the lowest order goes first. With the `trail` of a finished job, its steps are
+    decoded instead: the tiles of the result are then a sheet for each step.
     """
 
     job_id: str
@@ -24,6 +25,7 @@ class Generate:
     source: bytes | None = None
     mask: bytes | None = None
     blended: tuple[bytes, ...] = ()
+    trail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Grid:
     """The result of a job: its tiles as PNG files with the generation parameters, and the grid image to post.
 
     `suffix` is the grid image's file extension ("png", "webp", "jpg"); `seconds` is the time from start to result.
-    `sensitive` is the classifier's verdict.
+    `sensitive` is the classifier's verdict. `trail` holds the clean latents that the steps of a video predicted.
     """
 
     tiles: tuple[bytes, ...]
@@ -94,6 +96,7 @@ class Grid:
     suffix: str
     seconds: float
     sensitive: bool = False
+    trail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,8 +111,9 @@ class Params:
     `seamless` makes opposite edges match. `hd` adds a second pass at twice the size (`width` and `height` are those of
     the first pass). `draft` records that size and steps were halved for speed. `model` is the model's name; it is empty
     for the default model, which old rows have. `loras` are applied to the model for these images only. With a `film`,
-    the image is drawn around the source several times, and the params are those of the first time. With a `reading`
-    nothing is drawn: the prompt, or the source, is read.
+    the image is drawn around the source several times, and the params are those of the first time. With `video`, the
+    steps are kept for a film of how the images appear; the images are the same. With a `reading` nothing is drawn: the
+    prompt, or the source, is read.
     """
 
     parts: tuple[PromptPart, ...]
@@ -145,6 +146,7 @@ class Params:
     model: str = ""
     loras: tuple[LoraWeight, ...] = ()
     film: FilmPlan | None = None
+    video: bool = False
     reading: ReadingKind | None = None
 
     @property

@@ -302,6 +302,7 @@ PARAMS = [
     "loras",
     "film",
     "reading",
+    "video",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -22,6 +23,7 @@ from bot.jobs.readings import ReadingDelivery
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
+from bot.jobs.videos import Videos
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, may_embed, nsfw_withheld_message
 from bot.services import Services
 from bot.ui import job_text
@@ -57,6 +59,7 @@ class JobRunner:
         self.delivery = delivery
         self.films = FilmDrawing(services)
         self.readings = ReadingDelivery(services, delivery)
+        self.videos = Videos(client, services, tasks, delivery)
         self.result_channels = ResultChannels(client, services, services.db.threads)
         # Of the jobs that one worker's crash ended, one at a time is retried: the job that crashes the next process too
         # must not end the retries of the others.
@@ -146,6 +149,7 @@ class JobRunner:
         await retry_until_stored(lambda: self.services.db.jobs.mark_posted(job.id, result_message_id, copy_for))
         log.info("job %s: answered in message %s", job.id, result_message_id)
         await self.finish(job, status_message_id, result_message_id)
+        self.videos.start(job)
         if copy_for is not None:
             self.client.dispatch("copy_wanted", job)
 
@@ -300,6 +304,7 @@ class JobRunner:
 
     async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:
         message = await self.build_result_message(job, image, suffix, job.destination.result_channel_id)
+        message = replace(message, content=message.content + await self.videos.note(job))
         if not job.destination.has_interaction:
             for present in self.presenters:
                 message = await present(job, message)

@@ -31,6 +31,7 @@ class Capability(StrEnum):
     HD = "add a second pass at twice the size"
     ADAPTERS = "use LoRAs or embeddings"
     SHORTEN = "weigh the words of a prompt"
+    VIDEO = "film how a picture appears"
 
     @property
     def text(self) -> Text:
@@ -71,5 +72,6 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.HD: params.hd,
         Capability.ADAPTERS: bool(params.loras),
         Capability.SHORTEN: params.reading is ReadingKind.SHORTEN,
+        Capability.VIDEO: params.video,
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

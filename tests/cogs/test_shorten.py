@@ -116,7 +116,7 @@ async def test_a_reading_can_be_cancelled(harness):
 
 async def test_a_reading_is_no_picture_of_its_person(harness):
     async with harness.bot() as services:
-        await shorten(harness)
+        await shorten(harness, f"{PROMPT} --video")
         await result(harness)
         record = await reading_job(services)
         assert await services.db.search.by_prompt(harness.ada.id, "castle") == []

@@ -85,8 +85,7 @@ class PromptEncoder:
     @property
     def guidance_width(self) -> int:
         """Return the width of an embedded guidance scale; 0 for UNets that take none."""
-        width: int = self._guidance_width or 0
-        return width
+        return int(self._guidance_width or 0)
 
     def chunk_count(self, text: str) -> int:
         """Return the number of chunks that a text takes."""

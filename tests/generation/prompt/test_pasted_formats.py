@@ -346,6 +346,7 @@ def test_the_json_of_any_program_is_read(values):
         '{"inputs": "a fox", "parameters": {"negative_prompt": "ugly", "num_inference_steps": 20, "seed": 5}}',
         '{"text_prompts": [{"text": "a fox", "weight": 1}, {"text": "ugly", "weight": -1}], "steps": 20, "seed": 5}',
         'image = pipe(prompt="a fox", negative_prompt="ugly", num_inference_steps=20, seed=5,)',
+        "{prompt: a fox, negative_prompt: ugly, steps: 20, seed: 5}",
         "```py\n{'prompt': 'a fox', 'negative_prompt': 'ugly', 'steps': 20, 'seed': 5}\n```",
     ],
 )
@@ -479,6 +480,42 @@ def test_a_percentage_is_a_fraction_of_one_where_one_is_the_usual_value():
     }
     assert (reading.parameters["lora"][0].weight, reading.problems) == (0.8, ())
     assert texts(read("fox::50%off")) == ["fox", "%off"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "weight"), [("1/2", 0.5), ("-1/4", -0.25), ("½", 0.5), ("1½", 1.5), ("-¾", -0.75), ("１/２", 0.5)]
+)
+def test_a_fraction_is_a_weight(typed, weight):
+    assert [(part.text, part.weight) for part in read(f"fox::{typed} moon::2").parts] == [("fox", weight), ("moon", 2)]
+
+
+@pytest.mark.parametrize("typed", ["1/0 owl", "1/2/3 owl", "1/2x owl"])
+def test_what_is_no_fraction_stays_text(typed):
+    assert texts(read(f"fox::{typed}")) == ["fox", typed.removeprefix("1")]
+
+
+@pytest.mark.parametrize("typed", ["1. a fox", "2) a fox", "12) a fox", "**3.** a fox", "1. **a fox**"])
+def test_the_number_of_a_list_is_left_out(typed):
+    assert texts(read(typed)) == ["a fox"]
+
+
+@pytest.mark.parametrize("typed", ["1. Mai in Berlin", "3.5) a fox", "3 foxes", "50. a", "1)"])
+def test_a_number_of_the_text_stays(typed):
+    assert texts(read(typed)) == [typed]
+
+
+@pytest.mark.parametrize("typed", ['"a fox', "“a fox", 'a fox"', "a fox” --ar 3:2", "„a fox", '" a fox'])
+def test_a_quotation_mark_without_its_other_half_is_left_out(typed):
+    assert texts(read(typed)) == ["a fox"]
+
+
+@pytest.mark.parametrize("typed", ['a screen of 5"', 'he said "hi', '"', "'tis the season", '"a" and "b'])
+def test_a_quotation_mark_that_means_something_stays(typed):
+    assert texts(read(typed)) == [typed]
+
+
+def test_an_item_to_keep_out_needs_no_further_no():
+    assert read("a castle —no roof, no walls, nothing").parameters["no"] == ("roof", "walls", "nothing")
 
 
 def test_a_number_glued_to_a_word_is_no_weight():
