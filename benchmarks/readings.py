@@ -58,12 +58,13 @@ def praised_prompt(rng: random.Random) -> tuple[str, set[str]]:
     while not (is_known(subject := sample_subject(rng)) and subject.thing):
         pass
     before, *after = rng.sample(PRAISE, 3)
-    text = ", ".join([f"{before} {plain_caption(_without_finish(subject))}", *after])
+    text = ", ".join([f"{before} {plain_caption(_without_defaults(subject))}", *after])
     return text, {word for tag in (before, *after) for word in tag.split()}
 
 
-def _without_finish(subject: Subject) -> Subject:
-    return replace(subject, finish="")
+def _without_defaults(subject: Subject) -> Subject:
+    """Leave out the house style, and the day, which is drawn where no time is named."""
+    return replace(subject, finish="", time="" if subject.time == "day" else subject.time)
 
 
 def is_ranked(reading: Reading, praise: set[str]) -> bool:

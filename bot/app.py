@@ -36,6 +36,7 @@ EXTENSIONS = (
     "cogs.together.tree",
     "cogs.together.jam",
     "cogs.together.contest",
+    "cogs.together.canvas",
     "cogs.together.bell",
     "cogs.together.news",
     "cogs.settings",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from db.ballots import BallotStore
 from db.bells import BellStore
+from db.canvases import CanvasStore
 from db.connection import Connection
 from db.contests import ContestStore
 from db.deferrals import DeferralStore
@@ -56,6 +57,7 @@ class Database:
     picture_index: PictureIndex
     bells: BellStore
     contests: ContestStore
+    canvases: CanvasStore
     news: NewsStore
     readings: ReadingStore
 
@@ -85,6 +87,7 @@ class Database:
                 picture_index=PictureIndex(connection),
                 bells=BellStore(connection),
                 contests=ContestStore(connection),
+                canvases=CanvasStore(connection),
                 news=NewsStore(connection),
                 readings=ReadingStore(connection),
             )

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,11 +19,12 @@ from generation.files.completeness import require_complete
 from generation.messages import Grid
 from generation.params import ImageRef, Tile, Upload
 
-ImageKind = Literal["tiles", "sheets", "uploads"]
+ImageKind = Literal["tiles", "sheets", "uploads", "cells"]
 
 FolderName = ImageKind | Literal["thumbnails", "trails"]
 
-IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)  # names of folders on disk; "sheets" are grid images
+# Names of folders on disk; "sheets" are grid images, "cells" are parts of a canvas.
+IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)
 THUMBNAILS: Literal["thumbnails"] = "thumbnails"  # of tiles; no backup has them, since they can be made again
 TRAILS: Literal["trails"] = "trails"  # of videos that are being made; no backup has them either
 PARTIAL_SUFFIX = ".partial"  # of a file that is still being written
@@ -61,6 +62,20 @@ class ImageStore:
         upload = Upload(await asyncio.to_thread(_digest, data))
         await asyncio.to_thread(self._write_all, {self.path(upload): data})
         return upload
+
+    async def save_cells(self, cells: Mapping[Path, bytes]) -> None:
+        """Store the files of cells by their paths, see `cell_path`; writing one again replaces it."""
+        await asyncio.to_thread(self._write_all, dict(cells))
+
+    async def delete_cells(self, session_id: str, kept: Collection[str]) -> int:
+        """Delete the files of a canvas but those with the stems `kept`; return their number."""
+        folder = self._file_path("cells", session_id, "png").parent
+
+        def delete() -> int:
+            files = [path for path in _job_files(folder, session_id) if path.stem not in kept]
+            return _unlink_all(files)
+
+        return await asyncio.to_thread(delete)
 
     async def read(self, image: ImageRef) -> bytes:
         """Return an image as PNG; raises FileNotFoundError if it was deleted, and UserError if it is damaged."""
@@ -129,6 +144,10 @@ class ImageStore:
         """Return the path of a job's grid image, which need not exist; raises ValueError as `path` does."""
         return self._file_path("sheets", job_id, suffix)
 
+    def cell_path(self, stem: str, suffix: str) -> Path:
+        """Return the path of a cell, a "png" or a small "webp", by its stem from `cell_stem`."""
+        return self._file_path("cells", stem, suffix)
+
     def thumbnail_path(self, tile: Tile) -> Path:
         """Return the path of a tile's thumbnail, which need not exist; raises ValueError as `path` does."""
         return self._file_path(THUMBNAILS, str(tile), "webp")
@@ -186,6 +205,11 @@ class ImageStore:
         if not _NAME.fullmatch(stem) or not _NAME.fullmatch(suffix):
             raise ValueError(f"not a valid image name: {stem!r}, {suffix!r}")
         return self._folder / kind / stem[:2] / f"{stem}.{suffix}"
+
+
+def cell_stem(session_id: str, tile: Tile, x: int, y: int) -> str:
+    """Return the name of a canvas's cell that was cut from a tile: another candidate never overwrites it."""
+    return f"{session_id}-{tile}-{x}-{y}"
 
 
 def _digest(data: bytes) -> str:

@@ -32,6 +32,9 @@ EXPORT_QUERIES = {
     "suggestions": "SELECT session, words, at FROM suggestions WHERE person = :person ORDER BY at",
     "entries": """SELECT session, job_id, tile_index, at, place FROM contest_entries
                   WHERE person = :person ORDER BY at""",
+    "pieces": """SELECT session, x, y, words, job_id, tile_index, placed_at FROM canvas_pieces
+                 WHERE person = :person ORDER BY number""",
+    "claims": "SELECT session, x, y, words, at FROM canvas_claims WHERE person = :person ORDER BY at",
     "bells": "SELECT session FROM session_bells WHERE person = :person ORDER BY session",
     "news": "SELECT told_at FROM news_readers WHERE person_id = :person",
     # Parts in other people's jobs: those in one's own are in the list of jobs.
@@ -53,8 +56,9 @@ UPLOAD_IN_USE = "SELECT 1 FROM uploads WHERE digest = :digest LIMIT 1"
 LEFT_ENTRY = "SELECT 1 FROM contest_entries WHERE job_id = :id AND person = 0 LIMIT 1"
 PENDING_ERASURES = "SELECT person_id, up_to FROM erasures"
 
-_COUNTED = ("options", "favourites", "reports", "blocks", "sessions", "ballots", "suggestions", "entries")
+_COUNTED = ("options", "favourites", "reports", "blocks", "sessions", "ballots", "suggestions", "entries", "pieces")
 _LEAVE_ENTRIES = "UPDATE contest_entries SET person = :erased WHERE person = :person"
+_LEAVE_PIECES = "UPDATE canvas_pieces SET person = :erased, name = '' WHERE person = :person"
 # Words are voted for by the id of the person who offers them, and who votes for them as well.
 _FORGET_VOTES_FOR_WORDS = """
     DELETE FROM ballots WHERE session IN (
@@ -85,6 +89,7 @@ class DataSummary:
     ballots: int
     suggestions: int
     entries: int
+    pieces: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +141,11 @@ class PersonalData:
     async def begin_erasure(self, person_id: int, up_to: float, *, leaves_entries: bool = False) -> None:
         """Erase all data but the jobs, and record that the jobs requested up to a time are to be erased as well.
 
-        With `leaves_entries`, pictures in contests become somebody's without a name: see `is_left` and `leave_job`.
+        With `leaves_entries`, pictures in contests and on canvases become somebody's without a name: see `is_left` and
+        `leave_job`.
         """
         entries = _LEAVE_ENTRIES if leaves_entries else "DELETE FROM contest_entries WHERE person = :person"
+        pieces = _LEAVE_PIECES if leaves_entries else "DELETE FROM canvas_pieces WHERE person = :person"
         person = {"person": person_id, "up_to": up_to, "erased": ERASED_PERSON_ID}
         await self._connection.write_atomically(
             (
@@ -157,6 +164,13 @@ class PersonalData:
             ("DELETE FROM ballots WHERE person = :person", person),
             ("DELETE FROM suggestions WHERE person = :person", person),
             (entries, person),
+            (
+                """UPDATE canvases SET stale = 1
+                   WHERE session IN (SELECT session FROM canvas_pieces WHERE person = :person)""",
+                person,
+            ),
+            (pieces, person),
+            ("DELETE FROM canvas_claims WHERE person = :person", person),
             ("DELETE FROM session_bells WHERE person = :person", person),
             ("DELETE FROM news_readers WHERE person_id = :person", person),
             ("UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person", person),

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.connection import Connection
-from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, THUMBNAILS, TRAILS, FolderName, ImageStore
+from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, THUMBNAILS, TRAILS, FolderName, ImageStore, cell_stem
 from db.prompt_index import purge_deleted_terms
+from generation.params import Tile
 
 DAY_S = 24 * 3600.0
 STARTUP_DELAY_S = 60.0  # before the first sweep, so that it does not compete with the rest of the startup
@@ -87,6 +88,7 @@ class Retention:
         for kind in ("tiles", "sheets", THUMBNAILS, TRAILS):
             await self._delete_orphaned_images(kind, result)
         await self._delete_orphaned_uploads(result)
+        await self._delete_orphaned_cells(result)
         if result.jobs:
             await purge_deleted_terms(self._connection)
         log.info("deleted %d expired jobs and %d files", result.jobs, result.files)
@@ -179,6 +181,22 @@ class Retention:
             {"digests": json.dumps(sorted(digests))},
         )
         return {row["digest"] for row in rows}
+
+    async def _delete_orphaned_cells(self, result: SweepResult) -> None:
+        """Delete the cells of deleted canvases, and those that were cut but not placed."""
+        for folder in self._images.folders("cells"):
+            files = await _list_files(folder)
+            placed = await self._placed_cells({path.name[:12] for path in files})
+            await self._delete_files((path for path in files if path.stem not in placed), result)
+
+    async def _placed_cells(self, session_ids: Iterable[str]) -> set[str]:
+        rows = await self._connection.fetch_all(
+            """SELECT canvas_cells.session, canvas_cells.x, canvas_cells.y, job_id, tile_index
+               FROM canvas_cells JOIN canvas_pieces ON canvas_pieces.number = canvas_cells.piece
+               WHERE canvas_cells.session IN (SELECT value FROM json_each(:ids))""",
+            {"ids": json.dumps(sorted(session_ids))},
+        )
+        return {cell_stem(row["session"], Tile(row["job_id"], row["tile_index"]), row["x"], row["y"]) for row in rows}
 
     async def _delete_files(self, paths: Iterable[Path], result: SweepResult) -> None:
         result.files += await self._images.delete_older(paths, self._clock() - FILE_GRACE_S)

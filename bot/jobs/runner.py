@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def needs_gpu(job: Job) -> bool:
-    """Return whether a job generates anything; PICK only crops a tile from a grid."""
+    """Return whether a job generates anything; PICK only crops a tile from a grid, or puts a picture together."""
     return job.action is not Action.PICK
 
 
@@ -66,6 +66,8 @@ class JobRunner:
         self.retry_locks: WeakKeyDictionary[Worker, asyncio.Lock] = WeakKeyDictionary()
         # They give the result of a session's job the session's text and buttons.
         self.presenters: list[Callable[[Job, ResultMessage], Awaitable[ResultMessage]]] = []
+        # They put a picture together that has no parent: its PNG, and whether it is sensitive.
+        self.composers: list[Callable[[Job], Awaitable[tuple[bytes, bool] | None]]] = []
         self.progress: WeakValueDictionary[str, JobProgress] = WeakValueDictionary()  # of the jobs that run now
 
     async def start(self, job: Job, status_message_id: int | None) -> None:
@@ -282,7 +284,8 @@ class JobRunner:
         """Return an existing tile in the same form as a generated grid."""
         if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id, served=False)):
             raise UserError(tr("This was cancelled."))
-        assert job.parent is not None
+        if job.parent is None:
+            return await self._compose(job)
         try:
             tile = await self.services.images.files.read(job.parent)
         except FileNotFoundError:
@@ -291,6 +294,16 @@ class JobRunner:
         image, suffix = await self.services.images.resizer.fit_to_limit(tile, "png", limit, job)
         origin = await self.services.db.jobs.get(job.parent.job_id)
         return Grid((tile,), image, suffix, 0.0, sensitive=origin is not None and origin.sensitive)
+
+    async def _compose(self, job: Job) -> Grid:
+        """Return a picture that a session puts together from what people have drawn."""
+        for compose in self.composers:
+            if composed := await compose(job):
+                picture, sensitive = composed
+                limit = job.destination.upload_limit
+                image, suffix = await self.services.images.resizer.fit_to_limit(picture, "png", limit, job)
+                return Grid((picture,), image, suffix, 0.0, sensitive=sensitive)
+        raise UserError(tr("This picture is not kept any more."))
 
     async def _build_request(self, job: Job, order: int) -> Generate:
         files, params = self.services.images.files, job.params
@@ -305,7 +318,7 @@ class JobRunner:
     async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:
         message = await self.build_result_message(job, image, suffix, job.destination.result_channel_id)
         message = replace(message, content=message.content + await self.videos.note(job))
-        if not job.destination.has_interaction:
+        if not job.destination.has_interaction or job.destination.private:
             for present in self.presenters:
                 message = await present(job, message)
         try:

@@ -35,7 +35,7 @@ from cogs.together.jam.rules import (
 )
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
-from db.sessions import Move, Round, Session
+from db.sessions import Move, Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.params import Params, Tile, from_dict
@@ -163,7 +163,7 @@ class JamHandler:
         """Give a round's grid its votes, and the last picture the credits of the whole jam."""
         made = await self.sessions.find_round(job.id)
         session = await self.sessions.get(made.session_id) if made else None
-        if made is None or session is None or session.ended_at is not None:
+        if made is None or session is None or session.kind is not SessionKind.JAM or session.ended_at is not None:
             return message
         if session.phase == FINALE:
             return replace(message, content=messages.finale_text(job, await self._all_credits(session)))

@@ -85,7 +85,7 @@ class PromptEncoder:
     @property
     def guidance_width(self) -> int:
         """Return the width of an embedded guidance scale; 0 for UNets that take none."""
-        return int(self._guidance_width or 0)
+        return self._guidance_width or 0
 
     def chunk_count(self, text: str) -> int:
         """Return the number of chunks that a text takes."""
@@ -93,7 +93,8 @@ class PromptEncoder:
 
     def text_length(self, chunks: int) -> int:
         """Return the length of the embedding of so many chunks."""
-        return chunks * self._context_length
+        length: int = chunks * self._context_length
+        return length
 
     def embed_texts(self, texts: Sequence[str], chunks: int) -> PromptEmbedding:
         """Return the embeddings of plain texts (texts × length × width), each padded to this number of chunks."""
