@@ -66,6 +66,19 @@ class Unloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """What a machine of the cluster can generate with, by name: it is sent no jobs for anything else.
+
+    `capacity` is the number of jobs worth sending at once, 0 if that depends on the device.
+    """
+
+    models: frozenset[str]
+    loras: frozenset[str]
+    missing_embeddings: frozenset[str]
+    capacity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The default model is loaded; jobs for all models are accepted."""
 
@@ -157,12 +170,13 @@ class Failed:
 class Crashed:
     """The last message of a process that cannot continue; `text` is one line for the log.
 
-    `permanent` says that a restart would fail in the same way.
+    `permanent` says that a restart would fail in the same way, `lost` that a machine or the line to it went away.
     """
 
     text: str
     permanent: bool = False
+    lost: bool = False
 
 
 Inbound = Generate | Cancel | Stop
-Event = Loading | Loaded | Unloaded | Ready | Progress | Finished | Read | Failed | Crashed
+Event = Loading | Loaded | Unloaded | Offered | Ready | Progress | Finished | Read | Failed | Crashed

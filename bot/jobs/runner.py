@@ -33,7 +33,7 @@ from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
 from db.storage import retry_until_stored
-from generation.errors import UserError, WorkerCrashed, WorkerLost
+from generation.errors import MachineLost, UserError, WorkerCrashed, WorkerLost
 from generation.job import Action, Job
 from generation.messages import Generate, Grid, Reading, Ready
 from generation.prompt import format_prompt
@@ -237,7 +237,7 @@ class JobRunner:
                 try:
                     return await self._generate(job, status_message_id, progress, crashed_on)
                 except WorkerCrashed as crash:
-                    if isinstance(crash, WorkerLost) and len(self.services.fleet.workers) > 1 and losses < MAX_LOSSES:
+                    if self._is_blameless(crash) and losses < MAX_LOSSES:
                         losses += 1
                         await retry_until_stored(lambda: self.services.db.jobs.undo_attempt(job.id))
                     elif crashed_on is None:
@@ -247,6 +247,11 @@ class JobRunner:
                     log.warning("job %s is generated again: %s", job.id, crash)
         finally:
             self.services.queue.remove(job.id)  # where it is after a loss
+
+    def _is_blameless(self, crash: WorkerCrashed) -> bool:
+        """Return whether a worker's end cannot be the job's fault: its machine went, or it was killed beside others."""
+        others = len(self.services.fleet.workers) > 1
+        return isinstance(crash, MachineLost) or (isinstance(crash, WorkerLost) and others)
 
     async def _generate(
         self, job: Job, status_message_id: int | None, progress: JobProgress, crashed_on: Worker | None
