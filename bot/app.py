@@ -37,6 +37,7 @@ EXTENSIONS = (
     "cogs.together.jam",
     "cogs.together.contest",
     "cogs.together.canvas",
+    "cogs.together.telephone",
     "cogs.together.bell",
     "cogs.together.news",
     "cogs.settings",

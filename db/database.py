@@ -29,6 +29,7 @@ from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
 from db.stats import Stats
+from db.telephones import TelephoneStore
 from db.threads import ThreadStore
 from db.usage import Usage
 
@@ -60,6 +61,7 @@ class Database:
     canvases: CanvasStore
     news: NewsStore
     readings: ReadingStore
+    telephones: TelephoneStore
 
     @classmethod
     @asynccontextmanager
@@ -90,4 +92,5 @@ class Database:
                 canvases=CanvasStore(connection),
                 news=NewsStore(connection),
                 readings=ReadingStore(connection),
+                telephones=TelephoneStore(connection),
             )

@@ -247,6 +247,14 @@ class JobStore:
             _record_from_row(row) for row in await self._connection.fetch_all("SELECT * FROM jobs WHERE removing = 1")
         ]
 
+    async def release(self, job_id: str, reply_to: int | None) -> bool:
+        """Let everybody see a drawn job that a session kept to itself; returns False if it is not drawn any more."""
+        changed = await self._connection.write(
+            "UPDATE jobs SET private = 0, reply_to = :reply WHERE id = :id AND state = 'drawn'",
+            {"id": job_id, "reply": reply_to},
+        )
+        return changed == 1
+
     async def set_result_channel(self, job_id: str, channel_id: int | None) -> None:
         """Store the channel for a job's result (column post_in), if it is not the one of the request."""
         await self._connection.write(

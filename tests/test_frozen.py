@@ -140,6 +140,9 @@ CUSTOM_IDS = [
     f"jam:drop:{JOB}",
     f"jam:end:{JOB}",
     f"jam:wake:{JOB}",
+    *(f"telephone:{purpose}:{JOB}" for purpose in ("join", "leave", "begin", "help", "end", "again")),
+    *(f"telephone:{purpose}:{JOB}:2" for purpose in ("skip", "next", "write", "pass")),
+    f"telephone:turn:{JOB}:2:0",
     f"film_mp4:{TILE}",
     f"tree:{JOB}",
     f"tree:{JOB}:{JOB}",
@@ -162,6 +165,7 @@ MODALS = [
     "privacy",
     "prompt",
     "report",
+    "telephone_words",
     "use",
 ]
 ACTIONS = [
@@ -226,6 +230,7 @@ TABLES = {
     "shown_words": "place author model prompt",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
+    "telephone_players": "session person lot name roles",
     "threads": "channel_id person_id thread_id",
     "to_index": "job_id",
     "uploads": "digest job_id brought_by",
@@ -360,6 +365,7 @@ GUILD_SETTINGS = [
     "quiet_channels",
     "session_cost",
     "canvases",
+    "telephones",
     "contest_channel",
     "contest_days",
     "contest_vote_days",

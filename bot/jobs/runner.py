@@ -100,7 +100,8 @@ class JobRunner:
                 return
             if grid.sensitive:
                 await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
-            if await self._store_images(job, status_message_id, grid):
+            # A session posts a result that it holds itself, when it shows it.
+            if await self._store_images(job, status_message_id, grid) and not job.destination.is_held:
                 await self.post_result(job, status_message_id, grid.image, grid.suffix)
         except Exception as error:
             await self.fail(job, status_message_id, error)

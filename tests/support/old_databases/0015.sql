@@ -285,6 +285,14 @@ CREATE TABLE tallies (
     asked_at   REAL NOT NULL,
     seconds    REAL
 );
+CREATE TABLE telephone_players (
+    session  TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    person   INTEGER NOT NULL,
+    lot      TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    roles    TEXT NOT NULL DEFAULT '[]',           -- JSON
+    PRIMARY KEY (session, person)
+) WITHOUT ROWID;
 CREATE TABLE threads (
     channel_id  INTEGER NOT NULL,
     person_id   INTEGER NOT NULL,
@@ -424,6 +432,7 @@ CREATE INDEX canvas_claims_of_person ON canvas_claims (person);
 CREATE INDEX canvas_pieces_of_session ON canvas_pieces (session);
 CREATE INDEX canvas_pieces_of_person ON canvas_pieces (person, session);
 CREATE INDEX canvas_cells_of_piece ON canvas_cells (piece);
+CREATE INDEX telephone_players_of_person ON telephone_players (person);
 CREATE TRIGGER readings_go AFTER DELETE ON jobs BEGIN
     DELETE FROM readings WHERE job_id = old.id;
 END;
@@ -431,4 +440,4 @@ CREATE TRIGGER readings_are_deleted AFTER UPDATE OF deleted_at ON jobs WHEN new.
     DELETE FROM readings WHERE job_id = new.id;
 END;
 COMMIT;
-PRAGMA user_version = 14;
+PRAGMA user_version = 15;
