@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from db.connection import Connection, Statement
-from generation.messages import Word
+from generation.params import Word
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from generation.models.model import Model
-from generation.params import Params
+from generation.params import Params, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,6 @@ class Grid:
     seconds: float
     sensitive: bool = False
     trail: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a prompt, and how much of the picture depends on it, from 0 to 1."""
-
-    text: str
-    weight: float
 
 
 @dataclass(frozen=True, slots=True)

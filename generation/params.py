@@ -21,6 +21,14 @@ class PromptPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a prompt, and how much of the picture depends on it, from 0 to 1."""
+
+    text: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """One image of a result; its text form is used in custom_ids, file names and references to a source image."""
 

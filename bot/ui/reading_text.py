@@ -13,7 +13,7 @@ from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from db.readings import StoredReading
 from generation.job import Job
-from generation.messages import Word
+from generation.params import Word
 from generation.planning.shortening import IMPORTANT, WEAK
 from generation.prompt.weights import format_number
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from generation.messages import Word
+from generation.params import Word
 
 MAX_WORDS = 60  # that are weighed one by one; a longer text is weighed in phrases
 MASS_KEPT = (1.0, 0.75, 0.5, 0.35, 0.2)  # of the importance of all words, in each of the shorter texts

@@ -21,9 +21,10 @@ from PIL import Image
 
 from generation.engine.base import Emit
 from generation.files.grid_image import encode_to_limit, make_grid
-from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Progress, Read, Reading, Word
+from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Progress, Read, Reading
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.params import Word
 from generation.planning.shortening import split_words
 
 

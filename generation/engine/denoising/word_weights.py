@@ -12,7 +12,8 @@ from torch import Tensor
 
 from generation.engine.denoising.probes import Probe
 from generation.engine.denoising.reading import Question, Questions
-from generation.messages import Reading, Word
+from generation.messages import Reading
+from generation.params import Word
 from generation.planning.shortening import split_words, weights_of, without_word
 
 NOISE_LEVELS = (0.6, 0.85, 0.999)  # fractions of all timesteps, at which the layout and the colours are decided

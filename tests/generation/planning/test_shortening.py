@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.messages import Word
+from generation.params import Word
 from generation.planning.shortening import (
     MASS_KEPT,
     MAX_WORDS,
