@@ -35,6 +35,7 @@ class Action(StrEnum):
     ZOOM_FILM = "zoom_film"
     SHORTEN = "shorten"
     DESCRIBE = "describe"
+    WALK = "walk"
 
 
 class Speed(StrEnum):

@@ -61,6 +61,7 @@ ACTION_LABELS: dict[str, str] = {
     Action.ZOOM_FILM: "zoom film",
     Action.SHORTEN: "shorten",
     Action.DESCRIBE: "describe",
+    Action.WALK: "walk",
 }
 
 

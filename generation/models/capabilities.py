@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from generation.models.catalogue import Family
-from generation.params import Params, ReadingKind
+from generation.params import FilmKind, Params, ReadingKind
 from generation.text import Text
 
 
@@ -32,6 +32,7 @@ class Capability(StrEnum):
     ADAPTERS = "use LoRAs or embeddings"
     SHORTEN = "weigh the words of a prompt"
     VIDEO = "film how a picture appears"
+    WALK = "walk from one picture to another"
 
     @property
     def text(self) -> Text:
@@ -73,5 +74,6 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.ADAPTERS: bool(params.loras),
         Capability.SHORTEN: params.reading is ReadingKind.SHORTEN,
         Capability.VIDEO: params.video,
+        Capability.WALK: params.film is not None and params.film.kind is FilmKind.WALK,
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

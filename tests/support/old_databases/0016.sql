@@ -238,6 +238,11 @@ CREATE TABLE options (
     value      TEXT NOT NULL,
     PRIMARY KEY (person_id, name)
 );
+CREATE TABLE outline_changes (
+    number  INTEGER PRIMARY KEY,
+    job_id  TEXT NOT NULL,
+    gone    INTEGER NOT NULL
+);
 CREATE TABLE preferences (
     person_id  INTEGER PRIMARY KEY,
     settings   TEXT NOT NULL                       -- JSON, generation.prompt.preferences.from_dict; defaults left out
@@ -403,8 +408,6 @@ CREATE INDEX shown_by_time ON shown (guild_id, at);
 CREATE TRIGGER shown_words_go AFTER DELETE ON shown BEGIN
     DELETE FROM shown_words WHERE rowid = old.id;
 END;
-CREATE INDEX fingerprints_of_guild ON fingerprints (guild_id, channel_id, outlines) WHERE guild_id IS NOT NULL;
-CREATE INDEX fingerprints_of_person ON fingerprints (person_id, channel_id, outlines);
 CREATE TRIGGER to_index_comes AFTER UPDATE OF state ON jobs WHEN new.state = 'answered' BEGIN
     INSERT OR IGNORE INTO to_index VALUES (new.id);
 END;
@@ -433,6 +436,12 @@ CREATE INDEX canvas_pieces_of_session ON canvas_pieces (session);
 CREATE INDEX canvas_pieces_of_person ON canvas_pieces (person, session);
 CREATE INDEX canvas_cells_of_piece ON canvas_cells (piece);
 CREATE INDEX telephone_players_of_person ON telephone_players (person);
+CREATE TRIGGER outlines_come AFTER INSERT ON fingerprints BEGIN
+    INSERT INTO outline_changes (job_id, gone) VALUES (new.job_id, 0);
+END;
+CREATE TRIGGER outlines_go AFTER DELETE ON fingerprints BEGIN
+    INSERT INTO outline_changes (job_id, gone) VALUES (old.job_id, 1);
+END;
 CREATE TRIGGER readings_go AFTER DELETE ON jobs BEGIN
     DELETE FROM readings WHERE job_id = old.id;
 END;
@@ -440,4 +449,4 @@ CREATE TRIGGER readings_are_deleted AFTER UPDATE OF deleted_at ON jobs WHEN new.
     DELETE FROM readings WHERE job_id = new.id;
 END;
 COMMIT;
-PRAGMA user_version = 15;
+PRAGMA user_version = 16;
