@@ -341,8 +341,8 @@ PARAMS = [
     "model",
     "loras",
     "film",
-    "reading",
     "video",
+    "reading",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [
