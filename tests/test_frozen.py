@@ -378,6 +378,7 @@ GUILD_SETTINGS = [
     "contest_theme_by",
     "contest_role",
     "contest_themes",
+    "contest_event",
     "gallery_pages",
     "gallery_hidden",
     "gallery_names",

@@ -23,7 +23,8 @@ from generation.engine.denoising.model_variants import ModelVariant, ModelVarian
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
 from generation.engine.denoising.reading import ReadingJob
 from generation.engine.denoising.reading_setup import prepare_reading
-from generation.engine.denoising.rows import join_rows
+from generation.engine.denoising.rows import Rows, join_rows
+from generation.engine.denoising.usual_rows import usual_rows
 from generation.engine.device.dtype_guard import StepGate
 from generation.engine.device.gpu_sync import StepThrottle
 from generation.engine.device.oom import (
@@ -37,7 +38,9 @@ from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, read_source
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.compiled import CompiledUnet
+from generation.engine.networks.lora import with_own_lora
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.engine.networks.row_buckets import bucket_of, call_padded
 from generation.engine.networks.sampler_tables import SamplerTables
 from generation.engine.networks.vae import Vae
 from generation.engine.output.previews import PREVIEW_INTERVAL_S
@@ -123,6 +126,7 @@ class DenoisingEngine:
         self._samplers = SamplerTables(pipeline.scheduler, pipeline.device)
         self._upscaler = upscaler
         self._variants = ModelVariants(pipeline, adapters)
+        self._has_row_buckets = pipeline.device.type == "cuda"
         self._compiled = CompiledUnet(pipeline.unet) if compile_unet else None
         self._unet_lock = unet_lock or threading.Lock()
         self._evict_idle_model = evict_idle_model
@@ -130,7 +134,8 @@ class DenoisingEngine:
         self._post_processor = PostProcessor(
             self._vae, pipeline.model, emit, self._unet_lock, metadata_policy, classifier
         )
-        self._batcher = Batcher(MAX_ROWS.get(pipeline.device.type, MAX_GPU_ROWS) * pipeline.model.native_size**2)
+        self._max_rows = MAX_ROWS.get(pipeline.device.type, MAX_GPU_ROWS)
+        self._batcher = Batcher(self._max_rows * pipeline.model.native_size**2)
         self._throttle = StepThrottle(pipeline.device)
         self._image_threads, self._image_stream = ThreadPoolExecutor(2, "images"), SideStream(pipeline.device)
         self._waiting: dict[str, _WaitingJob] = {}
@@ -142,7 +147,7 @@ class DenoisingEngine:
 
         Raises UserError for a model of an unsupported family, FileNotFoundError or OSError for a missing one.
         """
-        return cls(load_pipeline(ref, device, emit), emit)
+        return cls(with_own_lora(load_pipeline(ref, device, emit)), emit)
 
     @property
     def busy(self) -> bool:
@@ -213,6 +218,12 @@ class DenoisingEngine:
         self._advance(slices, predictions)
         self._throttle.wait()
 
+    def warm_up(self) -> None:
+        """Compile the UNet for one grid, if it is to be compiled, and begin with several grids in one call."""
+        if self._compiled:
+            grids = usual_rows(self.model, self._variants.base.encoder, self._vae, self._samplers, self._max_rows)
+            self._compiled.warm_up(map(self._given, grids))
+
     def close(self) -> None:
         """Finish what is being decoded, drop the rest, and stop the engine's threads."""
         self._image_threads.shutdown(cancel_futures=True)
@@ -267,14 +278,18 @@ class DenoisingEngine:
         with suppress_oom():
             rows = join_rows([job.next_rows(count) for job, count in slices])
             with self._unet_lock:
-                predicted: Tensor = unet(
-                    rows.latents.to(self._unet_dtype),
-                    rows.timesteps,
-                    **rows.conditions,
-                    return_dict=False,
-                )[0]
+                predicted = self._call(unet, rows)
             return torch.split(predicted, [rows for _, rows in slices])
         return None
+
+    def _call(self, unet: Any, rows: Rows) -> Tensor:
+        """Return the UNet's output; on a GPU with one of few numbers of rows, each of which it plans for once."""
+        count = (bucket_of(len(rows)) if self._has_row_buckets else None) or len(rows)
+        return call_padded(unet, count, *self._given(rows))[0]
+
+    def _given(self, rows: Rows) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """Return the UNet's latents, timesteps and conditions."""
+        return rows.latents.to(self._unet_dtype), rows.timesteps, rows.conditions | {"return_dict": False}
 
     def _handle_out_of_memory(self, slices: Sequence[BatchSlice]) -> None:
         release_memory(self._pipeline.device)
