@@ -17,7 +17,7 @@ from generation.params import Word
 from generation.planning.shortening import IMPORTANT, WEAK
 from generation.prompt.weights import format_number
 
-DESCRIBE_AGAIN, DRAW_ALL, DRAW_ALL_LABEL = "describe_again", "describe_all", "All"
+DESCRIBE_AGAIN, DRAW_ALL = "describe_again", "describe_all"
 READING = "reading"  # the custom_id prefix of the buttons with a number
 MAX_SHOWN_WORDS = 60
 MAX_SHOWN_LENGTH = 700  # characters of the prompt with its marks, which escaping may double
@@ -50,7 +50,7 @@ def described_view(job: Job, reading: StoredReading) -> discord.ui.View:
     """Return the buttons below a described picture."""
     again: discord.ui.Button[discord.ui.View] = discord.ui.Button(emoji="🔄", custom_id=f"{DESCRIBE_AGAIN}:{job.id}")
     all_of_them: discord.ui.Button[discord.ui.View] = discord.ui.Button(
-        label=tr(DRAW_ALL_LABEL), custom_id=f"{DRAW_ALL}:{job.id}", row=1
+        label=tr("All"), custom_id=f"{DRAW_ALL}:{job.id}", row=1
     )
     return persistent_view(*number_buttons(job, reading), again, all_of_them)
 
