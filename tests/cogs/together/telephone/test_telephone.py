@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import random
 import re
 
@@ -14,7 +15,7 @@ from PIL import Image
 from db.guilds import AuditEntry
 from db.jobs import JobState
 from db.sessions import SessionKind
-from generation.params import Tile
+from generation.params import Tile, from_dict
 from preview import UserActionError
 from preview.state.world import walk_components
 from preview.users.friends import follow, friends_of, use, use_at_random
@@ -139,7 +140,17 @@ async def test_three_people_pass_a_picture_on_and_see_all_in_the_end(harness, cy
         ]
         assert [(each.state, each.job.destination.private) for each in records] == [(JobState.POSTED, False)] * 3
         assert [each.job.requester.id for each in records] == [each.id for each in players]
-        assert {(each.job.params.count, each.job.params.draft) for each in records} == {(1, True)}
+        assert {each.job.params.count for each in records} == {1}
+
+
+@pytest.mark.parametrize(("native_size", "is_draft"), [(512, True), (256, False)])
+async def test_pictures_are_drafts_unless_they_would_be_too_small(harness, native_size, is_draft):
+    facts = harness.model / "atelier.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"native_size": native_size}))
+    async with harness.bot() as services:
+        telephone = await Telephone.start(harness, services)
+        params = from_dict(dict((await telephone.session()).settings["params"]))
+        assert (params.draft, params.width, params.count) == (is_draft, 256, 1)
 
 
 async def test_nobody_sees_more_than_one_step_before_the_reveal(harness, cy):
