@@ -12,6 +12,7 @@ import re
 import pytest
 from PIL import Image
 
+from cogs.together.telephone import handler
 from db.guilds import AuditEntry
 from db.jobs import JobState
 from db.sessions import SessionKind
@@ -213,6 +214,33 @@ async def test_whoever_is_away_is_skipped_and_pass_skips_at_once(harness, cy):
         await telephone.phase("ended")
         late = await (await harness.person(second).press(message, "My turn")).message()
         assert "has ended" in late.content
+
+
+async def test_the_model_speaks_for_whoever_is_away_if_it_can(harness, cy, monkeypatch):
+    asked = []
+
+    async def describe(services, tile):
+        asked.append(tile)
+        return "a robot's castle"
+
+    monkeypatch.setattr(handler, "words_for_absent", describe)
+    async with harness.bot() as services:
+        telephone = await begin(harness, services, cy)
+        _, first = await telephone.turn(1)
+        telephone.pass_time()  # there is no picture yet to speak about
+        message, second = await telephone.turn(2)
+        form = await harness.person(second).press(message, "My turn")
+        await (await harness.person(second).submit_modal(form, {"words": "a castle"})).response()
+        _, third = await telephone.turn(3)
+        telephone.pass_time()
+        shown = await telephone.message("picture 1 of 2")
+        session = await telephone.session()
+        await telephone.next(shown, first)
+        spoken = await telephone.message("picture 2 of 2")
+        assert f"**a robot's castle** — 🤖 for <@{third.id}>" in spoken.content
+        rounds = {each.number: each for each in await services.db.sessions.rounds(session.id)}
+        assert asked == [Tile(rounds[2].job_id, 0)]
+        assert await services.db.lineage.credits(rounds[3].job_id) == []
 
 
 async def test_nobody_writes_anything(harness, cy):
