@@ -42,6 +42,8 @@ EXPORT_QUERIES = {
     # Parts in other people's jobs: those in one's own are in the list of jobs.
     "credits": """SELECT job, part, weight FROM credits WHERE person = :person
                   AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = credits.job AND asker_id = :person)""",
+    "readings": """SELECT id AS job_id, prompts, words FROM jobs JOIN readings ON readings.job_id = jobs.id
+                   WHERE asker_id = :person ORDER BY asked_at""",
     "blocks": "SELECT guild_id, reason, until, at FROM blocks WHERE person_id = :person",
 }
 JOBS_PAGE = """

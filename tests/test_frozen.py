@@ -149,6 +149,7 @@ CUSTOM_IDS = [
     f"tree:{JOB}:{JOB}",
     f"tree_go:{JOB}:{JOB}",
     f"tree_share:{JOB}:{JOB}",
+    f"reading:{JOB}:1",
     "set:speed:turbo",
     "set:high_variation:off",
     "set:model",
@@ -191,6 +192,8 @@ ACTIONS = [
     "remix_subtle",
     "remix_strong",
     "zoom_film",
+    "shorten",
+    "describe",
     "walk",
 ]
 TABLES = {
@@ -224,6 +227,7 @@ TABLES = {
     "options": "person_id name value",
     "outline_changes": "number job_id gone",
     "preferences": "person_id settings",
+    "readings": "job_id prompts words",
     "reports": "id guild_id job_id person_id reason at outcome",
     "session_bells": "session person",
     "shown": "id job_id guild_id channel_id thread_id person_id at",
@@ -338,6 +342,7 @@ PARAMS = [
     "loras",
     "film",
     "video",
+    "reading",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [
