@@ -51,8 +51,6 @@ class GuildStore:
         self._connection = connection
         self._clock = clock
         self._subscribers: list[Callable[[AuditEntry], object]] = []
-        self._known: dict[int, VersionedSettings] = {}  # every press needs its server's settings several times
-        self._writes = 0
 
     def subscribe(self, callback: Callable[[AuditEntry], object]) -> None:
         """Call `callback` with every audit entry once it is stored."""
@@ -64,15 +62,6 @@ class GuildStore:
 
     async def settings(self, guild_id: int) -> VersionedSettings:
         """Return a guild's settings; version 0 and no values if nothing was ever changed."""
-        if (known := self._known.get(guild_id)) is not None:
-            return known
-        writes = self._writes
-        found = await self._read_settings(guild_id)
-        if writes == self._writes:  # otherwise it may be older than what was written meanwhile
-            self._known[guild_id] = found
-        return found
-
-    async def _read_settings(self, guild_id: int) -> VersionedSettings:
         rows = await self._connection.fetch_all("SELECT settings, version FROM guilds WHERE id = :id", {"id": guild_id})
         if not rows:
             return VersionedSettings(values={}, version=0)
@@ -238,11 +227,7 @@ class GuildStore:
         return [_entry_from_row(row) for row in rows]
 
     async def _write_audited(self, entry: AuditEntry, *statements: Statement) -> int:
-        try:
-            changed = await self._connection.write_atomically(*statements)
-        finally:
-            self._writes += 1
-            self._known.clear()
+        changed = await self._connection.write_atomically(*statements)
         if changed:
             for callback in self._subscribers:
                 callback(entry)

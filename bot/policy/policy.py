@@ -88,7 +88,7 @@ class Policy:
             return GuildSettings()
         stored = await self._guilds.settings(guild_id)
         known = self._settings.get(guild_id)
-        if known is None or known[0] is not stored:
+        if known is None or known[0] != stored:
             known = self._settings[guild_id] = stored, guild_settings.from_dict(stored.values)
         return known[1]
 

@@ -37,15 +37,6 @@ async def test_settings_are_stored_with_an_audit_entry(guilds):
     assert (await guilds.settings(OTHER)).version == 0
 
 
-async def test_what_is_read_during_a_change_is_not_remembered(guilds):
-    for version in range(20):
-        change = guilds.set_settings(audit_entry(), {"permutations": version}, version)
-        reads = (guilds.settings(GUILD) for _ in range(3))
-        await asyncio.gather(*reads, change, guilds.settings(GUILD))
-        stored = await guilds.settings(GUILD)
-        assert (stored.values, stored.version) == ({"permutations": version}, version + 1)
-
-
 async def test_of_two_updates_to_one_version_exactly_one_succeeds(guilds):
     for version in (0, 1):
         succeeded = await asyncio.gather(
