@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,6 +134,15 @@ class PersonalData:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._subscribers: list[Callable[[int], None]] = []
+
+    def subscribe(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with the id of each person whose data are erased, at the beginning."""
+        self._subscribers.append(callback)
+
+    def unsubscribe(self, callback: Callable[[int], None]) -> None:
+        """Stop calling `callback`."""
+        self._subscribers.remove(callback)
 
     async def summary(self, person_id: int) -> DataSummary:
         """Return how much data is stored about a user."""
@@ -215,6 +224,8 @@ class PersonalData:
                 person,
             ),
         )
+        for callback in self._subscribers:
+            callback(person_id)
 
     async def pending_erasures(self) -> dict[int, float]:
         """Return the users whose jobs are still to be erased, with the time up to which they are."""
