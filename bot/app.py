@@ -63,6 +63,7 @@ EXTENSIONS = (
     "cogs.prompt_modal",
     "cogs.readings.shorten",
     "cogs.readings.buttons",
+    "cogs.readings.describe",
     "cogs.reactions",
 )
 

@@ -150,6 +150,8 @@ CUSTOM_IDS = [
     f"tree_go:{JOB}:{JOB}",
     f"tree_share:{JOB}:{JOB}",
     f"reading:{JOB}:1",
+    f"describe_again:{JOB}",
+    f"describe_all:{JOB}",
     "set:speed:turbo",
     "set:high_variation:off",
     "set:model",

@@ -14,7 +14,8 @@ from db.readings import StoredReading
 from db.storage import retry_until_stored
 from generation.job import Job
 from generation.messages import Reading
-from generation.params import Params, PromptPart
+from generation.params import Params, PromptPart, ReadingKind
+from generation.planning.descriptions import DESCRIPTIONS
 from generation.planning.shortening import shorter_texts
 from generation.prompt import format_prompt
 
@@ -47,12 +48,19 @@ class ReadingDelivery:
 
 def present(job: Job, stored: StoredReading) -> tuple[str, discord.ui.View]:
     """Return the text and the buttons of a result."""
+    if job.params.reading is ReadingKind.DESCRIBE:
+        return reading_text.described(job, stored), reading_text.described_view(job, stored)
     return reading_text.shortened(job, stored), reading_text.shortened_view(job, stored)
 
 
 def prompts_of(job: Job, reading: Reading, services: Services) -> tuple[str, ...]:
     """Return the prompts behind the buttons of a result."""
     params = replace(job.params, reading=None, count=GRID_TILES)
+    if job.params.reading is ReadingKind.DESCRIBE:
+        known = "".join(part.text for part in params.parts)
+        plain = replace(params, source=None)
+        texts = [format_prompt(replace(plain, parts=(PromptPart(each),)), services.registry) for each in reading.texts]
+        return tuple(dict.fromkeys(filter(None, (known, *texts))))[:DESCRIPTIONS]
     return tuple(dict.fromkeys(format_prompt(each, services.registry) for each in _shorter(params, reading)))
 
 

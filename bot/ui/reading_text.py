@@ -17,6 +17,7 @@ from generation.params import Word
 from generation.planning.shortening import IMPORTANT, WEAK
 from generation.prompt.weights import format_number
 
+DESCRIBE_AGAIN, DRAW_ALL = "describe_again", "describe_all"
 READING = "reading"  # the custom_id prefix of the buttons with a number
 MAX_SHOWN_WORDS = 60
 MAX_SHOWN_LENGTH = 700  # characters of the prompt with its marks, which escaping may double
@@ -32,6 +33,26 @@ def shortened(job: Job, reading: StoredReading) -> str:
     lines += [f"-# {_weights(reading.words)}"] if any(reading.words) else []
     lines.append(f"-# {tr('Bold words decide what the picture shows, struck ones hardly change it.')}")
     return "\n".join(lines)
+
+
+def described(job: Job, reading: StoredReading) -> str:
+    """Return the text of a described picture: its prompts, the true one first and marked."""
+    lines = [tr("Described for {whom}", whom=f"<@{job.requester.id}>"), *_numbered(reading.prompts)]
+    is_known = any(part.text for part in job.params.parts)
+    if is_known:
+        lines.append(f"-# {tr('1 is the prompt that the picture was drawn with.')}")
+    if len(reading.prompts) > is_known:
+        lines.append(f"-# {tr('The model found the words that it would draw this picture with.')}")
+    return "\n".join(lines)
+
+
+def described_view(job: Job, reading: StoredReading) -> discord.ui.View:
+    """Return the buttons below a described picture."""
+    again: discord.ui.Button[discord.ui.View] = discord.ui.Button(emoji="🔄", custom_id=f"{DESCRIBE_AGAIN}:{job.id}")
+    all_of_them: discord.ui.Button[discord.ui.View] = discord.ui.Button(
+        label=tr("All"), custom_id=f"{DRAW_ALL}:{job.id}", row=1
+    )
+    return persistent_view(*number_buttons(job, reading), again, all_of_them)
 
 
 def number_buttons(job: Job, reading: StoredReading) -> list[discord.ui.Button[discord.ui.View]]:

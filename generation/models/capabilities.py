@@ -61,7 +61,7 @@ FAMILY_CAPABILITIES: dict[Family, frozenset[Capability]] = {
 def required_capabilities(params: Params) -> frozenset[Capability]:
     """Return the capabilities that a model must have to generate `params`."""
     required = {
-        Capability.IMG2IMG: params.source is not None,
+        Capability.IMG2IMG: params.source is not None and params.reading is None,
         Capability.BLEND: bool(params.blended),
         Capability.INPAINT: bool(params.frame or params.mask or params.region),
         Capability.PROMPT_WEIGHTS: len(params.parts) > 1 or any(part.weight != 1 for part in params.parts),

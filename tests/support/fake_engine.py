@@ -130,7 +130,10 @@ class FakeEngine:
 
 
 def _reading(request: Generate) -> Reading:
-    """Return long words as important ones."""
+    """Return long words as important ones; a picture is described by its mean colour."""
+    if request.source is not None:
+        mean = _open(request.source).resize((1, 1)).tobytes().hex()
+        return Reading(0.1, texts=(f"a boat {mean}", "a fox", "a castle", "a tree"))
     texts = [split_words(part.text) for part in request.params.parts]
     words = tuple(tuple(Word(word, min(1.0, (len(word.strip()) - 1) / 6)) for word in text) for text in texts)
     return Reading(0.1, words)

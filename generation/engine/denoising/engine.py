@@ -256,7 +256,9 @@ class DenoisingEngine:
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
         variant, encoded = inputs
         if request.params.reading is not None:
-            reading = prepare_reading(request, encoded, variant.encoder, self._vae, self._pipeline.scheduler)
+            reading = prepare_reading(
+                request, encoded, variant.encoder, self._vae, self._pipeline.scheduler, self.model
+            )
             return _ActiveJob(reading, variant, None, started, started)
         job = prepare_job(request, encoded, variant.encoder, self._vae, self.model, self._samplers)
         source = None if encoded is None else encoded.source

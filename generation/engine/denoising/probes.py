@@ -11,9 +11,10 @@ from torch import Generator, Tensor
 
 from generation.engine.device.transfer import to_device
 from generation.engine.networks.vae import Vae
-from generation.params import Params
+from generation.params import Params, ReadingKind
 
-SEED = 20260711  # the same for every reading, so that the same question has the same answer
+ATTEMPT = 1000  # between the seeds of one description of a picture and the next
+SEED = 20260711  # of the first one, so that the same question has the same answer
 
 
 class Probe(NamedTuple):
@@ -29,11 +30,12 @@ class ProbeMaker:
 
     def __init__(self, params: Params, vae: Vae, scheduler: Any) -> None:
         self._params, self._vae = params, vae
+        self._attempt = params.seed if params.reading is ReadingKind.DESCRIBE else 0
         self._alphas, self._prediction_type = scheduler.alphas_cumprod, scheduler.config.prediction_type
 
     def noise(self, number: int) -> Tensor:
         """Return noise number `number`."""
-        generator = Generator("cpu").manual_seed(SEED + number)
+        generator = Generator("cpu").manual_seed(SEED + number + ATTEMPT * self._attempt)
         return self._vae.noise(self._params.width, self._params.height, [generator])
 
     def of_noise(self, fractions: Iterable[float]) -> list[Probe]:
