@@ -35,6 +35,7 @@ from preview.users.options import UserActionError
 from tests.support.bot_harness import make_model
 
 LIFETIME_S = (0.0, 4.0)  # from the connection to the kill
+PAINTING_S = (0.0, 10.0)  # the same where people go from the first press to a placed piece
 ROUNDS = 12
 SETTLE_TIMEOUT_S = 60.0
 STEP_S = 0.05
@@ -241,10 +242,11 @@ class CanvasKills(SessionKills):
 
     async def _paint_and_kill(self) -> None:
         bot = await start_bot(SCRIPTED_BOT, self.server, self.folder, self.settings)
-        people = [asyncio.create_task(self._paint(user)) for user in self.users]
+        people: list[asyncio.Task[None]] = []
         try:
             await self._wait_connected(bot)
-            await asyncio.sleep(self.dice.uniform(*LIFETIME_S))
+            people = [asyncio.create_task(self._paint(user)) for user in self.users]
+            await asyncio.sleep(self.dice.uniform(*PAINTING_S))
         finally:
             await bot.kill()
             for person in people:
