@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from generation.models.model import Model
-from generation.params import Params
+from generation.params import Params, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,8 @@ class Generate:
 
     `upload_limit` is the maximum size of the grid image in bytes. `order` is the job's slot number: if more rows wait
     for a step than fit into a batch, the lowest order goes first. With the `trail` of a finished job, its steps are
-    decoded instead: the tiles of the result are then a sheet for each step.
+    decoded instead: the tiles of the result are then a sheet for each step. With `places`, each tile is drawn at its
+    place between the two ends of a walk, which is in the params.
     """
 
     job_id: str
@@ -26,6 +27,7 @@ class Generate:
     mask: bytes | None = None
     blended: tuple[bytes, ...] = ()
     trail: bytes = b""
+    places: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,19 @@ class Unloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """What a machine of the cluster can generate with, by name: it is sent no jobs for anything else.
+
+    `capacity` is the number of jobs worth sending at once, 0 if that depends on the device.
+    """
+
+    models: frozenset[str]
+    loras: frozenset[str]
+    missing_embeddings: frozenset[str]
+    capacity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The default model is loaded; jobs for all models are accepted."""
 
@@ -100,6 +115,26 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """The result of a job that reads a prompt or a picture, in `seconds`.
+
+    `words` are those of each part of a prompt; `texts` are prompts that describe a picture, the likeliest first.
+    """
+
+    seconds: float
+    words: tuple[tuple[Word, ...], ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A `Generate` request for a reading has succeeded."""
+
+    job_id: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A `Generate` request has succeeded."""
 
@@ -129,12 +164,13 @@ class Failed:
 class Crashed:
     """The last message of a process that cannot continue; `text` is one line for the log.
 
-    `permanent` says that a restart would fail in the same way.
+    `permanent` says that a restart would fail in the same way, `lost` that a machine or the line to it went away.
     """
 
     text: str
     permanent: bool = False
+    lost: bool = False
 
 
 Inbound = Generate | Cancel | Stop
-Event = Loading | Loaded | Unloaded | Ready | Progress | Finished | Failed | Crashed
+Event = Loading | Loaded | Unloaded | Offered | Ready | Progress | Finished | Read | Failed | Crashed

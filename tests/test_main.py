@@ -23,10 +23,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import aiohttp
+import psutil
 import pytest
 import pytest_asyncio
 from PIL import Image
 
+from generation.command_line import as_typed
 from preview import FakeDiscord, World
 from tests.support.fork_servers import MAIN, ForkedMain, engine_fork_server, engine_server, fork_main
 from tests.support.timing import LOAD_TIMEOUT_S, RESPONSE_TIMEOUT_S, TIMEOUT_S
@@ -109,22 +111,34 @@ async def running_bot(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    settings = {"LOG_FORMAT": "json", "METRICS_PORT": str(port)}
-    async with fake_discord(World()) as server, bot(server, folder, tiny_model, fresh=True, **settings):
+    settings = {"LOG_FORMAT": "json", "METRICS_PORT": str(port), "DISCORD_CLIENT_SECRET": "secret"}
+    async with (
+        fake_discord(World()) as server,
+        bot(server, folder, tiny_model, fresh=True, **settings) as process,
+    ):
         ada = server.world.add_user("ada")
         guild = server.world.add_guild("Studio", ada)
         channel = server.world.add_channel(guild)
         await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
         grid = await server.wait_for(channel, lambda message: "U1" in message.labels)
         await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1)
-        yield SimpleNamespace(folder=folder, server=server, ada=ada, guild=guild, channel=channel, grid=grid, port=port)
+        people = {"server": server, "ada": ada, "guild": guild, "channel": channel}
+        yield SimpleNamespace(pid=process.pid, folder=folder, grid=grid, port=port, **people)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_gpu_process_does_not_inherit_the_bots_secrets(running_bot):
+    children = psutil.Process(running_bot.pid).children(recursive=True)
+    assert children
+    for child in children:
+        assert not {"DISCORD_TOKEN", "DISCORD_CLIENT_SECRET"} & child.environ().keys()
 
 
 async def test_a_missing_token_is_reported_in_one_line_with_a_hint(tmp_path):
     code, output = await run(tmp_path)
     assert code == 2
     assert "DISCORD_TOKEN is not set" in output
-    assert "main.py imagine" in output
+    assert as_typed("imagine") in output
     assert "Traceback" not in output
 
 
@@ -269,7 +283,7 @@ async def test_kill_9_with_a_queue_loses_no_job_and_posts_none_twice(tmp_path, s
         await person.command("imagine", channel, prompt="first --steps 4")
         first = await server.wait_for(channel, lambda message: "U1" in message.labels)
         for number in range(4):
-            await (await person.command("imagine", channel, prompt=f"long {number} --steps 60")).message()
+            await (await person.command("imagine", channel, prompt=f"long {number} --steps 25")).message()
         process.kill()
         await process.wait()
     assert {"drawing", "waiting"} <= set(job_states(tmp_path))

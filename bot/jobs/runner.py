@@ -19,6 +19,7 @@ from bot.jobs.delivery import Delivery, Inputs, ResultChannelGone, ResultMessage
 from bot.jobs.family_line import family_line
 from bot.jobs.films import FilmDrawing, is_film
 from bot.jobs.progress import JobProgress
+from bot.jobs.readings import ReadingDelivery
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
@@ -32,9 +33,9 @@ from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
 from db.storage import retry_until_stored
-from generation.errors import UserError, WorkerCrashed, WorkerLost
+from generation.errors import MachineLost, UserError, WorkerCrashed, WorkerLost
 from generation.job import Action, Job
-from generation.messages import Generate, Grid, Ready
+from generation.messages import Generate, Grid, Reading, Ready
 from generation.prompt import format_prompt
 from generation.worker.worker import Broken, Worker
 
@@ -57,6 +58,7 @@ class JobRunner:
         self.tasks = tasks
         self.delivery = delivery
         self.films = FilmDrawing(services)
+        self.readings = ReadingDelivery(services, delivery)
         self.videos = Videos(client, services, tasks, delivery)
         self.result_channels = ResultChannels(client, services, services.db.threads)
         # Of the jobs that one worker's crash ended, one at a time is retried: the job that crashes the next process too
@@ -93,9 +95,13 @@ class JobRunner:
             grid = await (
                 self._generate_with_retries(job, status_message_id) if needs_gpu(job) else self._extract_tile(job)
             )
+            if isinstance(grid, Reading):
+                await self.readings.finish(job, status_message_id, grid)
+                return
             if grid.sensitive:
                 await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
-            if await self._store_images(job, status_message_id, grid):
+            # A session posts a result that it holds itself, when it shows it.
+            if await self._store_images(job, status_message_id, grid) and not job.destination.is_held:
                 await self.post_result(job, status_message_id, grid.image, grid.suffix)
         except Exception as error:
             await self.fail(job, status_message_id, error)
@@ -219,7 +225,7 @@ class JobRunner:
             title, description = tr("Changed here"), tr("The part of the picture that was drawn anew")
         return Inputs(image, f"{inputs.FILENAME_PREFIX}{job.id}.jpg", title, description)
 
-    async def _generate_with_retries(self, job: Job, status_message_id: int | None) -> Grid:
+    async def _generate_with_retries(self, job: Job, status_message_id: int | None) -> Grid | Reading:
         """Generate a job; if its worker crashes, once more, on another worker where one is free.
 
         A worker that was lost is not the job's fault while others go on: it is generated again without being counted.
@@ -232,7 +238,7 @@ class JobRunner:
                 try:
                     return await self._generate(job, status_message_id, progress, crashed_on)
                 except WorkerCrashed as crash:
-                    if isinstance(crash, WorkerLost) and len(self.services.fleet.workers) > 1 and losses < MAX_LOSSES:
+                    if self._is_blameless(crash) and losses < MAX_LOSSES:
                         losses += 1
                         await retry_until_stored(lambda: self.services.db.jobs.undo_attempt(job.id))
                     elif crashed_on is None:
@@ -243,9 +249,14 @@ class JobRunner:
         finally:
             self.services.queue.remove(job.id)  # where it is after a loss
 
+    def _is_blameless(self, crash: WorkerCrashed) -> bool:
+        """Return whether a worker's end cannot be the job's fault: its machine went, or it was killed beside others."""
+        others = len(self.services.fleet.workers) > 1
+        return isinstance(crash, MachineLost) or (isinstance(crash, WorkerLost) and others)
+
     async def _generate(
         self, job: Job, status_message_id: int | None, progress: JobProgress, crashed_on: Worker | None
-    ) -> Grid:
+    ) -> Grid | Reading:
         gate = self.retry_locks.setdefault(crashed_on, asyncio.Lock()) if crashed_on is not None else nullcontext()
         async with StatusMessage(self.delivery, job, status_message_id, progress.render), gate:
             async with self.services.queue.acquire(await self.films.remaining(job), avoid=crashed_on) as slot:
@@ -256,6 +267,8 @@ class JobRunner:
                 request = await self._build_request(job, slot.order)
                 if not isinstance(slot.worker.state, Ready) and self._may_go_elsewhere():
                     raise WorkerLost("the worker ended before it was given the job")
+                if job.params.reading is not None:
+                    return await slot.worker.read(request, progress.update)
                 if job.params.film is None:
                     return await slot.worker.generate(request, progress.update)
                 drawn = await self.films.draw(slot.worker, job, request, progress.update)
