@@ -130,6 +130,8 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _run_cluster_command(arguments: argparse.Namespace, config: Config) -> int:
+    if sys.platform != "linux":
+        raise UserError("Machines join each other on Linux only. On Windows, WSL 2 is one.")
     from bot.cluster import commands
 
     config = commands.with_head(config, getattr(arguments, "head", None))
