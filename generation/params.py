@@ -105,6 +105,8 @@ class Params:
     the first pass). `draft` records that size and steps were halved for speed. `model` is the model's name; it is empty
     for the default model, which old rows have. `loras` are applied to the model for these images only. With a `film`,
     the image is drawn around the source several times, and the params are those of the first time.
+    The image takes over the look of `style`, a reference known by its `style_code`, as much as `style_weight` says
+    (0 to 1000).
     """
 
     parts: tuple[PromptPart, ...]
@@ -137,6 +139,9 @@ class Params:
     model: str = ""
     loras: tuple[LoraWeight, ...] = ()
     film: FilmPlan | None = None
+    style: ImageRef | None = None
+    style_code: str = ""
+    style_weight: int = 100
 
     @property
     def lora_set(self) -> tuple[LoraWeight, ...]:
@@ -158,7 +163,7 @@ class Params:
 def to_dict(params: Params) -> dict[str, Any]:
     """Return `params` as plain values for JSON; image references become strings."""
     values = dataclasses.asdict(params)
-    images = {"source": _format_ref(params.source), "mask": _format_ref(params.mask)}
+    images = {name: _format_ref(getattr(params, name)) for name in ("source", "mask", "style")}
     return values | images | {"blended": [_format_ref(image) for image in params.blended]}
 
 
@@ -177,6 +182,7 @@ def from_dict(values: dict[str, Any]) -> Params:
             "region": tuple(values.get("region", ())),
             "loras": tuple(LoraWeight(**use) for use in values.get("loras", ())),
             "film": _film_plan(values.get("film")),
+            "style": _parse_ref(values.get("style")),
         }
     )
 

@@ -75,6 +75,12 @@ class PromptEncoder:
             ),
         )
 
+    def empty(self, length: int) -> PromptEmbedding:
+        """Return the embedding of the empty text, as long as the texts of a job."""
+        embedded = self._pad(self._cached_embed(""), length // self._context_length)
+        mask = 0 if self._is_zeroed(ConditioningText("")) else 1
+        return PromptEmbedding(*((mask * value).to(self._dtype) for value in embedded))
+
     def _tensor(self, values: list[Any]) -> Tensor:
         return to_device(torch.tensor(values), self._device)
 

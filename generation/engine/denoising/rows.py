@@ -9,8 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from generation.engine.networks.shared_attention import Leaders
+
 POOLED, TIME_IDS = "pooled", "time_ids"  # SDXL's embedding of the whole text, and its `Windows.time_ids`
 GUIDANCE = "guidance"  # the embedded guidance scale of UNets with distilled guidance
+# How many rows before a row its leader is, and how much the leader counts (see `Leaders`).
+LEADER, SHARE = "leader", "share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,11 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    @property
+    def leaders(self) -> Leaders:
+        """Return the leaders of the rows, of which at least one has one."""
+        return Leaders(torch.arange(len(self), device=self.latents.device) - self.columns[LEADER], self.columns[SHARE])
 
     @property
     def conditions(self) -> dict[str, Any]:
