@@ -27,6 +27,7 @@ from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
 from db.stats import Stats
+from db.styles import StyleStore
 from db.threads import ThreadStore
 from db.usage import Usage
 
@@ -56,6 +57,7 @@ class Database:
     bells: BellStore
     contests: ContestStore
     news: NewsStore
+    styles: StyleStore
 
     @classmethod
     @asynccontextmanager
@@ -84,4 +86,5 @@ class Database:
                 bells=BellStore(connection),
                 contests=ContestStore(connection),
                 news=NewsStore(connection),
+                styles=StyleStore(connection, clock),
             )

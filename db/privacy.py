@@ -37,6 +37,7 @@ EXPORT_QUERIES = {
     # Parts in other people's jobs: those in one's own are in the list of jobs.
     "credits": """SELECT job, part, weight FROM credits WHERE person = :person
                   AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = credits.job AND asker_id = :person)""",
+    "styles": "SELECT code, image, guild_id, channel_id, at FROM styles WHERE person_id = :person ORDER BY at",
     "blocks": "SELECT guild_id, reason, until, at FROM blocks WHERE person_id = :person",
 }
 JOBS_PAGE = """
@@ -148,6 +149,7 @@ class PersonalData:
             ("DELETE FROM options WHERE person_id = :person", person),
             ("DELETE FROM favourites WHERE person_id = :person", person),
             ("DELETE FROM threads WHERE person_id = :person", person),
+            ("DELETE FROM styles WHERE person_id = :person", person),
             ("DELETE FROM deferrals WHERE person_id = :person AND prompt <> ''", person),
             ("DELETE FROM direct_messages WHERE person_id = :person", person),
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),

@@ -163,8 +163,9 @@ class Params:
 def to_dict(params: Params) -> dict[str, Any]:
     """Return `params` as plain values for JSON; image references become strings."""
     values = dataclasses.asdict(params)
-    images = {name: _format_ref(getattr(params, name)) for name in ("source", "mask", "style")}
-    return values | images | {"blended": [_format_ref(image) for image in params.blended]}
+    named = {"source": params.source, "mask": params.mask, "style": params.style}
+    images = {name: image and format_ref(image) for name, image in named.items()}
+    return values | images | {"blended": [format_ref(image) for image in params.blended]}
 
 
 def from_dict(values: dict[str, Any]) -> Params:
@@ -175,14 +176,14 @@ def from_dict(values: dict[str, Any]) -> Params:
             "parts": tuple(PromptPart(**part) for part in values["parts"]),
             "no": tuple(values.get("no", ())),
             "aspect": tuple(values.get("aspect", (1, 1))),
-            "source": _parse_ref(values.get("source")),
-            "mask": _parse_ref(values.get("mask")),
-            "blended": tuple(filter(None, map(_parse_ref, values.get("blended", ())))),
+            "source": _parse_optional(values.get("source")),
+            "mask": _parse_optional(values.get("mask")),
+            "blended": tuple(map(parse_ref, values.get("blended", ()))),
             "frame": Frame(**values["frame"]) if values.get("frame") else None,
             "region": tuple(values.get("region", ())),
             "loras": tuple(LoraWeight(**use) for use in values.get("loras", ())),
             "film": _film_plan(values.get("film")),
-            "style": _parse_ref(values.get("style")),
+            "style": _parse_optional(values.get("style")),
         }
     )
 
@@ -191,19 +192,17 @@ def _film_plan(values: dict[str, Any] | None) -> FilmPlan | None:
     return FilmPlan(FilmKind(values["kind"]), values["steps"], tuple(values["words"])) if values else None
 
 
-def _format_ref(ref: ImageRef | None) -> str | None:
-    match ref:
+def format_ref(image: ImageRef) -> str:
+    """Return the text form of an image reference, as it is stored."""
+    match image:
         case Tile():
-            return f"tile:{ref}"
+            return f"tile:{image}"
         case Upload(digest):
             return f"upload:{digest}"
-        case None:
-            return None
 
 
-def _parse_ref(text: str | None) -> ImageRef | None:
-    if text is None:
-        return None
+def parse_ref(text: str) -> ImageRef:
+    """Parse the output of `format_ref`; raise ValueError for anything else."""
     kind, _, value = text.partition(":")
     match kind:
         case "tile":
@@ -211,3 +210,7 @@ def _parse_ref(text: str | None) -> ImageRef | None:
         case "upload":
             return Upload(value)
     raise ValueError(f"not a picture: {text!r}")
+
+
+def _parse_optional(text: str | None) -> ImageRef | None:
+    return None if text is None else parse_ref(text)

@@ -64,8 +64,8 @@ class _SharedAttention:
         bias = torch.stack([torch.zeros_like(shares), shares.log()], dim=1).repeat_interleave(length, dim=1)
         query, key, value = (_heads(each, attn.heads) for each in (query, key, value))
         seen = scaled_dot_product_attention(query, key, value, attn_mask=bias[:, None, None])
-        output: Tensor = attn.to_out[1](attn.to_out[0](seen.transpose(1, 2).flatten(2)))
-        return output / attn.rescale_output_factor
+        output: Tensor = attn.to_out[1](attn.to_out[0](seen.transpose(1, 2).flatten(2))) / attn.rescale_output_factor
+        return output
 
 
 def _heads(values: Tensor, heads: int) -> Tensor:
