@@ -41,7 +41,9 @@ EXPORT_QUERIES = {
     "blocks": "SELECT guild_id, reason, until, at FROM blocks WHERE person_id = :person",
 }
 JOBS_PAGE = """
-    SELECT * FROM jobs WHERE asker_id = :person AND (asked_at, id) > (:at, :id) ORDER BY asked_at, id LIMIT :most
+    SELECT *, EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
+                      AND digest = substr(json_extract(params, '$.style'), 8)) AS brought_style
+    FROM jobs WHERE asker_id = :person AND (asked_at, id) > (:at, :id) ORDER BY asked_at, id LIMIT :most
 """
 UNFINISHED_JOBS = (
     "SELECT id FROM jobs WHERE state IN ('waiting', 'drawing', 'drawn') AND asker_id = :person AND asked_at <= :at"

@@ -193,6 +193,7 @@ TABLES = {
     "session_bells": "session person",
     "shown": "id job_id guild_id channel_id thread_id person_id at",
     "shown_words": "place author model prompt",
+    "styles": "code person_id guild_id channel_id image at",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "threads": "channel_id person_id thread_id",
@@ -297,6 +298,9 @@ PARAMS = [
     "model",
     "loras",
     "film",
+    "style",
+    "style_code",
+    "style_weight",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -50,7 +50,9 @@ def test_more_weight_brings_the_colours_nearer(
     for reference in references:
         pixels = torch.from_numpy(reference.tiles / 127.5 - 1).permute(0, 3, 1, 2)
         wanted = _moments(vae.encode(pixels).mean)
-        distances = [(_moments(each) - wanted).norm(dim=1) for each in _draw(embedded_model, params, reference.files[0])]
+        distances = [
+            (_moments(each) - wanted).norm(dim=1) for each in _draw(embedded_model, params, reference.files[0])
+        ]
         for tile in range(4):
             assert is_increasing([-float(distance[tile]) for distance in distances])
         assert float(distances[2].mean()) < 0.4 * float(distances[0].mean())
