@@ -32,6 +32,8 @@ To try Atelier without a Discord account:
   python main.py imagine "a red boat on the sea" --out pictures
 How to get a token: docs/discord.md"""
 
+SECRETS = ("DISCORD_TOKEN", "DISCORD_CLIENT_SECRET")
+
 IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
@@ -52,9 +54,13 @@ def main() -> int:
     load_dotenv(Path(".env"))
     try:
         config = _read_config(arguments.command, with_files=not getattr(arguments, "dry_run", False))
+        for secret in SECRETS:  # from here on they are in the config only: no child process inherits them
+            os.environ.pop(secret, None)
         # The progress bar says what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logs.configure(logs.LogConfig(level=level, style=config.log_format))
+        if arguments.command == "cluster":
+            return _run_cluster_command(arguments, config)
         if arguments.command == "backup":
             return _back_up(config, arguments.file, arguments.keep)
         if arguments.command == "restore":
@@ -120,6 +126,35 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
             cancel_on_signals()
             await run(config)
     return 0
+
+
+def _run_cluster_command(arguments: argparse.Namespace, config: Config) -> int:
+    from bot.cluster import commands
+
+    config = commands.with_head(config, getattr(arguments, "head", None))
+    match arguments.action:
+        case "init":
+            return commands.init(config)
+        case "head":
+            return commands.head(config, arguments.store << 20)
+        case "join":
+            return commands.join(config, arguments.port, arguments.store << 20)
+        case _:
+            return commands.show(config)
+
+
+def _add_cluster_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("init", help="write the token and the certificates that let machines join")
+    head = actions.add_parser("head", help="run the meeting point on the bot's machine, at CLUSTER's address")
+    join = actions.add_parser("join", help="let the bot use this machine's GPUs")
+    join.add_argument("head", nargs="?", metavar="HOST:PORT", help="where the head is (CLUSTER)")
+    join.add_argument("--port", type=_positive, default=6380, help="the first of the ports this machine uses (6380)")
+    for each in (head, join):
+        each.add_argument("--store", type=_positive, default=512, metavar="MB", help="memory for large messages (512)")
+    actions.add_parser("show", help="list the machines, and why some do not fit").add_argument(
+        "head", nargs="?", metavar="HOST:PORT", help="where the head is (CLUSTER)"
+    )
 
 
 def _set_up(arguments: argparse.Namespace) -> int:
@@ -203,6 +238,7 @@ def _parse_arguments() -> argparse.Namespace:
     backup = commands.add_parser("backup", help="write all data to one file, even while the bot runs")
     backup.add_argument("file", type=Path, help="the file to write, replacing an earlier backup, or a folder for it")
     backup.add_argument("--keep", type=_positive, metavar="N", help="in a folder: delete all but the N newest backups")
+    _add_cluster_commands(commands.add_parser("cluster", help="use the GPUs of other machines"))
     restore = commands.add_parser("restore", help="restore a backup into the data folder")
     restore.add_argument("file", type=Path, help="a file written by backup")
     restore.add_argument("--replace", action="store_true", help="move existing data to a folder beside it")

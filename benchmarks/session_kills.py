@@ -2,7 +2,8 @@
 
 After each kill the step is due at once, so that the next start takes it and is killed at a random moment of it. Then
 every round of a jam must have one job and one message, and no round may be missing. With `--contest`, every phase of
-every contest must have one message, one contest must follow the other, and its places must follow from its votes.
+every contest must have one message, one contest must follow the other, and its places must follow from its votes. With
+`--telephone`, every turn and every picture of every game must have one message, and every game one last message.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from benchmarks.harness import BotProcess, start_bot
 from benchmarks.kills import SCRIPTED_BOT, delay
+from db.telephones import Player
 from preview import FakeDiscord, World
 from tests.support.bot_harness import make_model
 
@@ -60,9 +62,12 @@ class SessionKills:
                 killed += 1
                 await self._live(lifetime=self.dice.uniform(*LIFETIME_S))
             print(f"{killed} kills", flush=True)
+        await self._let_it_finish()
+        self._compare()
+
+    async def _let_it_finish(self) -> None:
         self._take_part_and_make_due()
         await self._live(lifetime=None)
-        self._compare()
 
     async def _live(self, lifetime: float | None) -> None:
         """Start the bot and kill it after `lifetime` seconds; without one, once a round can be voted on."""
@@ -205,6 +210,67 @@ class ContestKills(SessionKills):
         print(f"{len(sessions)} contests, {len(rounds)} phases")
 
 
+class TelephoneKills(SessionKills):
+    """Plays one telephone after another; players and their words are written between two lives."""
+
+    at_rest = "('joining', 'turn', 'reveal', 'ended')"
+
+    def _is_moving(self) -> bool:
+        unposted = self._rows(
+            """SELECT 1 FROM collab_sessions JOIN collab_rounds USING (round) LEFT JOIN jobs ON jobs.id = job_id
+               WHERE collab_rounds.session = collab_sessions.id AND collab_sessions.ended_at IS NULL
+                 AND CASE phase WHEN 'turn' THEN collab_rounds.message_id IS NULL
+                                WHEN 'reveal' THEN state <> 'answered' END"""
+        )
+        return super()._is_moving() or bool(unposted)
+
+    async def _let_it_finish(self) -> None:
+        while self._active():
+            self._take_part_and_make_due()
+            await self._live(lifetime=None)
+
+    async def _start(self) -> None:
+        options: dict[str, Any] = {"players": len(self.users), "where": "here"}
+        await self.server.person(self.users[0]).command("telephone start", self.channel, **options)
+
+    def _take_part_and_make_due(self) -> None:
+        """Let all others join, or the player of the present turn write something, and make what follows due."""
+        for (session,) in self._rows("SELECT id FROM collab_sessions WHERE phase = 'joining'"):
+            for user in self.users[1:]:
+                player = Player(session_id=session, person_id=user.id, name=user.name)
+                self._rows(
+                    f"""INSERT OR IGNORE INTO telephone_players
+                        VALUES ('{session}', {user.id}, '{player.lot}', '{user.name}', '[]')"""
+                )
+        if self.dice.random() < 0.8:  # otherwise the player is away
+            self._rows(
+                """UPDATE collab_rounds SET facts = json_set(facts, '$.words', 'a castle number ' || round)
+                   WHERE (session, round) IN (SELECT id, round FROM collab_sessions WHERE phase = 'turn')"""
+            )
+            self._rows("UPDATE collab_sessions SET phase = 'drawing', due_at = NULL WHERE phase = 'turn'")
+        self._rows(f"UPDATE collab_sessions SET due_at = {time.time() - 1} WHERE due_at > 0")
+
+    def _compare(self) -> None:
+        messages = [each for each in self.server.messages(self.channel) if not each.ephemeral]
+        buttons = [part.get("custom_id", "") for message in messages for part in message.buttons]
+        turns = Counter(each.removeprefix("telephone:turn:") for each in buttons if each.startswith("telephone:turn:"))
+        posted = Counter(each.split(":")[-1].partition("-")[0] for each in buttons if each.startswith("like:"))
+        ends = Counter(each.split(":")[-1] for each in buttons if each.startswith("telephone:again:"))
+        rounds = self._rows("SELECT session, round, job_id, facts FROM collab_rounds ORDER BY session, round")
+        states = dict(self._rows("SELECT id, state FROM jobs"))
+        for session, number, job_id, facts in rounds:
+            if turns[f"{session}:{number}:0"] != 1:
+                self.wrong.append(f"{session} turn {number}: {turns[f'{session}:{number}:0']} messages")
+            is_written = "words" in facts
+            if posted[job_id] != is_written or (is_written and states.get(job_id) != "answered"):
+                self.wrong.append(f"{session} picture {number}: {posted[job_id]} messages, job {states.get(job_id)}")
+        written = {session for session, _, _, facts in rounds if "words" in facts}
+        for (session,) in self._rows("SELECT id FROM collab_sessions WHERE ended_at IS NOT NULL"):
+            if ends[session] != (session in written):
+                self.wrong.append(f"{session}: {ends[session]} last messages")
+        print(f"{len(ends)} games, {len(rounds)} turns, {sum(posted.values())} pictures")
+
+
 async def kill_sessions(kills: int, seed: int, kind: type[SessionKills]) -> list[str]:
     """Run the fake Discord and the bot; return what was wrong."""
     with tempfile.TemporaryDirectory(prefix="atelier-session-kills-") as name:
@@ -224,9 +290,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--contest", action="store_true", help="contests instead of jams")
+    parser.add_argument("--telephone", action="store_true", help="telephones instead of jams")
     args = parser.parse_args()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a kill aborts requests
-    wrong = asyncio.run(kill_sessions(args.kills, args.seed, ContestKills if args.contest else SessionKills))
+    kind = ContestKills if args.contest else TelephoneKills if args.telephone else SessionKills
+    wrong = asyncio.run(kill_sessions(args.kills, args.seed, kind))
     print("\n".join(wrong) or "nothing is wrong")
     return 1 if wrong else 0
 

@@ -36,6 +36,8 @@ EXTENSIONS = (
     "cogs.together.tree",
     "cogs.together.jam",
     "cogs.together.contest",
+    "cogs.together.canvas",
+    "cogs.together.telephone",
     "cogs.together.bell",
     "cogs.together.news",
     "cogs.settings",

@@ -83,6 +83,8 @@ def _impossible(request: PromptRequest) -> Iterator[str]:
         yield "Links to pictures do not work in the terminal: use --sref FILE"
     if request.repeat > 1:
         yield "`--repeat` does not work in the terminal: run the command once for each grid"
+    if request.params.video:
+        yield "`--video` does not work in the terminal: it makes a film of a picture in Discord"
     if request.private is not None:
         name = "stealth" if request.private else "public"
         yield f"`--{name}` does not work in the terminal: the files are in your folder only"

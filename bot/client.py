@@ -98,6 +98,7 @@ class Client(commands.AutoShardedBot):
 
     async def on_connect(self) -> None:
         resume_unfinished_jobs(self.jobs.runner, self.unfinished_jobs)
+        self.tasks.spawn("videos", self.jobs.runner.videos.resume())
         self.tasks.spawn("deferrals", self.deferrals.answer_open())
 
     async def on_interaction(self, interaction: Interaction) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from generation.models.model import EMBEDDED
 
 DISCORD_API_URL = "https://discord.com/api/v10"
+NO_DEVICE = "none"  # this machine generates nothing: those of the cluster do
 GENERATED = "generated"  # in place of a file: the bot makes its own certificate
 _BYTES = {"gib": 2**30, "gb": 10**9, "mib": 2**20, "mb": 10**6}
 _PLAIN = re.compile(r"[!-~]+")  # printable ASCII without spaces
@@ -36,6 +38,10 @@ class Config:
     models: tuple[str, ...] = (EMBEDDED,)
     model_memory: int = 0
     device: str = "auto"
+    cluster: str = ""
+    cluster_here: str = ""
+    cluster_files: Path | None = None
+    node_name: str = ""
     loras: Path | None = None
     embeddings: Path | None = None
     upscaler: Path | None = None
@@ -78,7 +84,10 @@ class Config:
                     values[name] = _PARSERS[name](env_name(name), text)
                 except ConfigError as error:
                     problems += error.problems
-        return cls(**values), problems
+        config = cls(**values)
+        if config.device == NO_DEVICE and not config.cluster:
+            problems.append("DEVICE is none, but CLUSTER names no other machines that could generate")
+        return config, problems
 
     @property
     def fake_discord_origin(self) -> str | None:
@@ -158,10 +167,10 @@ def _device(name: str, text: str) -> str:
     devices = [each.strip() for each in text.lower().split(",")]
     if len(devices) > 1:
         return _several_devices(name, text, devices)
-    if not re.fullmatch(r"auto|all|cpu|mps|cuda(:\d{1,3})?", devices[0]):
+    if not re.fullmatch(r"auto|all|none|cpu|mps|cuda(:\d{1,3})?", devices[0]):
         raise ConfigError(
             f"{name} must be auto, cpu, cuda, cuda:1 (the second GPU), mps, "
-            f"several GPUs such as cuda:0,cuda:1, or all for every GPU, not {text!r}"
+            f"several GPUs such as cuda:0,cuda:1, all for every GPU, or none with a CLUSTER, not {text!r}"
         )
     return devices[0]
 
@@ -177,6 +186,37 @@ def _several_devices(name: str, text: str, devices: list[str]) -> str:
     if twice := next((gpu for gpu in gpus if gpus.count(gpu) > 1), None):
         raise ConfigError(f"{name} names {twice} twice")
     return ",".join(gpus)
+
+
+def split_address(name: str, text: str, default_port: int = 0) -> tuple[str, int]:
+    """Return the IP address and the port of an address such as 10.0.0.5:6380. Raise ConfigError for anything else."""
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = str(ipaddress.IPv4Address(parts.hostname or "")), parts.port or default_port
+    except ValueError:
+        raise ConfigError(f"{name} must be an IP address with a port, such as 10.0.0.5:6380, not {text!r}") from None
+    if host in ("127.0.0.1", "0.0.0.0"):
+        raise ConfigError(
+            f"{name} must be an address that the other machines reach, not {host} (to try it on one machine: 127.0.0.2)"
+        )
+    return host, port
+
+
+def _cluster(name: str, text: str) -> str:
+    host, port = split_address(name, text)
+    if not 1024 <= port <= 65_000:
+        raise ConfigError(f"{name} must end with a port from 1024 to 65000, such as :6380, not {text!r}")
+    return f"{host}:{port}"
+
+
+def _ip_address(name: str, text: str) -> str:
+    return split_address(name, text)[0]
+
+
+def _node_name(name: str, text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", text):
+        raise ConfigError(f"{name} must be up to 63 letters, digits, dots and dashes, not {text!r}")
+    return text
 
 
 def _level(name: str, text: str) -> str:
@@ -221,6 +261,10 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "models": _models,
     "model_memory": _memory,
     "device": _device,
+    "cluster": _cluster,
+    "cluster_here": _ip_address,
+    "cluster_files": _path,
+    "node_name": _node_name,
     "loras": _path,
     "embeddings": _path,
     "upscaler": _path,

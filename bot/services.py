@@ -17,6 +17,7 @@ from bot.images.metadata import metadata_policy
 from bot.images.resizing import ImageResizer
 from bot.images.thumbnails import Thumbnails
 from bot.images.uploads import UploadImporter
+from bot.machines import make_cluster
 from bot.policy.allowlist import denial_message
 from bot.policy.policy import Policy
 from bot.registry import load_registry
@@ -24,6 +25,7 @@ from db.connection import DATABASE_FILE
 from db.database import Database
 from db.image_files import ImageStore
 from db.retention import Retention, retention_days_by_guild
+from generation.cluster.membership import Cluster
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
 from generation.models.model import describe_model
@@ -60,6 +62,7 @@ class Services:
     images: Images
     queue: Queue
     fleet: Fleet
+    cluster: Cluster | None = None
 
     @property
     def registry(self) -> ModelRegistry:
@@ -80,6 +83,10 @@ async def open_services(
         await fleet.start()
         stack.push_async_callback(fleet.close)
         queue = Queue(fleet.workers, _limits(config), clock=clock)
+        cluster = make_cluster(config, fleet, queue) if config.cluster else None
+        if cluster is not None:
+            cluster.start()
+            stack.push_async_callback(cluster.close)
         for person_id, when in (await db.jobs.last_served()).items():
             queue.restore_last_served(person_id, when)
         files = ImageStore(config.data_dir)
@@ -100,6 +107,7 @@ async def open_services(
             ),
             queue=queue,
             fleet=fleet,
+            cluster=cluster,
         )
 
 
@@ -145,6 +153,8 @@ def _require_usable_model(ref: str) -> None:
 def make_fleet(config: Config) -> Fleet:
     """Build a worker for each device that DEVICE names. Raises like `make_worker`."""
     registry, devices = load_registry(config), list_devices(config.device)
+    if not devices:
+        return Fleet([], registry)
     if len(devices) == 1:
         return Fleet([make_worker(config, registry)])
     return Fleet(
@@ -178,7 +188,7 @@ def make_worker(
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
         registry,
-        device or list_devices(config.device)[0],
+        device or _own_device(config),
         config.threads,
         capacity=config.jobs_at_once,
         step_timeout=config.step_timeout,
@@ -193,6 +203,13 @@ def make_worker(
         ),
         name=name,
     )
+
+
+def _own_device(config: Config) -> str:
+    devices = list_devices(config.device)
+    if not devices:
+        raise ConfigError("DEVICE=none: this machine generates nothing itself")
+    return devices[0]
 
 
 def _limits(config: Config) -> QueueLimits:

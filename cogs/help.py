@@ -74,6 +74,7 @@ def _start(registry: ModelRegistry) -> str:
                 "`/contest enter` enters one of your pictures in the contest of this server, and `/contest vote` "
                 "compares two."
             ),
+            tr("`/telephone start` passes a picture on: each player sees only the last one, and writes what it is."),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
             tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
             *_vocabulary_lines(registry.default),

@@ -28,7 +28,7 @@ from generation.params import Upload
 
 log = logging.getLogger(__name__)
 
-ENTRIES, LEAVE = "entries", "leave"  # the choice about pictures in contests
+ENTRIES, LEAVE = "entries", "leave"  # the choice about pictures in contests and on canvases
 BATCH_SIZE = 50  # jobs erased at a time
 
 
@@ -99,7 +99,7 @@ async def open_confirm_modal(interaction: Interaction) -> None:
     """Ask whether all data should really be deleted."""
     fields: list[discord.ui.Item[Any]] = [discord.ui.TextDisplay(_consequences())]
     summary = await interaction.client.services.db.personal_data.summary(interaction.user.id)
-    if summary.entries:
+    if summary.entries or summary.pieces:
         fields.append(_entries_field())
     await interaction.response.send_modal(PersistentModal("privacy", tr("Delete all your data?"), *fields))
 
@@ -109,7 +109,7 @@ def _entries_field() -> discord.ui.Label[Any]:
     select.add_option(label=tr("Delete them too"), value="delete", default=True)
     select.add_option(label=tr("Leave them, without my name"), value=LEAVE)
     return discord.ui.Label(
-        text=tr("Your pictures in contests"),
+        text=tr("Your pictures in contests and on canvases"),
         description=tr("A picture that stays keeps its prompt."),
         component=select,
     )
@@ -143,6 +143,7 @@ async def on_confirm(interaction: Interaction, _: str, values: ModalValues) -> N
     leaves = values.selected.get(ENTRIES) == LEAVE
     await client.services.db.personal_data.begin_erasure(person_id, up_to, leaves_entries=leaves)
     client.sessions.timer.wake()  # sessions that the person started end
+    client.dispatch("person_erased")
     name = _task_name(person_id)
     client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to))
     if name in client.tasks:  # the deferral is open until then
@@ -245,7 +246,9 @@ def _together_line(summary: DataSummary) -> str:
         "words that you offered to {n:,} session", "words that you offered to {n:,} sessions", summary.suggestions
     )
     entries = trn("{n:,} picture in contests", "{n:,} pictures in contests", summary.entries)
-    return f"- {sessions}, {votes}, {offers}, {entries}"
+    pieces = trn("{n:,} piece of canvases", "{n:,} pieces of canvases", summary.pieces)
+    games = trn("a place in {n:,} picture telephone", "places in {n:,} picture telephones", summary.telephones)
+    return f"- {sessions}, {votes}, {offers}, {entries}, {pieces}, {games}"
 
 
 def _jobs_line(summary: DataSummary) -> str:

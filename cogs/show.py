@@ -112,7 +112,7 @@ class Show(commands.Cog):
         if not re.fullmatch(r"[0-9a-f]{12}", job_id) and hits:
             job_id = hits[0].job_id
         record = await self.services.db.jobs.get(job_id)
-        if record is None or record.suffix is None:
+        if record is None or record.suffix is None or record.job.destination.is_held:
             raise _not_found()
         return record
 

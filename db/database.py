@@ -10,6 +10,7 @@ from pathlib import Path
 
 from db.ballots import BallotStore
 from db.bells import BellStore
+from db.canvases import CanvasStore
 from db.connection import Connection
 from db.contests import ContestStore
 from db.deferrals import DeferralStore
@@ -27,6 +28,7 @@ from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
 from db.stats import Stats
+from db.telephones import TelephoneStore
 from db.styles import StyleStore
 from db.threads import ThreadStore
 from db.usage import Usage
@@ -56,7 +58,9 @@ class Database:
     picture_index: PictureIndex
     bells: BellStore
     contests: ContestStore
+    canvases: CanvasStore
     news: NewsStore
+    telephones: TelephoneStore
     styles: StyleStore
 
     @classmethod
@@ -85,6 +89,8 @@ class Database:
                 picture_index=PictureIndex(connection),
                 bells=BellStore(connection),
                 contests=ContestStore(connection),
+                canvases=CanvasStore(connection),
                 news=NewsStore(connection),
+                telephones=TelephoneStore(connection),
                 styles=StyleStore(connection, clock),
             )

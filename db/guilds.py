@@ -121,7 +121,8 @@ class GuildStore:
     async def block(self, entry: AuditEntry, block: Block) -> None:
         """Block a user; a later block replaces an earlier one.
 
-        What they have voted, suggested and entered in sessions that go on is dropped: they have no say any more.
+        What they have voted, suggested, entered and claimed in sessions that go on is dropped: they have no say any
+        more.
         """
         await self._write_audited(
             entry,
@@ -138,6 +139,25 @@ class GuildStore:
             ),
             (
                 """DELETE FROM contest_entries WHERE person = :person_id AND session IN (
+                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
+                asdict(block),
+            ),
+            # It may be their turn in a telephone: the timer gives it to the next one.
+            (
+                """UPDATE collab_sessions SET due_at = 0 WHERE kind = 'telephone' AND phase = 'turn' AND id IN (
+                       SELECT session FROM telephone_players WHERE person = :person_id)
+                   AND guild_id = :guild_id AND ended_at IS NULL AND EXISTS (
+                       SELECT 1 FROM collab_rounds WHERE session = collab_sessions.id
+                       AND round = collab_sessions.round AND worded_by = :person_id)""",
+                asdict(block),
+            ),
+            (
+                """DELETE FROM telephone_players WHERE person = :person_id AND session IN (
+                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
+                asdict(block),
+            ),
+            (
+                """DELETE FROM canvas_claims WHERE person = :person_id AND session IN (
                    SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
                 asdict(block),
             ),

@@ -9,7 +9,8 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,11 +19,16 @@ from generation.files.completeness import require_complete
 from generation.messages import Grid
 from generation.params import ImageRef, Tile, Upload
 
-ImageKind = Literal["tiles", "sheets", "uploads"]
+ImageKind = Literal["tiles", "sheets", "uploads", "cells"]
 
-IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)  # names of folders on disk; "sheets" are grid images
+FolderName = ImageKind | Literal["thumbnails", "trails"]
+
+# Names of folders on disk; "sheets" are grid images, "cells" are parts of a canvas.
+IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)
 THUMBNAILS: Literal["thumbnails"] = "thumbnails"  # of tiles; no backup has them, since they can be made again
+TRAILS: Literal["trails"] = "trails"  # of videos that are being made; no backup has them either
 PARTIAL_SUFFIX = ".partial"  # of a file that is still being written
+TRAIL_SUFFIX = "safetensors"
 _NAME = re.compile(r"[0-9A-Za-z-]+")
 
 
@@ -39,6 +45,8 @@ class ImageStore:
     async def save(self, job_id: str, grid: Grid) -> None:
         """Store a job's tiles and grid image; saving again replaces them."""
         files = {self.path(Tile(job_id, index)): tile for index, tile in enumerate(grid.tiles)}
+        if grid.trail:
+            files[self._trail_path(job_id)] = grid.trail
         await asyncio.to_thread(self._write_all, files | {self.grid_path(job_id, grid.suffix): grid.image})
 
     async def save_tile(self, tile: Tile, data: bytes) -> None:
@@ -54,6 +62,20 @@ class ImageStore:
         upload = Upload(await asyncio.to_thread(_digest, data))
         await asyncio.to_thread(self._write_all, {self.path(upload): data})
         return upload
+
+    async def save_cells(self, cells: Mapping[Path, bytes]) -> None:
+        """Store the files of cells by their paths, see `cell_path`; writing one again replaces it."""
+        await asyncio.to_thread(self._write_all, dict(cells))
+
+    async def delete_cells(self, session_id: str, kept: Collection[str]) -> int:
+        """Delete the files of a canvas but those with the stems `kept`; return their number."""
+        folder = self._file_path("cells", session_id, "png").parent
+
+        def delete() -> int:
+            files = [path for path in _job_files(folder, session_id) if path.stem not in kept]
+            return _unlink_all(files)
+
+        return await asyncio.to_thread(delete)
 
     async def read(self, image: ImageRef) -> bytes:
         """Return an image as PNG; raises FileNotFoundError if it was deleted, and UserError if it is damaged."""
@@ -75,10 +97,30 @@ class ImageStore:
         """Return the thumbnail of a tile; raises FileNotFoundError if there is none yet."""
         return await asyncio.to_thread(self.thumbnail_path(tile).read_bytes)
 
+    async def has_trail(self, job_id: str) -> bool:
+        """Return whether a job's trail is stored."""
+        return await asyncio.to_thread(self._trail_path(job_id).exists)
+
+    async def read_trail(self, job_id: str) -> bytes | None:
+        """Return a job's trail, or None without one."""
+        with suppress(FileNotFoundError):
+            return await asyncio.to_thread(self._trail_path(job_id).read_bytes)
+        return None
+
+    async def delete_trail(self, job_id: str) -> None:
+        """Delete a job's trail, if there is one."""
+        await asyncio.to_thread(self._trail_path(job_id).unlink, missing_ok=True)
+
+    async def trails(self) -> list[str]:
+        """Return the jobs whose trails are stored."""
+        return await asyncio.to_thread(
+            lambda: [path.stem for folder in self.folders(TRAILS) for path in folder.glob(f"*.{TRAIL_SUFFIX}")]
+        )
+
     async def delete(self, job_id: str) -> int:
-        """Delete a job's tiles, grid images and thumbnails; return the number of files."""
+        """Delete a job's tiles, grid images, thumbnails and trail; return the number of files."""
         tile = Tile(job_id, 0)
-        paths = (self.path(tile), self.grid_path(job_id, "png"), self.thumbnail_path(tile))
+        paths = (self.path(tile), self.grid_path(job_id, "png"), self.thumbnail_path(tile), self._trail_path(job_id))
         folders = tuple(path.parent for path in paths)
         return await asyncio.to_thread(_unlink_all, (path for folder in folders for path in _job_files(folder, job_id)))
 
@@ -86,7 +128,7 @@ class ImageStore:
         """Delete those of `paths` that were written before a time (Unix seconds); return their number."""
         return await asyncio.to_thread(self._delete_older, paths, before)
 
-    def folders(self, kind: ImageKind | Literal["thumbnails"]) -> list[Path]:
+    def folders(self, kind: FolderName) -> list[Path]:
         """Return the subfolders with images of one kind."""
         return sorted(path for path in (self._folder / kind).glob("*") if path.is_dir())
 
@@ -102,9 +144,16 @@ class ImageStore:
         """Return the path of a job's grid image, which need not exist; raises ValueError as `path` does."""
         return self._file_path("sheets", job_id, suffix)
 
+    def cell_path(self, stem: str, suffix: str) -> Path:
+        """Return the path of a cell, a "png" or a small "webp", by its stem from `cell_stem`."""
+        return self._file_path("cells", stem, suffix)
+
     def thumbnail_path(self, tile: Tile) -> Path:
         """Return the path of a tile's thumbnail, which need not exist; raises ValueError as `path` does."""
         return self._file_path(THUMBNAILS, str(tile), "webp")
+
+    def _trail_path(self, job_id: str) -> Path:
+        return self._file_path(TRAILS, job_id, TRAIL_SUFFIX)
 
     def _write_thumbnail(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,10 +201,15 @@ class ImageStore:
                 deleted += _is_older(path, before) and _unlink(path)
         return deleted
 
-    def _file_path(self, kind: ImageKind | Literal["thumbnails"], stem: str, suffix: str) -> Path:
+    def _file_path(self, kind: FolderName, stem: str, suffix: str) -> Path:
         if not _NAME.fullmatch(stem) or not _NAME.fullmatch(suffix):
             raise ValueError(f"not a valid image name: {stem!r}, {suffix!r}")
         return self._folder / kind / stem[:2] / f"{stem}.{suffix}"
+
+
+def cell_stem(session_id: str, tile: Tile, x: int, y: int) -> str:
+    """Return the name of a canvas's cell that was cut from a tile: another candidate never overwrites it."""
+    return f"{session_id}-{tile}-{x}-{y}"
 
 
 def _digest(data: bytes) -> str:

@@ -162,6 +162,13 @@ class JobStore:
             {"suffix": suffix, "seconds": seconds, "model": model, "sensitive": sensitive},
         )
 
+    async def add_seconds(self, job_id: str, seconds: float) -> None:
+        """Add to the time that a job took: its film is made when it is posted already."""
+        await self._connection.write(
+            "UPDATE jobs SET seconds = coalesce(seconds, 0) + :seconds WHERE id = :id",
+            {"id": job_id, "seconds": seconds},
+        )
+
     async def mark_posted(self, job_id: str, result_message_id: int, copy_for: int | None = None) -> bool:
         """Record that the result was posted, and that `copy_for` is to get a copy by direct message."""
         copy = (
@@ -227,6 +234,14 @@ class JobStore:
         return [
             _record_from_row(row) for row in await self._connection.fetch_all("SELECT * FROM jobs WHERE removing = 1")
         ]
+
+    async def release(self, job_id: str, reply_to: int | None) -> bool:
+        """Let everybody see a drawn job that a session kept to itself; returns False if it is not drawn any more."""
+        changed = await self._connection.write(
+            "UPDATE jobs SET private = 0, reply_to = :reply WHERE id = :id AND state = 'drawn'",
+            {"id": job_id, "reply": reply_to},
+        )
+        return changed == 1
 
     async def set_result_channel(self, job_id: str, channel_id: int | None) -> None:
         """Store the channel for a job's result (column post_in), if it is not the one of the request."""

@@ -32,6 +32,11 @@ EXPORT_QUERIES = {
     "suggestions": "SELECT session, words, at FROM suggestions WHERE person = :person ORDER BY at",
     "entries": """SELECT session, job_id, tile_index, at, place FROM contest_entries
                   WHERE person = :person ORDER BY at""",
+    "pieces": """SELECT session, x, y, words, job_id, tile_index, placed_at FROM canvas_pieces
+                 WHERE person = :person ORDER BY number""",
+    "claims": "SELECT session, x, y, words, at FROM canvas_claims WHERE person = :person ORDER BY at",
+    "telephones": """SELECT session, name, roles FROM telephone_players
+                     WHERE person = :person ORDER BY session""",
     "bells": "SELECT session FROM session_bells WHERE person = :person ORDER BY session",
     "news": "SELECT told_at FROM news_readers WHERE person_id = :person",
     # Parts in other people's jobs: those in one's own are in the list of jobs.
@@ -54,13 +59,37 @@ UPLOAD_IN_USE = "SELECT 1 FROM uploads WHERE digest = :digest LIMIT 1"
 LEFT_ENTRY = "SELECT 1 FROM contest_entries WHERE job_id = :id AND person = 0 LIMIT 1"
 PENDING_ERASURES = "SELECT person_id, up_to FROM erasures"
 
-_COUNTED = ("options", "favourites", "reports", "blocks", "sessions", "ballots", "suggestions", "entries")
+_COUNTED = (
+    "options",
+    "favourites",
+    "reports",
+    "blocks",
+    "sessions",
+    "ballots",
+    "suggestions",
+    "entries",
+    "pieces",
+    "telephones",
+)
 _LEAVE_ENTRIES = "UPDATE contest_entries SET person = :erased WHERE person = :person"
+_LEAVE_PIECES = "UPDATE canvas_pieces SET person = :erased, name = '' WHERE person = :person"
 # Words are voted for by the id of the person who offers them, and who votes for them as well.
 _FORGET_VOTES_FOR_WORDS = """
     DELETE FROM ballots WHERE session IN (
         SELECT session FROM ballots WHERE person = :person UNION SELECT session FROM suggestions WHERE person = :person
     ) AND choice = CAST(:person AS TEXT)
+"""
+# It may be their turn in a telephone: the timer gives it to the next one.
+_END_TURNS = """
+    UPDATE collab_sessions SET due_at = 0 WHERE kind = 'telephone' AND phase = 'turn' AND ended_at IS NULL
+      AND id IN (SELECT session FROM telephone_players WHERE person = :person)
+      AND EXISTS (SELECT 1 FROM collab_rounds WHERE session = collab_sessions.id
+                  AND round = collab_sessions.round AND worded_by = :person)
+"""
+_FORGET_WORDS_OF_TURNS = """
+    UPDATE collab_rounds SET facts = json_remove(facts, '$.words')
+    WHERE worded_by = :person
+      AND EXISTS (SELECT 1 FROM collab_sessions WHERE id = collab_rounds.session AND kind = 'telephone')
 """
 _TALLY = f"""
     INSERT INTO tallies SELECT asker_id, guild_id, asked_at, {JOB_SECONDS} FROM jobs
@@ -86,6 +115,8 @@ class DataSummary:
     ballots: int
     suggestions: int
     entries: int
+    pieces: int
+    telephones: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +168,11 @@ class PersonalData:
     async def begin_erasure(self, person_id: int, up_to: float, *, leaves_entries: bool = False) -> None:
         """Erase all data but the jobs, and record that the jobs requested up to a time are to be erased as well.
 
-        With `leaves_entries`, pictures in contests become somebody's without a name: see `is_left` and `leave_job`.
+        With `leaves_entries`, pictures in contests and on canvases become somebody's without a name: see `is_left` and
+        `leave_job`.
         """
         entries = _LEAVE_ENTRIES if leaves_entries else "DELETE FROM contest_entries WHERE person = :person"
+        pieces = _LEAVE_PIECES if leaves_entries else "DELETE FROM canvas_pieces WHERE person = :person"
         person = {"person": person_id, "up_to": up_to, "erased": ERASED_PERSON_ID}
         await self._connection.write_atomically(
             (
@@ -159,8 +192,18 @@ class PersonalData:
             ("DELETE FROM ballots WHERE person = :person", person),
             ("DELETE FROM suggestions WHERE person = :person", person),
             (entries, person),
+            (
+                """UPDATE canvases SET stale = 1
+                   WHERE session IN (SELECT session FROM canvas_pieces WHERE person = :person)""",
+                person,
+            ),
+            (pieces, person),
+            ("DELETE FROM canvas_claims WHERE person = :person", person),
             ("DELETE FROM session_bells WHERE person = :person", person),
             ("DELETE FROM news_readers WHERE person_id = :person", person),
+            (_END_TURNS, person),
+            ("DELETE FROM telephone_players WHERE person = :person", person),
+            (_FORGET_WORDS_OF_TURNS, person),
             ("UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person", person),
             ("UPDATE credits SET person = :erased WHERE person = :person", person),
             # The timer ends the sessions that go on, as it ends those that a backup restored.

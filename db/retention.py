@@ -10,11 +10,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from db.connection import Connection
-from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, THUMBNAILS, ImageKind, ImageStore
+from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, THUMBNAILS, TRAILS, FolderName, ImageStore, cell_stem
 from db.prompt_index import purge_deleted_terms
+from generation.params import Tile
 
 DAY_S = 24 * 3600.0
 STARTUP_DELAY_S = 60.0  # before the first sweep, so that it does not compete with the rest of the startup
@@ -83,11 +83,12 @@ class Retention:
         await self._expire_jobs(result)
         await self._expire_sessions()
         await self._delete_old_tallies()
-        for kind in (*IMAGE_KINDS, THUMBNAILS):
+        for kind in (*IMAGE_KINDS, THUMBNAILS, TRAILS):
             await self._delete_partials(kind, result)
-        for kind in ("tiles", "sheets", THUMBNAILS):
+        for kind in ("tiles", "sheets", THUMBNAILS, TRAILS):
             await self._delete_orphaned_images(kind, result)
         await self._delete_orphaned_uploads(result)
+        await self._delete_orphaned_cells(result)
         await self._delete_unused_styles()
         if result.jobs:
             await purge_deleted_terms(self._connection)
@@ -146,13 +147,13 @@ class Retention:
         """Delete the usage of erased jobs that is older than any limit's period of one day."""
         await self._connection.write("DELETE FROM tallies WHERE asked_at < :before", {"before": self._clock() - DAY_S})
 
-    async def _delete_partials(self, kind: ImageKind | Literal["thumbnails"], result: SweepResult) -> None:
+    async def _delete_partials(self, kind: FolderName, result: SweepResult) -> None:
         """Delete the partial files of a process that was killed while writing."""
         for folder in self._images.folders(kind):
             partials = [path for path in await _list_files(folder) if path.name.endswith(PARTIAL_SUFFIX)]
             await self._delete_files(partials, result)
 
-    async def _delete_orphaned_images(self, kind: ImageKind | Literal["thumbnails"], result: SweepResult) -> None:
+    async def _delete_orphaned_images(self, kind: FolderName, result: SweepResult) -> None:
         """Delete the images of failed, cancelled and deleted jobs."""
         for folder in self._images.folders(kind):
             files = await _list_files(folder)
@@ -189,6 +190,22 @@ class Retention:
             {"digests": json.dumps(sorted(digests))},
         )
         return {row["digest"] for row in rows}
+
+    async def _delete_orphaned_cells(self, result: SweepResult) -> None:
+        """Delete the cells of deleted canvases, and those that were cut but not placed."""
+        for folder in self._images.folders("cells"):
+            files = await _list_files(folder)
+            placed = await self._placed_cells({path.name[:12] for path in files})
+            await self._delete_files((path for path in files if path.stem not in placed), result)
+
+    async def _placed_cells(self, session_ids: Iterable[str]) -> set[str]:
+        rows = await self._connection.fetch_all(
+            """SELECT canvas_cells.session, canvas_cells.x, canvas_cells.y, job_id, tile_index
+               FROM canvas_cells JOIN canvas_pieces ON canvas_pieces.number = canvas_cells.piece
+               WHERE canvas_cells.session IN (SELECT value FROM json_each(:ids))""",
+            {"ids": json.dumps(sorted(session_ids))},
+        )
+        return {cell_stem(row["session"], Tile(row["job_id"], row["tile_index"]), row["x"], row["y"]) for row in rows}
 
     async def _delete_files(self, paths: Iterable[Path], result: SweepResult) -> None:
         result.files += await self._images.delete_older(paths, self._clock() - FILE_GRACE_S)

@@ -30,5 +30,9 @@ class WorkerLost(WorkerCrashed):
     """The worker went away during a job, but not by an error of its own: it was killed, or its machine is gone."""
 
 
+class MachineLost(WorkerLost):
+    """A machine of the cluster went away during a job, or the line to it: no job can be the cause."""
+
+
 class JobCancelled(Exception):
     """The job was cancelled by its owner or a moderator before it was finished."""

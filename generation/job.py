@@ -77,6 +77,11 @@ class Destination:
         return bool(self.token)
 
     @property
+    def is_held(self) -> bool:
+        """Return whether a session keeps the result to itself: private, but not an interaction's answer."""
+        return self.private and not self.has_interaction
+
+    @property
     def result_channel_id(self) -> int:
         """Return the channel where the result is, or will be, posted."""
         return self.channel_id if self.post_in is None else self.post_in

@@ -14,7 +14,8 @@ class Generate:
     """Generate `params` for a job; `source`, `mask`, `blended` and `style` are encoded images.
 
     `upload_limit` is the maximum size of the grid image in bytes. `order` is the job's slot number: if more rows wait
-    for a step than fit into a batch, the lowest order goes first.
+    for a step than fit into a batch, the lowest order goes first. With the `trail` of a finished job, its steps are
+    decoded instead: the tiles of the result are then a sheet for each step.
     """
 
     job_id: str
@@ -24,6 +25,7 @@ class Generate:
     source: bytes | None = None
     mask: bytes | None = None
     blended: tuple[bytes, ...] = ()
+    trail: bytes = b""
     style: bytes | None = None
 
 
@@ -65,6 +67,19 @@ class Unloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """What a machine of the cluster can generate with, by name: it is sent no jobs for anything else.
+
+    `capacity` is the number of jobs worth sending at once, 0 if that depends on the device.
+    """
+
+    models: frozenset[str]
+    loras: frozenset[str]
+    missing_embeddings: frozenset[str]
+    capacity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The default model is loaded; jobs for all models are accepted."""
 
@@ -87,7 +102,7 @@ class Grid:
     """The result of a job: its tiles as PNG files with the generation parameters, and the grid image to post.
 
     `suffix` is the grid image's file extension ("png", "webp", "jpg"); `seconds` is the time from start to result.
-    `sensitive` is the classifier's verdict.
+    `sensitive` is the classifier's verdict. `trail` holds the clean latents that the steps of a video predicted.
     """
 
     tiles: tuple[bytes, ...]
@@ -95,6 +110,7 @@ class Grid:
     suffix: str
     seconds: float
     sensitive: bool = False
+    trail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +143,13 @@ class Failed:
 class Crashed:
     """The last message of a process that cannot continue; `text` is one line for the log.
 
-    `permanent` says that a restart would fail in the same way.
+    `permanent` says that a restart would fail in the same way, `lost` that a machine or the line to it went away.
     """
 
     text: str
     permanent: bool = False
+    lost: bool = False
 
 
 Inbound = Generate | Cancel | Stop
-Event = Loading | Loaded | Unloaded | Ready | Progress | Finished | Failed | Crashed
+Event = Loading | Loaded | Unloaded | Offered | Ready | Progress | Finished | Failed | Crashed

@@ -104,9 +104,9 @@ class Params:
     `seamless` makes opposite edges match. `hd` adds a second pass at twice the size (`width` and `height` are those of
     the first pass). `draft` records that size and steps were halved for speed. `model` is the model's name; it is empty
     for the default model, which old rows have. `loras` are applied to the model for these images only. With a `film`,
-    the image is drawn around the source several times, and the params are those of the first time.
-    The image takes over the look of `style`, a reference known by its `style_code`, as much as `style_weight` says
-    (0 to 1000).
+    the image is drawn around the source several times, and the params are those of the first time. With `video`, the
+    steps are kept for a film of how the images appear; the images are the same. The image takes over the look of
+    `style`, a reference known by its `style_code`, as much as `style_weight` (0 to 1000) says.
     """
 
     parts: tuple[PromptPart, ...]
@@ -139,6 +139,7 @@ class Params:
     model: str = ""
     loras: tuple[LoraWeight, ...] = ()
     film: FilmPlan | None = None
+    video: bool = False
     style: ImageRef | None = None
     style_code: str = ""
     style_weight: int = 100

@@ -17,12 +17,13 @@ from bot.images.films import FilmMaker
 from bot.registry import load_registry
 from bot.services import make_worker
 from generation.files.metadata import NullSigner
-from generation.films.order import FilmOrder, ZoomOrder
+from generation.films.order import AppearanceOrder, FilmOrder, ZoomOrder
 from generation.job import new_job_id
 from generation.messages import Generate
 from generation.models.model import Model
 from generation.params import FilmKind, Params, Tile
 from generation.planning.films import film_plan, film_steps, zoom_film
+from generation.prompt import parse_prompt
 from generation.worker.worker import LocalWorker
 
 MAX_BYTES = 260_000  # of a film
@@ -38,7 +39,14 @@ class Example:
     words: str = ""
 
 
-EXAMPLES = {
+@dataclass(frozen=True, slots=True)
+class VideoExample:
+    """The prompt of a grid whose steps become a film."""
+
+    prompt: str
+
+
+EXAMPLES: dict[str, Example | VideoExample] = {
     "zoom-out": Example(
         "a red castle on the hills --seed 11",
         FilmKind.ZOOM_OUT,
@@ -47,6 +55,7 @@ EXAMPLES = {
     ),
     "zoom-in": Example("a red boat on the sea at sunset --seed 3", FilmKind.ZOOM_IN, 3, "the sea at sunset"),
     "loop": Example("a blue fish under water --seed 5", FilmKind.LOOP, 3, "under water | the sea | the sea at night"),
+    "video": VideoExample("a lighthouse on the coast at sunset --steps 12 --seed 4 --video"),
 }
 
 
@@ -57,7 +66,12 @@ async def draw_films(config: Config, names: list[str], out: Path) -> None:
     await worker.start()
     try:
         for name in names:
-            film = await _draw(worker, registry.default, EXAMPLES[name])
+            example = EXAMPLES[name]
+            film = await (
+                _draw(worker, registry.default, example)
+                if isinstance(example, Example)
+                else _draw_video(worker, example)
+            )
             target = out / f"{name}.webp"
             target.write_bytes(film)
             print(f"{target}: {len(film) >> 10} KiB", flush=True)
@@ -76,6 +90,15 @@ async def _draw(worker: LocalWorker, model: Model, example: Example) -> bytes:
     frames = tuple(step.frame for step in steps if step.frame is not None)
     order = FilmOrder(tuple(pictures), MAX_BYTES, ZoomOrder(example.kind, frames))
     return await FilmMaker(NullSigner()).make(order, film)
+
+
+async def _draw_video(worker: LocalWorker, example: VideoExample) -> bytes:
+    params = parse_prompt(example.prompt, worker.registry).params
+    request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT)
+    grid = await worker.generate(request, lambda progress: None)
+    steps = await worker.generate(replace(request, trail=grid.trail), lambda progress: None)
+    order = FilmOrder((*steps.tiles, grid.image), MAX_BYTES, AppearanceOrder())
+    return await FilmMaker(NullSigner()).make(order, params)
 
 
 async def _generate(worker: LocalWorker, params: Params, source: bytes | None = None) -> bytes:

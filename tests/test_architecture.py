@@ -33,6 +33,7 @@ RESTRICTED_LIBRARIES = {
     "discord": ("cogs", "bot"),
     "aiosqlite": ("db",),
     "sqlite3": ("db",),
+    "ray": ("generation.cluster.remote",),
     "torch": ("generation.engine", "generation.worker.engine_loader", "training"),
     "diffusers": ("generation.engine", "generation.worker.engine_loader", "training"),
     "transformers": ("generation.engine", "generation.worker.engine_loader", "training"),
@@ -44,6 +45,7 @@ ORDERS = {
         ("registry",),
         ("instance_lock", "ui"),
         ("policy", "images"),
+        ("machines",),
         ("services", "gateway_hooks"),
         ("finding",),
         ("jobs", "monitoring"),
@@ -54,6 +56,7 @@ ORDERS = {
         ("app", "cli"),
         ("doctor",),
         ("setup",),
+        ("cluster",),
     ),
     "generation": (
         ("errors", "logs", "params", "text"),
@@ -65,6 +68,7 @@ ORDERS = {
         ("engine",),
         ("worker",),
         ("queue",),
+        ("cluster",),
     ),
     "generation.engine": (
         ("device", "images", "base"),
@@ -165,6 +169,8 @@ def test_imports_run_one_way():
         ("preview/server.py", "from generation.params import Tile"),
         ("main.py", "import training.unet"),
         ("main.py", "import torch"),
+        ("generation/cluster/scout.py", "import ray"),
+        ("bot/machines.py", "from ray.util import state"),
     ],
 )
 def test_an_import_in_the_wrong_direction_is_noticed(path, code):
@@ -270,10 +276,10 @@ def test_no_module_has_a_name_that_says_nothing():
     assert [path for path in sources() if VAGUE_NAMES & {part.lower() for part in path.with_suffix("").parts}] == []
 
 
-def test_the_bots_process_imports_neither_torch_nor_its_friends():
+def test_the_bots_process_imports_neither_torch_nor_ray_nor_their_friends():
     code = (
-        "import sys, main, bot.app, bot.cli, cogs.imagine\n"
-        "print(*{'torch', 'diffusers', 'transformers', 'training'} & sys.modules.keys())"
+        "import sys, main, bot.app, bot.cli, bot.cluster.commands, cogs.imagine\n"
+        "print(*{'torch', 'diffusers', 'transformers', 'training', 'ray', 'cryptography'} & sys.modules.keys())"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.split() == []

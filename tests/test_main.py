@@ -23,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import aiohttp
+import psutil
 import pytest
 import pytest_asyncio
 from PIL import Image
@@ -109,15 +110,27 @@ async def running_bot(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    settings = {"LOG_FORMAT": "json", "METRICS_PORT": str(port)}
-    async with fake_discord(World()) as server, bot(server, folder, tiny_model, fresh=True, **settings):
+    settings = {"LOG_FORMAT": "json", "METRICS_PORT": str(port), "DISCORD_CLIENT_SECRET": "secret"}
+    async with (
+        fake_discord(World()) as server,
+        bot(server, folder, tiny_model, fresh=True, **settings) as process,
+    ):
         ada = server.world.add_user("ada")
         guild = server.world.add_guild("Studio", ada)
         channel = server.world.add_channel(guild)
         await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
         grid = await server.wait_for(channel, lambda message: "U1" in message.labels)
         await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1)
-        yield SimpleNamespace(folder=folder, server=server, ada=ada, guild=guild, channel=channel, grid=grid, port=port)
+        people = {"server": server, "ada": ada, "guild": guild, "channel": channel}
+        yield SimpleNamespace(pid=process.pid, folder=folder, grid=grid, port=port, **people)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_gpu_process_does_not_inherit_the_bots_secrets(running_bot):
+    children = psutil.Process(running_bot.pid).children(recursive=True)
+    assert children
+    for child in children:
+        assert not {"DISCORD_TOKEN", "DISCORD_CLIENT_SECRET"} & child.environ().keys()
 
 
 async def test_a_missing_token_is_reported_in_one_line_with_a_hint(tmp_path):

@@ -31,6 +31,15 @@ class ImageResizer:
             return data, suffix
         return await asyncio.to_thread(self.shrink, data, limit, await self._generation_params(job))
 
+    async def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
+        """Return a picture's file with a signature in it."""
+
+        def sign() -> bytes:
+            with self._signing_lock:
+                return self._signer.sign(data, suffix, params)
+
+        return await asyncio.to_thread(sign)
+
     def shrink(self, data: bytes, limit: int, params: Params) -> tuple[bytes, str]:
         """Shrink a file that exceeds `limit`, in this thread; `params` are those that generated the image."""
         signature_size = self._signer.max_signature_bytes

@@ -141,6 +141,19 @@ class Delivery:
         else:
             await self.delete_message(job, result_message_id)
 
+    async def fetch_result(self, job: Job, message_id: int) -> discord.Message:
+        """Return a job's result message, wherever it was posted; raise discord.HTTPException if it is out of reach."""
+        ways: list[Callable[[], Awaitable[discord.Message]]] = []
+        if job.destination.by_channel or job.destination.post_in is not None:
+            ways.append(lambda: self._result_channel(job).fetch_message(message_id))
+        if self.token_is_valid(job):
+            ways.append(lambda: self._webhook(job).fetch_message(message_id))
+        for fetch in ways:
+            with suppress(discord.HTTPException):
+                return await retry_until_available(fetch)
+        channel = await self._dm_channel(job)
+        return await retry_until_available(lambda: channel.fetch_message(message_id))
+
     async def report_end(
         self, job: Job, status_message_id: int, text: str, prompt: str = "", view: discord.ui.View | None = None
     ) -> None:

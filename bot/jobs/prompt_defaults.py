@@ -50,6 +50,15 @@ async def load_prompt_defaults(services: Services, interaction: discord.Interact
     )
 
 
+async def load_server_defaults(services: Services, guild_id: int) -> PromptDefaults:
+    """Load the defaults of a server alone, for pictures that are nobody's own."""
+    server = await services.policy.settings(guild_id)
+    defaults = (drop_unknown(server.defaults, services.registry), default_model_parameter(server, services.registry))
+    return PromptDefaults(
+        registry=services.registry, preferences=Preferences(), options={}, defaults=tuple(filter(None, defaults))
+    )
+
+
 def default_model_parameter(server: GuildSettings, registry: ModelRegistry) -> str:
     """Return `--model` with the first allowed model if the server does not allow the default model, else ""."""
     allowed = [model.name for model in registry.models if server.allows(model.name)]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -21,6 +22,7 @@ from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
+from bot.jobs.videos import Videos
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, may_embed, nsfw_withheld_message
 from bot.services import Services
 from bot.ui import job_text
@@ -30,7 +32,7 @@ from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
 from db.storage import retry_until_stored
-from generation.errors import UserError, WorkerCrashed, WorkerLost
+from generation.errors import MachineLost, UserError, WorkerCrashed, WorkerLost
 from generation.job import Action, Job
 from generation.messages import Generate, Grid, Ready
 from generation.planning.style import has_style
@@ -43,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def needs_gpu(job: Job) -> bool:
-    """Return whether a job generates anything; PICK only crops a tile from a grid."""
+    """Return whether a job generates anything; PICK only crops a tile from a grid, or puts a picture together."""
     return job.action is not Action.PICK
 
 
@@ -56,12 +58,15 @@ class JobRunner:
         self.tasks = tasks
         self.delivery = delivery
         self.films = FilmDrawing(services)
+        self.videos = Videos(client, services, tasks, delivery)
         self.result_channels = ResultChannels(client, services, services.db.threads)
         # Of the jobs that one worker's crash ended, one at a time is retried: the job that crashes the next process too
         # must not end the retries of the others.
         self.retry_locks: WeakKeyDictionary[Worker, asyncio.Lock] = WeakKeyDictionary()
         # They give the result of a session's job the session's text and buttons.
         self.presenters: list[Callable[[Job, ResultMessage], Awaitable[ResultMessage]]] = []
+        # They put a picture together that has no parent: its PNG, and whether it is sensitive.
+        self.composers: list[Callable[[Job], Awaitable[tuple[bytes, bool] | None]]] = []
         self.progress: WeakValueDictionary[str, JobProgress] = WeakValueDictionary()  # of the jobs that run now
 
     async def start(self, job: Job, status_message_id: int | None) -> None:
@@ -91,7 +96,8 @@ class JobRunner:
             )
             if grid.sensitive:
                 await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
-            if await self._store_images(job, status_message_id, grid):
+            # A session posts a result that it holds itself, when it shows it.
+            if await self._store_images(job, status_message_id, grid) and not job.destination.is_held:
                 await self.post_result(job, status_message_id, grid.image, grid.suffix)
         except Exception as error:
             await self.fail(job, status_message_id, error)
@@ -142,6 +148,7 @@ class JobRunner:
         await retry_until_stored(lambda: self.services.db.jobs.mark_posted(job.id, result_message_id, copy_for))
         log.info("job %s: answered in message %s", job.id, result_message_id)
         await self.finish(job, status_message_id, result_message_id)
+        self.videos.start(job)
         if copy_for is not None:
             self.client.dispatch("copy_wanted", job)
 
@@ -229,7 +236,7 @@ class JobRunner:
                 try:
                     return await self._generate(job, status_message_id, progress, crashed_on)
                 except WorkerCrashed as crash:
-                    if isinstance(crash, WorkerLost) and len(self.services.fleet.workers) > 1 and losses < MAX_LOSSES:
+                    if self._is_blameless(crash) and losses < MAX_LOSSES:
                         losses += 1
                         await retry_until_stored(lambda: self.services.db.jobs.undo_attempt(job.id))
                     elif crashed_on is None:
@@ -239,6 +246,11 @@ class JobRunner:
                     log.warning("job %s is generated again: %s", job.id, crash)
         finally:
             self.services.queue.remove(job.id)  # where it is after a loss
+
+    def _is_blameless(self, crash: WorkerCrashed) -> bool:
+        """Return whether a worker's end cannot be the job's fault: its machine went, or it was killed beside others."""
+        others = len(self.services.fleet.workers) > 1
+        return isinstance(crash, MachineLost) or (isinstance(crash, WorkerLost) and others)
 
     async def _generate(
         self, job: Job, status_message_id: int | None, progress: JobProgress, crashed_on: Worker | None
@@ -274,7 +286,8 @@ class JobRunner:
         """Return an existing tile in the same form as a generated grid."""
         if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id, served=False)):
             raise UserError(tr("This was cancelled."))
-        assert job.parent is not None
+        if job.parent is None:
+            return await self._compose(job)
         try:
             tile = await self.services.images.files.read(job.parent)
         except FileNotFoundError:
@@ -283,6 +296,16 @@ class JobRunner:
         image, suffix = await self.services.images.resizer.fit_to_limit(tile, "png", limit, job)
         origin = await self.services.db.jobs.get(job.parent.job_id)
         return Grid((tile,), image, suffix, 0.0, sensitive=origin is not None and origin.sensitive)
+
+    async def _compose(self, job: Job) -> Grid:
+        """Return a picture that a session puts together from what people have drawn."""
+        for compose in self.composers:
+            if composed := await compose(job):
+                picture, sensitive = composed
+                limit = job.destination.upload_limit
+                image, suffix = await self.services.images.resizer.fit_to_limit(picture, "png", limit, job)
+                return Grid((picture,), image, suffix, 0.0, sensitive=sensitive)
+        raise UserError(tr("This picture is not kept any more."))
 
     async def _build_request(self, job: Job, order: int) -> Generate:
         files, params = self.services.images.files, job.params
@@ -297,7 +320,8 @@ class JobRunner:
 
     async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:
         message = await self.build_result_message(job, image, suffix, job.destination.result_channel_id)
-        if not job.destination.has_interaction:
+        message = replace(message, content=message.content + await self.videos.note(job))
+        if not job.destination.has_interaction or job.destination.private:
             for present in self.presenters:
                 message = await present(job, message)
         try:

@@ -130,6 +130,21 @@ class JobService:
         """
         if await self.services.db.jobs.get(job.id) is not None:
             return
+        job = await self._accept(context, request, job, credited)
+        await self.runner.start(job, await self._send_to_channel(job) if _is_announced(job) else None)
+
+    async def submit_prepared(self, interaction: Interaction, request: JobRequest, job: Job) -> None:
+        """Accept a job that was prepared for an interaction, or raise UserError; respond and start it.
+
+        Its destination says how private its messages are, which is not what `request` asks for.
+        """
+        job = await self._accept(context_from(interaction), request, job)
+        with audience(private=job.destination.private):
+            await self._acknowledge(interaction, job, "")
+
+    async def _accept(
+        self, context: RequestContext, request: JobRequest, job: Job, credited: Sequence[Credit] | None = None
+    ) -> Job:
         if needs_gpu(job):
             self.services.registry.require_supported(request.params)
         async with self.services.policy.authorized(context, request) as grant:
@@ -138,7 +153,7 @@ class JobService:
                 limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
                 self.services.queue.enqueue(job, limits)
             await self._store(job, credited)
-        await self.runner.start(job, await self._send_to_channel(job) if needs_gpu(job) else None)
+        return job
 
     async def _send_to_channel(self, job: Job) -> int | None:
         """Send a status message to the job's channel; the job goes on if that is not possible."""
@@ -313,6 +328,10 @@ class JobService:
         if record is not None and record.state in (JobState.GENERATED, JobState.POSTED):
             return tr("This picture is finished. *Delete* below it removes it, and so does your reaction ❌.")
         return tr("This has already ended, so there is nothing left to cancel.")
+
+
+def _is_announced(job: Job) -> bool:
+    return needs_gpu(job) and not job.destination.is_held
 
 
 async def _highlight_button(interaction: Interaction, pressed: str) -> None:

@@ -77,7 +77,7 @@ class GuildSettings:
     For pictures made together: `host_roles` may start a session, which needs no role if it is empty; an account must be
     `min_account_days` old and its member here for `min_member_hours`; a channel has at most `sessions_at_once`
     sessions, and none if it is among the `quiet_channels`, which may contain categories. One session may draw at most
-    `session_cost` grids in the name of its host.
+    `session_cost` grids in the name of its host. `canvases` and `telephones` say whether there may be any.
 
     Contests take place in `contest_channel`, one each `contest_days`, of which `contest_vote_days` are for voting.
     `contest_role` is pinged when entries and the vote begin; `contest_themes` are the owners' themes, in turn.
@@ -108,6 +108,8 @@ class GuildSettings:
     sessions_at_once: int = 2
     quiet_channels: tuple[int, ...] = ()
     session_cost: int = 12
+    canvases: bool = True
+    telephones: bool = True
     contest_channel: int | None = None
     contest_days: int = 7
     contest_vote_days: int = 2

@@ -106,6 +106,7 @@ def _session_lines(settings: GuildSettings, list_limit: int) -> list[str]:
             hours=trn("{n} hour", "{n} hours", settings.min_member_hours),
         ),
         *([tr("**Grids of a session:** at most {n}", n=cost)] if cost != GuildSettings().session_cost else []),
+        *([] if settings.canvases else [tr("**Canvases:** none")]),
         *_contest_line(settings),
         *([tr("**No sessions in:** {channels}", channels=_shortened_list(quiet, "", list_limit))] if quiet else []),
     ]

@@ -160,6 +160,8 @@ def _headline(job: Job, registry: ModelRegistry) -> str:
 
 
 def _action_label(job: Job, whom: str) -> str:
+    if job.action is Action.PICK and job.parent is None:
+        return tr("Painted together, started by {whom}", whom=whom)
     label = _ACTION_LABELS.get(job.action)
     return tr(label, number=job.parent.index + 1 if job.parent else 0, whom=whom) if label else whom
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from generation.files.grid_image import infotext_exif, read_infotext
+from generation.films.appearance import appearance_film
 from generation.films.crossfade import crossfade_film
 from generation.films.encoder import encode_webp
 from generation.films.film import Film
@@ -25,8 +26,13 @@ class ZoomOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class AppearanceOrder:
+    """A picture's steps in order."""
+
+
+@dataclass(frozen=True, slots=True)
 class FilmOrder:
-    """A film of encoded `pictures`, at most `limit` bytes: a zoom, or else each fading into the next.
+    """A film of encoded `pictures`, at most `limit` bytes: in a `motion`, or else each fading into the next.
 
     The last picture is the finished one, whose parameters the film's file gets. With `ffmpeg`, the path of that
     program, the film becomes an MP4, and else an animated WebP.
@@ -34,22 +40,28 @@ class FilmOrder:
 
     pictures: tuple[bytes, ...]
     limit: int
-    zoom: ZoomOrder | None = None
+    motion: ZoomOrder | AppearanceOrder | None = None
     ffmpeg: str | None = None
 
 
 def make_film(order: FilmOrder) -> bytes:
     """Return the film's file; raise ValueError if none fits the limit, FfmpegFailed if ffmpeg cannot encode it."""
     pictures = [_decoded(data) for data in order.pictures]
-    film = _film(pictures, order.zoom)
+    film = _film(pictures, order.motion)
     if order.ffmpeg is not None:
         return encode_mp4(film, order.limit, order.ffmpeg)
     exif = infotext_exif(_parameters(order.pictures[-1]))
     return encode_webp(film, order.limit, exif if len(exif) <= order.limit // 4 else b"")
 
 
-def _film(pictures: list[Image.Image], zoom: ZoomOrder | None) -> Film:
-    return crossfade_film(pictures) if zoom is None else zoom_film(pictures, zoom.frames, zoom.kind)
+def _film(pictures: list[Image.Image], motion: ZoomOrder | AppearanceOrder | None) -> Film:
+    match motion:
+        case ZoomOrder(kind, frames):
+            return zoom_film(pictures, frames, kind)
+        case AppearanceOrder():
+            return appearance_film(pictures)
+        case None:
+            return crossfade_film(pictures)
 
 
 def _decoded(data: bytes) -> Image.Image:

@@ -30,6 +30,7 @@ class Capability(StrEnum):
     STOP = "stop early"
     HD = "add a second pass at twice the size"
     ADAPTERS = "use LoRAs or embeddings"
+    VIDEO = "film how a picture appears"
     STYLE = "take over the style of a picture"
 
     @property
@@ -70,6 +71,7 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.STOP: params.stop < 100,
         Capability.HD: params.hd,
         Capability.ADAPTERS: bool(params.loras),
+        Capability.VIDEO: params.video,
         Capability.STYLE: params.style is not None,
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

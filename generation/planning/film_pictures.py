@@ -36,5 +36,6 @@ def film_texts(params: Params) -> tuple[str, ...]:
 
 
 def grids_of(params: Params) -> int:
-    """Return how many grids a job counts as: a film draws about a grid with every four pictures."""
-    return 1 if params.film is None else math.ceil(params.film.steps / TILES_PER_GRID)
+    """Return how many grids a job counts as: a film draws about a grid with every four pictures, a video one more."""
+    grids = 1 if params.film is None else math.ceil(params.film.steps / TILES_PER_GRID)
+    return grids + params.video

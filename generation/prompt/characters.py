@@ -49,12 +49,12 @@ STOPS = "".join(
     if unicodedata.category(char) == "Po"
 )
 _SINGLE_QUOTES = _with_name(r"\bAPOSTROPHE$|^(?:SINGLE .*|LEFT SINGLE |RIGHT SINGLE |HEAVY .*SINGLE .*)QUOTATION MARK")
-_DOUBLE_QUOTES = "".join(char for char in _with_name(r"QUOTATION MARK") if char not in _SINGLE_QUOTES)
+DOUBLE_QUOTES = "".join(char for char in _with_name(r"QUOTATION MARK") if char not in _SINGLE_QUOTES)
 _CODE_MARKS = _with_name(r"^(?:FULLWIDTH )?GRAVE ACCENT$|^ACUTE ACCENT$")
 _CORNERS = _with_name(r"CORNER BRACKET$")
-QUOTE_FAMILIES = (_SINGLE_QUOTES, _DOUBLE_QUOTES, _CODE_MARKS, _CORNERS)
+QUOTE_FAMILIES = (_SINGLE_QUOTES, DOUBLE_QUOTES, _CODE_MARKS, _CORNERS)
 QUOTES = "".join(QUOTE_FAMILIES)
-NOT_APOSTROPHES = _DOUBLE_QUOTES + _CODE_MARKS + _CORNERS
+NOT_APOSTROPHES = DOUBLE_QUOTES + _CODE_MARKS + _CORNERS
 ANGLES_OPEN, ANGLES_CLOSE = "<＜﹤", ">＞﹥"
 SEPARATORS = f" ;；؛{COMMAS}{STOPS}"  # what people put between parameters
 OPENING_MARKS = f"([（【{ANGLES_OPEN}"
@@ -120,6 +120,15 @@ def unquote(text: str) -> str:
     while (inner := _inside_quotes(text)) is not None:
         text = inner
     return text
+
+
+def lone_quote(text: str) -> int | None:
+    """Return where `text` has its only quotation mark, if that is at an end and not a number's (`5"`)."""
+    marks = [place for place, char in enumerate(text) if char in DOUBLE_QUOTES]
+    if len(marks) != 1 or len(text) == 1:
+        return None
+    (place,) = marks
+    return place if place == 0 or (place == len(text) - 1 and not text[-2].isdigit()) else None
 
 
 def _inside_quotes(text: str) -> str | None:

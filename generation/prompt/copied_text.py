@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from generation.prompt.characters import COLONS, unquote
+from generation.prompt.characters import COLONS, lone_quote, unquote
 from generation.prompt.copied_markup import undo_markup
 from generation.prompt.syntax import MASKED, PARAMETER_START, mask, normalize_text
 
@@ -40,7 +40,11 @@ _EMPHASIS = re.compile(
 )
 _AROUND_ALL = re.compile(r"(__|_|~~)(?=\S)(.+)(?<=\S)\1|(\|\|)\s?(.+?)\s?\3", re.DOTALL)
 _HEADING = re.compile(r"[\W\d_]*+(?:(?:image|final|full) )?prompt(?: \d{1,2})?[*_ ]*\n(?=.)", re.IGNORECASE)
-_FIRST_MARK = re.compile(r"\A(?:#{1,6}|-#|[-*•])\s(?=\S)")  # of a heading or a list
+# Of a heading or a list. `1. Mai` and `2. Weltkrieg` are names, so a number with a stop counts before an article only.
+_ARTICLE = "(?:an?|the|eine?|une?|una?|el|las?|les?|los|der|die|das|il|uma?)"
+_FIRST_MARK = re.compile(
+    rf"\A(?:(?:#{{1,6}}|-#|[-*•]|\d{{1,2}}\)|\d{{1,2}}\.(?=\s{_ARTICLE}\s))\s(?=\S))+", re.IGNORECASE
+)
 _LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
 _MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 # The language of a code block stands alone on its first line; a chat's answer announces the block.
@@ -119,7 +123,13 @@ def _without_marks(text: str) -> str:
     """Return the text without the quotation, code or markdown marks around the whole of it."""
     around = _AROUND_ALL.fullmatch(text)
     mark, inner = (around[1] or around[3], around[2] or around[4]) if around else ("", "")
-    return unquote(inner if mark and mark not in inner else text)
+    return _without_lone_quote(unquote(inner if mark and mark not in inner else text))
+
+
+def _without_lone_quote(text: str) -> str:
+    """Return the text without a quotation mark that has lost its other half."""
+    place = lone_quote(text)
+    return text if place is None else (text[:place] + text[place + 1 :]).strip()
 
 
 def _without_brackets(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from generation.prompt.characters import ANGLES_OPEN, COMMAS, QUOTES, to_narrow
+from generation.prompt.characters import ANGLES_OPEN, COMMAS, QUOTES, lone_quote, to_narrow
 from generation.prompt.copied_markup import ENTITY, TAG_NAMES
 from generation.prompt.copied_text import COMMANDS, PREFACE, message_patterns
 from generation.prompt.infotext_keys import MARKERS
@@ -51,5 +51,6 @@ def escape(text: str, *, in_list: bool = False) -> str:
     """Escape `text` so that parsing returns it unchanged, also as an item of a list if `in_list`."""
     special = _special(message_patterns().signature_start, in_list).finditer(text)
     spans = [match.span() for match in (*special, *_MARKERS.finditer(to_narrow(text)))]
-    places = {place for span in spans for place in range(*span)}
+    places: set[int | None] = {place for span in spans for place in range(*span)}
+    places.add(lone_quote("".join(" " if place in places else char for place, char in enumerate(text))))
     return "".join(escape_all(char) if place in places else char for place, char in enumerate(text))

@@ -44,6 +44,8 @@ _TOKEN = re.compile(
     r"""(?P<double>"(?:\\.|[^"\\])*+")|(?P<single>'(?:\\.|[^'\\])*+')|(?P<curly>[“”„][^“”„"]*+[“”])"""
     r"""|(?P<last>,\s*+(?=[}\])]))|(?P<number>[\d.][\w.]*+)|(?P<word>[^\W\d]\w*+)|(?P<mark>[()=])"""
 )
+_BARE_START = re.compile(r"\{\s?prompt\s?:", re.IGNORECASE)
+_BARE_COMMA = re.compile(r",\s?(?=[^\W\d][\w ]{0,30}:)")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "t": "\t"}
 _WORDS = {"True": "true", "False": "false", "None": "null"}
@@ -62,7 +64,8 @@ def read_json(text: str) -> tuple[str, str, dict[str, str]] | None:
     value = _load(text)
     if value is None:
         lenient = _TOKEN.sub(_as_json, text)
-        value = _load(lenient) or _load(f"{lenient}}}")  # the last brace may not have been copied
+        # The last brace may not have been copied.
+        value = _load(lenient) or _load(f"{lenient}}}") or _read_bare_values(text)
     return next(filter(None, map(_read_values, _objects(value))), None) or _read_graph(value)
 
 
@@ -71,6 +74,14 @@ def _load(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _read_bare_values(text: str) -> dict[str, str] | None:
+    """Return the pairs of `{prompt: a red fox, seed: 5}`, whose values have no quotation marks."""
+    if not _BARE_START.match(text) or not text.endswith("}"):
+        return None
+    pairs = [pair.split(":", 1) for pair in _BARE_COMMA.split(text[1:-1])]
+    return {key.strip(): value.strip(" '\"") for key, value in pairs}
 
 
 def _as_json(token: re.Match[str]) -> str:

@@ -319,6 +319,14 @@ PARAMETERS = (
         requires=Capability.HD,
     ),
     Parameter(
+        names=("video",),
+        value_type=Flag(),
+        field="video",
+        help="Adds a film of how the picture appears; counts as one more job.",
+        get_value=_value_unless(False, "video"),
+        requires=Capability.VIDEO,
+    ),
+    Parameter(
         names=("steps",),
         value_type=Integer(1, MAX_STEPS),
         field="num_inference_steps",
@@ -422,7 +430,7 @@ PLANNED: Mapping[str, Text | None] = {
     "exp": Text("The nearest are `--stylize` and `--weird`."),
     "edit": Text("The nearest is the button *Vary (Region)* below a picture."),
     "sd": Text("Without `--hd`, pictures have the usual size anyway."),
-    **dict.fromkeys(("video", "motion", "loop", "end", "bs"), None),
+    **dict.fromkeys(("motion", "loop", "end", "bs"), None),
 }
 
 BY_NAME = {name: parameter for parameter in PARAMETERS for name in parameter.names}

@@ -28,6 +28,8 @@ _ASPECT = re.compile(r"(\d{1,6})[:/x×*](\d{1,6})", re.IGNORECASE)
 _COMMA = re.compile(f"[{re.escape(COMMAS)}]")
 _COLON = re.compile(f"[{re.escape(COLONS)}]")
 # A single one may be an apostrophe.
+# `no roof, no walls` is one list to everybody: an item's own `no` says nothing new.
+_NO_AGAIN = re.compile(r"\A(?:no\s)+(?=\S)", re.IGNORECASE)
 _OPEN_QUOTE = re.compile(rf"^[{re.escape(NOT_APOSTROPHES)}]|[{re.escape(NOT_APOSTROPHES)}]$")
 _WEIGHT_ENDINGS = re.compile(r"\.(?:safetensors|ckpt|pt|bin)$", re.IGNORECASE)
 _FILE_HASH = re.compile(r"\s?\[[0-9a-f]{6,64}\]$", re.IGNORECASE)
@@ -408,7 +410,7 @@ class TextList:
 
     def read(self, text: str, scope: Scope) -> tuple[str, ...] | ValueProblem:
         quoted = (_OPEN_QUOTE.sub("", item.strip()) for item in _COMMA.split(unquote(text)))
-        items = tuple(filter(None, (unmask(unquote(item)).strip() for item in quoted)))
+        items = tuple(filter(None, (unmask(_NO_AGAIN.sub("", unquote(item))).strip() for item in quoted)))
         return items or ValueProblem(Text("needs at least one item"))
 
     def write(self, value: tuple[str, ...]) -> str:

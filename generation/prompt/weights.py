@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from decimal import Decimal
 
 from generation.params import PromptPart
@@ -21,7 +22,9 @@ NOISE_PER_WEIGHT = 0.6
 
 _SIGN, _COMMA = rf"[+＋{re.escape(DASHES)}]", rf"[{re.escape(COMMAS)}]"
 _STOP = rf"[{re.escape(STOPS)}]"
-_NUMBER = rf"{_SIGN}?(?:\d++(?:{_STOP}\d*+|{_COMMA}\d++)?+|{_STOP}\d++)(?!\w)|{_SIGN}?\d++(?!\w|{_STOP}\d)"
+VULGAR_FRACTIONS = "¼½¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+_FRACTION = rf"{_SIGN}?(?:\d{{1,6}}[/／](?![0０])\d{{1,6}}|\d{{0,6}}[{VULGAR_FRACTIONS}])(?![\w/／])"
+_NUMBER = rf"{_FRACTION}|{_SIGN}?(?:\d++(?:{_STOP}\d*+|{_COMMA}\d++)?+|{_STOP}\d++)(?!\w)|{_SIGN}?\d++(?!\w|{_STOP}\d)"
 _SPLIT = re.compile(rf"{DOUBLE_COLON}((?:{_NUMBER})(?:\s?[{PERCENT_SIGNS}](?!\w))?)?(?:\s?{_COMMA})?")
 
 
@@ -35,8 +38,21 @@ def parse_parts(text: str) -> tuple[PromptPart, ...]:
 
 
 def _weight(typed: str) -> float:
-    number = to_ascii(typed.rstrip(f" {PERCENT_SIGNS}")).replace(",", ".")
-    return float(number) / 100 if typed[-1] in PERCENT_SIGNS else float(number)
+    written = typed.rstrip(f" {PERCENT_SIGNS}")
+    value = _fraction(written) if written[-1] in VULGAR_FRACTIONS else _quotient(to_ascii(written).replace(",", "."))
+    return value / 100 if typed[-1] in PERCENT_SIGNS else value
+
+
+def _quotient(number: str) -> float:
+    above, _, below = number.replace("／", "/").partition("/")
+    return float(above) / float(below or 1)
+
+
+def _fraction(written: str) -> float:
+    """Return the value of `½` or `1½`."""
+    whole = to_ascii(written[:-1])
+    sign = -1 if whole.startswith("-") else 1
+    return sign * (abs(float(whole.strip("+-") or 0)) + unicodedata.numeric(written[-1]))
 
 
 def weight_problems(parts: tuple[PromptPart, ...], no: tuple[str, ...]) -> list[Text]:

@@ -130,5 +130,5 @@ class StartForecast:
 def _idle_slots(workers: Iterable[Worker], running: RunningJobs) -> Iterable[Worker]:
     """Yield each ready worker once for every job that it takes now."""
     for worker in workers:
-        if isinstance(worker.state, Ready):
+        if isinstance(worker.state, Ready) and not worker.draining:
             yield from [worker] * max(0, running.free_capacity(worker))

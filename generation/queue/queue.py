@@ -50,7 +50,7 @@ class Queue:
     def __init__(
         self, workers: Sequence[Worker], limits: QueueLimits, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._workers, self._limits, self._clock = workers, limits, clock
+        self._workers, self._limits, self._clock = list(workers), limits, clock
         self._waiting = FairOrder(clock)
         self._running = RunningJobs()
         self._restored_last_served: dict[int, float] = {}
@@ -84,6 +84,22 @@ class Queue:
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Call `callback` in the event loop when positions may have changed."""
         self._subscribers.append(callback)
+
+    def join(self, worker: Worker) -> None:
+        """Share another worker from now on."""
+        self._workers.append(worker)
+        worker.subscribe(self._schedule_dispatch)
+        self._schedule_dispatch()
+
+    def part(self, worker: Worker) -> None:
+        """Grant no more slots on a worker that has gone; the jobs that have one get its end as an error."""
+        self._workers.remove(worker)
+        self._throughput.forget(worker)
+        self._schedule_dispatch()
+
+    def wake(self) -> None:
+        """Grant slots again after a worker began or ended draining."""
+        self._schedule_dispatch()
 
     def restore_last_served(self, person_id: int, when: float) -> None:
         """Restore when a person was last served before this start, in seconds of any clock."""
@@ -154,7 +170,7 @@ class Queue:
 
     def estimate_seconds(self, params: Params) -> float | None:
         """Return how long a job with these params would run on the fastest worker; None until a job was measured."""
-        if not self._throughput.has_samples:
+        if not self._throughput.has_samples or not self._workers:
             return None
         return min(self._estimate_seconds(worker, params) for worker in self._workers)
 
@@ -204,12 +220,14 @@ class Queue:
         if not workers:
             return False
         runnable = filter(self._is_runnable, self._waiting.in_order(self._is_below_person_limit))
-        candidates = [candidate_of(waiting) for waiting in islice(runnable, MAX_CANDIDATES)]
+        drawable = (waiting for waiting in runnable if any(worker.can_draw(waiting.job.params) for worker in workers))
+        candidates = [candidate_of(waiting) for waiting in islice(drawable, MAX_CANDIDATES)]
         if not candidates:
             return False
         loaded = frozenset[str]().union(*(worker.loaded_models for worker in workers))
         chosen = self._waiting[self._affinity.choose(candidates, loaded, self._clock()).job_id]
-        preferred = [worker for worker in workers if worker is not chosen.avoid] or workers
+        able = [worker for worker in workers if worker.can_draw(chosen.job.params)]
+        preferred = [worker for worker in able if worker is not chosen.avoid] or able
         self._grant(chosen, self._placement.choose(chosen, preferred, self._clock()))
         return True
 
@@ -234,9 +252,10 @@ class Queue:
 
     def _open_workers(self) -> list[Worker]:
         """Return the workers with free capacity that are ready; broken ones only if all are, so that jobs fail."""
-        ready = [worker for worker in self._workers if isinstance(worker.state, Ready)]
-        if not ready and all(isinstance(worker.state, Broken) for worker in self._workers):
-            ready = list(self._workers)
+        workers = [worker for worker in self._workers if not worker.draining]
+        ready = [worker for worker in workers if isinstance(worker.state, Ready)]
+        if not ready and all(isinstance(worker.state, Broken) for worker in workers):
+            ready = workers
         return [worker for worker in ready if self._running.free_capacity(worker) > 0]
 
     def _predicted_order(self) -> list[QueuedJob]:

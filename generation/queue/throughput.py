@@ -28,6 +28,12 @@ class ThroughputEstimator:
         known = of_model.get(worker, sample)
         of_model[worker] = known + NEW_SAMPLE_WEIGHT * (sample - known)
 
+    def forget(self, worker: Worker) -> None:
+        """Forget a worker that has gone, but keep what its models take if no other has run them."""
+        for of_model in self._seconds_per_cost.values():
+            if len(of_model) > 1:
+                of_model.pop(worker, None)
+
     @property
     def has_samples(self) -> bool:
         """Return whether any job was recorded; without one nothing can be estimated."""

@@ -14,7 +14,7 @@ from subprocess import DEVNULL
 
 from generation.engine.device.availability import DeviceUnavailable, require_possible_device
 
-ALL = "all"
+ALL, NONE = "all", "none"
 NVIDIA_TOOLS = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")  # the second is where WSL 2 has it
 AMD_NODES = Path("/sys/class/kfd/kfd/topology/nodes")
 LISTING_TIMEOUT_S = 30.0
@@ -23,8 +23,10 @@ LISTING_TIMEOUT_S = 30.0
 def list_devices(setting: str) -> tuple[str, ...]:
     """Return the devices that DEVICE names, one for each worker. Raises DeviceUnavailable for one that is not there.
 
-    A single device is not looked for here: the engine finds out, and says so.
+    Without any, only machines of a cluster generate. A single device is not looked for here: the engine finds out.
     """
+    if setting == NONE:
+        return ()
     devices = _all_devices() if setting == ALL else tuple(setting.split(","))
     for device in devices:
         require_possible_device(device)

@@ -12,34 +12,53 @@ from generation.messages import Loading, Ready
 from generation.models.registry import ModelRegistry
 from generation.worker.worker import Broken, Restarting, Worker, WorkerState
 
+NO_WORKER = Restarting("no machine of the cluster is there")
+
 START_TIMEOUT_S = 300.0  # after which the next worker starts although the one before it is still loading
 
 _BEST_FIRST = (Ready, Loading, Restarting, Broken)
 
 
 def most_usable(states: Sequence[WorkerState]) -> WorkerState:
-    """Return the first Ready state, else Loading, Restarting or Broken."""
-    return min(states, key=lambda state: _BEST_FIRST.index(type(state)))
+    """Return the first Ready state, else Loading, Restarting or Broken; Restarting where there is no worker."""
+    return min(states, key=lambda state: _BEST_FIRST.index(type(state)), default=NO_WORKER)
 
 
 class Fleet:
-    """The workers in the order of the settings; there is at least one.
+    """The workers in the order of the settings, then those of the cluster, which come and go.
 
-    Each starts when the one before it is ready or has failed: so one process at a time reads the disk or downloads,
-    and the first is ready as soon as if it were the only one.
+    Each of the settings starts when the one before it is ready or has failed: so one process at a time reads the disk
+    or downloads, and the first is ready as soon as if it were the only one. Without any, `registry` is needed.
     """
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
-        self.workers = tuple(workers)
+    def __init__(self, workers: Sequence[Worker], registry: ModelRegistry | None = None) -> None:
+        self.workers: tuple[Worker, ...] = ()
+        self._registry = registry or workers[0].registry
         self._changed = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
-        for worker in self.workers:
-            worker.subscribe(partial(self._on_change, worker))
+        self._subscribers: list[Callable[[], None]] = []
+        self._followers: list[Callable[[Worker], Callable[[], None]]] = []
+        for worker in workers:
+            self.join(worker)
 
     @property
     def registry(self) -> ModelRegistry:
         """Return the models; the workers share one registry, with what any of them learned by loading a model."""
-        return self.workers[0].registry
+        return self._registry
+
+    def join(self, worker: Worker) -> None:
+        """Add a worker; whoever added it starts it."""
+        worker.registry = self._registry
+        self.workers = (*self.workers, worker)
+        worker.subscribe(partial(self._on_change, worker))
+        for follow in self._followers:
+            worker.subscribe(follow(worker))
+        self._notify()
+
+    def part(self, worker: Worker) -> None:
+        """Forget a worker that has gone; whoever added it closes it."""
+        self.workers = tuple(each for each in self.workers if each is not worker)
+        self._notify()
 
     @property
     def state(self) -> WorkerState:
@@ -52,13 +71,19 @@ class Fleet:
         return frozenset[str]().union(*(worker.loaded_models for worker in self.workers))
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Call `callback` in the event loop whenever a worker has changed."""
+        """Call `callback` in the event loop whenever a worker has changed, come or gone."""
+        self._subscribers.append(callback)
+
+    def follow(self, callback: Callable[[Worker], None]) -> None:
+        """Call `callback` in the event loop with each worker that has changed, whenever it joined."""
+        self._followers.append(lambda worker: partial(callback, worker))
         for worker in self.workers:
-            worker.subscribe(callback)
+            worker.subscribe(partial(callback, worker))
 
     async def start(self) -> None:
         """Start the first worker, and the others after it in the background."""
-        await self.workers[0].start()
+        if self.workers:
+            await self.workers[0].start()
         if len(self.workers) > 1:
             self._starting = asyncio.create_task(self._start_others(), name="start of the other workers")
 
@@ -82,6 +107,14 @@ class Fleet:
             await self._changed.wait()
 
     def _on_change(self, changed: Worker) -> None:
+        if changed not in self.workers:  # it has gone, and is being closed
+            return
+        self._registry = changed.registry
         for worker in self.workers:
             worker.registry = changed.registry
         self._changed.set()
+        self._notify()
+
+    def _notify(self) -> None:
+        for callback in self._subscribers:
+            callback()

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import NoReturn
 
 from generation import logs
 from generation.engine.base import Emit, Engine
-from generation.errors import UserError, first_line
+from generation.errors import MachineLost, UserError, first_line
 from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
 
 log = logging.getLogger(__name__)
@@ -32,15 +33,16 @@ def main(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_c
     try:
         engine = load(sender.emit)
         sender.emit(Ready(engine.model, engine.device))
-        _run(engine, pipe)
-        _exit(0)  # at once: taking thousands of modules apart would take half a second
+        run_engine(engine, pipe)
+        end_process(0)  # at once: taking thousands of modules apart would take half a second
     except UserError as error:  # about the model; the engine reports those about a job
         sender.emit(Crashed(str(error), permanent=True))
     except BaseException as error:
         sender.report_crash(error)
 
 
-def _run(engine: Engine, pipe: Connection[Event, Inbound]) -> None:
+def run_engine(engine: Engine, pipe: Connection[Event, Inbound]) -> None:
+    """Step the engine while it has jobs, and hand it the messages from the pipe until told to stop."""
     idle_seconds = 0.0
     while True:
         while not engine.busy or pipe.poll():
@@ -82,12 +84,13 @@ class _EventSender:
     def report_crash(self, error: BaseException) -> None:
         """Log the error and exit immediately: after a CUDA error even an orderly exit may hang."""
         log.critical("the GPU process ends because of an unexpected error", exc_info=error)
-        self.emit(Crashed(f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")))
-        _exit(1)
+        text = f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
+        self.emit(Crashed(text, lost=isinstance(error, MachineLost)))
+        end_process(1)
 
 
-def _exit(code: int) -> None:
-    """End this process with nothing left of it but its log."""
+def end_process(code: int) -> NoReturn:
+    """End this process immediately, with nothing left of it but its log."""
     logging.shutdown()
     os._exit(code)
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from generation import logs
-from generation.engine.base import Emit, Engine
-from generation.messages import Crashed, Event, Inbound
+from generation.engine.base import Engine
+from generation.messages import Crashed, Inbound
 from generation.worker.gpu_main import main
 
 EXIT_GRACE = 1.0  # seconds that a process has to exit by itself
@@ -32,8 +32,8 @@ class GpuProcess:
 
     def __init__(
         self,
-        load: Callable[[Emit], Engine],
-        on_event: Callable[[Event], None],
+        load: Callable[[Callable[[Any], None]], Engine],
+        on_event: Callable[[Any], None],
         on_end: Callable[[int | None], None],
         name: str = "gpu",
     ) -> None:

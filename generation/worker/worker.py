@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from generation.errors import JobCancelled, OutOfMemoryError, UserError, WorkerCrashed, WorkerLost
+from generation.errors import JobCancelled, MachineLost, OutOfMemoryError, UserError, WorkerCrashed, WorkerLost
 from generation.messages import (
     Cancel,
     Crashed,
@@ -22,6 +22,7 @@ from generation.messages import (
     Grid,
     Loaded,
     Loading,
+    Offered,
     Progress,
     Ready,
     Stop,
@@ -29,8 +30,10 @@ from generation.messages import (
 )
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.params import Params
 from generation.text import Text
 from generation.worker.engine_loader import LoadEngine, load_engine
+from generation.worker.offer import covers
 from generation.worker.process import EXIT_GRACE, GpuProcess, describe_exit
 
 # Jobs that fill a UNet call on such a device, and those that keep it busy while others are decoded.
@@ -67,7 +70,7 @@ class Worker(Protocol):
     `name` tells it from other workers; it is empty for the only one. `registry` is described before any weights are
     loaded, and each of its models is corrected once loaded. Jobs for every model are accepted. `loaded_models` names
     those that can start immediately, `loading` the one being loaded and its progress. `load_seconds` is how long each
-    took to load last time. `capacity` is the number of jobs worth sending at once.
+    took to load last time. `capacity` is the number of jobs worth sending at once. While `draining`, it is sent none.
     """
 
     name: str
@@ -77,6 +80,10 @@ class Worker(Protocol):
     load_seconds: dict[str, float]
     capacity: int
     state: WorkerState
+    draining: bool
+
+    def can_draw(self, params: Params) -> bool:
+        """Return whether the worker has the model and the adapters of a job; a local one has all."""
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Call `callback` in the event loop whenever `state`, `loaded_models` or `loading` has changed."""
@@ -135,6 +142,9 @@ class LocalWorker:
     n-th failed load in a row, the next one waits for the n-th of `retry_after` seconds. From the last one on, the
     worker counts as broken. After a crash it restarts at once; if it crashes before it has finished a job, it waits
     like after failed loads, but does not count as broken.
+
+    A `bridge` is a process that generates nothing, but stands for a machine of the cluster: if it ends without a
+    reason, that machine is lost, and no job can be the cause.
     """
 
     def __init__(
@@ -149,6 +159,7 @@ class LocalWorker:
         retry_after: tuple[float, ...] = (1, 5, 30, 300),
         load: LoadEngine = load_engine,
         name: str = "",
+        bridge: bool = False,
     ) -> None:
         self.name = name
         self._title = f"the GPU process of {name}" if name else "the GPU process"
@@ -160,6 +171,9 @@ class LocalWorker:
         self.loading: Loading | None = None
         self.load_seconds: dict[str, float] = {}
         self.state: WorkerState = Loading("torch", 0, 1, registry.default.name)
+        self.draining = False
+        self._is_bridge = bridge
+        self._offered: Offered | None = None
         self._load = partial(load, registry, device, threads)
         self._retry_after = retry_after
         self._subscribers: list[Callable[[], None]] = []
@@ -178,14 +192,20 @@ class LocalWorker:
         """Call `callback` in the event loop whenever `state`, `loaded_models` or `loading` has changed."""
         self._subscribers.append(callback)
 
+    def can_draw(self, params: Params) -> bool:
+        """Return whether the worker has the model and the adapters of a job; see `Worker.can_draw`."""
+        return self._offered is None or covers(self._offered, self.registry, params)
+
     async def start(self) -> None:
-        """Start loading the default model; `state` reports its progress."""
+        """Start loading the default model, the first time or after `close`; `state` reports its progress."""
+        self._closing = False
+        self.state = Loading("torch", 0, 1, self.registry.default.name)
         self._start_process()
 
     async def close(self) -> None:
         """Ask the process to exit, and kill it if it does not; jobs that have not ended raise WorkerCrashed."""
         self._closing = True
-        self._fail(WorkerCrashed("the worker is being closed"), sent=False)
+        self._fail(self._death(None)("the worker is being closed"), sent=False)
         if self._restart is not None:
             self._restart.cancel()
         if (process := self._process) is None:
@@ -201,7 +221,7 @@ class LocalWorker:
     async def generate(self, request: Generate, on_progress: OnProgress) -> Grid:
         """Generate one job; see `Worker.generate`."""
         if self._closing:
-            raise WorkerCrashed("the worker is closed")
+            raise self._death(None)("the worker is closed")
         if isinstance(self.state, Broken):
             raise _model_unavailable()
         model = self.registry.resolve(request.params).name
@@ -255,6 +275,8 @@ class LocalWorker:
                 self._on_loaded(event)
             case Unloaded():
                 self._on_unloaded(event)
+            case Offered():
+                self._offered, self._fixed_capacity = event, event.capacity
             case Ready():
                 self._on_ready(event)
             case Progress(job_id) if job_id in self._jobs:
@@ -312,8 +334,7 @@ class LocalWorker:
         self._process_ended.set()
         self._update_watchdogs()
         reason = self._crash.text or describe_exit(exit_code)
-        was_killed = exit_code == KILLED and not self._crash.text
-        self._fail((WorkerLost if was_killed else WorkerCrashed)(f"{self._title} died: {reason}"), sent=True)
+        self._fail(self._death(exit_code)(f"{self._title} died: {reason}"), sent=True)
         if self._closing:
             return
         log.error("%s %s: %s", self._title, describe_exit(exit_code), reason)
@@ -322,6 +343,12 @@ class LocalWorker:
         else:
             delay = self._next_delay(reason)
             self._restart = asyncio.get_running_loop().call_later(delay, self._start_process)
+
+    def _death(self, exit_code: int | None) -> type[WorkerCrashed]:
+        """Return the error of the jobs that the process took with it."""
+        if self._crash.lost or (self._is_bridge and not self._crash.text):
+            return MachineLost
+        return WorkerLost if exit_code == KILLED and not self._crash.text else WorkerCrashed
 
     def _next_delay(self, reason: str) -> float:
         if isinstance(self.state, Ready):

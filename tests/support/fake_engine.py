@@ -4,7 +4,8 @@ It runs in a real child process, so a test reaches it through its model folder: 
 no further than its first step until there is a file `go`; one with "stuck" takes that long for its second step, which
 nothing can interrupt, and says so by a file `stuck`; one with "death" ends the process unless there is a file
 `spare`; one with "huge" is too large for the memory; a result of one with "naked" is
-sensitive; one with "mosaic" has shapes instead of one colour. While there is a file `hold`, no engine is ready.
+sensitive; one with "mosaic" has shapes instead of one colour; the steps of one with "undeveloped" are not decoded
+until there is a file `go`. While there is a file `hold`, no engine is ready.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ class FakeEngine:
         pass
 
     def _advance(self, job_id: str, request: Generate, step: int) -> None:
+        if request.trail:
+            self._develop(job_id, request)
+            return
         words = " ".join(part.text for part in request.params.parts)
         if step == 2 and "slow" in words and not (self._folder / "go").exists():
             return
@@ -76,11 +80,21 @@ class FakeEngine:
         self._emit(Progress(job_id, step - 1, of, preview))  # as the real engine's come: beside the step, and late
         self._emit(Progress(job_id, step, of))
 
+    def _develop(self, job_id: str, request: Generate) -> None:
+        if "undeveloped" in request.params.parts[0].text and not (self._folder / "go").exists():
+            return
+        self._running.pop(job_id)
+        painted = self._tile(request, 0)
+        sheets = [Image.blend(Image.new("RGB", painted.size), painted, share) for share in (0.2, 0.6)]
+        sensitive = "bare" in request.params.parts[0].text
+        self._emit(Finished(job_id, Grid(tuple(map(_jpeg, sheets)), b"", "jpg", 0.05, sensitive)))
+
     def _grid(self, request: Generate) -> Grid:
         tiles = [self._tile(request, index) for index in range(request.params.count)]
         sheet, suffix = encode_to_limit(make_grid(tiles), request.upload_limit)
         sensitive = any("naked" in part.text for part in request.params.parts)
-        return Grid(tuple(_png(tile) for tile in tiles), sheet, suffix, 0.1, sensitive)
+        trail = b"steps" if request.params.video else b""
+        return Grid(tuple(_png(tile) for tile in tiles), sheet, suffix, 0.1, sensitive, trail)
 
     def _tile(self, request: Generate, index: int) -> Image.Image:
         params = request.params

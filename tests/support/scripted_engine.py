@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Container
@@ -64,7 +65,7 @@ class ScriptedEngine:
             self._end(Finished(job_id, self._grid(request)))
 
     def _grid(self, request: Generate) -> Grid:
-        tile = request.source if _script(request) == "echo" else _script(request).encode()
+        tile = TILES.get(_script(request), lambda each: _script(each).encode())(request)
         return Grid(tiles=(tile or b"",), image=b"", suffix="png", seconds=0.0)
 
     def _end(self, event: Failed | Finished) -> None:
@@ -114,6 +115,11 @@ LOADING_PARTS = {"load slowly": 30, "load forever": FOREVER}
 def _script(request: Generate) -> str:
     return request.params.parts[0].text
 
+
+TILES: dict[str, Callable[[Generate], bytes | None]] = {
+    "echo": lambda request: request.source,
+    "environment": lambda _: " ".join(os.environ).encode(),
+}
 
 FAILURE_REASONS = {
     "complain": FailureReason.USER_ERROR,

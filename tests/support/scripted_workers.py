@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from generation.job import Job
 from generation.messages import Ready
 from generation.models.registry import ModelRegistry
+from generation.params import Params
 from generation.queue.limits import QueueLimits
 from generation.queue.placement import slowdown
 from generation.queue.queue import Queue
@@ -34,10 +35,15 @@ class ScriptedWorker:
     jobs: int = 0
     free_to_load_at: float = 0.0
     last_used: list[str] = field(default_factory=list)
+    draining: bool = False
 
     def __post_init__(self) -> None:
         self.state = Ready(self.registry.default, "cpu")
         self.load_seconds = {model.name: LOAD_S for model in self.registry.models}
+
+    def can_draw(self, params: Params) -> bool:
+        """Return that the worker has all models."""
+        return True
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Ignore the callback: nothing happens here except what the simulation does."""

@@ -35,7 +35,7 @@ from cogs.together.jam.rules import (
 )
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
-from db.sessions import Move, Round, Session
+from db.sessions import Move, Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.params import Params, Tile, from_dict
@@ -161,8 +161,7 @@ class JamHandler:
 
     async def present(self, job: Job, message: ResultMessage) -> ResultMessage:
         """Give a round's grid its votes, and the last picture the credits of the whole jam."""
-        made = await self.sessions.find_round(job.id)
-        session = await self.sessions.get(made.session_id) if made else None
+        made, session = await self._jam_of(job)
         if made is None or session is None or session.ended_at is not None:
             return message
         if session.phase == FINALE:
@@ -172,6 +171,12 @@ class JamHandler:
         pinged = await pinged_people(self.services, session)
         text = "\n".join([messages.round_text(standing), *bell_line(pinged)])
         return replace(message, content=text, view=messages.round_view(standing), pinged=pinged)
+
+    async def _jam_of(self, job: Job) -> tuple[Round | None, Session | None]:
+        """Return the round that a job draws, and its jam; None if it belongs to no jam."""
+        made = await self.sessions.find_round(job.id)
+        session = await self.sessions.get(made.session_id) if made else None
+        return made, session if session is not None and session.kind is SessionKind.JAM else None
 
     async def standing(self, session: Session, made: Round, job: Job, due_at: float) -> Standing:
         """Return everything that a round's message shows."""
@@ -216,8 +221,7 @@ class JamHandler:
 
     async def on_posted(self, job: Job, message_id: int) -> None:
         """Open the vote on a round that was just posted, or end the jam after its last picture."""
-        made = await self.sessions.find_round(job.id)
-        session = await self.sessions.get(made.session_id) if made else None
+        made, session = await self._jam_of(job)
         if made is None or session is None or session.round != made.number:
             return
         await self.sessions.set_round_message(session.id, made.number, message_id)
@@ -255,8 +259,7 @@ class JamHandler:
 
     async def on_ended(self, record: JobRecord) -> None:
         """Draw a round again without its new words, or end the jam, when its job came to nothing."""
-        made = await self.sessions.find_round(record.job.id)
-        session = await self.sessions.get(made.session_id) if made else None
+        made, session = await self._jam_of(record.job)
         if made is None or session is None or session.round != made.number or session.phase not in (DRAWING, FINALE):
             return
         await self.client.sessions.set_locale(session.guild_id)

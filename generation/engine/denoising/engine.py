@@ -41,11 +41,13 @@ from generation.engine.networks.sampler_tables import SamplerTables
 from generation.engine.networks.vae import Vae
 from generation.engine.output.previews import PREVIEW_INTERVAL_S
 from generation.engine.output.safety_classifier import NO_CLASSIFIER, SafetyClassifier
+from generation.engine.output.trail import Trail
 from generation.errors import UserError
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, FailureReason, Generate, Progress
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.model import Model
+from generation.planning.compute_cost import HIRES_FACTOR, has_hires_pass
 
 # Rows at the model's native size in one UNet call. On a CPU each further row costs as much, so batching adds delay.
 MAX_ROWS = {"cpu": 8, "mps": 8}
@@ -87,6 +89,7 @@ class _ActiveJob:
     source: SourceImage | None
     started: float
     previewed_at: float
+    trail: Trail | None = None
 
 
 class DenoisingEngine:
@@ -148,6 +151,9 @@ class DenoisingEngine:
 
     def add(self, request: Generate) -> None:
         """Accept a job."""
+        if request.trail:
+            self._post_processor.develop(request)
+            return
         needs_loading = request.source is not None or request.style is not None or request.params.lora_set
         inputs = (
             self._image_threads.submit(self._load_inputs, request)
@@ -239,11 +245,12 @@ class DenoisingEngine:
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
         variant, encoded, style = inputs
         job = prepare_job(request, encoded, style, variant.encoder, self._vae, self.model, self._samplers)
-        return _ActiveJob(job, variant, None if encoded is None else encoded.source, started, started)
+        source = None if encoded is None else encoded.source
+        return _ActiveJob(job, variant, source, started, started, _trail(job))
 
     def _hires_pass(self, before: _ActiveJob, upscaled: Tensor) -> _ActiveJob:
         job = prepare_hires_pass(before.job, upscaled, self._vae, self._samplers)
-        return _ActiveJob(job, before.variant, None, before.started, before.previewed_at)
+        return _ActiveJob(job, before.variant, None, before.started, before.previewed_at, before.trail)
 
     def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
         """Run the UNet on all slices at once; None if memory ran out."""
@@ -306,6 +313,8 @@ class DenoisingEngine:
         """Report a step, with a preview if one is due."""
         job = running.job
         self._emit(Progress(job.job_id, *job.progress))
+        if running.trail is not None and running.trail.wants(*job.progress) and not (job.done and job.is_last_pass):
+            running.trail.add(job.predict_original_sample())
         now = time.monotonic()
         if not job.done and now - running.previewed_at >= PREVIEW_INTERVAL_S:
             running.previewed_at = now
@@ -318,7 +327,17 @@ class DenoisingEngine:
             return
         del self._running[job.job_id]
         if job.is_last_pass:
-            self._post_processor.finish(DenoisingResult(job.request, job.result, running.started, running.source))
+            trail = () if running.trail is None else tuple(running.trail.latents)
+            result = DenoisingResult(job.request, job.result, running.started, running.source, trail)
+            self._post_processor.finish(result)
         else:
             upscaled = self._image_threads.submit(self._upscale, job, self._image_stream.handover())
             self._waiting[job.job_id] = _WaitingJob(job.request, upscaled, partial(self._hires_pass, running))
+
+
+def _trail(job: DenoisingJob) -> Trail | None:
+    """Return an empty trail for a job that becomes a video, else None."""
+    if not job.request.params.video:
+        return None
+    latents = job.latents.numel() * (HIRES_FACTOR**2 if has_hires_pass(job.request.params) else 1)
+    return Trail(latents * torch.float16.itemsize)

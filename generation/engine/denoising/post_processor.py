@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from generation.engine.denoising.trail_decoder import TrailDecoder
 from generation.engine.device.oom import OOM_MESSAGE, OVERFLOW_MESSAGE, is_out_of_memory, suppress_oom
 from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, from_bytes, to_bytes, to_images
@@ -21,6 +24,7 @@ from generation.engine.networks.vae import Vae
 from generation.engine.output.files import OutputWriter
 from generation.engine.output.previews import LatentPreviewer, preview_file
 from generation.engine.output.safety_classifier import SafetyClassifier
+from generation.engine.output.trail import pack_trail
 from generation.errors import UserError
 from generation.files.metadata import MetadataPolicy
 from generation.messages import Event, Failed, FailureReason, Finished, Generate, Progress
@@ -31,12 +35,16 @@ ENCODER_THREADS = 3  # encoding a grid takes longer than decoding it on a fast G
 
 @dataclass(frozen=True, slots=True)
 class DenoisingResult:
-    """The final latents of a job that began at `started` (time.monotonic), with its `source` if it had one."""
+    """The final latents of a job that began at `started` (time.monotonic), with its `source` if it had one.
+
+    `trail` holds the latents of earlier steps, for a video.
+    """
 
     request: Generate
     latents: Tensor
     started: float
     source: SourceImage | None = None
+    trail: tuple[Tensor, ...] = ()
 
     @property
     def has_mask(self) -> bool:
@@ -76,12 +84,14 @@ class PostProcessor:
         self._writer = OutputWriter(model, metadata_policy, classifier)
         self._unet_lock = unet_lock
         self._stream = SideStream(vae.device)
+        self._decoder = TrailDecoder(vae, self._writer, self._stream, unet_lock)
         self._encoders = ThreadPoolExecutor(ENCODER_THREADS, "encoders")
         self._lock = threading.Lock()
         self._ending: set[str] = set()
         self._cancelled: set[str] = set()
         self._preview_requests: dict[str, tuple[PreviewRequest, Any]] = {}
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._developing: deque[tuple[str, Iterator[Event | None]]] = deque()  # when no other task waits
         self._thread = threading.Thread(target=self._work, name="post-processor", daemon=True)
         self._thread.start()
 
@@ -92,6 +102,12 @@ class PostProcessor:
             self._preview_requests.pop(result.request.job_id, None)
         mark = self._stream.handover()
         self._tasks.put(lambda: self._finish(result, mark))
+
+    def develop(self, request: Generate) -> None:
+        """Decode a job's trail into the sheets of a video whenever no result or preview waits, and report its end."""
+        with self._lock:
+            self._ending.add(request.job_id)
+        self._tasks.put(lambda: self._developing.append((request.job_id, self._decoder.decode(request))))
 
     def preview(self, request: PreviewRequest) -> None:
         """Render a preview when there is time for it; a newer one replaces one that still waits."""
@@ -118,8 +134,26 @@ class PostProcessor:
         self._encoders.shutdown()
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (task := self._next_task()) is not None:
             task()
+
+    def _next_task(self) -> Callable[[], None] | None:
+        if not self._developing:
+            return self._tasks.get()
+        with suppress(queue.Empty):
+            return self._tasks.get_nowait()
+        return self._develop_further
+
+    def _develop_further(self) -> None:
+        """Decode one more tile of the oldest trail, unless it was cancelled."""
+        job_id, events = self._developing[0]
+        cancelled = job_id in self._cancelled
+        event = None if cancelled else next(events)
+        if cancelled or isinstance(event, Finished | Failed):
+            self._developing.popleft()
+            self._end(job_id, event)
+        elif event is not None:
+            self._emit(event)
 
     def _render_previews(self) -> None:
         """Render all previews that wait, with one wait for the device."""
@@ -139,8 +173,9 @@ class PostProcessor:
     def _finish(self, result: DenoisingResult, mark: Any) -> None:
         job_id = result.request.job_id
         try:
-            with self._stream.after(mark, result.latents):
+            with self._stream.after(mark, result.latents, *result.trail):
                 images = self._decode(result)
+                trail = pack_trail(self._stream.fetch(result.trail)) if images else b""
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -148,7 +183,7 @@ class PostProcessor:
         except UserError as error:
             self._end(job_id, Failed(job_id, FailureReason.USER_ERROR, str(error)))
         else:
-            self._encode(result, images)
+            self._encode(result, images, trail)
 
     def _decode(self, result: DenoisingResult) -> list[Image.Image]:
         """Return a result's images, of which there are none if the job was cancelled meanwhile.
@@ -179,7 +214,7 @@ class PostProcessor:
             return from_bytes(pixels)
         return to_images(source.composite(pixels, self._vae.scale, self._model.native_size))
 
-    def _encode(self, result: DenoisingResult, images: list[Image.Image]) -> None:
+    def _encode(self, result: DenoisingResult, images: list[Image.Image], trail: bytes) -> None:
         """Encode the images on the other threads; the last of their tasks ends the job."""
         job_id = result.request.job_id
         if not images:
@@ -189,13 +224,17 @@ class PostProcessor:
         tiles = [
             self._encoders.submit(self._writer.encode_tile, image, index, params) for index, image in enumerate(images)
         ]
-        end = self._encoders.submit(self._build_grid, result, images, tiles)  # begins when all of them have begun
+        end = self._encoders.submit(
+            self._build_grid, result, images, tiles, trail
+        )  # begins when all of them have begun
         end.add_done_callback(self._raise_in_thread)
 
-    def _build_grid(self, result: DenoisingResult, images: list[Image.Image], tiles: Sequence[Future[bytes]]) -> None:
+    def _build_grid(
+        self, result: DenoisingResult, images: list[Image.Image], tiles: Sequence[Future[bytes]], trail: bytes
+    ) -> None:
         files = [tile.result() for tile in tiles]
         grid = self._writer.build_grid(images, files, result.request, result.started)
-        self._end(result.request.job_id, Finished(result.request.job_id, grid))
+        self._end(result.request.job_id, Finished(result.request.job_id, replace(grid, trail=trail)))
 
     def _raise_in_thread(self, task: Future[None]) -> None:
         """Let the first thread end with the error that a task has raised."""

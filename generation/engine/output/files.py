@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PIL import Image
 
@@ -13,9 +15,11 @@ from generation.files.grid_image import encode_to_limit, make_grid
 from generation.files.infotext import infotext
 from generation.files.metadata import MetadataPolicy
 from generation.files.png_encoder import encode_png
+from generation.films.film import film_size
 from generation.messages import Generate, Grid
 from generation.models.model import Model
 from generation.params import Params
+from generation.planning.actions import size_of
 
 
 class OutputWriter:
@@ -39,9 +43,12 @@ class OutputWriter:
     ) -> Grid:
         """Return the result of a job begun at `started` (time.monotonic), from its images and their files."""
         grid_image, suffix = self._encode_grid_image(images, tiles, request)
+        return Grid(tuple(tiles), grid_image, suffix, time.monotonic() - started, self.is_sensitive(images))
+
+    def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
+        """Return the classifier's verdict."""
         with self._lock:
-            sensitive = self._classifier.is_sensitive(images)
-        return Grid(tuple(tiles), grid_image, suffix, time.monotonic() - started, sensitive)
+            return self._classifier.is_sensitive(images)
 
     def _encode_grid_image(
         self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate
@@ -61,4 +68,15 @@ class OutputWriter:
             return self._signer.sign(data, suffix, params)
 
     def _infotext(self, index: int, params: Params) -> str:
-        return infotext(params, self._model, index, with_prompt=self._include_prompts)
+        # A video changes nothing of the picture, whose file is the same with and without one.
+        return infotext(replace(params, video=False), self._model, index, with_prompt=self._include_prompts)
+
+
+def encode_sheet(tiles: Sequence[Image.Image], params: Params) -> bytes:
+    """Return the tiles of a video's step side by side as a JPEG, no larger than the film of a finished grid."""
+    sheet = make_grid(tiles)
+    factor = size_of(params)[0] / tiles[0].width
+    size = film_size(round(factor * sheet.width), round(factor * sheet.height))
+    file = io.BytesIO()
+    sheet.resize(size, Image.Resampling.LANCZOS).save(file, "JPEG", quality=95, subsampling=0)
+    return file.getvalue()

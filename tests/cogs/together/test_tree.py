@@ -18,7 +18,6 @@ from preview.state.world import walk_components
 from tests.cogs.test_stealth import generate_stealth
 from tests.support.bot_harness import first_tile, is_result, open_image
 from tests.support.jobs import ADA, BEN, make_job
-from tests.support.timing import TIMEOUT_S
 
 
 def options(message):
@@ -218,11 +217,20 @@ async def test_a_family_of_ten_thousand_answers_at_once(services):
     names = ", ".join(set(row.keys()) - {"id", "parent_job"})
     sql = f"INSERT INTO jobs (id, parent_job, {names}) SELECT :id, id, {names} FROM jobs WHERE id = :parent"
     values = [{"id": f"{number:012x}", "parent": castle} for number in range(1, 10_001)]
-    await services.db.connection.write_atomically(*((sql, each) for each in values))
-    started = time.perf_counter()
-    family = await family_of(services, castle)
-    assert time.perf_counter() - started < 0.3 * max(1.0, TIMEOUT_S / 20)
-    assert len(family.records) == 9
+    await services.db.connection.write_atomically(*((sql, each) for each in values[:10]))
+    of_ten = await seconds_of_family(services, castle)
+    await services.db.connection.write_atomically(*((sql, each) for each in values[10:]))
+    assert await seconds_of_family(services, castle) < 10 * of_ten, "a thousand times as many"
+    assert len((await family_of(services, castle)).records) == 9
+
+
+async def seconds_of_family(services, castle) -> float:
+    taken = []
+    for _ in range(3):
+        started = time.perf_counter()
+        await family_of(services, castle)
+        taken.append(time.perf_counter() - started)
+    return min(taken)
 
 
 async def test_the_thumbnail_is_the_tile_that_the_child_came_from(services):

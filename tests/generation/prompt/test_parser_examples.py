@@ -461,7 +461,7 @@ INVALID = [
     ("a fox --wierd 5", ["Unrecognized parameter `--wierd`: did you mean `--weird`?"]),
     ("a fox --tiled", ["Unrecognized parameter `--tiled`: did you mean `--tile`?"]),
     ("a fox --upbeta", ["Unrecognized parameter `--upbeta`"]),
-    ("a fox --vid", ["Unrecognized parameter `--vid`: `--video` is not available here yet"]),
+    ("a fox --vid", ["Unrecognized parameter `--vid`: did you mean `--video`?"]),
     *(
         (f"a fox {typed}", [f"`--{name}` is not available here yet. {LINK_INSTEAD}" for name in names.split()])
         for typed, names in [("--oref x --ow 50", "oref ow"), ("--cref x --cw 5", "cref cw")]
@@ -502,7 +502,7 @@ INVALID = [
     *((f"a fox --{name} 3", [f"Unrecognized parameter `--{name}`"]) for name in ("wibble", "sparkle", "upbeta")),
     ("a fox --niji 7", [f"There is no model `--niji 7` here. {AVAILABLE}"]),
     ("a fox --v 7", [f"There is no model `--v 7` here. {AVAILABLE}"]),
-    ("a fox --video", ["`--video` is not available here yet: remove it"]),
+    ("a fox --video 3", ["`--video` takes no value, but `3` comes after it"]),
     ("a fox --lora ink:0.8", ["There is no LoRA `ink`: none are installed here"]),
     ("a fox --v5", [f"There is no model `--v 5` here. {AVAILABLE}"]),
     ("a fox --v 6.1 --style raw", [f"There is no model `--v 6.1` here. {AVAILABLE}"]),
@@ -592,13 +592,13 @@ INVALID = [
     ("a fox --ar {3:2, 1:1}", ["Choices such as `{3:2, 1:1}` do not work here: for a plain brace, type `\\{`"]),
     ("x" * 6001, ["A prompt can have at most 6000 characters; this one has 6001"]),
     (
-        "hot:: dog::-1 --aspct 3:2 --ar --steps 200 --cfg warm --video --iw 1",
+        "hot:: dog::-1 --aspct 3:2 --ar --steps 200 --cfg warm --loop --iw 1",
         [
             "Unrecognized parameter `--aspct`: did you mean `--aspect`?",
             "`--ar` needs a value such as `3:2`",
             "`--steps` must be between 1 and 150",
             "`--cfg` must be a number between 0 and 30, not `warm`",
-            "`--video` is not available here yet: remove it",
+            "`--loop` is not available here yet: remove it",
             "The weights after `::` must add up to more than 0; here they add up to 0",
             NO_PICTURE,
         ],

@@ -36,12 +36,17 @@ class FakeWorker:
 
     registry = ModelRegistry((MODEL, OTHER, LARGE))
 
-    def __init__(self, capacity=1, state=READY):
+    def __init__(self, capacity=1, state=READY, cannot_draw=()):
         self.capacity = capacity
+        self.cannot_draw = cannot_draw
+        self.draining = False
         self.loaded_models = frozenset({MODEL.name})
         self.load_seconds = {}
         self.state = state
         self.callbacks = []
+
+    def can_draw(self, params):
+        return params.model not in self.cannot_draw
 
     def subscribe(self, callback):
         self.callbacks.append(callback)
@@ -274,6 +279,59 @@ async def test_the_worker_with_the_most_free_capacity_is_chosen():
     assert [person.slot.worker for person in harness.started].count(small) == 1
     assert len(harness.queue.waiting) == 1
     await harness.drain()
+
+
+async def test_a_worker_that_joins_is_used_at_once_and_one_that_parts_no_more():
+    first, second = FakeWorker(), FakeWorker()
+    harness = QueueHarness(first)
+    people = [harness.submit(person) for person in (ANN, BOB, CLEO)]
+    await settle()
+    harness.queue.join(second)
+    await settle()
+    assert [person.slot.worker for person in harness.started] == [first, second]
+    harness.queue.part(first)
+    await people[0].finish(WorkerLost("its machine is gone"))
+    assert len(harness.started) == 2
+    await people[1].finish()
+    assert [person.slot.worker for person in harness.started] == [first, second, second]
+
+
+async def test_a_queue_without_any_worker_waits_for_the_first():
+    harness = QueueHarness()
+    harness.queue.part(harness.workers[0])
+    person = harness.submit(ANN)
+    await settle()
+    assert harness.queue.estimate_seconds(person.job.params) is None
+    assert harness.queue.position(person.job.id) == QueuePosition(1, None)
+    harness.queue.join(worker := FakeWorker())
+    await settle()
+    assert person.slot.worker is worker
+
+
+async def test_a_job_goes_to_a_worker_that_has_its_model_and_others_pass_it():
+    without, holder = FakeWorker(cannot_draw=(LARGE.name,)), FakeWorker()
+    harness = QueueHarness(without, holder)
+    busy = harness.submit(ANN, model=LARGE.name)
+    await settle()
+    assert busy.slot.worker is holder
+    waiting, passing = harness.submit(BOB, model=LARGE.name), harness.submit(CLEO)
+    await settle()
+    assert [waiting.slot, passing.slot.worker] == [None, without]
+    await busy.finish()
+    assert waiting.slot.worker is holder
+
+
+async def test_a_draining_worker_gets_no_more_jobs_until_it_is_used_again():
+    draining = FakeWorker()
+    draining.draining = True
+    harness = QueueHarness(draining)
+    person = harness.submit(ANN)
+    await settle()
+    assert person.slot is None
+    draining.draining = False
+    harness.queue.wake()
+    await settle()
+    assert person.slot.worker is draining
 
 
 @pytest.mark.parametrize("state", [Loading("unet", 1, 3), Restarting("it died")])

@@ -37,6 +37,48 @@ CREATE TABLE blocks (
     at         REAL NOT NULL,
     PRIMARY KEY (guild_id, person_id)
 );
+CREATE TABLE canvas_cells (
+    session  TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    x        INTEGER NOT NULL,
+    y        INTEGER NOT NULL,
+    piece    INTEGER NOT NULL REFERENCES canvas_pieces (number) ON DELETE CASCADE,
+    PRIMARY KEY (session, x, y)
+) WITHOUT ROWID;
+CREATE TABLE canvas_claims (
+    session  TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    person   INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    x        INTEGER NOT NULL,                     -- of the square's upper left cell
+    y        INTEGER NOT NULL,
+    cells    TEXT NOT NULL,                        -- JSON: which of its cells it paints, as [right, down]
+    words    TEXT NOT NULL,
+    job_id   TEXT NOT NULL UNIQUE,
+    drawn    INTEGER NOT NULL DEFAULT 1,           -- how often candidates were asked for
+    at       REAL NOT NULL,
+    until    REAL NOT NULL,
+    PRIMARY KEY (session, person)
+) WITHOUT ROWID;
+CREATE TABLE canvas_pieces (
+    number      INTEGER PRIMARY KEY,
+    session     TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    person      INTEGER NOT NULL,
+    name        TEXT NOT NULL,
+    x           INTEGER NOT NULL,
+    y           INTEGER NOT NULL,
+    words       TEXT NOT NULL,
+    job_id      TEXT NOT NULL UNIQUE,
+    tile_index  INTEGER NOT NULL,
+    sensitive   INTEGER NOT NULL DEFAULT 0,
+    placed_at   REAL NOT NULL
+);
+CREATE TABLE canvases (
+    session     TEXT PRIMARY KEY REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    columns     INTEGER NOT NULL,
+    rows        INTEGER NOT NULL,
+    cell        INTEGER NOT NULL,                  -- pixels of a cell's side
+    neighbours  INTEGER NOT NULL,                  -- 1: nobody paints two touching pieces in succession
+    stale       INTEGER NOT NULL DEFAULT 0         -- 1: pieces were erased, and its messages still show them
+) WITHOUT ROWID;
 CREATE TABLE collab_rounds (
     session     TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
     round       INTEGER NOT NULL,
@@ -156,14 +198,14 @@ CREATE TABLE jobs (
     answer_id         INTEGER,                     -- the message with the result
     ending            TEXT                         -- what the person was told when there was no result
 , prompt TEXT NOT NULL DEFAULT '', speed TEXT NOT NULL DEFAULT 'fast', private INTEGER NOT NULL DEFAULT 0, deleted_at REAL, post_in INTEGER, sensitive INTEGER NOT NULL DEFAULT 0, removing INTEGER NOT NULL DEFAULT 0, seconds REAL, model TEXT, locale TEXT NOT NULL DEFAULT '');
-INSERT INTO "jobs" VALUES('000000000000','waiting','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,NULL,0,NULL,NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
-INSERT INTO "jobs" VALUES('000000000001','drawing','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',9223372036854775807,'O''Brien
+INSERT INTO "jobs" VALUES('000000000000','waiting','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,NULL,0,NULL,NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
+INSERT INTO "jobs" VALUES('000000000001','drawing','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',9223372036854775807,'O''Brien
 🦊',NULL,4611686018427387904,0,'aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24',1.76370481512345600124e+09,104857600,1152921504606846977,'0123456789ab',3,1.76370391565432095525e+09,1000.0,NULL,1,NULL,NULL,NULL,NULL,'Füchsin 🦊 ''quoted'' "twice" %s ? :id::2.5 שלום','fast',0,NULL,NULL,0,0,NULL,NULL,'');
-INSERT INTO "jobs" VALUES('000000000002','drawn','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,1000.0,NULL,1,'webp',NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,0.0,NULL,'');
-INSERT INTO "jobs" VALUES('000000000003','answered','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',9223372036854775807,'O''Brien
+INSERT INTO "jobs" VALUES('000000000002','drawn','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,1000.0,NULL,1,'webp',NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,0.0,NULL,'');
+INSERT INTO "jobs" VALUES('000000000003','answered','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',9223372036854775807,'O''Brien
 🦊',NULL,4611686018427387904,0,'aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24',1.76370481512345600124e+09,104857600,1152921504606846977,'0123456789ab',3,1.76370391565432095525e+09,1000.0,1000.0,1,'webp',NULL,71,NULL,'Füchsin 🦊 ''quoted'' "twice" %s ? :id::2.5 שלום','fast',0,NULL,NULL,0,0,0.0,NULL,'');
-INSERT INTO "jobs" VALUES('000000000004','failed','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,1000.0,0,NULL,72,NULL,'Out of paint.','a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
-INSERT INTO "jobs" VALUES('000000000005','cancelled','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null}',9223372036854775807,'O''Brien
+INSERT INTO "jobs" VALUES('000000000004','failed','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,1000.0,0,NULL,72,NULL,'Out of paint.','a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
+INSERT INTO "jobs" VALUES('000000000005','cancelled','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',9223372036854775807,'O''Brien
 🦊',NULL,4611686018427387904,0,'aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24',1.76370481512345600124e+09,104857600,1152921504606846977,'0123456789ab',3,1.76370391565432095525e+09,NULL,1000.0,0,NULL,NULL,NULL,'Cancelled by <@11>.','Füchsin 🦊 ''quoted'' "twice" %s ? :id::2.5 שלום','fast',0,NULL,NULL,0,0,NULL,NULL,'');
 CREATE TABLE lineage (
     child         TEXT NOT NULL,
@@ -238,6 +280,14 @@ CREATE TABLE tallies (
     asked_at   REAL NOT NULL,
     seconds    REAL
 );
+CREATE TABLE telephone_players (
+    session  TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
+    person   INTEGER NOT NULL,
+    lot      TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    roles    TEXT NOT NULL DEFAULT '[]',           -- JSON
+    PRIMARY KEY (session, person)
+) WITHOUT ROWID;
 CREATE TABLE threads (
     channel_id  INTEGER NOT NULL,
     person_id   INTEGER NOT NULL,
@@ -372,5 +422,11 @@ END;
 CREATE TRIGGER contest_entries_go AFTER DELETE ON jobs BEGIN
     DELETE FROM contest_entries WHERE job_id = old.id;
 END;
+CREATE INDEX canvases_stale ON canvases (stale) WHERE stale = 1;
+CREATE INDEX canvas_claims_of_person ON canvas_claims (person);
+CREATE INDEX canvas_pieces_of_session ON canvas_pieces (session);
+CREATE INDEX canvas_pieces_of_person ON canvas_pieces (person, session);
+CREATE INDEX canvas_cells_of_piece ON canvas_cells (piece);
+CREATE INDEX telephone_players_of_person ON telephone_players (person);
 COMMIT;
-PRAGMA user_version = 12;
+PRAGMA user_version = 14;

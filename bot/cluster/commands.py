@@ -1,0 +1,190 @@
+"""`cluster init`, `head`, `join` and `show`: everything that a cluster needs beside the bot."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bot.cluster.ray_process import run_until_stopped, session_folder
+from bot.config import NO_DEVICE, Config, ConfigError
+from bot.machines import cluster_files, head_of, own_address
+from bot.services import find_unusable_files
+from generation.cluster.files import ClusterFiles
+from generation.cluster.hello import HeadUnreachable, answering, ask
+from generation.cluster.node import NAME, RESOURCE, NodeSettings, labels_of
+from generation.cluster.ray_settings import (
+    Head,
+    head_command,
+    node_command,
+    python_path,
+    ray_environment,
+    without_secrets,
+)
+from generation.cluster.versions import ROOT, Versions, own_versions
+from generation.worker.devices import list_devices
+
+REJOIN_S = 5.0  # between two attempts to find the head
+SHOW_TIMEOUT_S = 60.0
+
+
+def init(config: Config) -> int:
+    """Write the token and the certificates of a new cluster, and say what to do with them."""
+    files = cluster_files(config)
+    files.create()
+    print(f"{files.folder}: the token and the certificates of the cluster, readable by you only.")
+    print(
+        "Whoever has this folder can run programs on every machine of the cluster.\n\n"
+        "1. Here, set CLUSTER in .env to this machine's address, such as CLUSTER=10.0.0.5:6380.\n"
+        "   Then run: python main.py cluster head\n"
+        f"2. Copy {files.folder} to each other machine, for instance with scp -r, as its data/cluster.\n"
+        "   There run: python main.py cluster join ADDRESS:PORT"
+    )
+    return 0
+
+
+def head(config: Config, store_bytes: int) -> int:
+    """Run the head until it is stopped; machines that want to join are told which versions they need."""
+    at, files, versions = head_of(config), cluster_files(config), own_versions()
+    own = files.for_machine(config.cluster_here or at.host)
+    folder = _session_folder(files)
+    try:
+        with answering(at, own, versions):
+            print(f"The head of the cluster is at {at}. Other machines: python main.py cluster join {at}", flush=True)
+            return run_until_stopped(
+                head_command(at, folder, store_bytes), {**_environment(), **ray_environment(own)}, folder
+            )
+    except OSError as error:
+        raise ConfigError(f"the head cannot listen at {at} or the ports above it: {error.strerror or error}") from None
+
+
+def join(config: Config, port: int, store_bytes: int, *, once: bool = False) -> int:
+    """Join the head as a machine that generates, and again whenever the connection was lost, until stopped.
+
+    Raise ConfigError if this machine does not fit, with what to install.
+    """
+    at, files, versions = head_of(config), cluster_files(config), own_versions()
+    settings, name = _node_settings(config), _node_name(config)
+    here = own_address(config, at)
+    own = files.for_machine(here)
+    environment = {**_environment(), **ray_environment(own), **settings.as_environment()}
+    folder = _session_folder(files)
+    resources = json.dumps({RESOURCE: len(settings.devices)})
+    command = node_command(at, here, port, folder, resources, labels_of(name, versions), store_bytes)
+    while True:
+        _wait_for_head(at, files, here, versions)
+        print(f"{name} at {here} joins {at} with {', '.join(settings.devices)}.", flush=True)
+        code = run_until_stopped(command, environment, folder)
+        if code == 0 or once:
+            return code
+        print(f"The connection to {at} was lost. It is tried again.", file=sys.stderr, flush=True)
+        time.sleep(REJOIN_S)
+
+
+def show(config: Config) -> int:
+    """Print the machines of the cluster, and what keeps some of them from generating."""
+    at, files, versions = head_of(config), cluster_files(config), own_versions()
+    here = own_address(config, at)
+    try:
+        ask(at, files.for_machine(here))
+    except HeadUnreachable as error:
+        raise ConfigError(f"{error}. Is `python main.py cluster head` running there?") from None
+    nodes = _list_nodes(at, here, files)
+    if not nodes:
+        print(f"The head at {at} runs, but no machine has joined.")
+    for node in nodes:
+        found = Versions(**node["versions"])
+        problems = found.mismatches(versions)
+        verdict = f"does not fit: {' '.join(problems)}" if problems else "fits"
+        print(f"{node['name']:<20} {node['address']:<16} devices: {node['devices']:<3} {verdict}")
+    return 0
+
+
+def with_head(config: Config, address: str | None) -> Config:
+    """Return the settings with the head that the command line names, if it names one."""
+    return replace(config, cluster=Config.read({"CLUSTER": address}).cluster) if address else config
+
+
+def _node_settings(config: Config) -> NodeSettings:
+    if config.device == NO_DEVICE:
+        raise ConfigError("DEVICE=none: a machine that joins must generate. Remove it from this machine's .env.")
+    if problems := find_unusable_files(config):
+        raise ConfigError(*problems)
+    return NodeSettings(
+        models=tuple(_absolute(ref) for ref in config.models),
+        devices=list_devices(config.device),
+        loras=_absolute_or_empty(config.loras),
+        embeddings=_absolute_or_empty(config.embeddings),
+        upscaler=_absolute_or_empty(config.upscaler),
+        classifier=_absolute(config.sensitive_classifier) if config.sensitive_classifier else "",
+        threads=config.threads,
+        memory=config.model_memory,
+        capacity=config.jobs_at_once,
+        compile_unets=config.compile,
+    )
+
+
+def _node_name(config: Config) -> str:
+    name = config.node_name or socket.gethostname().partition(".")[0]
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"the name of this machine, {name!r}, cannot be used: set NODE_NAME")
+    return name
+
+
+def _wait_for_head(at: Head, files: ClusterFiles, here: str, versions: Versions) -> None:
+    """Return when the head answers. Raise ConfigError if this machine does not fit it."""
+    told = False
+    while True:
+        try:
+            answer = ask(at, files.for_machine(here))
+        except HeadUnreachable as error:
+            if not told:
+                print(f"Waiting for the head: {error}.", file=sys.stderr, flush=True)
+                told = True
+            time.sleep(REJOIN_S)
+            continue
+        if not answer.knows_token:
+            raise ConfigError(f"the head at {at} does not know this token: copy the folder of `cluster init` again")
+        if mismatches := versions.mismatches(answer.versions):
+            raise ConfigError(*(f"this machine does not fit: {each}" for each in mismatches))
+        return
+
+
+def _list_nodes(at: Head, here: str, files: ClusterFiles) -> list[dict[str, Any]]:
+    """Ask Ray in a process of its own, since Ray may end the process that asks."""
+    command = [
+        *(sys.executable, "-m", "generation.cluster.scout"),
+        *("--host", at.host, "--port", str(at.port), "--here", here, "--files", str(files.folder.resolve())),
+    ]
+    try:
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SHOW_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"Ray at {at} did not answer within {SHOW_TIMEOUT_S:g} s") from None
+    if found.returncode != 0:
+        last = next(reversed(found.stderr.strip().splitlines()), "no reason was given")
+        raise ConfigError(f"Ray at {at} cannot be asked from here: {last}")
+    return list(json.loads(found.stdout))
+
+
+def _environment() -> Mapping[str, str]:
+    return {**without_secrets(os.environ), **python_path()}
+
+
+def _session_folder(files: ClusterFiles) -> Path:
+    """Return where Ray keeps its sockets and logs: beside the token, since the bot must reach them and others not."""
+    return session_folder(files.folder.resolve() / "ray")
+
+
+def _absolute(ref: str) -> str:
+    return str(Path(ref).resolve()) if Path(ref).exists() else ref
+
+
+def _absolute_or_empty(path: Path | None) -> str:
+    return str(path.resolve()) if path else ""

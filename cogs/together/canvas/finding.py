@@ -1,0 +1,81 @@
+"""Find the canvas, the claim or the piece that a press is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.client import Interaction
+from bot.policy.policy import PolicyDenied
+from bot.policy.sessions import participant_from, require_participant
+from bot.ui.i18n import tr
+from cogs.together.canvas.handler import CanvasHandler
+from cogs.together.canvas.messages import Standing
+from db.canvases import PAINTING, Claim
+from db.sessions import Session, SessionKind
+from generation.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCanvas:
+    """A canvas as a press finds it."""
+
+    handler: CanvasHandler
+    session: Session
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class FoundClaim:
+    """Somebody's claim as they find it."""
+
+    handler: CanvasHandler
+    session: Session
+    claim: Claim
+
+
+def handler_of(interaction: Interaction) -> CanvasHandler:
+    """Return the handler of canvases."""
+    handler = interaction.client.sessions.handler(SessionKind.CANVAS)
+    assert isinstance(handler, CanvasHandler)
+    return handler
+
+
+async def find_canvas(interaction: Interaction, session_id: str) -> FoundCanvas:
+    """Return a canvas of this server, which may be finished; raise UserError if it is not known."""
+    handler = handler_of(interaction)
+    session = await handler.sessions.get(session_id)
+    is_here = session is not None and session.kind is SessionKind.CANVAS and session.guild_id == interaction.guild_id
+    standing = await handler.message.standing(session) if session is not None and is_here else None
+    if session is None or standing is None:
+        raise UserError(tr("I no longer know this canvas."))
+    return FoundCanvas(handler, session, standing)
+
+
+async def require_open(interaction: Interaction, session_id: str) -> FoundCanvas:
+    """Return a canvas that is being painted; raise UserError if it is finished, or the person may not take part."""
+    services = interaction.client.services
+    await require_participant(services.policy, participant_from(interaction, services.clock()))
+    found = await find_canvas(interaction, session_id)
+    if found.session.ended_at is not None or found.session.phase != PAINTING:
+        raise UserError(tr("This canvas is finished."))
+    return found
+
+
+async def require_claim(interaction: Interaction, job_id: str) -> FoundClaim:
+    """Return a person's own claim; raise UserError if it has ended. It may be pressed in a direct message, too."""
+    handler = handler_of(interaction)
+    claim = await handler.canvases.claim_of_job(job_id)
+    session = await handler.sessions.get(claim.session_id) if claim is not None else None
+    if claim is None or session is None:
+        raise UserError(await _why_ended(handler, job_id))
+    if claim.person_id != interaction.user.id:
+        raise PolicyDenied(tr("Only {whom} can choose here.", whom=f"<@{claim.person_id}>"))
+    if session.ended_at is not None or session.phase != PAINTING:
+        raise UserError(tr("This canvas is finished."))
+    return FoundClaim(handler, session, claim)
+
+
+async def _why_ended(handler: CanvasHandler, job_id: str) -> str:
+    if await handler.canvases.piece_of_job(job_id) is not None:
+        return tr("This piece is placed already.")
+    return tr("This place is no longer yours: your time is up, or you have drawn other pictures for it.")

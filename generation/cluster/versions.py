@@ -1,0 +1,72 @@
+"""What must be the same on every machine of a cluster: Python, Ray and Atelier's own code."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import tomllib
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from generation.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+INSTALL = 'pip install -c constraints.txt -e ".[cluster]"'
+_FINGERPRINT_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The versions of one machine. `atelier` ends with a fingerprint of the code that generates."""
+
+    atelier: str
+    ray: str
+    python: str
+
+    def mismatches(self, wanted: Versions) -> list[str]:
+        """Return what to change on the machine with these versions, so that it fits one with those `wanted`."""
+        found = []
+        if self.atelier != wanted.atelier:
+            found.append(
+                f"it has Atelier {self.atelier}, the bot has {wanted.atelier}: update both with `scripts/update`."
+            )
+        if self.ray != wanted.ray:
+            found.append(
+                f'it has Ray {self.ray}, the head has {wanted.ray}: run `pip install "ray=={wanted.ray}"` on it.'
+            )
+        if self.python != wanted.python:
+            found.append(
+                f"it has Python {self.python}, the head has {wanted.python}: Ray needs the same to the last digit. "
+                f"Install Python {wanted.python} there, for instance with `uv python install {wanted.python}`, make "
+                f".venv anew with it, and run `{INSTALL}`."
+            )
+        return found
+
+    def as_labels(self) -> dict[str, str]:
+        """Return the versions as labels of a node."""
+        return {f"atelier-{name}": text for name, text in asdict(self).items() if name != "atelier"} | {
+            "atelier-version": self.atelier
+        }
+
+
+def own_versions() -> Versions:
+    """Return the versions of this machine. Raise UserError without Ray."""
+    try:
+        ray = version("ray")
+    except PackageNotFoundError:
+        raise UserError(f"Several machines need one more package: {INSTALL}") from None
+    return Versions(atelier_version(), ray, platform.python_version())
+
+
+@cache
+def atelier_version() -> str:
+    """Return the version with a fingerprint of the code that a bot and its nodes share."""
+    number = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    digest = hashlib.sha256()
+    folder = ROOT / "generation"
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+        digest.update(file.read_bytes().replace(b"\r\n", b"\n"))
+    return f"{number}-{digest.hexdigest()[:_FINGERPRINT_DIGITS]}"

@@ -1,0 +1,38 @@
+"""The params of a piece of a canvas, and of the finished canvas: pure functions from the params of its theme."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from generation.params import Frame, ImageRef, Params, PromptPart
+from generation.planning.actions import OUTPAINT_STRENGTH
+
+THEME_WEIGHT = 0.6  # of the theme beside a piece's own words
+CANDIDATES = 4
+
+
+def first_piece(theme: Params, words: str, seed: int) -> Params:
+    """Return the params of the candidates for the first piece: there is nothing yet to go on from."""
+    return replace(theme, parts=_parts(theme, words), seed=seed, count=CANDIDATES)
+
+
+def next_piece(theme: Params, words: str, seed: int, source: ImageRef, mask: ImageRef) -> Params:
+    """Return the params of the candidates for a square that is painted in part; white in `mask` is not.
+
+    They cost one ordinary grid, however large the canvas is.
+    """
+    square = Frame(0, 0, theme.width, theme.height)
+    child = first_piece(theme, words, seed)
+    return replace(child, source=source, mask=mask, strength=OUTPAINT_STRENGTH, frame=square)
+
+
+def finished_canvas(theme: Params, columns: int, rows: int, cell: int) -> Params:
+    """Return the params of the whole picture of `columns` by `rows` cells with sides of `cell` pixels."""
+    shared = math.gcd(columns, rows)
+    aspect = columns // shared, rows // shared
+    return replace(theme, width=columns * cell, height=rows * cell, aspect=aspect, count=1)
+
+
+def _parts(theme: Params, words: str) -> tuple[PromptPart, ...]:
+    return (PromptPart(words), *(replace(part, weight=THEME_WEIGHT * part.weight) for part in theme.parts))

@@ -1,0 +1,32 @@
+"""Whether a machine of the cluster can generate a job with the models and adapters that it offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generation.messages import Offered
+from generation.models.registry import ModelRegistry
+from generation.params import Params
+
+
+def covers(offered: Offered, registry: ModelRegistry, params: Params) -> bool:
+    """Return whether everything that `params` need is offered; `registry` is the bot's."""
+    if registry.model_name(params) not in offered.models:
+        return False
+    found = (registry.adapters.find_lora(use.name) for use in params.lora_set)
+    if not {lora.name for lora in found if lora is not None} <= offered.loras:
+        return False
+    return not any(_mentions(params, name) for name in offered.missing_embeddings)
+
+
+def _mentions(params: Params, embedding: str) -> bool:
+    return any(f"<{embedding}>".casefold() in text.casefold() for text in _texts(params))
+
+
+def _texts(params: Params) -> Iterator[str]:
+    yield from (part.text for part in params.parts)
+    yield from params.no
+    yield params.negative_prompt or ""
+    yield params.house_style
+    if params.film is not None:
+        yield from params.film.words

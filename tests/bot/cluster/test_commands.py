@@ -1,0 +1,94 @@
+"""The commands of `main.py cluster`, without Ray: what they write, ask and refuse."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+
+import pytest
+
+from bot.cluster import commands
+from bot.config import Config, ConfigError
+from generation.cluster.files import ClusterFiles
+from generation.cluster.hello import answering
+from generation.cluster.ray_settings import Head
+from generation.cluster.versions import Versions
+from generation.errors import UserError
+
+VERSIONS = Versions("0.2.0-12345678", "2.60.0", "3.11.7")
+HERE = "127.0.0.1"
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "own_versions", lambda: VERSIONS)
+    with socket.socket() as probe:
+        probe.bind((HERE, 0))
+        port = probe.getsockname()[1] - 1
+    return Config(data_dir=tmp_path, cluster=f"127.0.0.2:{port}", cluster_here=HERE, device="cpu", node_name="alpha")
+
+
+def test_init_says_what_to_do_next_and_never_replaces_a_cluster(config, capsys):
+    assert commands.init(config) == 0
+    printed = capsys.readouterr().out
+    assert "python main.py cluster head" in printed
+    assert "python main.py cluster join" in printed
+    assert ClusterFiles(config.data_dir / "cluster").token.read_text() not in printed
+    with pytest.raises(UserError, match="already"):
+        commands.init(config)
+
+
+@pytest.mark.parametrize(
+    "command", [lambda config: commands.head(config, 1), lambda config: commands.join(config, 1, 1)]
+)
+def test_nobody_starts_without_the_files_or_an_address(config, command):
+    with pytest.raises(UserError, match="cluster init"):
+        command(config)
+    with pytest.raises(ConfigError, match="CLUSTER is not set"):
+        command(replace(config, cluster=""))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"atelier": "0.1.0-00000000"}, "scripts/update"),
+        ({"ray": "2.61.0"}, 'pip install "ray==2.61.0"'),
+        ({"python": "3.11.8"}, "Install Python 3.11.8"),
+    ],
+)
+def test_a_machine_that_does_not_fit_is_told_what_to_install_before_ray_is_asked(config, change, told):
+    commands.init(config)
+    files = commands.cluster_files(config)
+    head = Head("127.0.0.2", commands.head_of(config).port)
+    with (
+        answering(head, files.for_machine("127.0.0.2"), replace(VERSIONS, **change)),
+        pytest.raises(ConfigError) as refused,
+    ):
+        commands.join(config, 1, 1)
+    assert told in str(refused.value)
+
+
+def test_a_machine_without_a_device_or_with_unusable_models_does_not_join(config, tmp_path):
+    commands.init(config)
+    with pytest.raises(ConfigError, match="DEVICE=none"):
+        commands.join(replace(config, device="none"), 1, 1)
+    with pytest.raises(ConfigError, match="MODEL"):
+        commands.join(replace(config, models=(str(tmp_path / "missing"),)), 1, 1)
+
+
+def test_show_says_that_the_head_does_not_run(config):
+    commands.init(config)
+    with pytest.raises(ConfigError, match="cluster head` running there"):
+        commands.show(config)
+
+
+@pytest.mark.parametrize("address", ["localhost:6380", "127.0.0.1:6380", "10.0.0.5", "10.0.0.5:80", "nonsense"])
+def test_an_address_that_other_machines_cannot_use_is_refused(address):
+    with pytest.raises(ConfigError, match="CLUSTER"):
+        Config.read({"CLUSTER": address})
+
+
+def test_a_bot_without_any_device_needs_a_cluster():
+    with pytest.raises(ConfigError, match="DEVICE is none"):
+        Config.read({"DEVICE": "none"})
+    assert Config.read({"DEVICE": "none", "CLUSTER": "10.0.0.5:6380"}).device == "none"

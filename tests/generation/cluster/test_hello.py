@@ -1,0 +1,86 @@
+"""What a machine learns from the head before it joins."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from generation.cluster.files import ClusterFiles
+from generation.cluster.hello import HeadUnreachable, answering, ask
+from generation.cluster.ray_settings import Head
+from generation.cluster.versions import Versions, atelier_version
+from generation.errors import UserError
+
+VERSIONS = Versions("0.2.0-12345678", "2.60.0", "3.11.7")
+
+
+@pytest.fixture
+def files(tmp_path):
+    found = ClusterFiles(tmp_path / "cluster")
+    found.create()
+    return found
+
+
+@pytest.fixture
+def head():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Head("127.0.0.1", probe.getsockname()[1] - 1)
+
+
+def test_a_machine_with_the_same_files_learns_the_versions(files, head):
+    with answering(head, files.for_machine("127.0.0.1"), VERSIONS):
+        answer = ask(head, files.for_machine("127.0.0.3"))
+    assert answer.versions == VERSIONS
+    assert answer.knows_token
+
+
+def test_another_token_is_recognized(files, head):
+    machine = files.for_machine("127.0.0.1")
+    with answering(head, machine, VERSIONS):
+        files.token.write_text("another")
+        assert not ask(head, machine).knows_token
+
+
+def test_the_files_of_another_cluster_are_recognized(files, head, tmp_path):
+    other = ClusterFiles(tmp_path / "other")
+    other.create()
+    with answering(head, files.for_machine("127.0.0.1"), VERSIONS), pytest.raises(UserError, match="another cluster"):
+        ask(head, other.for_machine("127.0.0.1"))
+
+
+def test_a_head_that_does_not_run_may_come_back(files, head):
+    with pytest.raises(HeadUnreachable, match=r"127\.0\.0\.1:\d+ does not answer"):
+        ask(head, files.for_machine("127.0.0.1"))
+
+
+def test_a_stranger_is_told_nothing_and_harms_nothing(files, head):
+    with answering(head, files.for_machine("127.0.0.1"), VERSIONS):
+        with socket.create_connection((head.host, head.hello_port)) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            with suppress(ConnectionResetError):
+                assert b"2.60" not in stranger.recv(4096)
+        assert ask(head, files.for_machine("127.0.0.1")).knows_token
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"atelier": "0.2.0-87654321"}, "scripts/update"),
+        ({"ray": "2.59.0"}, 'pip install "ray==2.60.0"'),
+        ({"python": "3.11.8"}, "Install Python 3.11.7"),
+    ],
+)
+def test_each_mismatch_says_what_to_install(change, told):
+    (text,) = replace(VERSIONS, **change).mismatches(VERSIONS)
+    assert told in text
+    assert VERSIONS.mismatches(VERSIONS) == []
+
+
+def test_the_version_has_a_fingerprint_of_the_code():
+    number, _, digits = atelier_version().rpartition("-")
+    assert number.count(".") == 2
+    assert len(digits) == 8

@@ -1,0 +1,89 @@
+"""Two machines generate the same only with the same files: names alone do not tell."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from generation.cluster.inventory import SAMPLE_BYTES, SAMPLES, Inventory, common, take_inventory
+from generation.messages import Offered
+from generation.models.adapters import Adapters
+from generation.models.lora import Lora
+from generation.models.model import EMBEDDED
+from generation.models.registry import ModelRegistry
+from generation.params import LoraWeight, PromptPart
+from generation.worker.offer import covers
+from tests.generation.worker.test_worker import request
+
+
+def inventory_of(*refs):
+    return take_inventory(ModelRegistry.from_refs(map(str, refs)))
+
+
+def test_a_copy_of_a_model_is_the_same_wherever_it_lies(tmp_path):
+    copy = tmp_path / "elsewhere" / "storybook"
+    shutil.copytree(EMBEDDED, copy)
+    assert inventory_of(copy) == inventory_of(EMBEDDED)
+    assert inventory_of(copy).problems(inventory_of(EMBEDDED)) == []
+
+
+@pytest.mark.parametrize("changed", ["vae/diffusion_pytorch_model.safetensors", "atelier.json"])
+def test_a_changed_file_of_a_model_is_another_model(tmp_path, changed):
+    copy = tmp_path / "storybook"
+    shutil.copytree(EMBEDDED, copy)
+    file = copy / changed
+    data = file.read_bytes()
+    changed_data = data[:-1] + bytes([data[-1] ^ 1]) if file.suffix == ".safetensors" else data.replace(b"256", b"128")
+    assert changed_data != data
+    file.write_bytes(changed_data)
+    assert common(inventory_of(copy).models, inventory_of(EMBEDDED).models) == frozenset()
+    assert "none of the bot's models" in " ".join(inventory_of(copy).problems(inventory_of(EMBEDDED)))
+
+
+def test_large_files_are_sampled_from_their_beginning_to_their_end(tmp_path):
+    file = tmp_path / "large.safetensors"
+    header = b"{}".ljust(64)
+    size = 2 * SAMPLES * SAMPLE_BYTES
+
+    def fingerprint(data):
+        file.write_bytes(len(header).to_bytes(8, "little") + header + data)
+        return take_inventory(ModelRegistry(()), upscaler=file).upscaler
+
+    plain = fingerprint(bytes(size))
+    assert fingerprint(bytes(size - 1) + b"\x01") != plain
+    assert fingerprint(b"\x01" + bytes(size - 1)) != plain
+    assert fingerprint(bytes(size)) == plain
+
+
+def test_what_a_machine_lacks_or_has_in_another_form_is_named():
+    bot = Inventory({"one": "a", "two": "b"}, loras={"ink": "c"}, embeddings={"sad": "d"})
+    node = Inventory({"one": "a", "two": "x"}, loras={}, embeddings={"sad": "y"})
+    assert node.problems(bot) == []
+    assert node.differences(bot) == [
+        "it has another file as the model two",
+        "it lacks the LoRA ink",
+        "it has another file as the embedding sad",
+    ]
+
+
+@pytest.mark.parametrize("setting", ["classifier", "upscaler"])
+def test_a_machine_without_the_bots_classifier_or_upscaler_is_refused(setting):
+    node = Inventory({"one": "a"})
+    (problem,) = node.problems(replace(node, **{setting: "a"}))
+    assert setting.upper() in problem
+
+
+def test_a_job_goes_only_where_its_model_and_adapters_are(tmp_path):
+    lora = Lora("ink", tmp_path)
+    registry = replace(ModelRegistry.from_refs(["some/one", "some/two"]), adapters=Adapters((lora,)))
+    offered = Offered(frozenset({"one"}), frozenset(), frozenset({"sad"}))
+    params = request("a fox").params
+    assert covers(offered, registry, params)
+    assert covers(offered, registry, replace(params, parts=(PromptPart("a sad fox"),)))
+    assert not covers(offered, registry, replace(params, model="two"))
+    assert not covers(offered, registry, replace(params, loras=(LoraWeight("Ink"),)))
+    assert covers(replace(offered, loras=frozenset({"ink"})), registry, replace(params, loras=(LoraWeight("Ink"),)))
+    assert not covers(offered, registry, replace(params, parts=(PromptPart("a <Sad> fox"),)))
+    assert not covers(offered, registry, replace(params, negative_prompt="<sad>"))
