@@ -28,8 +28,8 @@ from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
 from db.stats import Stats
-from db.telephones import TelephoneStore
 from db.styles import StyleStore
+from db.telephones import TelephoneStore
 from db.threads import ThreadStore
 from db.usage import Usage
 

@@ -316,7 +316,7 @@ class JobRunner:
             style = await files.read(params.style) if has_style(params) and params.style else None
         except FileNotFoundError:
             raise UserError(tr("The picture to start from is not kept any more.")) from None
-        return Generate(job.id, params, order, job.destination.upload_limit, source, mask, blended, style)
+        return Generate(job.id, params, order, job.destination.upload_limit, source, mask, blended, style=style)
 
     async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:
         message = await self.build_result_message(job, image, suffix, job.destination.result_channel_id)

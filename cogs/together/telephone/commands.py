@@ -183,7 +183,7 @@ async def _params(interaction: Interaction, handler: TelephoneHandler) -> Params
     assert interaction.guild_id is not None
     defaults = await load_server_defaults(handler.services, interaction.guild_id)
     request = defaults.parse("telephone --draft")
-    (params,) = await handler.client.prompts.resolve_images([request], None)
+    (params,) = await handler.client.prompts.resolve_images(interaction, [request], None)
     return replace(params, count=1, video=False)
 
 
