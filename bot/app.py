@@ -32,6 +32,7 @@ EXTENSIONS = (
     "cogs.blend",
     "cogs.show",
     "cogs.find",
+    "cogs.walk",
     "cogs.help",
     "cogs.together.tree",
     "cogs.together.jam",

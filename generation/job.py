@@ -33,6 +33,7 @@ class Action(StrEnum):
     REMIX_SUBTLE = "remix_subtle"
     REMIX_STRONG = "remix_strong"
     ZOOM_FILM = "zoom_film"
+    WALK = "walk"
 
 
 class Speed(StrEnum):

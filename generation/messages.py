@@ -15,7 +15,8 @@ class Generate:
 
     `upload_limit` is the maximum size of the grid image in bytes. `order` is the job's slot number: if more rows wait
     for a step than fit into a batch, the lowest order goes first. With the `trail` of a finished job, its steps are
-    decoded instead: the tiles of the result are then a sheet for each step.
+    decoded instead: the tiles of the result are then a sheet for each step. With `places`, each tile is drawn at its
+    place between the two ends of a walk, which is in the params.
     """
 
     job_id: str
@@ -26,6 +27,7 @@ class Generate:
     mask: bytes | None = None
     blended: tuple[bytes, ...] = ()
     trail: bytes = b""
+    places: tuple[float, ...] = ()
     style: bytes | None = None
 
 

@@ -60,23 +60,41 @@ class Frame:
 
 
 class FilmKind(StrEnum):
-    """The motion of a film through pictures that were drawn around each other. The values are stored."""
+    """The motion of a film: through pictures that were drawn around each other, or from one picture to another.
+
+    The values are stored.
+    """
 
     ZOOM_OUT = "zoom_out"
     ZOOM_IN = "zoom_in"
     LOOP = "loop"
+    WALK = "walk"
+
+
+@dataclass(frozen=True, slots=True)
+class WalkEnd:
+    """Where a walk goes: the prompt and the seed of its last picture, whose other settings are those of the first.
+
+    `tiles` are the first and the last picture, if they are drawn already.
+    """
+
+    parts: tuple[PromptPart, ...]
+    seed: int
+    tiles: tuple[Tile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FilmPlan:
-    """A film of `steps` pictures, each drawn around the one before it.
+    """A film of `steps` pictures, each drawn around the one before it, or on the way `to` another one.
 
     `words` replace the prompt, one text a step; the last one holds for all later steps, and none leave the prompt.
+    Those of a walk are what its end shows, if that is something else.
     """
 
     kind: FilmKind
     steps: int
     words: tuple[str, ...] = ()
+    to: WalkEnd | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +122,8 @@ class Params:
     `seamless` makes opposite edges match. `hd` adds a second pass at twice the size (`width` and `height` are those of
     the first pass). `draft` records that size and steps were halved for speed. `model` is the model's name; it is empty
     for the default model, which old rows have. `loras` are applied to the model for these images only. With a `film`,
-    the image is drawn around the source several times, and the params are those of the first time. With `video`, the
-    steps are kept for a film of how the images appear; the images are the same. The image takes over the look of
+    there are several images, drawn around the source or on a walk, and the params are those of the first. With `video`,
+    the steps are kept for a film of how the images appear; the images are the same. The image takes over the look of
     `style`, a reference known by its `style_code`, as much as `style_weight` (0 to 1000) says.
     """
 
@@ -190,7 +208,16 @@ def from_dict(values: dict[str, Any]) -> Params:
 
 
 def _film_plan(values: dict[str, Any] | None) -> FilmPlan | None:
-    return FilmPlan(FilmKind(values["kind"]), values["steps"], tuple(values["words"])) if values else None
+    if not values:
+        return None
+    return FilmPlan(FilmKind(values["kind"]), values["steps"], tuple(values["words"]), _walk_end(values.get("to")))
+
+
+def _walk_end(values: dict[str, Any] | None) -> WalkEnd | None:
+    if not values:
+        return None
+    parts = tuple(PromptPart(**part) for part in values["parts"])
+    return WalkEnd(parts, values["seed"], tuple(Tile(**tile) for tile in values["tiles"]))
 
 
 def format_ref(image: ImageRef) -> str:

@@ -28,7 +28,7 @@ from generation import params
 from generation.errors import OutOfMemoryError, UserError, WorkerCrashed
 from generation.job import Action, Speed
 from generation.models import model
-from generation.params import FilmKind, FilmPlan, Frame, LoraWeight, Params, PromptPart, Tile, Upload
+from generation.params import FilmKind, FilmPlan, Frame, LoraWeight, Params, PromptPart, Tile, Upload, WalkEnd
 from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
 from generation.queue.limits import PersonQueueFull, QueueFull
@@ -51,6 +51,7 @@ TILE_ACTIONS = [
     "zoom_1_5",
     "zoom_custom",
     "zoom_film",
+    "walk",
     "make_square",
     "pan_left",
     "pan_right",
@@ -166,6 +167,7 @@ MODALS = [
     "report",
     "telephone_words",
     "use",
+    "walk",
 ]
 ACTIONS = [
     "imagine",
@@ -189,6 +191,7 @@ ACTIONS = [
     "remix_subtle",
     "remix_strong",
     "zoom_film",
+    "walk",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -219,6 +222,7 @@ TABLES = {
     "news": "person_id parent_job child",
     "news_readers": "person_id told_at",
     "options": "person_id name value",
+    "outline_changes": "number job_id gone",
     "preferences": "person_id settings",
     "reports": "id guild_id job_id person_id reason at outcome",
     "session_bells": "session person",
@@ -475,8 +479,9 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(PromptPart) == ["text", "weight"]
     assert names(LoraWeight) == ["name", "weight"]
     assert names(Frame) == ["left", "top", "width", "height"]
-    assert names(FilmPlan) == ["kind", "steps", "words"]
-    assert list(FilmKind) == ["zoom_out", "zoom_in", "loop"]
+    assert names(FilmPlan) == ["kind", "steps", "words", "to"]
+    assert names(WalkEnd) == ["parts", "seed", "tiles"]
+    assert list(FilmKind) == ["zoom_out", "zoom_in", "loop", "walk"]
 
 
 def test_images_in_params_are_written_as_in_existing_rows():

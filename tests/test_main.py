@@ -282,7 +282,7 @@ async def test_kill_9_with_a_queue_loses_no_job_and_posts_none_twice(tmp_path, s
         await person.command("imagine", channel, prompt="first --steps 4")
         first = await server.wait_for(channel, lambda message: "U1" in message.labels)
         for number in range(4):
-            await (await person.command("imagine", channel, prompt=f"long {number} --steps 60")).message()
+            await (await person.command("imagine", channel, prompt=f"long {number} --steps 25")).message()
         process.kill()
         await process.wait()
     assert {"drawing", "waiting"} <= set(job_states(tmp_path))

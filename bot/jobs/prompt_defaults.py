@@ -12,7 +12,15 @@ from bot.policy.settings import GuildSettings
 from bot.services import Services
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.prompt import PromptRequest, choose_model, drop_unknown, model_parameter, parse_prompt
+from generation.prompt import (
+    PromptReading,
+    PromptRequest,
+    choose_model,
+    drop_unknown,
+    model_parameter,
+    parse_prompt,
+    read_prompt,
+)
 from generation.prompt.preferences import Preferences
 
 
@@ -33,6 +41,10 @@ class PromptDefaults:
     def parse(self, text: str, *, attached: int = 0) -> PromptRequest:
         """Parse one prompt of this user, with `attached` images; raise PromptError if it is wrong."""
         return parse_prompt(text, self.registry, attached=attached, defaults=self.defaults, options=self.options)
+
+    def read(self, text: str, *overriding: str) -> PromptReading:
+        """Read one prompt of this user; parameters in `overriding` come before its defaults."""
+        return read_prompt(text, self.registry, defaults=(*overriding, *self.defaults), options=self.options)
 
 
 async def load_prompt_defaults(services: Services, interaction: discord.Interaction[Any]) -> PromptDefaults:

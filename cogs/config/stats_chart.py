@@ -59,6 +59,7 @@ ACTION_LABELS: dict[str, str] = {
     Action.REMIX_SUBTLE: "remix subtle",
     Action.REMIX_STRONG: "remix strong",
     Action.ZOOM_FILM: "zoom film",
+    Action.WALK: "walk",
 }
 
 

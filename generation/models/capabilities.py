@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from generation.models.catalogue import Family
-from generation.params import Params
+from generation.params import FilmKind, Params
 from generation.text import Text
 
 
@@ -31,6 +31,7 @@ class Capability(StrEnum):
     HD = "add a second pass at twice the size"
     ADAPTERS = "use LoRAs or embeddings"
     VIDEO = "film how a picture appears"
+    WALK = "walk from one picture to another"
     STYLE = "take over the style of a picture"
 
     @property
@@ -72,6 +73,7 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.HD: params.hd,
         Capability.ADAPTERS: bool(params.loras),
         Capability.VIDEO: params.video,
+        Capability.WALK: params.film is not None and params.film.kind is FilmKind.WALK,
         Capability.STYLE: params.style is not None,
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

@@ -26,8 +26,16 @@ def finished_picture(params: Params) -> Params:
     plan = params.film
     if plan is None:
         return params
+    if plan.to is not None:
+        return walk_end(params)
     last = plan.steps - 1
     return with_words(replace(params, film=None, seed=step_seed(params, last)), plan, last)
+
+
+def walk_end(params: Params) -> Params:
+    """Return the params of a walk's last picture."""
+    assert params.film is not None and params.film.to is not None, "a walk"
+    return replace(params, film=None, parts=params.film.to.parts, seed=params.film.to.seed, count=1)
 
 
 def film_texts(params: Params) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from generation.models.model import Model
-from generation.params import Params
+from generation.params import FilmKind, Params
 from generation.planning.actions import size_of
 from generation.planning.compute_cost import compute_cost
 
@@ -18,6 +18,6 @@ PASSES_PER_PICTURE = 12
 def job_cost(params: Params, model: Model | None) -> int:
     """Return a job's cost: `compute_cost`, and for a film what else each of its pictures takes."""
     cost = compute_cost(params, model)
-    if params.film is None:
+    if params.film is None or params.film.kind is FilmKind.WALK:
         return cost
     return cost + params.film.steps * PASSES_PER_PICTURE * math.prod(size_of(params))

@@ -5,7 +5,8 @@ no further than its first step until there is a file `go`; one with "stuck" take
 nothing can interrupt, and says so by a file `stuck`; one with "death" ends the process unless there is a file
 `spare`; one with "huge" is too large for the memory; a result of one with "naked" is
 sensitive; one with "mosaic" has shapes instead of one colour; the steps of one with "undeveloped" are not decoded
-until there is a file `go`. While there is a file `hold`, no engine is ready.
+until there is a file `go`; a walk to "halfway" is slow in its second half. While there is a file `hold`, no engine is
+ready.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class FakeEngine:
             self._develop(job_id, request)
             return
         words = " ".join(part.text for part in request.params.parts)
+        if max(request.places, default=0) > 0.5 and "halfway" in request.params.film.to.parts[0].text:
+            words += " slow"
         if step == 2 and "slow" in words and not (self._folder / "go").exists():
             return
         while step == 2 and "stuck" in words and not (self._folder / "go").exists():
@@ -100,6 +103,10 @@ class FakeEngine:
         params = request.params
         size = params.width, params.height
         painted = Image.new("RGB", size, f"#{params.seed_of(index) * 2654435761 % 2**24:06x}")
+        if request.places:
+            last = Image.new("RGB", size, f"#{params.film.to.seed * 2654435761 % 2**24:06x}")
+            first = Image.new("RGB", size, f"#{params.seed * 2654435761 % 2**24:06x}")
+            return Image.blend(first, last, request.places[index])
         if any("mosaic" in part.text for part in params.parts):
             painted = mosaic(params.seed_of(index), size)
         if request.source is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from generation.engine.conditioning.prompt_drift import drift_targets
 from generation.engine.device.transfer import to_device
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.params import Params
+from generation.planning.film_pictures import walk_end
 from generation.planning.guidance import ConditioningText, append_text, guidance_weights
 
 MAX_CACHED_TEXTS = 512
@@ -58,11 +60,14 @@ class PromptEncoder:
         self._guidance_width = pipeline.unet.config.time_cond_proj_dim
         self._cached_embed = lru_cache(MAX_CACHED_TEXTS)(self._embed)
 
-    def encode(self, params: Params) -> Conditioning:
-        """Return the conditioning for a prompt; raises UserError if no part of it has a weight above 0."""
+    def encode(self, params: Params, places: Sequence[float] = ()) -> Conditioning:
+        """Return the conditioning for a prompt; raises UserError if no part of it has a weight above 0.
+
+        With `places`, tile *i* is at places[i] of the way from this prompt, at 0, to the other end of its walk, at 1.
+        """
         has_guidance_embedding = self._guidance_width is not None
         weights = guidance_weights(replace(params, guidance_scale=1.0) if has_guidance_embedding else params)
-        embeddings = {text: self._embeddings(text, params) for text in weights}
+        embeddings = self._walk(weights, params, places) if places else self._own_embeddings(weights, params)
         embedded = self._padded([embedding for own in embeddings.values() for embedding in own])
         mask = self._tensor([not self._is_zeroed(text) for text, own in embeddings.items() for _ in own])[:, None]
         return Conditioning(
@@ -87,6 +92,26 @@ class PromptEncoder:
     def _is_zeroed(self, text: ConditioningText) -> bool:
         """Return whether the model was trained with zeros in place of this text's embedding."""
         return self._force_zeros_for_empty_prompt and text == ConditioningText("")
+
+    def _own_embeddings(
+        self, texts: Iterable[ConditioningText], params: Params
+    ) -> dict[ConditioningText, list[PromptEmbedding]]:
+        return {text: self._embeddings(text, params) for text in texts}
+
+    def _walk(
+        self, texts: Iterable[ConditioningText], params: Params, places: Sequence[float]
+    ) -> dict[ConditioningText, list[PromptEmbedding]]:
+        """Return an embedding for each place of a text that changes; both ends have texts of the same weights."""
+        end = walk_end(params)
+        between = {}
+        for text, other in zip(texts, guidance_weights(end), strict=True):
+            first, last = self._embeddings(text, replace(params, count=1)), self._embeddings(other, end)
+            if text == other and not text.perturbed:
+                between[text] = first
+            else:
+                start, goal = self._padded([first[0], last[0]])
+                between[text] = [_between(start, goal, place) for place in places]
+        return between
 
     def _embeddings(self, weighted_text: ConditioningText, params: Params) -> list[PromptEmbedding]:
         """Return one embedding of a text for all tiles, or one for each tile."""
@@ -144,6 +169,13 @@ class PromptEncoder:
         return embedding._replace(
             states=torch.cat([embedding.states, *[self._cached_embed("").states] * missing], dim=1)
         )
+
+
+def _between(start: PromptEmbedding, end: PromptEmbedding, place: float) -> PromptEmbedding:
+    """Return the embedding at `place` of the straight way, exactly the start at 0 and the end at 1."""
+    if place in (0, 1):
+        return end if place else start
+    return PromptEmbedding(*(first + place * (last - first) for first, last in zip(start, end, strict=True)))
 
 
 def _embedding_indices(counts: list[int], tiles: int) -> list[int]:

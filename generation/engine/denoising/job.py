@@ -18,6 +18,7 @@ from generation.engine.denoising.style import StyleReference, row_size, style_re
 from generation.engine.device.transfer import to_device
 from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint
 from generation.engine.images.io import SourceImage
+from generation.engine.images.noise import Noise, NoiseBetween, draw_noise
 from generation.engine.images.windows import Windows, layout_windows
 from generation.engine.networks.noise_schedulers import takes_generator
 from generation.engine.networks.sampler_tables import NOISE, SamplerStep, SamplerTable, SamplerTables, Term
@@ -27,6 +28,7 @@ from generation.messages import Generate
 from generation.models.model import Model
 from generation.params import LoraWeight, Params, Tile
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass, steps_before_stop
+from generation.planning.film_pictures import walk_end
 from generation.text import Text
 
 
@@ -62,7 +64,7 @@ class DenoisingJob:
         sampler: SamplerTable,
         latents: Tensor,
         conditioning: Conditioning,
-        generators: list[Generator],
+        noises: Sequence[Noise],
         constraint: LatentConstraint | None,
         windows: Windows,
         current_pass: Pass,
@@ -70,7 +72,7 @@ class DenoisingJob:
     ) -> None:
         self.request = request
         self.latents = latents
-        self.conditioning, self.generators = conditioning, generators
+        self.conditioning, self.noises = conditioning, noises
         self.current_pass = current_pass
         self.index = 0
         self._sampler, self._scheduler = sampler, copy.deepcopy(sampler.scheduler)
@@ -226,14 +228,15 @@ class DenoisingJob:
         """Sample each tile's noise for the step from its own generator, if the sampler does."""
         if self._noise is None and self._sampler.steps[self.index].samples_noise:
             shape = (1, *self.latents.shape[1:])
-            noise = torch.cat([torch.randn(shape, generator=generator) for generator in self.generators])
+            noise = torch.cat([draw_noise(noise, shape) for noise in self.noises])
             self._noise = to_device(noise, self.latents.device)
 
     def scheduler_step(self) -> Tensor:
         """Return the next latents by diffusers' scheduler, for a sampler that has no table."""
         latents, guided = self._history[0]
         timestep = self._scheduler.timesteps[self.index + len(self._scheduler.timesteps) - len(self._sampler.steps)]
-        noise_source = {"generator": self.generators} if takes_generator(self._scheduler) else {}
+        generators = [noise.start if isinstance(noise, NoiseBetween) else noise for noise in self.noises]
+        noise_source = {"generator": generators} if takes_generator(self._scheduler) else {}
         self._scheduler.scale_model_input(latents, timestep)
         stepped: Tensor = self._scheduler.step(guided, timestep, latents, **noise_source, return_dict=False)[0]
         return stepped
@@ -328,21 +331,21 @@ def prepare_job(
     params = request.params
     vae = vae.seamless if params.seamless else vae
     _check_size(params.width, params.height, vae)
-    conditioning = encoder.encode(params)
+    conditioning = encoder.encode(params, request.places)
     sampler = samplers.get(params, 1.0 if encoded is None else params.strength)
-    generators = [Generator("cpu").manual_seed(params.seed_of(tile)) for tile in range(params.count)]
+    noises = _noises(request)
     first_pass = _first_pass(params, sampler, samplers)
     style = None
     if style_latents is not None and not _is_upscale(params, encoded):
         text = encoder.empty(conditioning.embeddings.shape[1])
         style = style_reference(request, style_latents, text, vae)
     if encoded is None:
-        latents = vae.noise(params.width, params.height, generators) * sampler.noise_scale
+        latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale
         windows = unet_windows(latents, vae, model, wrap=params.seamless)
-        return DenoisingJob(request, sampler, latents, conditioning, generators, None, windows, first_pass, style)
+        return DenoisingJob(request, sampler, latents, conditioning, noises, None, windows, first_pass, style)
     source = encoded.source
-    clean = blend_latents([vae.sample(image, generators) for image in encoded.images])
-    noise = vae.noise(params.width, params.height, generators)
+    clean = blend_latents([vae.sample(image, noises) for image in encoded.images])
+    noise = vae.noise(params.width, params.height, noises)
     windows = unet_windows(noise, vae, model, wrap=params.seamless)
     constraint: LatentConstraint | None = None
     if (change_map := source.change_map(vae.scale, model.native_size)) is not None:
@@ -351,15 +354,28 @@ def prepare_job(
     elif len(windows) > 1 and source.upscale_factor >= 2:
         constraint = LowPassConstraint(round(source.upscale_factor), clean, noise)
         conditioning = encoder.encode(
-            replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
+            replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale)), request.places
         )
     latents = _initial_latents(params, sampler, constraint, clean, noise)
-    return DenoisingJob(request, sampler, latents, conditioning, generators, constraint, windows, first_pass, style)
+    return DenoisingJob(request, sampler, latents, conditioning, noises, constraint, windows, first_pass, style)
 
 
 def _is_upscale(params: Params, encoded: EncodedSource | None) -> bool:
     """Return whether an image of the bot is drawn larger: it has its style already."""
     return encoded is not None and isinstance(params.source, Tile) and encoded.source.upscale_factor > 1
+
+
+def _noises(request: Generate) -> list[Noise]:
+    """Return each tile's source of noise: its own seed, or its place in a walk from one seed to another."""
+    params = request.params
+    if not request.places:
+        return [Generator("cpu").manual_seed(params.seed_of(tile)) for tile in range(params.count)]
+    end = walk_end(params)
+    return [NoiseBetween(_seeded(params), _seeded(end), place) for place in request.places]
+
+
+def _seeded(params: Params) -> Generator:
+    return Generator("cpu").manual_seed(params.seed_of(0))
 
 
 def _initial_latents(

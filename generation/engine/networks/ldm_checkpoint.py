@@ -172,7 +172,7 @@ def vae_dtype(precision: torch.dtype) -> torch.dtype:
 
 def _from_state_dict(network_class: Any, config: dict[str, Any], weights: dict[str, Tensor]) -> Any:
     """Build a network from these weights, without initialising random ones first."""
-    with torch.device("meta"):
+    with torch.device("meta"), SkipInitialization():
         network = network_class.from_config(config)
     network.load_state_dict(weights, assign=True)
     return network
