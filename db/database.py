@@ -24,6 +24,7 @@ from db.news import NewsStore
 from db.picture_index import PictureIndex
 from db.preferences import PreferenceStore
 from db.privacy import PersonalData
+from db.readings import ReadingStore
 from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
@@ -60,6 +61,7 @@ class Database:
     contests: ContestStore
     canvases: CanvasStore
     news: NewsStore
+    readings: ReadingStore
     telephones: TelephoneStore
     styles: StyleStore
 
@@ -91,6 +93,7 @@ class Database:
                 contests=ContestStore(connection),
                 canvases=CanvasStore(connection),
                 news=NewsStore(connection),
+                readings=ReadingStore(connection),
                 telephones=TelephoneStore(connection),
                 styles=StyleStore(connection, clock),
             )

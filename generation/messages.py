@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from generation.models.model import Model
-from generation.params import Params
+from generation.params import Params, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,26 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """The result of a job that reads a prompt or a picture, in `seconds`.
+
+    `words` are those of each part of a prompt; `texts` are prompts that describe a picture, the likeliest first.
+    """
+
+    seconds: float
+    words: tuple[tuple[Word, ...], ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A `Generate` request for a reading has succeeded."""
+
+    job_id: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A `Generate` request has succeeded."""
 
@@ -154,4 +174,4 @@ class Crashed:
 
 
 Inbound = Generate | Cancel | Stop
-Event = Loading | Loaded | Unloaded | Offered | Ready | Progress | Finished | Failed | Crashed
+Event = Loading | Loaded | Unloaded | Offered | Ready | Progress | Finished | Read | Failed | Crashed

@@ -21,6 +21,14 @@ class PromptPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a prompt, and how much of the picture depends on it, from 0 to 1."""
+
+    text: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """One image of a result; its text form is used in custom_ids, file names and references to a source image."""
 
@@ -83,6 +91,13 @@ class WalkEnd:
     tiles: tuple[Tile, ...] = ()
 
 
+class ReadingKind(StrEnum):
+    """What a job reads whose result is words: a prompt or a picture. The values are stored."""
+
+    SHORTEN = "shorten"
+    DESCRIBE = "describe"
+
+
 @dataclass(frozen=True, slots=True)
 class FilmPlan:
     """A film of `steps` pictures, each drawn around the one before it, or on the way `to` another one.
@@ -123,8 +138,9 @@ class Params:
     the first pass). `draft` records that size and steps were halved for speed. `model` is the model's name; it is empty
     for the default model, which old rows have. `loras` are applied to the model for these images only. With a `film`,
     there are several images, drawn around the source or on a walk, and the params are those of the first. With `video`,
-    the steps are kept for a film of how the images appear; the images are the same. The image takes over the look of
-    `style`, a reference known by its `style_code`, as much as `style_weight` (0 to 1000) says.
+    the steps are kept for a film of how the images appear; the images are the same. With a `reading` nothing is drawn:
+    the prompt, or the source, is read. The image takes over the look of `style`, a reference known by its `style_code`,
+    as much as `style_weight` (0 to 1000) says.
     """
 
     parts: tuple[PromptPart, ...]
@@ -158,6 +174,7 @@ class Params:
     loras: tuple[LoraWeight, ...] = ()
     film: FilmPlan | None = None
     video: bool = False
+    reading: ReadingKind | None = None
     style: ImageRef | None = None
     style_code: str = ""
     style_weight: int = 100
@@ -202,6 +219,7 @@ def from_dict(values: dict[str, Any]) -> Params:
             "region": tuple(values.get("region", ())),
             "loras": tuple(LoraWeight(**use) for use in values.get("loras", ())),
             "film": _film_plan(values.get("film")),
+            "reading": ReadingKind(values["reading"]) if values.get("reading") else None,
             "style": _parse_optional(values.get("style")),
         }
     )

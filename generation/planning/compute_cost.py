@@ -8,6 +8,7 @@ from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.params import Params
 from generation.planning.guidance import guidance_weights
+from generation.planning.readings import reading_rows
 from generation.planning.style import has_style
 from generation.planning.tiling import window_positions, window_size
 
@@ -37,6 +38,8 @@ def compute_cost(params: Params, model: Model | None) -> int:
 
     If `model` is None, the cost is that of a model that processes any image in one window.
     """
+    if params.reading is not None:
+        return params.width * params.height * reading_rows(params, model)
     first = effective_steps(params.num_inference_steps, 1.0 if params.source is None else params.strength)
     second = effective_steps(params.num_inference_steps, HIRES_STRENGTH) if has_hires_pass(params) else 0
     hires_pixels = HIRES_FACTOR**2 * params.width * params.height * steps_before_stop(params.stop, second)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from generation.engine.denoising.job import BatchKey, DenoisingJob
+from generation.engine.denoising.reading import ReadingJob
 
 
 class BatchSlice(NamedTuple):
     """A job and how many of its rows are in the call."""
 
-    job: DenoisingJob
+    job: DenoisingJob | ReadingJob
     row_count: int
 
     @property
@@ -41,10 +42,10 @@ class Batcher:
         self._turn = 0
         self._served: dict[BatchKey, int] = {}
 
-    def next_batch(self, jobs: Sequence[DenoisingJob]) -> list[BatchSlice]:
+    def next_batch(self, jobs: Sequence[DenoisingJob | ReadingJob]) -> list[BatchSlice]:
         """Return the slices of the next call: at least one row, however large."""
         self._turn += 1
-        by_key: dict[BatchKey, list[DenoisingJob]] = defaultdict(list)
+        by_key: dict[BatchKey, list[DenoisingJob | ReadingJob]] = defaultdict(list)
         for job in sorted(jobs, key=lambda job: job.request.order):
             by_key[job.key].append(job)
         self._served = {key: self._served.get(key, 0) for key in by_key}
@@ -55,7 +56,7 @@ class Batcher:
         self._served[key] = self._turn
         return self._fill(by_key[key])
 
-    def _fill(self, jobs: Sequence[DenoisingJob]) -> list[BatchSlice]:
+    def _fill(self, jobs: Sequence[DenoisingJob | ReadingJob]) -> list[BatchSlice]:
         capacity = max(1 + jobs[0].leader_rows, self.budget // jobs[0].pixels)
         slices = []
         for job in jobs:

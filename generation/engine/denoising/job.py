@@ -39,7 +39,7 @@ class BatchKey(NamedTuple):
     text_length: int
     seamless: bool
     loras: tuple[LoraWeight, ...]
-    leaders: bool
+    leaders: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +337,7 @@ def prepare_job(
     first_pass = _first_pass(params, sampler, samplers)
     style = None
     if style_latents is not None and not _is_upscale(params, encoded):
-        text = encoder.empty(conditioning.embeddings.shape[1])
+        text = encoder.embed_texts([""], conditioning.embeddings.shape[1] // encoder.text_length(1))
         style = style_reference(request, style_latents, text, vae)
     if encoded is None:
         latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale

@@ -6,8 +6,8 @@ and deviation of its leader's, and the row attends to the leader's keys and valu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,16 +16,17 @@ from torch.nn.functional import scaled_dot_product_attention
 from generation.engine.networks.weight_sharing import clone_sharing_weights
 
 
-@dataclass(frozen=True, slots=True)
-class Leaders:
-    """The index of each row's leader (its own for none), and how much the leader's keys count (0 for none)."""
-
+class _Leaders(NamedTuple):
     indices: Tensor
     shares: Tensor
 
 
 class SharedAttentionUnet:
-    """A copy of a UNet with shared self-attention; it shares the weights. Calls must not overlap."""
+    """A copy of a UNet with shared self-attention; it shares the weights. Calls must not overlap.
+
+    `leaders` has the `indices` of each row's leader (its own for none) and the `shares` that the leader's keys count
+    (0 for none), as tensors.
+    """
 
     def __init__(self, unet: Any) -> None:
         self._unet, self._processor = clone_sharing_weights(unet), _SharedAttention()
@@ -36,9 +37,9 @@ class SharedAttentionUnet:
             }
         )
 
-    def __call__(self, latents: Tensor, timesteps: Tensor, *, leaders: Leaders, **conditions: Any) -> Any:
+    def __call__(self, latents: Tensor, timesteps: Tensor, *, leaders: Mapping[str, Tensor], **conditions: Any) -> Any:
         """Return the UNet's output for rows that have these leaders."""
-        self._processor.leaders = leaders
+        self._processor.leaders = _Leaders(**leaders)
         try:
             return self._unet(latents, timesteps, **conditions)
         finally:
@@ -49,7 +50,7 @@ class _SharedAttention:
     """Replaces diffusers' AttnProcessor2_0 in self-attention."""
 
     def __init__(self) -> None:
-        self.leaders: Leaders | None = None
+        self.leaders: _Leaders | None = None
 
     def __call__(self, attn: Any, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
         """Return what the rows see in themselves and their leaders."""

@@ -9,7 +9,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 
 from generation.engine.networks.pipeline_loader import Pipeline
-from generation.engine.networks.shared_attention import Leaders, SharedAttentionUnet
+from generation.engine.networks.shared_attention import SharedAttentionUnet
 from generation.messages import Failed, FailureReason, Generate
 from generation.params import Params
 from tests.support.engine_harness import EngineHarness, assert_close, limit_unet_rows, make_params, make_request
@@ -36,7 +36,7 @@ def _unet_inputs(pipeline: Pipeline, rows: int) -> tuple[Any, ...]:
 @torch.inference_mode()
 def test_a_row_without_a_leader_sees_what_it_sees_in_the_stock_unet(pipeline: Pipeline) -> None:
     latents, timestep, texts = _unet_inputs(pipeline, 3)
-    leaders = Leaders(torch.arange(3), torch.zeros(3))
+    leaders = {"indices": torch.arange(3), "shares": torch.zeros(3)}
     shared = SharedAttentionUnet(pipeline.unet)(latents, timestep, encoder_hidden_states=texts, leaders=leaders)
     assert_close(shared[0], pipeline.unet(latents, timestep, encoder_hidden_states=texts)[0], 1e-6)
     assert all(isinstance(each, AttnProcessor2_0) for each in pipeline.unet.attn_processors.values())
@@ -48,7 +48,7 @@ def test_a_row_sees_its_leader_more_the_more_the_leader_counts(pipeline: Pipelin
     unet = SharedAttentionUnet(pipeline.unet)
 
     def predicted(share: float) -> torch.Tensor:
-        leaders = Leaders(torch.tensor([0, 0]), torch.tensor([0.0, share]))
+        leaders = {"indices": torch.tensor([0, 0]), "shares": torch.tensor([0.0, share])}
         rows: torch.Tensor = unet(latents, timestep, encoder_hidden_states=texts, leaders=leaders)[0]
         return rows[1]
 
