@@ -29,6 +29,7 @@ from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
 from db.stats import Stats
+from db.styles import StyleStore
 from db.telephones import TelephoneStore
 from db.threads import ThreadStore
 from db.usage import Usage
@@ -62,6 +63,7 @@ class Database:
     news: NewsStore
     readings: ReadingStore
     telephones: TelephoneStore
+    styles: StyleStore
 
     @classmethod
     @asynccontextmanager
@@ -93,4 +95,5 @@ class Database:
                 news=NewsStore(connection),
                 readings=ReadingStore(connection),
                 telephones=TelephoneStore(connection),
+                styles=StyleStore(connection, clock),
             )

@@ -234,6 +234,7 @@ TABLES = {
     "session_bells": "session person",
     "shown": "id job_id guild_id channel_id thread_id person_id at",
     "shown_words": "place author model prompt",
+    "styles": "code person_id guild_id channel_id image at",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "telephone_players": "session person lot name roles",
@@ -345,6 +346,9 @@ PARAMS = [
     "film",
     "video",
     "reading",
+    "style",
+    "style_code",
+    "style_weight",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

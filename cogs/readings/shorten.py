@@ -13,7 +13,7 @@ from bot.ui.modals import ModalValues, modals
 from cogs.prompt_modal import PROMPT, PromptTarget, reject_prompt
 from generation.job import Action
 from generation.params import ReadingKind
-from generation.prompt import PromptError, PromptRequest
+from generation.prompt import PromptError, PromptRequest, is_link
 
 
 class Shorten(commands.Cog):
@@ -49,9 +49,10 @@ async def _parse(interaction: Interaction, prompt: str) -> PromptRequest:
     if len(requests) > 1:
         raise PromptError(tr("One prompt can be shortened at a time: leave out choices in braces and `--repeat`"))
     (request,) = requests
-    if request.links:
+    if request.links or is_link(request.params.style_code):
         raise PromptError(tr("Only words can be shortened: leave out the links to pictures"))
-    return request
+    (params,) = await interaction.client.prompts.resolve_images(interaction, requests, None)
+    return replace(request, params=params)
 
 
 async def setup(client: Client) -> None:

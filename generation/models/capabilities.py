@@ -33,6 +33,7 @@ class Capability(StrEnum):
     SHORTEN = "weigh the words of a prompt"
     VIDEO = "film how a picture appears"
     WALK = "walk from one picture to another"
+    STYLE = "take over the style of a picture"
 
     @property
     def text(self) -> Text:
@@ -75,5 +76,6 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.SHORTEN: params.reading is ReadingKind.SHORTEN,
         Capability.VIDEO: params.video,
         Capability.WALK: params.film is not None and params.film.kind is FilmKind.WALK,
+        Capability.STYLE: params.style is not None,
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

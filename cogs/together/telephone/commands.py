@@ -189,7 +189,7 @@ async def _params(interaction: Interaction, handler: TelephoneHandler) -> Params
     request = defaults.parse("telephone --draft")
     if min(request.params.width, request.params.height) < MIN_SIDE:
         request = defaults.parse("telephone")
-    (params,) = await handler.client.prompts.resolve_images([request], None)
+    (params,) = await handler.client.prompts.resolve_images(interaction, [request], None)
     return replace(params, count=1, video=False)
 
 

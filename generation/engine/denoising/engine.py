@@ -24,6 +24,7 @@ from generation.engine.denoising.post_processor import DenoisingResult, PostProc
 from generation.engine.denoising.reading import ReadingJob
 from generation.engine.denoising.reading_setup import prepare_reading
 from generation.engine.denoising.rows import Rows, join_rows
+from generation.engine.denoising.style import encode_style
 from generation.engine.denoising.usual_rows import usual_rows
 from generation.engine.device.dtype_guard import StepGate
 from generation.engine.device.gpu_sync import StepThrottle
@@ -68,6 +69,7 @@ class _JobInputs(NamedTuple):
 
     variant: ModelVariant
     encoded: EncodedSource | None = None
+    style: Tensor | None = None
 
 
 def _completed_future(inputs: _JobInputs) -> Future[Any]:
@@ -159,7 +161,7 @@ class DenoisingEngine:
         if request.trail:
             self._post_processor.develop(request)
             return
-        needs_loading = request.source is not None or request.params.lora_set
+        needs_loading = request.source is not None or request.style is not None or request.params.lora_set
         inputs = (
             self._image_threads.submit(self._load_inputs, request)
             if needs_loading
@@ -171,13 +173,13 @@ class DenoisingEngine:
     def _load_inputs(self, request: Generate) -> _JobInputs:
         variant = self._variants.get(request.params)
         source = read_source(request, self._upscaler)
-        if source is None:
-            return _JobInputs(variant)
         vae = self._vae.seamless if request.params.seamless else self._vae
         with self._image_stream.after(None):
-            encoded = encode_source(source, vae, self._unet_lock)
-            self._image_stream.finish(*chain.from_iterable(encoded.images))
-        return _JobInputs(variant, encoded)
+            encoded = None if source is None else encode_source(source, vae, self._unet_lock)
+            style = encode_style(request, vae, self.model, self._unet_lock)
+            images = () if encoded is None else chain.from_iterable(encoded.images)
+            self._image_stream.finish(*images, *([] if style is None else [style]))
+        return _JobInputs(variant, encoded, style)
 
     def _upscale(self, job: DenoisingJob, mark: Any) -> Tensor:
         """Return a first pass's latents at twice their size; raises UserError if they overflowed."""
@@ -254,13 +256,13 @@ class DenoisingEngine:
             self._finish_if_done(running)
 
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
-        variant, encoded = inputs
+        variant, encoded, style = inputs
         if request.params.reading is not None:
             reading = prepare_reading(
                 request, encoded, variant.encoder, self._vae, self._pipeline.scheduler, self.model
             )
             return _ActiveJob(reading, variant, None, started, started)
-        job = prepare_job(request, encoded, variant.encoder, self._vae, self.model, self._samplers)
+        job = prepare_job(request, encoded, style, variant.encoder, self._vae, self.model, self._samplers)
         source = None if encoded is None else encoded.source
         return _ActiveJob(job, variant, source, started, started, _trail(job))
 
@@ -272,14 +274,15 @@ class DenoisingEngine:
     def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
         """Run the UNet on all slices at once; None if memory ran out."""
         first = slices[0].job
-        unet = self._running[first.job_id].variant.unet(seamless=first.key.seamless)
+        key = first.key
+        unet = self._running[first.job_id].variant.unet(seamless=key.seamless, leaders=key.leaders)
         if self._compiled and unet is self._pipeline.unet:  # LoRAs and seamless images use copies
             unet = self._compiled
         with suppress_oom():
             rows = join_rows([job.next_rows(count) for job, count in slices])
             with self._unet_lock:
                 predicted = self._call(unet, rows)
-            return torch.split(predicted, [rows for _, rows in slices])
+            return torch.split(predicted, [each.rows_in_call for each in slices])
         return None
 
     def _call(self, unet: Any, rows: Rows) -> Tensor:
@@ -296,7 +299,7 @@ class DenoisingEngine:
         if self._evict_idle_model():
             return
         if self._batcher.halve(slices):
-            rows = sum(rows for _, rows in slices)
+            rows = sum(each.rows_in_call for each in slices)
             log.warning("not enough memory for %d rows in a UNet call: using half as many for now", rows)
         else:
             self._fail(slices[0].job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)

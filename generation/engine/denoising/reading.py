@@ -36,8 +36,11 @@ Questions = Generator[Sequence[Question], Tensor, Reading]
 class ReadingJob:
     """The state of a reading: the questions that wait for predictions, and those to come.
 
-    `longest` is the longest text that is asked with, and `total_rows` the number of all questions, for the progress.
+    `leader_rows` are those of a DenoisingJob: there are none here. `longest` is the longest text that is asked with,
+    and `total_rows` the number of all questions, for the progress.
     """
+
+    leader_rows = 0
 
     def __init__(
         self, request: Generate, questions: Questions, encoder: PromptEncoder, latents: Tensor, longest: str, rows: int

@@ -25,7 +25,7 @@ def usual_rows(model: Model, encoder: PromptEncoder, vae: Vae, samplers: Sampler
         num_inference_steps=model.num_inference_steps,
         guidance_scale=model.guidance_scale,
     )
-    job = prepare_job(Generate("", params, 0, 0), None, encoder, vae, model, samplers)
+    job = prepare_job(Generate("", params, 0, 0), None, None, encoder, vae, model, samplers)
     grid = job.next_rows(job.remaining_rows)
     for grids in range(1, limit // len(grid) + 1):
         yield join_rows([grid] * grids)
