@@ -66,9 +66,12 @@ async def describe_for(services: Services, job: Job, upload: Upload) -> str:
     params = await description_params(services, upload, services.registry.resolve(job.params))
     reading = replace(job, action=Action.DESCRIBE, params=params)
     source = await services.images.files.read(upload)
-    async with services.queue.acquire(reading) as slot:
-        request = Generate(reading.id, params, slot.order, job.destination.upload_limit, source)
-        found = await slot.worker.read(request, _ignore)
+    try:
+        async with services.queue.acquire(reading) as slot:
+            request = Generate(reading.id, params, slot.order, job.destination.upload_limit, source)
+            found = await slot.worker.read(request, _ignore)
+    finally:
+        services.queue.remove(reading.id)  # where it is after a loss
     return found.texts[0] if found.texts else ""
 
 

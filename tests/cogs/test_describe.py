@@ -8,10 +8,16 @@ import json
 import pytest
 from PIL import Image, PngImagePlugin
 
+from bot.jobs.describing import describe_for
 from db.jobs import JobState
+from generation.errors import WorkerLost
+from generation.params import Tile
 from generation.planning.descriptions import Description, halvings, with_settings
+from generation.worker.worker import LocalWorker
 from preview import UploadedFile
-from tests.support.bot_harness import eventually, red_png
+from tests.cogs.config.test_config_commands import run_config
+from tests.cogs.test_stealth import generate_stealth
+from tests.support.bot_harness import eventually, first_tile, red_png
 
 KNOWN = {"things": ["boat", "fox"], "colours": ["red"], "places": ["sea"]}
 
@@ -80,6 +86,53 @@ async def test_a_cancelled_description_ends(harness):
         await harness.person(harness.ada).press(status, "Cancel")
         await harness.server.wait_until(lambda: "Cancelled by" in status.content)
         await eventually(lambda: not services.queue.running)
+
+
+async def test_a_restart_finishes_a_description(harness):
+    async with harness.bot():
+        await describe(harness, png_with("a slow whale\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 96x64"))
+        await harness.server.wait_for(harness.channel, lambda message: "Cancel" in message.labels)
+    harness.release_slow_jobs()
+    async with harness.bot():
+        shown = await result(harness)
+        assert "1\\. a slow whale" in shown.content
+        assert len([message for message in harness.public_messages() if "1\\." in message.content]) == 1
+
+
+@pytest.mark.parametrize("asker", ["ada", "ben"])
+async def test_the_prompt_of_a_private_picture_is_not_told_in_public(harness, asker):
+    async with harness.bot() as services:
+        await generate_stealth(harness, "a secret fox")
+        (row,) = await services.db.connection.fetch_all("SELECT id FROM jobs WHERE private")
+        png = await services.images.files.read(Tile(row["id"], 0))
+        while await services.db.picture_index.pending(1):
+            await harness.client.finder.update()
+        await describe(harness, png, getattr(harness, asker))
+        assert "secret" not in (await result(harness)).content
+
+
+async def test_a_blocked_word_of_the_model_is_not_shown(harness):
+    async with harness.bot():
+        assert "fox" in await run_config(harness, "words block", words="fox")
+        await describe(harness, red_png(96, 64))
+        shown = await result(harness)
+        assert "fox" not in shown.content
+        assert shown.labels[:3] == ["1", "2", "3"]
+
+
+async def test_a_lost_worker_leaves_nothing_in_the_queue(harness, monkeypatch):
+    async def lose(*_):
+        raise WorkerLost("the machine was lost")
+
+    async with harness.bot() as services:
+        await harness.imagine("a fox")
+        record = await services.db.jobs.get(first_tile(await harness.result()).job_id)
+        upload = await services.images.files.save_upload(red_png(96, 64))
+        monkeypatch.setattr(LocalWorker, "read", lose)
+        with pytest.raises(WorkerLost):
+            await describe_for(services, record.job, upload)
+        assert services.queue.waiting == []
+        assert services.queue.running == []
 
 
 async def test_a_model_without_a_list_of_words_says_so(harness):
