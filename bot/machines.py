@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -49,9 +50,12 @@ def own_address(config: Config, head: Head) -> str:
     """Return the address by which other machines reach this one: that of the network on which the head is."""
     if config.cluster_here:
         return config.cluster_here
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:  # nothing is sent
-        route.connect((head.host, head.port))
-        return str(route.getsockname()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with suppress(OSError):  # an address of another machine
+            probe.bind((head.host, 0))
+            return head.host
+        probe.connect((head.host, head.port))  # nothing is sent
+        return str(probe.getsockname()[0])
 
 
 def list_nodes(at: Head, here: str, files: ClusterFiles) -> list[Node]:
