@@ -32,11 +32,13 @@ EXTENSIONS = (
     "cogs.blend",
     "cogs.show",
     "cogs.find",
+    "cogs.walk",
     "cogs.help",
     "cogs.together.tree",
     "cogs.together.jam",
     "cogs.together.contest",
     "cogs.together.canvas",
+    "cogs.together.telephone",
     "cogs.together.bell",
     "cogs.together.news",
     "cogs.settings",
@@ -59,6 +61,9 @@ EXTENSIONS = (
     "cogs.image_buttons.remix",
     "cogs.image_buttons.variations",
     "cogs.prompt_modal",
+    "cogs.readings.shorten",
+    "cogs.readings.buttons",
+    "cogs.readings.describe",
     "cogs.reactions",
 )
 

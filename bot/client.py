@@ -17,6 +17,7 @@ from bot.discord_calls import NO_MENTIONS
 from bot.discord_responses import watch_responses
 from bot.finding.finder import PictureFinder
 from bot.finding.indexer import PictureIndexer
+from bot.finding.outline_file import OUTLINES_FILE, OutlineFile
 from bot.gateway_hooks import GatewayHooks
 from bot.jobs.deferrals import Deferrals
 from bot.jobs.delivery import Delivery
@@ -65,7 +66,12 @@ class Client(commands.AutoShardedBot):
         self.prompts = PromptReader(services)
         self.jobs = JobService(services, tasks, self.delivery, JobRunner(self, services, tasks, self.delivery))
         self.sessions = SessionService(self, services)
-        self.finder = PictureFinder(services.db.picture_index, services.db.gallery, services.images.thumbnails)
+        self.finder = PictureFinder(
+            services.db.picture_index,
+            services.db.gallery,
+            services.images.thumbnails,
+            OutlineFile(services.config.data_dir / OUTLINES_FILE),
+        )
         self.indexer = PictureIndexer(self, services, self.finder)
         self.tree.on_error = on_tree_error  # type: ignore[method-assign]
         self.tree.interaction_check = _set_locale  # type: ignore[method-assign]

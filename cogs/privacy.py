@@ -247,7 +247,8 @@ def _together_line(summary: DataSummary) -> str:
     )
     entries = trn("{n:,} picture in contests", "{n:,} pictures in contests", summary.entries)
     pieces = trn("{n:,} piece of canvases", "{n:,} pieces of canvases", summary.pieces)
-    return f"- {sessions}, {votes}, {offers}, {entries}, {pieces}"
+    games = trn("a place in {n:,} picture telephone", "places in {n:,} picture telephones", summary.telephones)
+    return f"- {sessions}, {votes}, {offers}, {entries}, {pieces}, {games}"
 
 
 def _jobs_line(summary: DataSummary) -> str:

@@ -142,6 +142,20 @@ class GuildStore:
                    SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
                 asdict(block),
             ),
+            # It may be their turn in a telephone: the timer gives it to the next one.
+            (
+                """UPDATE collab_sessions SET due_at = 0 WHERE kind = 'telephone' AND phase = 'turn' AND id IN (
+                       SELECT session FROM telephone_players WHERE person = :person_id)
+                   AND guild_id = :guild_id AND ended_at IS NULL AND EXISTS (
+                       SELECT 1 FROM collab_rounds WHERE session = collab_sessions.id
+                       AND round = collab_sessions.round AND worded_by = :person_id)""",
+                asdict(block),
+            ),
+            (
+                """DELETE FROM telephone_players WHERE person = :person_id AND session IN (
+                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
+                asdict(block),
+            ),
             (
                 """DELETE FROM canvas_claims WHERE person = :person_id AND session IN (
                    SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",

@@ -16,6 +16,7 @@ import aiosqlite
 
 from db.connection import Connection, Statement
 from db.lineage import Credit, replace_credits
+from db.readings import StoredReading, store_reading
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.params import Tile, from_dict, to_dict
 from generation.prompt import format_prompt
@@ -162,6 +163,17 @@ class JobStore:
             {"suffix": suffix, "seconds": seconds, "model": model, "sensitive": sensitive},
         )
 
+    async def mark_read(self, job_id: str, reading: StoredReading, seconds: float, model: str) -> bool:
+        """Store the result of a job that reads, which its status message is to show; False if it was cancelled."""
+        return await self._transition(
+            job_id,
+            JobState.POSTED,
+            ("drawing",),
+            "ended_at = :now, answer_id = notice_id, seconds = :seconds, model = :model",
+            {"seconds": seconds, "model": model},
+            store_reading(job_id, reading),
+        )
+
     async def add_seconds(self, job_id: str, seconds: float) -> None:
         """Add to the time that a job took: its film is made when it is posted already."""
         await self._connection.write(
@@ -234,6 +246,14 @@ class JobStore:
         return [
             _record_from_row(row) for row in await self._connection.fetch_all("SELECT * FROM jobs WHERE removing = 1")
         ]
+
+    async def release(self, job_id: str, reply_to: int | None) -> bool:
+        """Let everybody see a drawn job that a session kept to itself; returns False if it is not drawn any more."""
+        changed = await self._connection.write(
+            "UPDATE jobs SET private = 0, reply_to = :reply WHERE id = :id AND state = 'drawn'",
+            {"id": job_id, "reply": reply_to},
+        )
+        return changed == 1
 
     async def set_result_channel(self, job_id: str, channel_id: int | None) -> None:
         """Store the channel for a job's result (column post_in), if it is not the one of the request."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from db.connection import Connection, Statement
 from generation.params import Tile
 
 WORDS_BELOW, FINGERPRINTS_BELOW = "words_below", "fingerprints_below"  # names in memos
-CHUNK = 20_000  # rows of outlines read at a time, so that other statements come between
+CHUNK = 5_000  # rows read at a time, so that other statements come between
 OUTLINE_BYTES, VECTOR_BYTES = 24, 192  # of a tile
 
 TO_INDEX = "SELECT job_id FROM to_index ORDER BY job_id LIMIT :most"
@@ -19,17 +19,15 @@ OLDER_JOBS = """
     SELECT rowid AS row, id FROM jobs WHERE rowid < :below ORDER BY rowid DESC LIMIT :most
 """
 IS_SHOWN = "SELECT job_id, guild_id, channel_id, thread_id, person_id FROM shown WHERE job_id = :job"
-# Read from an index that has all columns, in its order.
-OUTLINES_OF_GUILD = """
-    SELECT id, channel_id, outlines FROM fingerprints
-    WHERE guild_id = :owner AND (channel_id, outlines, id) > (:channel, :outlines, :id)
-    ORDER BY channel_id, outlines, id LIMIT :most
+OUTLINES = """
+    SELECT id, job_id, channel_id, person_id, outlines FROM fingerprints WHERE id > :after ORDER BY id LIMIT :most
 """
-OUTLINES_OF_PERSON = """
-    SELECT id, channel_id, outlines FROM fingerprints
-    WHERE person_id = :owner AND (channel_id, outlines, id) > (:channel, :outlines, :id)
-    ORDER BY channel_id, outlines, id LIMIT :most
+OUTLINES_OF_JOBS = """
+    SELECT id, job_id, channel_id, person_id, outlines FROM fingerprints
+    WHERE job_id IN (SELECT value FROM json_each(:jobs))
 """
+CHANGES = "SELECT number, job_id, gone FROM outline_changes WHERE number > 0 ORDER BY number LIMIT :most"
+COUNT_ONCE = "SELECT count(*) AS n FROM fingerprints"
 _INSERT_SHOWN = """
     :job, :guild, :channel, :thread, :person, :at
     WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job AND deleted_at IS NULL)
@@ -42,12 +40,8 @@ INSERT_OLDER = f"""
     INSERT OR IGNORE INTO shown (id, job_id, guild_id, channel_id, thread_id, person_id, at)
     SELECT (SELECT min(0, coalesce(min(id), 0)) - 1 FROM shown), {_INSERT_SHOWN}
 """
-VECTORS = """
-    SELECT id, job_id, guild_id, channel_id, person_id, vectors FROM fingerprints
-    WHERE id IN (SELECT value FROM json_each(:ids))
-"""
 VECTORS_OF_JOBS = """
-    SELECT id, job_id, guild_id, channel_id, person_id, vectors FROM fingerprints
+    SELECT job_id, guild_id, channel_id, person_id, vectors FROM fingerprints
     WHERE job_id IN (SELECT value FROM json_each(:jobs))
 """
 VECTORS_OF_JOB = "SELECT vectors FROM fingerprints WHERE job_id = :job"
@@ -86,11 +80,22 @@ class Fingerprints:
 
 
 class Outlines(NamedTuple):
-    """The outlines of a job's tiles, with the row of its fingerprints; a million of them are read at once."""
+    """The outlines of a job's tiles; a million of them may be read at once."""
 
     id: int
+    job_id: str
     channel_id: int
+    person_id: int
     outlines: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlineChanges:
+    """Jobs whose fingerprints were added or deleted since the file of outlines was told, up to a number."""
+
+    number: int
+    come: Sequence[Outlines]
+    gone: Sequence[str]
 
 
 class PictureIndex:
@@ -133,11 +138,6 @@ class PictureIndex:
         rows = await self._connection.fetch_all(IS_SHOWN, {"job": job_id})
         return ShownPicture(**dict(rows[0])) if rows else None
 
-    async def find_row(self, job_id: str) -> int | None:
-        """Return the row of a job's fingerprints."""
-        rows = await self._connection.fetch_all("SELECT id FROM fingerprints WHERE job_id = :job", {"job": job_id})
-        return int(rows[0]["id"]) if rows else None
-
     async def forget_thread(self, thread_id: int) -> None:
         """Remove the pictures of a deleted thread."""
         await self._connection.write_atomically(
@@ -149,30 +149,39 @@ class PictureIndex:
             ("DELETE FROM shown WHERE thread_id IS NOT NULL AND thread_id = :thread", {"thread": thread_id}),
         )
 
-    async def outlines(
-        self, *, guild_id: int | None = None, person_id: int | None = None
-    ) -> AsyncIterator[list[Outlines]]:
-        """Yield the outlines of all public jobs of a guild, or of all jobs of a person, in chunks."""
-        sql = OUTLINES_OF_GUILD if guild_id is not None else OUTLINES_OF_PERSON
-        owner = guild_id if guild_id is not None else person_id
-        channel_id, outlines, row = -1, b"", 0
-        while True:
-            values = {"owner": owner, "most": CHUNK, "channel": channel_id, "outlines": outlines, "id": row}
-            rows = await self._connection.fetch_all(sql, values)
+    async def outline_changes(self) -> OutlineChanges | None:
+        """Return some of the changes that the file of outlines does not have yet, the earliest first."""
+        rows = await self._connection.fetch_all(CHANGES, {"most": CHUNK})
+        if not rows:
+            return None
+        come = json.dumps([row["job_id"] for row in rows if not row["gone"]])
+        found = await self._connection.fetch_all(OUTLINES_OF_JOBS, {"jobs": come})
+        return OutlineChanges(
+            number=rows[-1]["number"],
+            come=[Outlines._make(each) for each in found],
+            gone=[row["job_id"] for row in rows if row["gone"]],
+        )
+
+    async def changes_done(self, number: int) -> None:
+        """Forget the changes up to a number: the file has them."""
+        await self._connection.write("DELETE FROM outline_changes WHERE number <= :number", {"number": number})
+
+    async def all_outlines(self) -> AsyncIterator[list[Outlines]]:
+        """Yield all outlines in chunks; later changes are those of `outline_changes` from now on."""
+        await self._connection.write("DELETE FROM outline_changes", {})
+        after = -1
+        while rows := await self._connection.fetch_all(OUTLINES, {"after": after, "most": CHUNK}):
             yield [Outlines._make(each) for each in rows]
-            if len(rows) < CHUNK:
-                return
-            channel_id, outlines, row = rows[-1]["channel_id"], rows[-1]["outlines"], rows[-1]["id"]
+            after = rows[-1]["id"]
 
-    async def vectors(self, ids: Iterable[int]) -> list[tuple[int, Fingerprints]]:
-        """Return fingerprints by their rows; those of deleted jobs are left out."""
-        rows = await self._connection.fetch_all(VECTORS, {"ids": json.dumps(sorted(ids))})
-        return [_fingerprints_from_row(dict(row)) for row in rows]
+    async def count_fingerprints(self) -> int:
+        """Return how many jobs have fingerprints."""
+        return int((await self._connection.fetch_all(COUNT_ONCE, {}))[0]["n"])
 
-    async def vectors_of_jobs(self, job_ids: Iterable[str]) -> list[tuple[int, Fingerprints]]:
-        """Return fingerprints by the ids of jobs; unknown ones are left out."""
+    async def vectors_of_jobs(self, job_ids: Iterable[str]) -> list[Fingerprints]:
+        """Return fingerprints by the ids of jobs; those of deleted and unknown ones are left out."""
         rows = await self._connection.fetch_all(VECTORS_OF_JOBS, {"jobs": json.dumps(sorted(set(job_ids)))})
-        return [_fingerprints_from_row(dict(row)) for row in rows]
+        return [Fingerprints(**dict(row), outlines=b"") for row in rows]
 
     async def vector(self, tile: Tile) -> bytes | None:
         """Return the fingerprint of a tile."""
@@ -180,10 +189,6 @@ class PictureIndex:
         if not rows:
             return None
         return bytes(rows[0]["vectors"][tile.index * VECTOR_BYTES :][:VECTOR_BYTES]) or None
-
-
-def _fingerprints_from_row(values: dict[str, Any]) -> tuple[int, Fingerprints]:
-    return values.pop("id"), Fingerprints(**values, outlines=b"")
 
 
 def shown_statements(picture: ShownPicture, words: Words, at: float, *, older: bool = False) -> list[Statement]:

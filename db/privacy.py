@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,15 +35,22 @@ EXPORT_QUERIES = {
     "pieces": """SELECT session, x, y, words, job_id, tile_index, placed_at FROM canvas_pieces
                  WHERE person = :person ORDER BY number""",
     "claims": "SELECT session, x, y, words, at FROM canvas_claims WHERE person = :person ORDER BY at",
+    "telephones": """SELECT session, name, roles FROM telephone_players
+                     WHERE person = :person ORDER BY session""",
     "bells": "SELECT session FROM session_bells WHERE person = :person ORDER BY session",
     "news": "SELECT told_at FROM news_readers WHERE person_id = :person",
     # Parts in other people's jobs: those in one's own are in the list of jobs.
     "credits": """SELECT job, part, weight FROM credits WHERE person = :person
                   AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = credits.job AND asker_id = :person)""",
+    "readings": """SELECT id AS job_id, prompts, words FROM jobs JOIN readings ON readings.job_id = jobs.id
+                   WHERE asker_id = :person ORDER BY asked_at""",
+    "styles": "SELECT code, image, guild_id, channel_id, at FROM styles WHERE person_id = :person ORDER BY at",
     "blocks": "SELECT guild_id, reason, until, at FROM blocks WHERE person_id = :person",
 }
 JOBS_PAGE = """
-    SELECT * FROM jobs WHERE asker_id = :person AND (asked_at, id) > (:at, :id) ORDER BY asked_at, id LIMIT :most
+    SELECT *, EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
+                      AND digest = substr(json_extract(params, '$.style'), 8)) AS brought_style
+    FROM jobs WHERE asker_id = :person AND (asked_at, id) > (:at, :id) ORDER BY asked_at, id LIMIT :most
 """
 UNFINISHED_JOBS = (
     "SELECT id FROM jobs WHERE state IN ('waiting', 'drawing', 'drawn') AND asker_id = :person AND asked_at <= :at"
@@ -54,7 +61,18 @@ UPLOAD_IN_USE = "SELECT 1 FROM uploads WHERE digest = :digest LIMIT 1"
 LEFT_ENTRY = "SELECT 1 FROM contest_entries WHERE job_id = :id AND person = 0 LIMIT 1"
 PENDING_ERASURES = "SELECT person_id, up_to FROM erasures"
 
-_COUNTED = ("options", "favourites", "reports", "blocks", "sessions", "ballots", "suggestions", "entries", "pieces")
+_COUNTED = (
+    "options",
+    "favourites",
+    "reports",
+    "blocks",
+    "sessions",
+    "ballots",
+    "suggestions",
+    "entries",
+    "pieces",
+    "telephones",
+)
 _LEAVE_ENTRIES = "UPDATE contest_entries SET person = :erased WHERE person = :person"
 _LEAVE_PIECES = "UPDATE canvas_pieces SET person = :erased, name = '' WHERE person = :person"
 # Words are voted for by the id of the person who offers them, and who votes for them as well.
@@ -62,6 +80,18 @@ _FORGET_VOTES_FOR_WORDS = """
     DELETE FROM ballots WHERE session IN (
         SELECT session FROM ballots WHERE person = :person UNION SELECT session FROM suggestions WHERE person = :person
     ) AND choice = CAST(:person AS TEXT)
+"""
+# It may be their turn in a telephone: the timer gives it to the next one.
+_END_TURNS = """
+    UPDATE collab_sessions SET due_at = 0 WHERE kind = 'telephone' AND phase = 'turn' AND ended_at IS NULL
+      AND id IN (SELECT session FROM telephone_players WHERE person = :person)
+      AND EXISTS (SELECT 1 FROM collab_rounds WHERE session = collab_sessions.id
+                  AND round = collab_sessions.round AND worded_by = :person)
+"""
+_FORGET_WORDS_OF_TURNS = """
+    UPDATE collab_rounds SET facts = json_remove(facts, '$.words')
+    WHERE worded_by = :person
+      AND EXISTS (SELECT 1 FROM collab_sessions WHERE id = collab_rounds.session AND kind = 'telephone')
 """
 _TALLY = f"""
     INSERT INTO tallies SELECT asker_id, guild_id, asked_at, {JOB_SECONDS} FROM jobs
@@ -88,6 +118,7 @@ class DataSummary:
     suggestions: int
     entries: int
     pieces: int
+    telephones: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +137,15 @@ class PersonalData:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._subscribers: list[Callable[[int], None]] = []
+
+    def subscribe(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with the id of each person whose data are erased, at the beginning."""
+        self._subscribers.append(callback)
+
+    def unsubscribe(self, callback: Callable[[int], None]) -> None:
+        """Stop calling `callback`."""
+        self._subscribers.remove(callback)
 
     async def summary(self, person_id: int) -> DataSummary:
         """Return how much data is stored about a user."""
@@ -155,6 +195,7 @@ class PersonalData:
             ("DELETE FROM options WHERE person_id = :person", person),
             ("DELETE FROM favourites WHERE person_id = :person", person),
             ("DELETE FROM threads WHERE person_id = :person", person),
+            ("DELETE FROM styles WHERE person_id = :person", person),
             ("DELETE FROM deferrals WHERE person_id = :person AND prompt <> ''", person),
             ("DELETE FROM direct_messages WHERE person_id = :person", person),
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
@@ -171,6 +212,9 @@ class PersonalData:
             ("DELETE FROM canvas_claims WHERE person = :person", person),
             ("DELETE FROM session_bells WHERE person = :person", person),
             ("DELETE FROM news_readers WHERE person_id = :person", person),
+            (_END_TURNS, person),
+            ("DELETE FROM telephone_players WHERE person = :person", person),
+            (_FORGET_WORDS_OF_TURNS, person),
             ("UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person", person),
             ("UPDATE credits SET person = :erased WHERE person = :person", person),
             # The timer ends the sessions that go on, as it ends those that a backup restored.
@@ -184,6 +228,8 @@ class PersonalData:
                 person,
             ),
         )
+        for callback in self._subscribers:
+            callback(person_id)
 
     async def pending_erasures(self) -> dict[int, float]:
         """Return the users whose jobs are still to be erased, with the time up to which they are."""

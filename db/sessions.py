@@ -80,6 +80,13 @@ _INSERT_ROUND_IF_CHANGED = """
 """
 
 
+_REPLACE_ROUND_IF_CHANGED = """
+    UPDATE collab_rounds SET job_id = :job, facts = :facts, worded_by = :worded_by,
+           message_id = CASE WHEN job_id = :job THEN message_id END
+    WHERE session = :session AND round = :round AND changes() = 1
+"""
+
+
 class SessionStore:
     """Store sessions in SQLite. Every method is safe to call from concurrent coroutines."""
 
@@ -220,6 +227,13 @@ class SessionStore:
     async def move_to_round(self, move: Move, made: Round) -> bool:
         """Take a step together with the round that it begins; returns False if a rival was faster."""
         return await self.move(move, (_INSERT_ROUND_IF_CHANGED, _round_values(made)))
+
+    async def move_in_round(self, move: Move, made: Round) -> bool:
+        """Take a step together with what is stored of its round; returns False if a rival was faster.
+
+        A round that gets another job also needs another message.
+        """
+        return await self.move(move, (_REPLACE_ROUND_IF_CHANGED, _round_values(made)))
 
     async def set_round_message(self, session_id: str, number: int, message_id: int) -> None:
         """Store the message of a round."""

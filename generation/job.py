@@ -33,6 +33,9 @@ class Action(StrEnum):
     REMIX_SUBTLE = "remix_subtle"
     REMIX_STRONG = "remix_strong"
     ZOOM_FILM = "zoom_film"
+    SHORTEN = "shorten"
+    DESCRIBE = "describe"
+    WALK = "walk"
 
 
 class Speed(StrEnum):
@@ -75,6 +78,11 @@ class Destination:
     def has_interaction(self) -> bool:
         """Return whether a command or button made the job. Without one, its messages go to its own channel only."""
         return bool(self.token)
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether a session keeps the result to itself: private, but not an interaction's answer."""
+        return self.private and not self.has_interaction
 
     @property
     def result_channel_id(self) -> int:

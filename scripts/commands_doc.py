@@ -28,6 +28,7 @@ from bot.ui.job_views import (
     LIKE,
     REMIX,
     RETRY_LABEL,
+    WALK_LABEL,
 )
 from cogs.batch import CONFIRM_LABEL
 from cogs.reactions import CROSS, ENVELOPE
@@ -60,7 +61,7 @@ OPTION_TYPES = {
 MANAGE_GUILD = 1 << 5
 GRID_ROWS: tuple[dict[str, str], ...] = (
     {Action.PICK: "U1 U2 U3 U4", Action.REROLL: "🔄"},
-    {Action.VARY_STRONG: "V1 V2 V3 V4"},
+    {Action.VARY_STRONG: "V1 V2 V3 V4", Action.WALK: WALK_LABEL},
 )
 BUTTON_DESCRIPTIONS = {
     Action.PICK: "That picture of the grid, as one of its own with all its buttons.",
@@ -76,6 +77,7 @@ BUTTON_DESCRIPTIONS = {
     Action.ZOOM_CUSTOM: "The same with a factor, a shape and a prompt of your own.",
     Action.MAKE_SQUARE: "What is missing to a square is drawn around it; only where it is none.",
     Action.ZOOM_FILM: "A film that zooms out of it, into it or both: three to eight pictures are drawn around it.",
+    Action.WALK: "A film that goes from one picture of the grid to another: 24 to 48 pictures are drawn on the way.",
     Action.PAN_LEFT: "More on the left; can be repeated.",
     Action.PAN_RIGHT: "More on the right; can be repeated.",
     Action.PAN_UP: "More above; can be repeated.",

@@ -14,6 +14,7 @@ from pathlib import Path
 from bot.cli import UPLOAD_LIMIT, parse_cli_prompt
 from bot.config import Config
 from bot.images.films import FilmMaker
+from bot.jobs.film_pictures import WalkPictures
 from bot.registry import load_registry
 from bot.services import make_worker
 from generation.files.metadata import NullSigner
@@ -21,8 +22,9 @@ from generation.films.order import AppearanceOrder, FilmOrder, ZoomOrder
 from generation.job import new_job_id
 from generation.messages import Generate
 from generation.models.model import Model
-from generation.params import FilmKind, Params, Tile
+from generation.params import FilmKind, Params, PromptPart, Tile
 from generation.planning.films import film_plan, film_steps, zoom_film
+from generation.planning.walks import MIN_PICTURES, walk
 from generation.prompt import parse_prompt
 from generation.worker.worker import LocalWorker
 
@@ -46,7 +48,16 @@ class VideoExample:
     prompt: str
 
 
-EXAMPLES: dict[str, Example | VideoExample] = {
+@dataclass(frozen=True, slots=True)
+class WalkExample:
+    """The prompts of both ends of a walk; the words of the second one may have another seed."""
+
+    prompt: str
+    to: str
+    seed: int
+
+
+EXAMPLES: dict[str, Example | VideoExample | WalkExample] = {
     "zoom-out": Example(
         "a red castle on the hills --seed 11",
         FilmKind.ZOOM_OUT,
@@ -56,6 +67,8 @@ EXAMPLES: dict[str, Example | VideoExample] = {
     "zoom-in": Example("a red boat on the sea at sunset --seed 3", FilmKind.ZOOM_IN, 3, "the sea at sunset"),
     "loop": Example("a blue fish under water --seed 5", FilmKind.LOOP, 3, "under water | the sea | the sea at night"),
     "video": VideoExample("a lighthouse on the coast at sunset --steps 12 --seed 4 --video"),
+    "walk": WalkExample("a red castle on the hills by day --seed 11", "a lighthouse on the coast at night", 11),
+    "walk-seeds": WalkExample("a forest --seed 3", "a forest", 8),
 }
 
 
@@ -67,16 +80,32 @@ async def draw_films(config: Config, names: list[str], out: Path) -> None:
     try:
         for name in names:
             example = EXAMPLES[name]
-            film = await (
-                _draw(worker, registry.default, example)
-                if isinstance(example, Example)
-                else _draw_video(worker, example)
-            )
+            film = await _draw_any(worker, registry.default, example)
             target = out / f"{name}.webp"
             target.write_bytes(film)
             print(f"{target}: {len(film) >> 10} KiB", flush=True)
     finally:
         await worker.close()
+
+
+async def _draw_any(worker: LocalWorker, model: Model, example: Example | VideoExample | WalkExample) -> bytes:
+    match example:
+        case VideoExample():
+            return await _draw_video(worker, example)
+        case WalkExample():
+            return await _draw_walk(worker, model, example)
+        case _:
+            return await _draw(worker, model, example)
+
+
+async def _draw_walk(worker: LocalWorker, model: Model, example: WalkExample) -> bytes:
+    start = replace(parse_cli_prompt(example.prompt, worker.registry, with_image=False), count=1)
+    params = walk(start, (PromptPart(example.to),), example.seed, MIN_PICTURES)
+    pictures = WalkPictures(params, model, Generate(new_job_id(), params, 0, UPLOAD_LIMIT))
+    drawn: list[bytes] = []
+    while len(drawn) < MIN_PICTURES:
+        drawn += (await worker.generate(pictures.following(drawn), lambda progress: None)).tiles
+    return await FilmMaker(NullSigner()).make(pictures.order(drawn, MAX_BYTES, None, None), params)
 
 
 async def _draw(worker: LocalWorker, model: Model, example: Example) -> bytes:

@@ -28,7 +28,7 @@ from generation import params
 from generation.errors import OutOfMemoryError, UserError, WorkerCrashed
 from generation.job import Action, Speed
 from generation.models import model
-from generation.params import FilmKind, FilmPlan, Frame, LoraWeight, Params, PromptPart, Tile, Upload
+from generation.params import FilmKind, FilmPlan, Frame, LoraWeight, Params, PromptPart, Tile, Upload, WalkEnd
 from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
 from generation.queue.limits import PersonQueueFull, QueueFull
@@ -51,6 +51,7 @@ TILE_ACTIONS = [
     "zoom_1_5",
     "zoom_custom",
     "zoom_film",
+    "walk",
     "make_square",
     "pan_left",
     "pan_right",
@@ -140,11 +141,17 @@ CUSTOM_IDS = [
     f"jam:drop:{JOB}",
     f"jam:end:{JOB}",
     f"jam:wake:{JOB}",
+    *(f"telephone:{purpose}:{JOB}" for purpose in ("join", "leave", "begin", "help", "end", "again")),
+    *(f"telephone:{purpose}:{JOB}:2" for purpose in ("skip", "next", "write", "pass")),
+    f"telephone:turn:{JOB}:2:0",
     f"film_mp4:{TILE}",
     f"tree:{JOB}",
     f"tree:{JOB}:{JOB}",
     f"tree_go:{JOB}:{JOB}",
     f"tree_share:{JOB}:{JOB}",
+    f"reading:{JOB}:1",
+    f"describe_again:{JOB}",
+    f"describe_all:{JOB}",
     "set:speed:turbo",
     "set:high_variation:off",
     "set:model",
@@ -161,7 +168,9 @@ MODALS = [
     "privacy",
     "prompt",
     "report",
+    "telephone_words",
     "use",
+    "walk",
 ]
 ACTIONS = [
     "imagine",
@@ -185,6 +194,9 @@ ACTIONS = [
     "remix_subtle",
     "remix_strong",
     "zoom_film",
+    "shorten",
+    "describe",
+    "walk",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -215,13 +227,17 @@ TABLES = {
     "news": "person_id parent_job child",
     "news_readers": "person_id told_at",
     "options": "person_id name value",
+    "outline_changes": "number job_id gone",
     "preferences": "person_id settings",
+    "readings": "job_id prompts words",
     "reports": "id guild_id job_id person_id reason at outcome",
     "session_bells": "session person",
     "shown": "id job_id guild_id channel_id thread_id person_id at",
     "shown_words": "place author model prompt",
+    "styles": "code person_id guild_id channel_id image at",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
+    "telephone_players": "session person lot name roles",
     "threads": "channel_id person_id thread_id",
     "to_index": "job_id",
     "uploads": "digest job_id brought_by",
@@ -329,6 +345,10 @@ PARAMS = [
     "loras",
     "film",
     "video",
+    "reading",
+    "style",
+    "style_code",
+    "style_weight",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [
@@ -355,12 +375,14 @@ GUILD_SETTINGS = [
     "quiet_channels",
     "session_cost",
     "canvases",
+    "telephones",
     "contest_channel",
     "contest_days",
     "contest_vote_days",
     "contest_theme_by",
     "contest_role",
     "contest_themes",
+    "contest_event",
     "gallery_pages",
     "gallery_hidden",
     "gallery_names",
@@ -465,8 +487,9 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(PromptPart) == ["text", "weight"]
     assert names(LoraWeight) == ["name", "weight"]
     assert names(Frame) == ["left", "top", "width", "height"]
-    assert names(FilmPlan) == ["kind", "steps", "words"]
-    assert list(FilmKind) == ["zoom_out", "zoom_in", "loop"]
+    assert names(FilmPlan) == ["kind", "steps", "words", "to"]
+    assert names(WalkEnd) == ["parts", "seed", "tiles"]
+    assert list(FilmKind) == ["zoom_out", "zoom_in", "loop", "walk"]
 
 
 def test_images_in_params_are_written_as_in_existing_rows():

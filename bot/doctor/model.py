@@ -66,7 +66,9 @@ def check_model(ref: str) -> list[CheckResult]:
 async def check_models_load(refs: Sequence[str]) -> list[CheckResult]:
     """Check in a process of its own that the models on this machine can be loaded, as far as their headers show."""
     described = await in_daemon_thread(lambda: [ref for ref in refs if _is_described(ref)])
-    probe = await run_probe("generation.engine.networks.load_check", *described)
+    if not described:
+        return []
+    probe = await run_probe("generation.engine.networks.load_probe", *described)
     if probe.returncode != 0:
         return [failed("model", f"the check of the models ended: {probe.last_error_line}", FIX_REINSTALL)]
     lines = [line.partition("\t") for line in probe.stdout.decode(errors="replace").splitlines()]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import OrderedDict
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from bot.finding.cutouts import CutOut, cut_outs
-from bot.finding.outline_table import Candidate, OutlineTable
+from bot.finding.outline_file import OutlineFile
 from bot.images.thumbnails import Thumbnails
 from db.gallery import Gallery, View
-from db.picture_index import Fingerprints, Outlines, PictureIndex
+from db.picture_index import Fingerprints, OutlineChanges, PictureIndex
 from generation.errors import UserError
-from generation.files.fingerprint import Bytes, likenesses, outline, unpacked
+from generation.files.fingerprint import LENGTH, Bytes, likenesses, outline, unpacked
 from generation.params import Tile
 
 CANDIDATES = 400  # tiles whose fingerprints are compared
@@ -26,9 +25,9 @@ COMPARED = 20  # tiles that are compared as pictures
 MAX_RESULTS = 25
 SAME, SIMILAR = 0.95, 0.8  # likeness of pictures
 ALIKE = 0.6  # likeness of fingerprints below which pictures have nothing in common
-MAX_TABLES_BYTES = 256 * 2**20
-IDLE_S = 600.0  # after which a table is dropped
 _UNIT = 254.0**2  # the product of a fingerprint with itself
+
+log = logging.getLogger(__name__)
 
 
 class Verdict(StrEnum):
@@ -55,12 +54,11 @@ class _Scored:
 
 
 class PictureFinder:
-    """Search fingerprints. A table of outlines is loaded at the first search, and dropped when it is idle."""
+    """Search fingerprints: the outlines of all pictures first, then what the database has of the likeliest ones."""
 
-    def __init__(self, index: PictureIndex, gallery: Gallery, thumbnails: Thumbnails) -> None:
-        self._index, self._gallery, self._thumbnails = index, gallery, thumbnails
-        self._tables: OrderedDict[tuple[str, int], OutlineTable] = OrderedDict()
-        self._used: dict[tuple[str, int], float] = {}
+    def __init__(self, index: PictureIndex, gallery: Gallery, thumbnails: Thumbnails, outlines: OutlineFile) -> None:
+        self._index, self._gallery, self._thumbnails, self._outlines = index, gallery, thumbnails, outlines
+        self._is_checked = False
         self._searching = asyncio.Lock()  # each search takes all of a core for a moment
 
     async def find(self, png: bytes, view: View | None, person_id: int, hints: Sequence[str] = ()) -> list[Match]:
@@ -81,33 +79,44 @@ class PictureFinder:
         others = [each for each in scored if each.tile.job_id != tile.job_id and each.score > ALIKE]
         return [Match(tile=each.tile, likeness=each.score, verdict=Verdict.SIMILAR) for each in others[:MAX_RESULTS]]
 
-    def add(self, row: int | None, found: Fingerprints) -> None:
-        """Add new fingerprints to the tables in memory."""
-        keys = [("person", found.person_id), *([("guild", found.guild_id)] if found.guild_id is not None else [])]
-        for table in (self._tables.get(key) for key in keys):
-            if table is not None and row is not None:
-                table.add([Outlines(id=row, channel_id=found.channel_id, outlines=found.outlines)])
+    async def update(self) -> None:
+        """Bring the file of outlines up to date; the first time, write it anew if it has not what the database has."""
+        async with self._searching:
+            await self._update()
 
-    def forget_idle(self) -> None:
-        """Drop the tables that nobody has searched for a while."""
-        before = time.monotonic() - IDLE_S
-        for key in [key for key in self._tables if self._used.get(key, before) < before]:
-            del self._tables[key]
+    async def _update(self) -> None:
+        await self._apply_changes()
+        if not self._is_checked:
+            expected = await self._index.count_fingerprints()
+            if await asyncio.to_thread(self._outlines.count_jobs) != expected:
+                await self._write_anew()
+            self._is_checked = True
+
+    async def _apply_changes(self, *, anew: bool = False) -> None:
+        while (changes := await self._index.outline_changes()) is not None:
+            await asyncio.to_thread(self._apply, changes, anew)
+            await self._index.changes_done(changes.number)
+
+    def _apply(self, changes: OutlineChanges, anew: bool) -> None:
+        """Write changes; in a file that has just been written anew, what comes may be there already."""
+        self._outlines.remove([*changes.gone, *((each.job_id for each in changes.come) if anew else ())])
+        self._outlines.add(changes.come)
+
+    async def _write_anew(self) -> None:
+        log.info("the outlines of all pictures are written anew, for searches by picture")
+        await asyncio.to_thread(self._outlines.clear)
+        async for chunk in self._index.all_outlines():
+            await asyncio.to_thread(self._outlines.add, chunk)
+        await self._apply_changes(anew=True)
 
     async def _scored(self, vectors: Bytes, view: View | None, person_id: int, hints: Sequence[str]) -> list[_Scored]:
         """Return visible tiles by the likeness of their fingerprints; those of `hints` come first."""
-        queries = outline(vectors)
-        candidates: set[Candidate] = set()
-        if view is not None:
-            table = await self._table(("guild", view.guild_id))
-            candidates |= set(await asyncio.to_thread(table.search, queries, view.channels, CANDIDATES))
-        if person_id:
-            table = await self._table(("person", person_id))
-            candidates |= set(await asyncio.to_thread(table.search, queries, None, CANDIDATES))
-        found = await self._index.vectors({row for row, _ in candidates})
-        found += [each for each in await self._index.vectors_of_jobs(hints) if each[0] not in {row for row, _ in found}]
-        visible = await self._visible([each for _, each in found], view, person_id)
-        return _rank([each for _, each in found if each.job_id in visible], vectors, hints)
+        await self._update()
+        channels = view.channels if view is not None else frozenset[int]()
+        job_ids = await asyncio.to_thread(self._outlines.search, outline(vectors), channels, person_id, CANDIDATES)
+        found = await self._index.vectors_of_jobs([*job_ids, *hints])
+        visible = await self._visible(found, view, person_id)
+        return _rank([each for each in found if each.job_id in visible], vectors, hints)
 
     async def _visible(self, found: Iterable[Fingerprints], view: View | None, person_id: int) -> set[str]:
         jobs = {each.job_id: each for each in found}
@@ -131,40 +140,15 @@ class PictureFinder:
         except (OSError, UserError):  # deleted, or damaged
             return None
 
-    async def _table(self, key: tuple[str, int]) -> OutlineTable:
-        self.forget_idle()
-        if (table := self._tables.get(key)) is None:
-            table = self._tables[key] = OutlineTable()  # here before it is loaded, so that nothing new is missed
-            try:
-                await self._load(table, key)
-            except BaseException:
-                self._tables.pop(key, None)
-                raise
-        self._used[key] = time.monotonic()
-        self._tables.move_to_end(key)
-        await asyncio.to_thread(table.merge)
-        self._drop_least_used()
-        return table
-
-    async def _load(self, table: OutlineTable, key: tuple[str, int]) -> None:
-        kind, owner = key
-        chunks = self._index.outlines(guild_id=owner) if kind == "guild" else self._index.outlines(person_id=owner)
-        async for chunk in chunks:
-            await asyncio.to_thread(table.add, chunk)
-
-    def _drop_least_used(self) -> None:
-        while len(self._tables) > 1 and sum(table.size for table in self._tables.values()) > MAX_TABLES_BYTES:
-            self._tables.popitem(last=False)
-
 
 def _rank(found: Sequence[Fingerprints], vectors: Bytes, hints: Sequence[str]) -> list[_Scored]:
-    queries = vectors.astype(np.float32).T
-    scored: list[_Scored] = []
-    for each in found:
-        scores = unpacked(each.vectors).astype(np.float32) @ queries / _UNIT
-        scored += [
-            _Scored(Tile(each.job_id, index), float(row.max()), int(row.argmax())) for index, row in enumerate(scores)
-        ]
+    if not found:
+        return []
+    tiles = [Tile(each.job_id, index) for each in found for index in range(len(each.vectors) // LENGTH)]
+    stored = unpacked(b"".join(each.vectors for each in found)).astype(np.float32)
+    scores = stored @ vectors.astype(np.float32).T / _UNIT
+    best = zip(tiles, scores.max(axis=1).tolist(), scores.argmax(axis=1).tolist(), strict=True)
+    scored = [_Scored(tile, score, query) for tile, score, query in best]
     return sorted(scored, key=lambda each: (each.tile.job_id not in hints, -each.score))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import discord
 
@@ -29,6 +30,7 @@ WORDS_BATCH = 200  # older jobs whose words are added at a time
 BATCH_PAUSE_S = 0.05
 BUSY_SHARE = 0.1  # of the time that older pictures may take while jobs are running
 RETRY_S = 60.0
+UPDATE_S = 60.0
 
 
 class PictureIndexer:
@@ -66,8 +68,7 @@ class PictureIndexer:
             shown = await self._shown(record)
             found = await self._fingerprints(record, shown)
             await db.picture_index.add(record.job.id, self._shown_statements([(record, shown)]), found)
-            if found is not None:
-                self._finder.add(await db.picture_index.find_row(record.job.id), found)
+        await self._finder.update()
         return len(job_ids)
 
     def _on_state(self, _: str, state: JobState) -> None:
@@ -90,7 +91,8 @@ class PictureIndexer:
             self._posted.clear()
             while await self.index_pending():
                 pass
-            await self._posted.wait()
+            with suppress(TimeoutError):  # what was deleted meanwhile leaves the file of outlines
+                await asyncio.wait_for(self._posted.wait(), UPDATE_S)
 
     async def _index_older(self) -> None:
         await asyncio.sleep(OLDER_DELAY_S)

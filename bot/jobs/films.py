@@ -1,15 +1,16 @@
-"""Draw a film: one picture after the other, each around the one before it, then the file."""
+"""Draw a film: its pictures, some at a time, then the file."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
 from bot.images.films import MAX_BYTES, FilmNotMade
+from bot.jobs.film_pictures import PICTURES
 from bot.services import Services
 from bot.ui.i18n import tr
 from db.image_files import ImageStore
@@ -17,12 +18,10 @@ from db.jobs import JobState
 from db.storage import retry_until_stored
 from generation.errors import UserError
 from generation.films.mp4 import find_ffmpeg
-from generation.films.order import FilmOrder, ZoomOrder
 from generation.job import Action, Job
 from generation.messages import Generate, Grid, Progress
 from generation.models.model import Model
-from generation.params import Tile
-from generation.planning.films import film_steps
+from generation.params import FilmKind, FilmPlan, Tile
 from generation.worker.worker import Worker
 
 PROGRESS_PER_PICTURE = 100
@@ -45,7 +44,7 @@ class _Drawn:
 class FilmDrawing:
     """Draws the jobs that have a film in their params; each picture is stored, so that a restart goes on from it.
 
-    A job's tiles on disk are its last picture as number 0, and the others by their place in the film.
+    A job's tiles on disk are its finished picture as number 0, and the others; see `film_tile`.
     """
 
     def __init__(self, services: Services) -> None:
@@ -53,7 +52,7 @@ class FilmDrawing:
         self._mp4_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def draw(self, worker: Worker, job: Job, first: Generate, on_progress: OnProgress) -> Grid:
-        """Draw the pictures that are still missing, and return all as tiles, the innermost first.
+        """Draw the pictures that are still missing, and return all as tiles, in the order in which they are drawn.
 
         `first` is the request for the first picture. A cancelled job leaves no pictures behind.
         """
@@ -76,7 +75,7 @@ class FilmDrawing:
         film = job.params.film
         if film is None:
             return job
-        left = film.steps - len(await stored_pictures(self._services.images.files, job.id, film.steps))
+        left = film.steps - len(await stored_pictures(self._services.images.files, job.id, film))
         return replace(job, params=replace(job.params, film=replace(film, steps=max(1, left))))
 
     async def discard_unfinished(self, job: Job) -> None:
@@ -86,46 +85,56 @@ class FilmDrawing:
             await files.delete(job.id)
 
     async def _draw(self, worker: Worker, job: Job, first: Generate, on_progress: OnProgress) -> Grid:
-        steps = film_steps(job.params, self._model(job))
-        assert first.source is not None, "a film is made from a picture"
-        drawn = _Drawn(await stored_pictures(self._services.images.files, job.id, len(steps)))
-        for number in range(len(drawn.pictures), len(steps)):
-            source = drawn.pictures[-1] if drawn.pictures else first.source
-            request = replace(first, params=steps[number], source=source)
-            grid = await worker.generate(request, _step_progress(number, len(steps), on_progress))
-            await self._keep(job, drawn, grid, len(steps))
+        plan = _plan(job)
+        drawn = _Drawn(await stored_pictures(self._services.images.files, job.id, plan))
+        pictures = PICTURES[plan.kind](job.params, self._model(job), first)
+        await self._take_ends(job, drawn)
+        while len(drawn.pictures) < plan.steps:
+            request = await asyncio.to_thread(pictures.following, drawn.pictures)
+            grid = await worker.generate(request, _part_of_progress(len(drawn.pictures), request, plan, on_progress))
+            await self._keep(job, drawn, grid)
         return Grid(tuple(drawn.pictures), b"", "webp", drawn.seconds, drawn.sensitive)
 
-    async def _keep(self, job: Job, drawn: _Drawn, grid: Grid, steps: int) -> None:
-        """Add a picture, and store it unless a restart has to classify it again."""
-        drawn.pictures.append(grid.tiles[0])
+    async def _take_ends(self, job: Job, drawn: _Drawn) -> None:
+        """Begin a walk with the pictures that it goes between, if they are drawn already, the last one first."""
+        plan = _plan(job)
+        if plan.to is None or drawn.pictures:
+            return
+        with suppress(FileNotFoundError, UserError):  # deleted meanwhile, or damaged: they are drawn again
+            ends = [await self._services.images.files.read(tile) for tile in reversed(plan.to.tiles)]
+            for picture in ends:
+                drawn.pictures.append(picture)
+                await self._store(film_tile(job.id, len(drawn.pictures), plan), picture)
+
+    async def _keep(self, job: Job, drawn: _Drawn, grid: Grid) -> None:
+        """Add pictures, and store them unless a restart has to classify them again."""
         drawn.seconds += grid.seconds
         drawn.sensitive |= grid.sensitive
-        if not drawn.sensitive:
-            tile = film_tile(job.id, len(drawn.pictures), steps)
-            await retry_until_stored(lambda: self._services.images.files.save_tile(tile, grid.tiles[0]))
+        for picture in grid.tiles:
+            drawn.pictures.append(picture)
+            if not drawn.sensitive:
+                await self._store(film_tile(job.id, len(drawn.pictures), _plan(job)), picture)
+
+    async def _store(self, tile: Tile, picture: bytes) -> None:
+        await retry_until_stored(lambda: self._services.images.files.save_tile(tile, picture))
 
     async def finish(self, job: Job, drawn: Grid) -> Grid:
         """Return the result of a job: its film, and its pictures as they are stored; raise UserError without a film."""
-        files, parent = self._services.images.files, job.params.source
-        assert isinstance(parent, Tile)
-        origin = await self._services.db.jobs.get(parent.job_id)
         async with self._discarded_if_cancelled(job):
-            pictures = (await self._read(files, parent), *drawn.tiles)
-            image = await self._encode(job, pictures, job.destination.upload_limit)
-        tiles = (drawn.tiles[-1], *drawn.tiles[:-1])
+            image = await self._encode(job, drawn.tiles, job.destination.upload_limit)
+        plan = _plan(job)
+        places = {film_tile(job.id, number, plan).index: tile for number, tile in enumerate(drawn.tiles, start=1)}
+        tiles = tuple(places[index] for index in range(plan.steps))
+        origin = await self._services.db.jobs.get(job.parent.job_id) if job.parent else None
         sensitive = drawn.sensitive or (origin is not None and origin.sensitive)
         return replace(drawn, tiles=tiles, image=image, sensitive=sensitive)
 
     async def encode(self, job: Job, limit: int, ffmpeg: str | None = None) -> bytes:
         """Return the film of a finished job in at most `limit` bytes, as an MP4 with `ffmpeg`; raise UserError."""
-        files, parent = self._services.images.files, job.params.source
-        assert isinstance(parent, Tile) and job.params.film is not None
-        inner = await self._read(files, parent)
-        pictures = await stored_pictures(files, job.id, job.params.film.steps)
-        if len(pictures) < job.params.film.steps:
+        pictures = await stored_pictures(self._services.images.files, job.id, _plan(job))
+        if len(pictures) < _plan(job).steps:
             raise _not_kept()
-        return await self._encode(job, (inner, *pictures), limit, ffmpeg)
+        return await self._encode(job, pictures, limit, ffmpeg)
 
     async def as_posted(self, job: Job, film: bytes, suffix: str) -> tuple[bytes, str]:
         """Return a film in the operator's format, with its suffix; unchanged where that is not possible."""
@@ -152,16 +161,25 @@ class FilmDrawing:
                 raise _not_kept()
             return film
 
-    async def _encode(self, job: Job, pictures: tuple[bytes, ...], limit: int, ffmpeg: str | None = None) -> bytes:
-        params = job.params
-        assert params.film is not None
-        frames = tuple(step.frame for step in film_steps(params, self._model(job)) if step.frame is not None)
-        order = FilmOrder(pictures, limit, ZoomOrder(params.film.kind, frames), ffmpeg)
+    async def _encode(self, job: Job, pictures: Sequence[bytes], limit: int, ffmpeg: str | None = None) -> bytes:
+        """Encode the film of `pictures`, which are in the order in which they were drawn."""
+        plan, inner = _plan(job), await self._inner_picture(job)
+        order = await asyncio.to_thread(
+            PICTURES[plan.kind](job.params, self._model(job)).order, pictures, limit, ffmpeg, inner
+        )
         try:
-            return await self._services.images.films.make(order, params)
+            return await self._services.images.films.make(order, job.params)
         except FilmNotMade as error:
             log.error("job %s: its film could not be made: %s", job.id, error)
             raise UserError(tr("The pictures are drawn, but I could not make a film of them.")) from None
+
+    async def _inner_picture(self, job: Job) -> bytes | None:
+        """Return the picture around which a zoom is drawn."""
+        tile = job.params.source
+        if _plan(job).kind is FilmKind.WALK:
+            return None
+        assert isinstance(tile, Tile), "a zoom is made from a picture"
+        return await self._read(self._services.images.files, tile)
 
     async def _read(self, files: ImageStore, tile: Tile) -> bytes:
         try:
@@ -178,29 +196,37 @@ def is_film(job: Job) -> bool:
     return job.params.film is not None and job.action is not Action.PICK
 
 
-def film_tile(job_id: str, number: int, steps: int) -> Tile:
-    """Return where picture number `number` (from 1) of a film is stored: the last one is the job's tile."""
-    return Tile(job_id, number % steps)
+def _plan(job: Job) -> FilmPlan:
+    assert job.params.film is not None, "a film"
+    return job.params.film
 
 
-async def stored_pictures(files: ImageStore, job_id: str, steps: int) -> list[bytes]:
-    """Return the pictures of a film that are stored, in order, up to the first that is missing or damaged."""
+def film_tile(job_id: str, number: int, plan: FilmPlan) -> Tile:
+    """Return where the picture that is drawn as number `number` (from 1) is stored: the finished one is tile 0.
+
+    That is the last one of a zoom, and the first one that is drawn of a walk.
+    """
+    return Tile(job_id, number - 1 if plan.kind is FilmKind.WALK else number % plan.steps)
+
+
+async def stored_pictures(files: ImageStore, job_id: str, plan: FilmPlan) -> list[bytes]:
+    """Return the pictures of a film that are stored, as they were drawn, up to the first missing or damaged one."""
     pictures = list[bytes]()
-    for number in range(1, steps + 1):
+    for number in range(1, plan.steps + 1):
         try:
-            pictures.append(await files.read(film_tile(job_id, number, steps)))
+            pictures.append(await files.read(film_tile(job_id, number, plan)))
         except (FileNotFoundError, UserError):
             break
     return pictures
 
 
-def _step_progress(number: int, steps: int, on_progress: OnProgress) -> OnProgress:
-    """Return a receiver that reports the progress of one picture as a part of the film's."""
-    total = steps * PROGRESS_PER_PICTURE + PROGRESS_OF_ENCODING
+def _part_of_progress(done: int, request: Generate, plan: FilmPlan, on_progress: OnProgress) -> OnProgress:
+    """Return a receiver that reports the progress of some pictures as a part of the film's."""
+    total = plan.steps * PROGRESS_PER_PICTURE + PROGRESS_OF_ENCODING
 
     def report(progress: Progress) -> None:
-        done = PROGRESS_PER_PICTURE * progress.step // max(1, progress.total)
-        on_progress(replace(progress, step=number * PROGRESS_PER_PICTURE + done, total=total))
+        made = request.params.count * PROGRESS_PER_PICTURE * progress.step // max(1, progress.total)
+        on_progress(replace(progress, step=done * PROGRESS_PER_PICTURE + made, total=total))
 
     return report
 

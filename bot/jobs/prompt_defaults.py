@@ -12,7 +12,15 @@ from bot.policy.settings import GuildSettings
 from bot.services import Services
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.prompt import PromptRequest, choose_model, drop_unknown, model_parameter, parse_prompt
+from generation.prompt import (
+    PromptReading,
+    PromptRequest,
+    choose_model,
+    drop_unknown,
+    model_parameter,
+    parse_prompt,
+    read_prompt,
+)
 from generation.prompt.preferences import Preferences
 
 
@@ -34,6 +42,10 @@ class PromptDefaults:
         """Parse one prompt of this user, with `attached` images; raise PromptError if it is wrong."""
         return parse_prompt(text, self.registry, attached=attached, defaults=self.defaults, options=self.options)
 
+    def read(self, text: str, *overriding: str) -> PromptReading:
+        """Read one prompt of this user; parameters in `overriding` come before its defaults."""
+        return read_prompt(text, self.registry, defaults=(*overriding, *self.defaults), options=self.options)
+
 
 async def load_prompt_defaults(services: Services, interaction: discord.Interaction[Any]) -> PromptDefaults:
     """Load the defaults of the interaction's user in its server."""
@@ -47,6 +59,15 @@ async def load_prompt_defaults(services: Services, interaction: discord.Interact
         preferences=preferences,
         options=await services.db.preferences.options(interaction.user.id),
         defaults=tuple(filter(None, (*layers, server_defaults, default_model_parameter(server, services.registry)))),
+    )
+
+
+async def load_server_defaults(services: Services, guild_id: int) -> PromptDefaults:
+    """Load the defaults of a server alone, for pictures that are nobody's own."""
+    server = await services.policy.settings(guild_id)
+    defaults = (drop_unknown(server.defaults, services.registry), default_model_parameter(server, services.registry))
+    return PromptDefaults(
+        registry=services.registry, preferences=Preferences(), options={}, defaults=tuple(filter(None, defaults))
     )
 
 

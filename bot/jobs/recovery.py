@@ -36,8 +36,12 @@ async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
             await runner.fail(job, status_message_id, error)
         case JobState.WAITING | JobState.RUNNING:
             await runner.run(job, status_message_id)
+        case JobState.GENERATED if job.destination.is_held:
+            pass  # its session posts it when it shows it
         case JobState.GENERATED:
-            await _repost_or_finish(runner, record, status_message_id)
+            await post_unless_found(runner, record, status_message_id)
+        case JobState.POSTED if job.params.reading is not None:
+            await runner.readings.show(job, status_message_id)
         case JobState.POSTED:
             await runner.finish(job, status_message_id, record.result_message_id)
         case JobState.FAILED | JobState.CANCELLED:
@@ -45,7 +49,7 @@ async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
             await runner.report_end(job, status_message_id, record.end_message or "", failed=failed)
 
 
-async def _repost_or_finish(runner: JobRunner, record: JobRecord, status_message_id: int | None) -> None:
+async def post_unless_found(runner: JobRunner, record: JobRecord, status_message_id: int | None) -> None:
     """Post a generated result, unless it reached Discord before the bot stopped."""
     job, suffix = record.job, record.suffix or ""
     posted = await runner.delivery.find_result(job)

@@ -131,7 +131,7 @@ class JobService:
         if await self.services.db.jobs.get(job.id) is not None:
             return
         job = await self._accept(context, request, job, credited)
-        await self.runner.start(job, await self._send_to_channel(job) if needs_gpu(job) else None)
+        await self.runner.start(job, await self._send_to_channel(job) if _is_announced(job) else None)
 
     async def submit_prepared(self, interaction: Interaction, request: JobRequest, job: Job) -> None:
         """Accept a job that was prepared for an interaction, or raise UserError; respond and start it.
@@ -328,6 +328,10 @@ class JobService:
         if record is not None and record.state in (JobState.GENERATED, JobState.POSTED):
             return tr("This picture is finished. *Delete* below it removes it, and so does your reaction ❌.")
         return tr("This has already ended, so there is nothing left to cancel.")
+
+
+def _is_announced(job: Job) -> bool:
+    return needs_gpu(job) and not job.destination.is_held
 
 
 async def _highlight_button(interaction: Interaction, pressed: str) -> None:

@@ -77,10 +77,11 @@ class GuildSettings:
     For pictures made together: `host_roles` may start a session, which needs no role if it is empty; an account must be
     `min_account_days` old and its member here for `min_member_hours`; a channel has at most `sessions_at_once`
     sessions, and none if it is among the `quiet_channels`, which may contain categories. One session may draw at most
-    `session_cost` grids in the name of its host. `canvases` says whether there may be any.
+    `session_cost` grids in the name of its host. `canvases` and `telephones` say whether there may be any.
 
     Contests take place in `contest_channel`, one each `contest_days`, of which `contest_vote_days` are for voting.
-    `contest_role` is pinged when entries and the vote begin; `contest_themes` are the owners' themes, in turn.
+    `contest_role` is pinged when entries and the vote begin; `contest_themes` are the owners' themes, in turn. With
+    `contest_event` each vote is a scheduled event of the server.
 
     The web gallery has no `gallery_pages` of a server that wants none; it leaves out the `gallery_hidden` channels, and
     names people only with `gallery_names`.
@@ -109,12 +110,14 @@ class GuildSettings:
     quiet_channels: tuple[int, ...] = ()
     session_cost: int = 12
     canvases: bool = True
+    telephones: bool = True
     contest_channel: int | None = None
     contest_days: int = 7
     contest_vote_days: int = 2
     contest_theme_by: ThemeBy = ThemeBy.WINNER
     contest_role: int | None = None
     contest_themes: tuple[str, ...] = ()
+    contest_event: bool = False
     gallery_pages: bool = True
     gallery_hidden: tuple[int, ...] = ()
     gallery_names: bool = True

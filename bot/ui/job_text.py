@@ -172,6 +172,7 @@ _FILM_DESCRIPTIONS = {
     FilmKind.ZOOM_OUT: "Film that zooms out: {words}",
     FilmKind.ZOOM_IN: "Film that zooms in: {words}",
     FilmKind.LOOP: "Film that zooms in and out again: {words}",
+    FilmKind.WALK: "Film that goes from one picture to another: {words}",
 }
 _SPEED_LABELS = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is the default and is not shown
 _ACTION_LABELS = {
@@ -195,6 +196,9 @@ _ACTION_LABELS = {
     Action.REMIX_SUBTLE: "Remix (Subtle) by {whom}",
     Action.REMIX_STRONG: "Remix (Strong) by {whom}",
     Action.ZOOM_FILM: "Animated by {whom}",
+    Action.SHORTEN: "Shortened for {whom}",
+    Action.DESCRIBE: "Described for {whom}",
+    Action.WALK: "Walk by {whom}",
 }
 
 

@@ -20,6 +20,7 @@ BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 
 LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # these create no job, or open a modal first
 RETRY = "retry"
+WALK_LABEL, WALK_ROW = "Walk", 1
 FILM_MP4, FILM_MP4_LABEL, FILM_MP4_ROW = "film_mp4", "As MP4", 1
 FAMILY_TREE, FAMILY_TREE_LABEL = "tree", "Family tree"
 CANCEL_LABEL, RETRY_LABEL = "Cancel", "Edit and retry"
@@ -50,16 +51,22 @@ IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
     },
 )
 LAST_ROW = {LIKE: "❤️", REMIX: "Remix", DETAILS: "Details", DELETE: "Delete"}
-ACTION_IDS = (Action.PICK, *LAST_ROW, *(action for row in IMAGE_BUTTON_ROWS for action in row))
+ACTION_IDS = (Action.PICK, Action.WALK, *LAST_ROW, *(action for row in IMAGE_BUTTON_ROWS for action in row))
 # These take no prompt: pressing the same button again repeats them.
-NEVER_REMIXED = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
+NEVER_REMIXED = (
+    Action.PICK,
+    Action.UPSCALE_SUBTLE,
+    Action.UPSCALE_CREATIVE,
+    Action.UPSCALE_CREATIVE_4,
+    Action.WALK,  # its two ends have prompts of their own
+)
 NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE)  # another seed would change little or nothing
 
 
 def text_labels() -> dict[str, str]:
     """Return the labels that are translated, by action; emojis are not."""
     rows = (*IMAGE_BUTTON_ROWS, LAST_ROW, {"cancel": CANCEL_LABEL, RETRY: RETRY_LABEL, FAMILY_TREE: FAMILY_TREE_LABEL})
-    rows = (*rows, {FILM_MP4: FILM_MP4_LABEL})
+    rows = (*rows, {FILM_MP4: FILM_MP4_LABEL, Action.WALK: WALK_LABEL})
     return {action: label for row in rows for action, label in row.items() if not _is_emoji(label)}
 
 
@@ -70,7 +77,7 @@ def cancel_view(job_id: str) -> discord.ui.View:
 
 def failed_view(job: Job, prompt: str) -> discord.ui.View | None:
     """Return the button below a failed job's status message, or None if its prompt cannot be edited in a modal."""
-    if job.action in NEVER_REMIXED or len(prompt) > MAX_TEXT_LENGTH:
+    if job.action in NEVER_REMIXED or job.params.reading is not None or len(prompt) > MAX_TEXT_LENGTH:
         return None
     return persistent_view(discord.ui.Button(label=tr(RETRY_LABEL), custom_id=f"{RETRY}:{job.id}"))
 
@@ -120,8 +127,11 @@ def _grid_view(job: Job, model: Model | None) -> discord.ui.View:
     if model is None:
         return persistent_view(*items)
     items.append(_reroll_button(job.id, 0))
-    if Action.VARY_STRONG in actions.available_actions(job.params, model):
+    available = actions.available_actions(job.params, model)
+    if Action.VARY_STRONG in available:
         items += [_tile_button(Action.VARY_STRONG, tile, f"V{tile.index + 1}", 1) for tile in tiles]
+    if Action.WALK in available:
+        items.append(_tile_button(Action.WALK, tiles[0], WALK_LABEL, WALK_ROW))
     return persistent_view(*items)
 
 

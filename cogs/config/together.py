@@ -41,6 +41,7 @@ from cogs.config.validation import (
     cost="Grids that one session may draw at most",
     not_quiet="Allow sessions in this channel again",
     canvases="Whether there may be canvases",
+    telephones="Whether there may be picture telephones",
 )
 async def together(
     interaction: Interaction,
@@ -54,6 +55,7 @@ async def together(
     quiet: discord.TextChannel | None = None,
     not_quiet: discord.TextChannel | None = None,
     canvases: bool | None = None,
+    telephones: bool | None = None,
 ) -> None:
     """Change the rules and respond with the changes."""
     numbers = {
@@ -62,6 +64,7 @@ async def together(
         "sessions_at_once": at_once,
         "session_cost": cost,
         "canvases": canvases,
+        "telephones": telephones,
     }
     given: dict[str, Any] = {name: number for name, number in numbers.items() if number is not None}
     require_any(given or add_host or remove_host or everybody_hosts or quiet or not_quiet)
@@ -88,6 +91,11 @@ async def together(
             *([tr("none in {channel}", channel=quiet.mention)] if quiet else []),
             *([tr("allowed in {channel}", channel=not_quiet.mention)] if not_quiet else []),
             *([tr("canvases") if canvases else tr("no canvases")] if canvases is not None else []),
+            *(
+                [tr("picture telephones") if telephones else tr("no picture telephones")]
+                if telephones is not None
+                else []
+            ),
         ]
 
     await apply_change(interaction, describe, change)

@@ -256,6 +256,7 @@ _VERBS = {
     Action.VARY_REGION: "partly redrawn",
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), "zoomed out"),
     Action.ZOOM_FILM: "animated",
+    Action.WALK: "walked on",
     **dict.fromkeys((Action.PAN_LEFT, Action.PAN_RIGHT, Action.PAN_UP, Action.PAN_DOWN), "extended"),
     Action.MAKE_SQUARE: "made square",
     **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), "reworded"),

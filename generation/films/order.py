@@ -13,6 +13,7 @@ from generation.films.crossfade import crossfade_film
 from generation.films.encoder import encode_webp
 from generation.films.film import Film
 from generation.films.mp4 import encode_mp4
+from generation.films.walk import walk_film
 from generation.films.zoom import zoom_film
 from generation.params import FilmKind, Frame
 
@@ -31,6 +32,14 @@ class AppearanceOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class WalkOrder:
+    """A walk through the pictures in order."""
+
+
+Motion = ZoomOrder | AppearanceOrder | WalkOrder
+
+
+@dataclass(frozen=True, slots=True)
 class FilmOrder:
     """A film of encoded `pictures`, at most `limit` bytes: in a `motion`, or else each fading into the next.
 
@@ -40,7 +49,7 @@ class FilmOrder:
 
     pictures: tuple[bytes, ...]
     limit: int
-    motion: ZoomOrder | AppearanceOrder | None = None
+    motion: Motion | None = None
     ffmpeg: str | None = None
 
 
@@ -54,12 +63,14 @@ def make_film(order: FilmOrder) -> bytes:
     return encode_webp(film, order.limit, exif if len(exif) <= order.limit // 4 else b"")
 
 
-def _film(pictures: list[Image.Image], motion: ZoomOrder | AppearanceOrder | None) -> Film:
+def _film(pictures: list[Image.Image], motion: Motion | None) -> Film:
     match motion:
         case ZoomOrder(kind, frames):
             return zoom_film(pictures, frames, kind)
         case AppearanceOrder():
             return appearance_film(pictures)
+        case WalkOrder():
+            return walk_film(pictures)
         case None:
             return crossfade_film(pictures)
 

@@ -61,6 +61,7 @@ REQUIRED_CAPABILITY = {
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), Capability.INPAINT),
     **dict.fromkeys((Action.VARY_REGION, Action.MAKE_SQUARE, *PAN_DIRECTIONS), Capability.INPAINT),
     Action.ZOOM_FILM: Capability.INPAINT,
+    Action.WALK: Capability.WALK,
     Action.UPSCALE_CREATIVE_4: Capability.TILED,
 }
 
@@ -93,7 +94,7 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
     max_area = MAX_UPSCALED_AREA if Capability.TILED in model.capabilities else MAX_UPSCALED_AREA_UNTILED
     actions = {Action.VARY_SUBTLE, Action.VARY_STRONG, Action.VARY_REGION, Action.REMIX_SUBTLE, Action.REMIX_STRONG}
     if params.count > 1:
-        actions.add(Action.PICK)
+        actions |= {Action.PICK, Action.WALK}
     if 4 * width * height <= max_area * native:
         actions |= {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE}
     if 16 * width * height <= max_area * native:
@@ -108,8 +109,12 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
 
 
 def reroll(parent: Params, seed: int) -> Params:
-    """Return the same params with another seed."""
-    return replace(parent, seed=seed)
+    """Return the same params with another seed; a walk keeps the distance between the seeds of its ends."""
+    film = parent.film
+    if film is None or film.to is None:
+        return replace(parent, seed=seed)
+    to = replace(film.to, seed=(film.to.seed - parent.seed + seed) % (MAX_SEED + 1), tiles=())
+    return replace(parent, seed=seed, film=replace(film, to=to))
 
 
 def pick(parent: Params, tile: Tile) -> Params:

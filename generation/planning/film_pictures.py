@@ -26,8 +26,16 @@ def finished_picture(params: Params) -> Params:
     plan = params.film
     if plan is None:
         return params
+    if plan.to is not None:
+        return walk_end(params)
     last = plan.steps - 1
     return with_words(replace(params, film=None, seed=step_seed(params, last)), plan, last)
+
+
+def walk_end(params: Params) -> Params:
+    """Return the params of a walk's last picture."""
+    assert params.film is not None and params.film.to is not None, "a walk"
+    return replace(params, film=None, parts=params.film.to.parts, seed=params.film.to.seed, count=1)
 
 
 def film_texts(params: Params) -> tuple[str, ...]:
@@ -38,4 +46,4 @@ def film_texts(params: Params) -> tuple[str, ...]:
 def grids_of(params: Params) -> int:
     """Return how many grids a job counts as: a film draws about a grid with every four pictures, a video one more."""
     grids = 1 if params.film is None else math.ceil(params.film.steps / TILES_PER_GRID)
-    return grids + params.video
+    return grids + (params.video and params.reading is None)

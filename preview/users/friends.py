@@ -6,7 +6,7 @@ import random
 from contextlib import suppress
 
 from preview.state.core import FakeDiscordState
-from preview.state.interactions import Interaction, InteractionFailed
+from preview.state.interactions import MODAL, Interaction, InteractionFailed
 from preview.state.world import Json, Message, User, walk_components
 from preview.users.options import UserActionError
 from preview.users.simulated_user import SimulatedUser
@@ -15,6 +15,15 @@ from preview.validation.components import LINK, PREMIUM, STRING_SELECT
 MAX_FOLLOWED = 6  # presses in private messages, after the one that opened the first of them
 BUTTON = 2
 DANGER = 4
+TEXT_INPUT = 4
+PHRASES = (  # what friends type into a form
+    "a red boat on the sea",
+    "a castle on a hill at night",
+    "a cat in a garden",
+    "a lighthouse in the snow",
+    "a blue fish under the moon",
+    "a house by a river",
+)
 
 
 def friends_of(core: FakeDiscordState, user: User, message: Message) -> list[SimulatedUser]:
@@ -34,12 +43,15 @@ def usable_components(message: Message) -> list[Json]:
 async def follow(friend: SimulatedUser, interaction: Interaction, chance: random.Random) -> int:
     """Let a friend answer in the private message that a press has led to; return the presses.
 
-    A friend goes on while the same is asked about something else, as in a vote by steps.
+    A friend goes on while the same is asked about something else, as in a vote by steps, and fills in a form to which
+    that leads.
     """
     asked: list[str] = []
     answered: set[str] = set()
     for number in range(MAX_FOLLOWED):
         await interaction.response()
+        if asked and await fill_in(friend, interaction, chance):
+            return number
         usable = _private_components(interaction)
         ids, labels = {each["custom_id"] for each in usable}, [_label(each) for each in usable]
         if not usable or ids & answered or (asked and labels != asked):
@@ -49,6 +61,17 @@ async def follow(friend: SimulatedUser, interaction: Interaction, chance: random
         assert message is not None, "it has components"
         interaction = await use(friend, message, component["custom_id"], _random_values(component, chance))
     return MAX_FOLLOWED
+
+
+async def fill_in(friend: SimulatedUser, interaction: Interaction, chance: random.Random) -> bool:
+    """Let a friend fill in the form that a press has led to; return whether there is one."""
+    response = await interaction.response()
+    if response.type != MODAL:
+        return False
+    fields = [each for each in walk_components(response.data["components"]) if each["type"] == TEXT_INPUT]
+    texts = {each["custom_id"]: chance.choice(PHRASES)[: each.get("max_length", 4000)] for each in fields}
+    await (await friend.submit_modal(interaction, texts)).response()
+    return True
 
 
 def _label(component: Json) -> str:
@@ -81,8 +104,8 @@ async def use_at_random(group: list[SimulatedUser], message: Message, seed: int 
             component = chance.choice(usable)
             with suppress(InteractionFailed, TimeoutError):
                 interaction = await use(friend, message, component["custom_id"], _random_values(component, chance))
-                await interaction.response()
-                await follow(friend, interaction, chance)
+                if not await fill_in(friend, interaction, chance):
+                    await follow(friend, interaction, chance)
             used.append({"person": friend.user.name, "custom_id": component["custom_id"]})
     if not used:
         raise UserActionError("nobody else is here" if not group else "nothing here can be pressed")

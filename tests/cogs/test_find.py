@@ -27,7 +27,7 @@ async def indexed(services, result):
     """Wait until a posted result is in the index."""
 
     async with asyncio.timeout(TIMEOUT_S):
-        while await services.db.picture_index.find_row(first_tile(result).job_id) is None:  # noqa: ASYNC110 (nothing tells of it)
+        while not await services.db.picture_index.vectors_of_jobs([first_tile(result).job_id]):  # noqa: ASYNC110 (nothing tells of it)
             await asyncio.sleep(0.02)
 
 
@@ -223,7 +223,6 @@ async def test_older_results_are_indexed_in_the_background(harness):
         assert "I found no picture" in (await find(harness, words="old")).content
         client = harness.client
         await PictureIndexer(client, services, client.finder).index_older()
-        client.finder._tables.clear()
         assert "an old mosaic" in (await find(harness, words="old")).content
         assert "This is it" in (await find(harness, image=copy)).content
 
@@ -245,7 +244,7 @@ async def test_a_damaged_picture_does_not_keep_others_out_of_the_index(harness):
         files.save = save
         await make(harness, services, "a sound mosaic")
         assert "a sound mosaic" in (await find(harness, words="mosaic")).content
-        assert await services.db.picture_index.find_row(first_tile(broken).job_id) is None
+        assert not await services.db.picture_index.vectors_of_jobs([first_tile(broken).job_id])
 
 
 async def test_a_gone_channel_is_asked_for_once(harness):

@@ -18,7 +18,7 @@ async def test_a_prompt_becomes_a_grid_that_pings_only_its_requester(harness):
         result = await harness.result()
         await harness.server.wait_until(lambda: first.deleted)
     assert result.content == f"**a red fox --ar 2:1** - <@{harness.ada.id}>"
-    assert result.labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
+    assert result.labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4", "Walk"]
     assert open_image(harness.server, result).size == (2 * 88, 2 * 48)
     assert result.attachments[0].filename.startswith("ada_a_red_fox_")
     assert harness.server.pinged_by(result) == [harness.ada]

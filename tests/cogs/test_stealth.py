@@ -36,7 +36,7 @@ async def test_the_first_response_and_the_result_are_private(harness):
         assert first.ephemeral
         result = await wait_for_private_result(harness, harness.ada, "a fox")
     assert result.id == first.id
-    assert result.labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
+    assert result.labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4", "Walk"]
     assert open_image(harness.server, result).size == (128, 128)
     assert not harness.public_messages()
     assert harness.person(harness.ben).visible_messages(harness.channel) == []

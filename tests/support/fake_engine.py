@@ -5,7 +5,8 @@ no further than its first step until there is a file `go`; one with "stuck" take
 nothing can interrupt, and says so by a file `stuck`; one with "death" ends the process unless there is a file
 `spare`; one with "huge" is too large for the memory; a result of one with "naked" is
 sensitive; one with "mosaic" has shapes instead of one colour; the steps of one with "undeveloped" are not decoded
-until there is a file `go`. While there is a file `hold`, no engine is ready.
+until there is a file `go`; a walk to "halfway" is slow in its second half. While there is a file `hold`, no engine is
+ready.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from PIL import Image
 
 from generation.engine.base import Emit
 from generation.files.grid_image import encode_to_limit, make_grid
-from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Progress
+from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Progress, Read, Reading
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.params import Word
+from generation.planning.shortening import split_words
 
 
 class FakeEngine:
@@ -59,6 +62,8 @@ class FakeEngine:
             self._develop(job_id, request)
             return
         words = " ".join(part.text for part in request.params.parts)
+        if max(request.places, default=0) > 0.5 and "halfway" in request.params.film.to.parts[0].text:
+            words += " slow"
         if step == 2 and "slow" in words and not (self._folder / "go").exists():
             return
         while step == 2 and "stuck" in words and not (self._folder / "go").exists():
@@ -72,7 +77,10 @@ class FakeEngine:
             return
         if step > request.params.num_inference_steps:
             self._running.pop(job_id)
-            self._emit(Finished(job_id, self._grid(request)))
+            if request.params.reading is not None:
+                self._emit(Read(job_id, _reading(request)))
+            else:
+                self._emit(Finished(job_id, self._grid(request)))
             return
         self._running[job_id] = request, step
         of, preview = request.params.num_inference_steps, _jpeg(self._tile(request, 0))
@@ -100,6 +108,10 @@ class FakeEngine:
         params = request.params
         size = params.width, params.height
         painted = Image.new("RGB", size, f"#{params.seed_of(index) * 2654435761 % 2**24:06x}")
+        if request.places:
+            last = Image.new("RGB", size, f"#{params.film.to.seed * 2654435761 % 2**24:06x}")
+            first = Image.new("RGB", size, f"#{params.seed * 2654435761 % 2**24:06x}")
+            return Image.blend(first, last, request.places[index])
         if any("mosaic" in part.text for part in params.parts):
             painted = mosaic(params.seed_of(index), size)
         if request.source is None:
@@ -115,6 +127,16 @@ class FakeEngine:
             return painted
         source = source.resize(size)
         return Image.blend(source, painted, params.strength)
+
+
+def _reading(request: Generate) -> Reading:
+    """Return long words as important ones; a picture is described by its mean colour."""
+    if request.source is not None:
+        mean = _open(request.source).resize((1, 1)).tobytes().hex()
+        return Reading(0.1, texts=(f"a boat {mean}", "a fox", "a castle", "a tree"))
+    texts = [split_words(part.text) for part in request.params.parts]
+    words = tuple(tuple(Word(word, min(1.0, (len(word.strip()) - 1) / 6)) for word in text) for text in texts)
+    return Reading(0.1, words)
 
 
 def mosaic(seed: int, size: tuple[int, int]) -> Image.Image:

@@ -24,13 +24,6 @@ import pytest
 from generation.worker import process
 
 MAIN = Path(__file__).parents[2] / "main.py"
-PRELOADED = (
-    "generation.engine.serving.multi_model_engine",
-    "generation.engine.networks.pipeline_loader",
-    "bot.app",
-    "bot.cli",
-    "bot.doctor.run",
-)
 FORKING = SimpleNamespace(get_context=lambda _method: multiprocessing.get_context("forkserver"))
 
 
@@ -54,7 +47,7 @@ def forking_from(server: forkserver.ForkServer) -> Iterator[SimpleNamespace]:
 @pytest.fixture(scope="session")
 def engine_server() -> Iterator[forkserver.ForkServer]:
     """Yield a fork server that has imported the bot and the engine."""
-    with fork_server(PRELOADED) as server:
+    with fork_server(["tests.support.engine_preload"]) as server:
         yield server
 
 

@@ -110,7 +110,7 @@ class GalleryHarness:
         )
         tile = first_tile(result)
         async with asyncio.timeout(TIMEOUT_S):
-            while await self.services.db.picture_index.find_row(tile.job_id) is None:  # noqa: ASYNC110
+            while not await self.services.db.picture_index.vectors_of_jobs([tile.job_id]):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return tile, result
 

@@ -29,6 +29,8 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Endless animations would be painted by the processor, all the time.
+    "--force-prefers-reduced-motion",
 ]
 BLANK = "about:blank"
 TIMEOUT_MS = 1000 * TIMEOUT_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from generation.engine.conditioning.prompt_drift import drift_targets
 from generation.engine.device.transfer import to_device
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.params import Params
+from generation.planning.film_pictures import walk_end
 from generation.planning.guidance import ConditioningText, append_text, guidance_weights
 
 MAX_CACHED_TEXTS = 512
@@ -49,20 +51,24 @@ class PromptEncoder:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._tokenizers, self._text_encoders = pipeline.tokenizers, pipeline.text_encoders
-        self._device, self._dtype = pipeline.device, pipeline.unet.dtype
+        self._device = pipeline.device
+        self._dtype: torch.dtype = pipeline.unet.dtype
         self._context_length = min(
             *(tokenizer.model_max_length for tokenizer in self._tokenizers),
             *(encoder.config.max_position_embeddings for encoder in self._text_encoders),
         )
         self._force_zeros_for_empty_prompt = pipeline.force_zeros_for_empty_prompt
-        self._guidance_width = pipeline.unet.config.time_cond_proj_dim
+        self._guidance_width: int | None = pipeline.unet.config.time_cond_proj_dim
         self._cached_embed = lru_cache(MAX_CACHED_TEXTS)(self._embed)
 
-    def encode(self, params: Params) -> Conditioning:
-        """Return the conditioning for a prompt; raises UserError if no part of it has a weight above 0."""
+    def encode(self, params: Params, places: Sequence[float] = ()) -> Conditioning:
+        """Return the conditioning for a prompt; raises UserError if no part of it has a weight above 0.
+
+        With `places`, tile *i* is at places[i] of the way from this prompt, at 0, to the other end of its walk, at 1.
+        """
         has_guidance_embedding = self._guidance_width is not None
         weights = guidance_weights(replace(params, guidance_scale=1.0) if has_guidance_embedding else params)
-        embeddings = {text: self._embeddings(text, params) for text in weights}
+        embeddings = self._walk(weights, params, places) if places else self._own_embeddings(weights, params)
         embedded = self._padded([embedding for own in embeddings.values() for embedding in own])
         mask = self._tensor([not self._is_zeroed(text) for text, own in embeddings.items() for _ in own])[:, None]
         return Conditioning(
@@ -75,12 +81,58 @@ class PromptEncoder:
             ),
         )
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type of the UNet's weights, in which conditioning is."""
+        return self._dtype
+
+    @property
+    def guidance_width(self) -> int:
+        """Return the width of an embedded guidance scale; 0 for UNets that take none."""
+        return self._guidance_width or 0
+
+    def chunk_count(self, text: str) -> int:
+        """Return the number of chunks that a text takes."""
+        return max(len(self._chunks(tokenizer, text)) for tokenizer in self._tokenizers)
+
+    def text_length(self, chunks: int) -> int:
+        """Return the length of the embedding of so many chunks."""
+        length: int = chunks * self._context_length
+        return length
+
+    def embed_texts(self, texts: Sequence[str], chunks: int) -> PromptEmbedding:
+        """Return the embeddings of plain texts (texts × length × width), each padded to this number of chunks."""
+        padded = [self._pad(self._cached_embed(text), chunks) for text in texts]
+        mask = self._tensor([not self._is_zeroed(ConditioningText(text)) for text in texts])[:, None]
+        states, pooled = (torch.cat(values) for values in zip(*padded, strict=True))
+        return PromptEmbedding((states * mask[..., None]).to(self._dtype), (pooled * mask).to(self._dtype))
+
     def _tensor(self, values: list[Any]) -> Tensor:
         return to_device(torch.tensor(values), self._device)
 
     def _is_zeroed(self, text: ConditioningText) -> bool:
         """Return whether the model was trained with zeros in place of this text's embedding."""
         return self._force_zeros_for_empty_prompt and text == ConditioningText("")
+
+    def _own_embeddings(
+        self, texts: Iterable[ConditioningText], params: Params
+    ) -> dict[ConditioningText, list[PromptEmbedding]]:
+        return {text: self._embeddings(text, params) for text in texts}
+
+    def _walk(
+        self, texts: Iterable[ConditioningText], params: Params, places: Sequence[float]
+    ) -> dict[ConditioningText, list[PromptEmbedding]]:
+        """Return an embedding for each place of a text that changes; both ends have texts of the same weights."""
+        end = walk_end(params)
+        between = {}
+        for text, other in zip(texts, guidance_weights(end), strict=True):
+            first, last = self._embeddings(text, replace(params, count=1)), self._embeddings(other, end)
+            if text == other and not text.perturbed:
+                between[text] = first
+            else:
+                start, goal = self._padded([first[0], last[0]])
+                between[text] = [_between(start, goal, place) for place in places]
+        return between
 
     def _embeddings(self, weighted_text: ConditioningText, params: Params) -> list[PromptEmbedding]:
         """Return one embedding of a text for all tiles, or one for each tile."""
@@ -138,6 +190,13 @@ class PromptEncoder:
         return embedding._replace(
             states=torch.cat([embedding.states, *[self._cached_embed("").states] * missing], dim=1)
         )
+
+
+def _between(start: PromptEmbedding, end: PromptEmbedding, place: float) -> PromptEmbedding:
+    """Return the embedding at `place` of the straight way, exactly the start at 0 and the end at 1."""
+    if place in (0, 1):
+        return end if place else start
+    return PromptEmbedding(*(first + place * (last - first) for first, last in zip(start, end, strict=True)))
 
 
 def _embedding_indices(counts: list[int], tiles: int) -> list[int]:

@@ -30,14 +30,14 @@ def prepare_hires_pass(first: DenoisingJob, upscaled: Tensor, vae: Vae, samplers
     params = first.request.params
     sampler = samplers.get(params, HIRES_STRENGTH)
     width, height = HIRES_FACTOR * params.width, HIRES_FACTOR * params.height
-    noise = vae.noise(width, height, first.generators)
+    noise = vae.noise(width, height, first.noises)
     canvas = height // vae.scale, width // vae.scale
     return DenoisingJob(
         first.request,
         sampler,
         mix(sampler.steps[0], upscaled, noise),
         first.conditioning,
-        first.generators,
+        first.noises,
         LowPassConstraint(HIRES_FACTOR, upscaled, noise),
         layout_windows(canvas, canvas),
         Pass(HIRES_FACTOR, first.steps, first.current_pass.total_steps),

@@ -1,15 +1,9 @@
-"""Find out whether a model on this machine can be loaded, without its weights: by the shapes in the files' headers.
-
-The doctor runs this module in a process of its own, since the bot's process does not import torch:
-`python -m generation.engine.networks.load_check MODEL…` prints one problem a line.
-"""
+"""Find out whether a model on this machine can be loaded, without its weights: by the shapes in the files' headers."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import init_empty_weights
@@ -17,10 +11,11 @@ from torch import Tensor
 
 from generation.engine.networks.ldm_checkpoint import LdmCheckpoint
 from generation.engine.networks.pipeline_loader import DiffusersLayout
+from generation.engine.networks.text_encoder_files import SkipInitialization
 from generation.errors import UserError, first_line
 from generation.models.catalogue import PIPELINE_ONLY
 from generation.models.checkpoint import inspect_checkpoint
-from generation.models.model import Model, describe_model
+from generation.models.model import Model
 from generation.models.model_files import WEIGHT_FILES, check_model_files, weight_files
 from generation.models.safetensors_header import read_header
 
@@ -69,7 +64,7 @@ def _check_folder(folder: Path, model: Model) -> None:
 
 def _expected(layout: DiffusersLayout, part: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the weights that a network's configuration asks for."""
-    with init_empty_weights():
+    with init_empty_weights(), SkipInitialization():
         network = layout.build(part)
     weights: dict[str, Tensor] = network.state_dict()
     yield from ((name, tuple(weight.shape)) for name, weight in weights.items())
@@ -96,18 +91,3 @@ def _plain(name: str) -> str:
 def _has_old_names(present: Shapes) -> bool:
     """Return whether attention layers have the names of early releases, which diffusers translates."""
     return any(name.endswith(".query.weight") for name in present)
-
-
-def main(refs: list[str]) -> None:
-    """Print the problems of the models at `refs`."""
-    for ref in refs:
-        try:
-            problem: Any = find_load_problem(describe_model(ref))
-        except (UserError, OSError) as error:
-            problem = error
-        if problem:
-            print(f"{ref}\t{' '.join(str(problem).split())}", flush=True)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

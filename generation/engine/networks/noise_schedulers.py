@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import diffusers
@@ -65,4 +67,9 @@ def skipped_steps(scheduler: Any, num_inference_steps: int, strength: float) -> 
 
 def takes_generator(scheduler: Any) -> bool:
     """Return whether the scheduler's step samples noise."""
-    return "generator" in inspect.signature(scheduler.step).parameters
+    return _takes_generator(type(scheduler).step)
+
+
+@cache
+def _takes_generator(step: Callable[..., Any]) -> bool:
+    return "generator" in inspect.signature(step).parameters

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from generation.engine.device.device import choose_device
 from generation.engine.networks import noise_schedulers
 from generation.engine.networks.ldm_checkpoint import LdmCheckpoint, vae_dtype
-from generation.engine.networks.text_encoder_files import load_text_encoder
+from generation.engine.networks.text_encoder_files import SkipInitialization, load_text_encoder
 from generation.errors import UserError
 from generation.messages import Loading
 from generation.models.catalogue import find_entry
@@ -164,7 +164,7 @@ class DiffusersLayout:
     def load(self, part: str, precision: torch.dtype) -> Any:
         """Load a part, a network in `precision`; raises UserError for one without usable files."""
         kind = _usable_class(part, self._index[part][1], self._ref)
-        if part == "unet" and self._model.base:
+        if part == "unet" and self._model.base and not self._model.lora_file:
             return self._replacement_unet(kind, precision)
         if part == "vae" and self._is_xl and kind.load_config(self._ref, subfolder=part).get("force_upcast", True):
             precision = vae_dtype(precision)
@@ -187,7 +187,7 @@ class DiffusersLayout:
     def _replacement_unet(self, kind: Any, precision: torch.dtype) -> Any:
         if not self._model.unet_file:
             return self._network(kind, self._model.ref, None, precision)
-        with torch.device("meta"):
+        with torch.device("meta"), SkipInitialization():
             unet = kind.from_config(kind.load_config(self._ref, subfolder="unet"))
         weights = load_file(hf_hub_download(self._model.ref, self._model.unet_file))
         unet.load_state_dict(weights, assign=True)

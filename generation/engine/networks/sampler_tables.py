@@ -143,7 +143,7 @@ def _read_steps(scheduler: Any, timesteps: Tensor) -> tuple[SamplerStep, ...]:
         noise_factor = (
             float(stepped[-SPARE:] @ noise[-SPARE:] / (noise[-SPARE:] @ noise[-SPARE:])) if noise.any() else 0.0
         )
-        factors = _terms((stepped - noise_factor * noise)[: 2 * count].tolist(), index, count)
+        factors = _terms((stepped - noise_factor * noise)[: 2 * count], index, count)
         steps.append(
             SamplerStep(
                 factors | ({NOISE: noise_factor} if noise_factor else {}),
@@ -170,11 +170,14 @@ def _step(scheduler: Any, timestep: Tensor, latents: Tensor, prediction: Tensor)
     ).flatten()
 
 
-def _terms(values: list[float], index: int, count: int) -> dict[Term, float]:
+def _terms(values: Tensor, index: int, count: int) -> dict[Term, float]:
     """Return the factors of a step that are not 0; values are those of all latents, then of all predictions."""
-    latents = {Term("latents", index - step): values[step] for step in range(index + 1)}
-    predictions = {Term("prediction", index - step): values[count + step] for step in range(index + 1)}
-    return {term: value for term, value in (latents | predictions).items() if abs(value) > ROUNDING}
+    terms = {}
+    for position in (values.abs() > ROUNDING).nonzero().flatten().tolist():
+        is_latents = position < count
+        term = Term("latents", index - position) if is_latents else Term("prediction", index - position + count)
+        terms[term] = float(values[position])
+    return terms
 
 
 def _clean_factors(scheduler: Any, timestep: Tensor) -> tuple[float, float]:

@@ -17,6 +17,8 @@ from torch.overrides import TorchFunctionMode
 from generation.models.model_files import TRANSFORMERS_WEIGHTS, variant_order, weight_variants
 
 PREFIX = "text_model."  # of the names in some files, and in some versions of transformers
+# While transformers builds a network inside another, its own functions stand in the place of torch's.
+INITIALIZERS = (torch.nn.init.__name__, "transformers.initialization")
 
 
 class SkipInitialization(TorchFunctionMode):
@@ -27,7 +29,7 @@ class SkipInitialization(TorchFunctionMode):
     ) -> Any:
         """Return the tensor that a function of `torch.nn.init` is called with; call any other function."""
         kwargs = kwargs or {}
-        if getattr(func, "__module__", "") == torch.nn.init.__name__:
+        if getattr(func, "__module__", "") in INITIALIZERS:
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from generation.engine.device.oom import release_memory, suppress_oom
 from generation.engine.device.transfer import to_device
+from generation.engine.images.noise import Noise, draw_noise
 from generation.engine.images.windows import Windows, layout_windows
 from generation.engine.networks.pipeline_loader import Pipeline, vae_scale_factor
 from generation.engine.networks.seamless import seamless_copy
@@ -53,11 +54,10 @@ class Vae:
         """Return a Vae for seamless images, with circular padding and the same weights."""
         return Vae(replace(self._pipeline, vae=seamless_copy(self._vae)), is_seamless=True)
 
-    def noise(self, width: int, height: int, generators: list[Generator]) -> Tensor:
-        """Return unit noise in the shape of latents, one sample for each generator."""
+    def noise(self, width: int, height: int, noises: Sequence[Noise]) -> Tensor:
+        """Return unit noise in the shape of latents, one sample for each of `noises`."""
         shape = (self.channels, height // self.scale, width // self.scale)
-        samples = [torch.randn(shape, generator=generator) for generator in generators]
-        return to_device(torch.stack(samples), self.device)
+        return to_device(torch.stack([draw_noise(noise, shape) for noise in noises]), self.device)
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor, side: int | None = None) -> Moments:
@@ -66,9 +66,9 @@ class Vae:
         windows = self._windows(height, width, side or self.side)
         return Moments(*windows.merge(map(self._encode_window, windows.crop(pixels, self.scale))).chunk(2, dim=1))
 
-    def sample(self, moments: Moments, generators: list[Generator]) -> Tensor:
-        """Sample latents of one image, once for each generator."""
-        samples = [torch.randn(moments.mean.shape, generator=generator) for generator in generators]
+    def sample(self, moments: Moments, noises: Sequence[Noise]) -> Tensor:
+        """Sample latents of one image, once for each of `noises`."""
+        samples = [draw_noise(noise, tuple(moments.mean.shape)) for noise in noises]
         return moments.mean + moments.std * to_device(torch.cat(samples), moments.mean.device)
 
     def encode_mean(self, pixels: Tensor) -> Tensor:

@@ -89,6 +89,16 @@ def test_a_stranger_is_never_claimed(thumbnails):
     assert max(scores) < SAME
 
 
+def test_a_scene_with_another_object_is_not_claimed(drawings, thumbnails):
+    claimed = 0
+    for number, image in enumerate(drawings):
+        changed, other = image.copy(), drawings[number - 1]
+        place = (60 + number % 5 * 16, 60 + number % 7 * 12)
+        changed.paste(other.crop((90, 90, 154, 154)), place)
+        claimed += max(likenesses(encoded(changed, "JPEG", quality=80), [thumbnails[number]])) >= SAME
+    assert claimed <= 0.05 * NUMBER  # where the two happen to look the same
+
+
 def test_a_mirrored_fingerprint_is_that_of_the_mirrored_image(drawings):
     flipped = drawings[0].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     difference = mirrored(fingerprint(drawings[0])[None])[0].astype(int) - fingerprint(flipped)

@@ -110,6 +110,7 @@ async def test_an_image_has_the_buttons_that_its_model_supports(family: Family) 
 async def test_a_grid_has_a_second_row_if_its_tiles_can_be_varied(family: Family) -> None:
     model = _model(family)
     varied = {Action.VARY_STRONG} if Capability.IMG2IMG in model.capabilities else set()
+    varied |= {Action.WALK} if Capability.WALK in model.capabilities else set()
     assert _buttons(parse_params("a red fox", _registry(family)), model) == {Action.PICK, Action.REROLL, *varied}
 
 

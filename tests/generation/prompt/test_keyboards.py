@@ -17,7 +17,16 @@ from generation.prompt.characters import remove_invisible
 
 REGISTRY = ModelRegistry((Model(name="storybook", ref="m"),))
 FOX, OWL = "https://example.org/fox.png", "https://example.org/owl.jpg"
-ALL = [char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) not in ("Cs", "Cn", "Co")]
+EVERY = "".join(map(chr, range(sys.maxunicode + 1)))
+UNKNOWN = ("Cs", "Cn", "Co")  # categories of what is no character, or none yet
+
+
+def matching(pattern: str) -> list[str]:
+    """Return the characters of a class of a regular expression."""
+    return [char for char in regex.findall(pattern, EVERY) if unicodedata.category(char) not in UNKNOWN]
+
+
+MARKS = matching(r"\p{P}")
 
 
 def read(typed: str, **more: int) -> PromptReading:
@@ -32,13 +41,13 @@ def meaning(typed: str) -> tuple[list[tuple[str, float]], dict[str, object], lis
 
 def named(*endings: str) -> list[str]:
     """Return the punctuation marks whose names end so."""
-    return [
-        char for char in ALL if unicodedata.name(char, "").endswith(endings) and unicodedata.category(char)[0] == "P"
-    ]
+    return [char for char in MARKS if unicodedata.name(char, "").endswith(endings)]
 
 
-DASHES = [char for char in ALL if unicodedata.category(char) == "Pd"]
-MINUS_SIGNS = [char for char in ALL if regex.fullmatch(r"(?:HEAVY )?MINUS SIGN", unicodedata.name(char, ""))]
+DASHES = matching(r"\p{Pd}")
+MINUS_SIGNS = [
+    char for char in matching(r"\p{S}") if regex.fullmatch(r"(?:HEAVY )?MINUS SIGN", unicodedata.name(char, ""))
+]
 COLONS = [":", "：", "﹕", "︓", "∶", "꞉"]
 COMMAS = [char for char in [*named(" COMMA"), ","] if unicodedata.category(char) == "Po"]
 STOPS = [char for char in [".", *named("FULL STOP", "DECIMAL SEPARATOR")] if unicodedata.category(char) == "Po"]
@@ -57,10 +66,8 @@ QUOTES += [("「", "」"), ("＂", "＂"), ("‹", "›"), ("『", "』"), ("´"
 BLANK = ["\u2800", "\u3164", "\uffa0", "\u00a0", "\u3000", "\u2003"]
 INVISIBLE = [
     char
-    for char in ALL
-    if regex.fullmatch(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]", char)
-    and not regex.fullmatch(r"\p{Prepended_Concatenation_Mark}", char)
-    and char not in BLANK
+    for char in matching(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]")
+    if not regex.fullmatch(r"\p{Prepended_Concatenation_Mark}", char) and char not in BLANK
 ]
 
 

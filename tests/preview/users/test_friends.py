@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+
 import pytest
 
 from preview import UserActionError
 from preview.state import permissions
 from preview.state.world import Member, Overwrite
-from preview.users.friends import friends_of, use, use_at_random
+from preview.users.friends import fill_in, friends_of, use, use_at_random
 
 
 def row(*buttons: dict) -> list[dict]:
@@ -51,6 +54,21 @@ async def test_friends_choose_in_a_select_and_press_what_is_named(server, world,
     assert len(chosen) > 1
     used = await use(bob, message, "move", ["vary", "pan"])
     assert (used.user, used.data["values"]) == (scenario.bob, ["vary", "pan"])
+
+
+async def test_a_friend_fills_in_a_form(server, world, scenario, raw):
+    message = world.messages[await post(raw, scenario.channel, BUTTONS)]
+    (bob,) = friends_of(server.core, scenario.ada, message)
+    pressed = await use(bob, message, "yes")
+    field = {"type": 4, "custom_id": "words", "style": 1, "max_length": 5}
+    form = {"custom_id": "form", "title": "Words", "components": [{"type": 18, "label": "Words", "component": field}]}
+    await raw("POST", f"/interactions/{pressed.id}/{pressed.token}/callback", {"type": 9, "data": form})
+    submitted = asyncio.create_task(fill_in(bob, pressed, random.Random(1)))
+    await server.core.event_bus.wait_until(lambda: len(server.interactions) == 2, 10, "the form")
+    filled = server.interactions[1]
+    assert len(filled.data["components"][0]["component"]["value"]) == 5
+    await raw("POST", f"/interactions/{filled.id}/{filled.token}/callback", {"type": 4, "data": {"content": "thanks"}})
+    assert await submitted
 
 
 async def test_who_does_not_see_the_message_is_no_friend(server, world, scenario, raw):

@@ -134,6 +134,11 @@ async def test_the_doctor_says_why_a_model_cannot_be_loaded(tiny_model: Path, tm
     assert (found.status, "weights of another shape" in found.text) == (CheckStatus.FAILED, True)
 
 
+async def test_nothing_is_loaded_for_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # then Python ends before it runs anything
+    assert await check_models_load([str(tmp_path / "gone")]) == []
+
+
 async def test_a_check_that_ends_without_a_result_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nowhere")  # then Python ends before it runs anything
     (found,) = await check_models_load([EMBEDDED])

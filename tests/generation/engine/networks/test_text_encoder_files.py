@@ -35,6 +35,17 @@ def test_names_with_and_without_the_prefix_are_read(kind: type, tmp_path: Path) 
         assert_equal(load_text_encoder(kind, tmp_path, torch.float32), wanted)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_weights_are_drawn_at_random_first(kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the largest text encoder of SDXL it takes seven seconds of a core."""
+    kind(CONFIG).save_pretrained(tmp_path)
+    drawn: list[tuple[int, ...]] = []
+    for name in ("normal_", "uniform_"):
+        monkeypatch.setattr(torch.Tensor, name, lambda tensor, *_args, **_more: drawn.append(tensor.shape) or tensor)
+    assert load_text_encoder(kind, tmp_path, torch.float32) is not None
+    assert drawn == []
+
+
 def test_other_cases_are_left_to_transformers(tmp_path: Path) -> None:
     assert load_text_encoder(CLIPTextModel, tmp_path / "missing", torch.float32) is None
     CLIPTextModel(CONFIG).save_pretrained(tmp_path)

@@ -28,8 +28,6 @@ REGISTRY = ModelRegistry(tuple(Model(name=name, ref=name) for name in MODEL_NAME
 def small_heap():
     """Exclude torch's objects from the garbage collection that follows every eviction."""
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class CountingEngine:

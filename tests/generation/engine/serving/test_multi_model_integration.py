@@ -44,8 +44,6 @@ def folders(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
 def small_heap():
     """Exclude torch's objects from the garbage collection that follows every eviction."""
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class TwoModelHarness:
