@@ -10,6 +10,7 @@ from generation.cluster.hello import HeadUnreachable, ask
 from generation.cluster.node import Node
 from generation.cluster.ray_settings import Head
 from generation.cluster.versions import Versions, own_versions
+from generation.command_line import as_typed
 from generation.errors import UserError
 
 SUBJECT = "cluster"
@@ -27,7 +28,7 @@ def _check(config: Config) -> list[CheckResult]:
         here = own_address(config, head)
         answer = ask(head, files.for_machine(here))
     except HeadUnreachable as error:
-        return [failed(SUBJECT, str(error), "Run `python main.py cluster head` on the bot's machine.")]
+        return [failed(SUBJECT, str(error), f"Run `{as_typed('cluster head')}` on the bot's machine.")]
     except UserError as error:
         return [failed(SUBJECT, str(error), "See Several machines in docs/self-hosting.md.")]
     if not answer.knows_token:
@@ -45,7 +46,7 @@ def _check_nodes(head: Head, here: str, files: ClusterFiles, versions: Versions)
     except ConfigError as error:
         return [failed(SUBJECT, str(error), "Look at the output of `cluster head`; restart it.")]
     if not nodes:
-        fix = f"Run `python main.py cluster join {head}` on a machine with a GPU."
+        fix = f"Run `{as_typed(f'cluster join {head}')}` on a machine with a GPU."
         return [failed(SUBJECT, f"the head at {head} runs, but no machine has joined", fix)]
     return [_evaluate(node, versions) for node in nodes]
 

@@ -16,6 +16,7 @@ from generation.cluster.hello import answering
 from generation.cluster.node import Node
 from generation.cluster.ray_settings import Head
 from generation.cluster.versions import Versions
+from generation.command_line import as_typed
 
 VERSIONS = Versions("0.2.0-12345678", "2.60.0", "3.11.7")
 OTHER = replace(VERSIONS, python="3.11.8")
@@ -48,7 +49,7 @@ async def test_without_a_cluster_there_is_nothing_to_check():
 async def test_a_head_that_does_not_run_is_told(config):
     ((status, text),) = await texts(config)
     assert status is CheckStatus.FAILED
-    assert "python main.py cluster head" in text
+    assert as_typed("cluster head") in text
 
 
 async def test_missing_files_are_told(config):
