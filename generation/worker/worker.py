@@ -218,7 +218,8 @@ class LocalWorker:
         process.send(Stop())
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process_ended.wait(), EXIT_GRACE)
+                async with asyncio.timeout(EXIT_GRACE):
+                    await self._process_ended.wait()
         finally:
             process.kill()
         await self._process_ended.wait()
