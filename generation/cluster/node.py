@@ -77,9 +77,7 @@ def node_from_ray(found: Mapping[str, Any]) -> Node | None:
     labels, devices = found["Labels"], int(found["Resources"].get(RESOURCE, 0))
     if not found["Alive"] or not devices or "atelier-name" not in labels:
         return None
-    versions = Versions(
-        labels.get("atelier-version", "?"), labels.get("atelier-ray", "?"), labels.get("atelier-python", "?")
-    )
+    versions = Versions.from_labels(labels)
     return Node(found["NodeID"], labels["atelier-name"], found["NodeManagerAddress"], devices, versions)
 
 
