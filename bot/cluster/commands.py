@@ -95,7 +95,7 @@ def show(config: Config) -> int:
     if not nodes:
         print(f"The head at {at} runs, but no machine has joined.")
     for node in nodes:
-        problems = node.versions.mismatches(versions)
+        problems = node.problems(versions, nodes)
         verdict = f"does not fit: {' '.join(problems)}" if problems else "fits"
         print(f"{node.name:<20} {node.address:<16} devices: {node.devices:<3} {verdict}")
     return 0

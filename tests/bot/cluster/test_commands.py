@@ -13,6 +13,7 @@ from bot.config import Config, ConfigError
 from bot.machines import make_cluster, own_address
 from generation.cluster.files import ClusterFiles
 from generation.cluster.hello import answering
+from generation.cluster.node import Node
 from generation.cluster.ray_settings import Head
 from generation.cluster.versions import Versions
 from generation.command_line import ROOT, as_typed
@@ -101,6 +102,18 @@ def test_show_says_that_the_head_does_not_run(config):
     commands.init(config)
     with pytest.raises(ConfigError, match="cluster head` running there"):
         commands.show(config)
+
+
+def test_show_says_which_machines_fit_and_which_have_one_name(config, monkeypatch, capsys):
+    commands.init(config)
+    nodes = [Node(str(number), name, f"10.0.0.{number}", 1, VERSIONS) for number, name in enumerate(("a", "b", "b"))]
+    monkeypatch.setattr(commands, "list_nodes", lambda *_: nodes)
+    head = commands.head_of(config)
+    with answering(head, commands.cluster_files(config).for_machine(head.host), VERSIONS):
+        commands.show(config)
+    fits, *same = capsys.readouterr().out.splitlines()[-3:]
+    assert fits.endswith("fits")
+    assert all("does not fit: another has this name: set NODE_NAME" in line for line in same)
 
 
 @pytest.mark.parametrize("address", ["localhost:6380", "127.0.0.1:6380", "10.0.0.5", "10.0.0.5:80", "nonsense"])
