@@ -18,7 +18,8 @@ from torch import Tensor
 from generation.engine.denoising.advance import advance, group_by_canvas
 from generation.engine.denoising.batching import Batcher, BatchSlice
 from generation.engine.denoising.hires import prepare_hires_pass, upscale_latents
-from generation.engine.denoising.job import DenoisingJob, EncodedSource, encode_source, prepare_job
+from generation.engine.denoising.job import DenoisingJob
+from generation.engine.denoising.job_setup import EncodedSource, encode_source, prepare_job
 from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
 from generation.engine.denoising.reading import ReadingJob

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from generation.engine.conditioning.encoder import PromptEncoder
-from generation.engine.denoising.job import EncodedSource
+from generation.engine.denoising.job_setup import EncodedSource
 from generation.engine.denoising.probes import ProbeMaker
 from generation.engine.denoising.reading import ReadingJob
 from generation.engine.denoising.self_description import NOISE_LEVELS as PICTURE_NOISE_LEVELS
