@@ -174,7 +174,7 @@ class DenoisingEngine:
     def _load_inputs(self, request: Generate) -> _JobInputs:
         variant = self._variants.get(request.params)
         source = read_source(request, self._upscaler)
-        vae = self._vae.seamless if request.params.seamless else self._vae
+        vae = self._vae.suited(request.params)
         with self._image_stream.after(None):
             encoded = None if source is None else encode_source(source, vae, self._unet_lock)
             style = encode_style(request, vae, self.model, self._unet_lock)

@@ -75,7 +75,7 @@ def prepare_job(
     tile is the same alone, in its grid, and batched with other jobs.
     """
     params = request.params
-    vae = vae.seamless if params.seamless else vae
+    vae = vae.suited(params)
     _check_size(params.width, params.height, vae)
     conditioning = encoder.encode(params, request.places)
     sampler = samplers.get(params, 1.0 if encoded is None else params.strength)
