@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from generation.engine.conditioning.encoder import Conditioning
-from generation.engine.denoising.rows import GUIDANCE, LEADER, POOLED, SHARE, TIME_IDS, Rows, join_rows
+from generation.engine.denoising.rows import LEADER, SHARE, Rows, join_rows, text_columns
 from generation.engine.denoising.style import StyleReference
 from generation.engine.device.transfer import to_device
 from generation.engine.images.constraints import LatentConstraint
@@ -178,12 +178,7 @@ class DenoisingJob:
         return join_rows([leader, replace(rows, columns={**rows.columns, LEADER: places, SHARE: shares})])
 
     def _columns(self, pooled: Tensor, time_ids: Tensor) -> dict[str, Tensor]:
-        columns = {GUIDANCE: self.conditioning.guidance.expand(len(pooled), -1)} if self._has_guidance else {}
-        return columns | {POOLED: pooled, TIME_IDS: time_ids} if pooled.shape[1] else columns
-
-    @property
-    def _has_guidance(self) -> bool:
-        return self.conditioning.guidance.shape[1] > 0
+        return text_columns(pooled, time_ids, self.conditioning.guidance)
 
     def add_prediction(self, prediction: Tensor) -> bool:
         """Add the UNet's prediction for the rows returned last; True if all rows of the step have theirs."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from generation.engine.conditioning.encoder import PromptEncoder, guidance_embedding
 from generation.engine.denoising.job import BatchKey
 from generation.engine.denoising.probes import Probe
-from generation.engine.denoising.rows import GUIDANCE, POOLED, TIME_IDS, Rows
+from generation.engine.denoising.rows import Rows, text_columns
 from generation.engine.device.transfer import to_device
 from generation.engine.images.windows import layout_windows
 from generation.messages import Generate, Reading
@@ -102,16 +102,11 @@ class ReadingJob:
         """Return the rows of the next `count` questions."""
         asked = self._waiting[:count]
         embedding = self._encoder.embed_texts([question.text for question in asked], self._chunks)
-        columns = {
-            POOLED: embedding.pooled,
-            TIME_IDS: self._time_ids.expand(count, -1),
-            GUIDANCE: self._guidance.expand(count, -1),
-        }
         return Rows(
             latents=torch.cat([question.probe.latents for question in asked]),
             timesteps=torch.cat([question.probe.timestep for question in asked]),
             embeddings=embedding.states,
-            columns={name: column for name, column in columns.items() if column.shape[1]},
+            columns=text_columns(embedding.pooled, self._time_ids.expand(count, -1), self._guidance),
         )
 
     def add_prediction(self, prediction: Tensor) -> bool:
