@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from generation.engine.conditioning.encoder import PromptEncoder, guidance_embedding
+from generation.engine.conditioning.encoder import PromptEncoder
 from generation.engine.denoising.job import BatchKey
 from generation.engine.denoising.probes import Probe
 from generation.engine.denoising.rows import Rows, text_columns
@@ -57,9 +57,7 @@ class ReadingJob:
         self.key = BatchKey(key_shape, encoder.text_length(self._chunks), False, params.lora_set)
         time_ids = layout_windows(canvas, canvas).time_ids(params.width // canvas[1])
         self._time_ids = to_device(time_ids, latents.device)
-        self._guidance = to_device(
-            guidance_embedding(params.guidance_scale, encoder.guidance_width), latents.device, encoder.dtype
-        )
+        self._guidance = encoder.embed_guidance(params.guidance_scale)
         self._waiting = self._next(None)
 
     @property
