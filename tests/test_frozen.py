@@ -152,6 +152,7 @@ CUSTOM_IDS = [
     f"reading:{JOB}:1",
     f"describe_again:{JOB}",
     f"describe_all:{JOB}",
+    f"describe_all_confirmed:{JOB}",
     "set:speed:turbo",
     "set:high_variation:off",
     "set:model",

@@ -7,12 +7,12 @@ from dataclasses import replace
 import discord
 
 from bot.jobs.delivery import Delivery
+from bot.jobs.describing import allowed_texts
 from bot.services import Services
 from bot.ui import reading_text
 from bot.ui.i18n import audience
 from db.readings import StoredReading
 from db.storage import retry_until_stored
-from generation.errors import UserError
 from generation.job import Job
 from generation.messages import Reading
 from generation.params import Params, PromptPart, ReadingKind
@@ -32,21 +32,12 @@ class ReadingDelivery:
     async def finish(self, job: Job, status_message_id: int | None, reading: Reading) -> None:
         """Store a job's result and show it, unless the job was cancelled."""
         services = self._services
-        reading = replace(reading, texts=tuple([text for text in reading.texts if await self._is_allowed(job, text)]))
+        texts = await allowed_texts(services, job.destination.guild_id, reading.texts)
+        reading = replace(reading, texts=tuple(texts))
         stored = StoredReading(prompts_of(job, reading, services), reading.words)
         model = services.registry.model_name(job.params)
         if await retry_until_stored(lambda: services.db.jobs.mark_read(job.id, stored, reading.seconds, model)):
             await self.show(job, status_message_id)
-
-    async def _is_allowed(self, job: Job, text: str) -> bool:
-        """Return whether a server's blocked words allow a description, which nobody has typed."""
-        if (guild_id := job.destination.guild_id) is None:
-            return True
-        try:
-            await self._services.policy.check_text(guild_id, text)
-        except UserError:
-            return False
-        return True
 
     async def show(self, job: Job, status_message_id: int | None) -> None:
         """Show a stored result in the job's status message, or in a direct message if that cannot be edited."""

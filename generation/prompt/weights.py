@@ -7,6 +7,8 @@ import re
 import unicodedata
 from decimal import Decimal
 
+import regex
+
 from generation.params import PromptPart
 from generation.prompt.characters import COMMAS, DASHES, PERCENT_SIGNS, STOPS, to_ascii
 from generation.prompt.escaping import escape
@@ -22,12 +24,11 @@ NOISE_PER_WEIGHT = 0.6
 
 _SIGN, _COMMA = rf"[+＋{re.escape(DASHES)}]", rf"[{re.escape(COMMAS)}]"
 _STOP = rf"[{re.escape(STOPS)}]"
-# `\d` is a digit of any script, so the zeros below a fraction are those of all scripts; none come after U+1FFFF.
-_ZERO = f"[{''.join(char for char in map(chr, range(0x20000)) if unicodedata.decimal(char, None) == 0)}]"
 VULGAR_FRACTIONS = "¼½¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
-_FRACTION = rf"{_SIGN}?(?:\d{{1,6}}[/／](?!{_ZERO})\d{{1,6}}|\d{{0,6}}[{VULGAR_FRACTIONS}])(?![\w/／])"
+# A digit may be of any script, and so may a zero, which none is divided by.
+_FRACTION = rf"{_SIGN}?(?:\d{{1,6}}[/／](?!\p{{nv=0}})\d{{1,6}}|\d{{0,6}}[{VULGAR_FRACTIONS}])(?![\w/／])"
 _NUMBER = rf"{_FRACTION}|{_SIGN}?(?:\d++(?:{_STOP}\d*+|{_COMMA}\d++)?+|{_STOP}\d++)(?!\w)|{_SIGN}?\d++(?!\w|{_STOP}\d)"
-_SPLIT = re.compile(rf"{DOUBLE_COLON}((?:{_NUMBER})(?:\s?[{PERCENT_SIGNS}](?!\w))?)?(?:\s?{_COMMA})?")
+_SPLIT = regex.compile(rf"{DOUBLE_COLON}((?:{_NUMBER})(?:\s?[{PERCENT_SIGNS}](?!\w))?)?(?:\s?{_COMMA})?")
 
 
 def parse_parts(text: str) -> tuple[PromptPart, ...]:
