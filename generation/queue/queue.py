@@ -65,7 +65,8 @@ class Queue:
         self._throughput = ThroughputEstimator()
         self._placement = Placement(self._running, self._throughput)
         self._subscribers: list[Callable[[], None]] = []
-        self._positions: dict[str, tuple[int, float | None]] = {}
+        self._positions: dict[str, int] = {}
+        self._starts: StartForecast | None = None
         self._forecast_at = -math.inf
         self._is_forecast_stale = True
         self._dispatch_scheduled = False
@@ -184,7 +185,9 @@ class Queue:
             return None
         if self._is_forecast_due():
             self._forecast()
-        position, start = self._positions.get(job_id, (len(self._waiting), None))
+        position, start = self._positions.get(job_id, len(self._waiting)), None
+        if job_id in self._positions and self._starts is not None:
+            start = self._starts.start(job_id)
         return QueuePosition(position, None if start is None else max(0.0, start - self._clock()))
 
     def estimate_seconds(self, params: Params) -> float | None:
@@ -300,14 +303,13 @@ class Queue:
         return self._is_forecast_stale and not (len(self._waiting) > LONG_QUEUE and is_recent)
 
     def _forecast(self) -> None:
-        """Estimate every waiting job's position and start, as far as that is known and a worker is ready.
+        """Number the waiting jobs, and prepare to estimate their starts, as far as that is known and a worker is ready.
 
         Until a job was measured, that is known only of those that can start at once.
         """
         now, waiting = self._clock(), self._predicted_order()
-        forecast = StartForecast(waiting, self._workers, self._running, self._throughput, self._limits)
-        starts = forecast.starts(self._expected_models(), now)
-        self._positions = {
-            each.job.id: (position, starts.get(each.job.id)) for position, each in enumerate(waiting, start=1)
-        }
+        self._positions = {each.job.id: position for position, each in enumerate(waiting, start=1)}
+        self._starts = StartForecast(
+            waiting, self._workers, self._running, self._throughput, self._limits, self._expected_models(), now
+        )
         self._forecast_at, self._is_forecast_stale = now, False
