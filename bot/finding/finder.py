@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from bot.finding.cutouts import CutOut, cut_outs
-from bot.finding.outline_file import OutlineFile
+from bot.finding.outline_file import UNFINISHED, OutlineFile
 from bot.images.thumbnails import Thumbnails
 from db.gallery import Gallery, View
-from db.picture_index import Fingerprints, OutlineChanges, PictureIndex
+from db.picture_index import Fingerprints, PictureIndex
 from generation.errors import UserError
 from generation.files.fingerprint import LENGTH, Bytes, likenesses, outline, unpacked
 from generation.params import Tile
@@ -58,7 +59,6 @@ class PictureFinder:
 
     def __init__(self, index: PictureIndex, gallery: Gallery, thumbnails: Thumbnails, outlines: OutlineFile) -> None:
         self._index, self._gallery, self._thumbnails, self._outlines = index, gallery, thumbnails, outlines
-        self._is_checked = False
         self._searching = asyncio.Lock()  # each search takes all of a core for a moment
 
     async def find(self, png: bytes, view: View | None, person_id: int, hints: Sequence[str] = ()) -> list[Match]:
@@ -80,34 +80,33 @@ class PictureFinder:
         return [Match(tile=each.tile, likeness=each.score, verdict=Verdict.SIMILAR) for each in others[:MAX_RESULTS]]
 
     async def update(self) -> None:
-        """Bring the file of outlines up to date; the first time, write it anew if it has not what the database has."""
+        """Bring the file of outlines up to date; write it anew if it is not that of this database."""
         async with self._searching:
             await self._update()
 
     async def _update(self) -> None:
+        stamp = await asyncio.to_thread(self._outlines.stamp)
+        if stamp == UNFINISHED or stamp != await self._index.outline_stamp():
+            await self._write_anew()
         await self._apply_changes()
-        if not self._is_checked:
-            expected = await self._index.count_fingerprints()
-            if await asyncio.to_thread(self._outlines.count_jobs) != expected:
-                await self._write_anew()
-            self._is_checked = True
 
     async def _apply_changes(self, *, anew: bool = False) -> None:
         while (changes := await self._index.outline_changes()) is not None:
-            await asyncio.to_thread(self._apply, changes, anew)
-            await self._index.changes_done(changes.number)
-
-    def _apply(self, changes: OutlineChanges, anew: bool) -> None:
-        """Write changes; in a file that has just been written anew, what comes may be there already."""
-        self._outlines.remove([*changes.gone, *((each.job_id for each in changes.come) if anew else ())])
-        self._outlines.add(changes.come)
+            # In a file that has just been written anew, what comes may be there already.
+            gone = [*changes.gone, *((each.job_id for each in changes.come) if anew else ())]
+            stamp = UNFINISHED if anew else _new_stamp()
+            await asyncio.to_thread(self._outlines.change, changes.come, gone, stamp)
+            await self._index.changes_done(changes.number, stamp)
 
     async def _write_anew(self) -> None:
         log.info("the outlines of all pictures are written anew, for searches by picture")
         await asyncio.to_thread(self._outlines.clear)
         async for chunk in self._index.all_outlines():
-            await asyncio.to_thread(self._outlines.add, chunk)
+            await asyncio.to_thread(self._outlines.change, chunk, (), UNFINISHED)
         await self._apply_changes(anew=True)
+        stamp = _new_stamp()
+        await asyncio.to_thread(self._outlines.change, (), (), stamp)
+        await self._index.changes_done(0, stamp)
 
     async def _scored(self, vectors: Bytes, view: View | None, person_id: int, hints: Sequence[str]) -> list[_Scored]:
         """Return visible tiles by the likeness of their fingerprints; those of `hints` come first."""
@@ -139,6 +138,10 @@ class PictureFinder:
             return await self._thumbnails.picture(tile)
         except (OSError, UserError):  # deleted, or damaged
             return None
+
+
+def _new_stamp() -> int:
+    return secrets.randbelow(2**62) + 1
 
 
 def _rank(found: Sequence[Fingerprints], vectors: Bytes, hints: Sequence[str]) -> list[_Scored]:
