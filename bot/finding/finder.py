@@ -18,10 +18,11 @@ from bot.images.thumbnails import Thumbnails
 from db.gallery import Gallery, View
 from db.picture_index import Fingerprints, PictureIndex
 from generation.errors import UserError
-from generation.files.fingerprint import LENGTH, Bytes, likenesses, outline, unpacked
+from generation.files.fingerprint import LENGTH, Bytes, is_copy, likenesses, outline, unpacked
 from generation.params import Tile
 
 CANDIDATES = 400  # tiles whose fingerprints are compared
+MAX_TILES = 4  # of a job
 COMPARED = 20  # tiles that are compared as pictures
 MAX_RESULTS = 25
 SAME, SIMILAR = 0.95, 0.8  # likeness of pictures
@@ -61,12 +62,17 @@ class PictureFinder:
         self._index, self._gallery, self._thumbnails, self._outlines = index, gallery, thumbnails, outlines
         self._searching = asyncio.Lock()  # each search takes all of a core for a moment
 
-    async def find(self, png: bytes, view: View | None, person_id: int, hints: Sequence[str] = ()) -> list[Match]:
-        """Return the visible pictures that a file shows, the likeliest first; `hints` are job ids that its name has."""
+    async def find(self, png: bytes, view: View | None, person_id: int, named_job: str | None = None) -> list[Match]:
+        """Return the visible pictures that a file shows, the likeliest first.
+
+        The job that the file names is the answer if its picture is the same: anybody can write a name into a file.
+        """
+        parts = await asyncio.to_thread(cut_outs, png)
+        if named_job is not None and (matches := await self._find_named(parts, named_job, view, person_id)):
+            return matches
         async with self._searching:
-            parts = await asyncio.to_thread(cut_outs, png)
             vectors = np.stack([part.vector for part in parts])
-            scored = await self._scored(vectors, view, person_id, hints)
+            scored = await self._scored(vectors, view, person_id)
             return await self._compare(parts, scored[:COMPARED])
 
     async def like(self, tile: Tile, view: View | None, person_id: int) -> list[Match]:
@@ -75,7 +81,7 @@ class PictureFinder:
         if vector is None:
             return []
         async with self._searching:
-            scored = await self._scored(unpacked(vector), view, person_id, ())
+            scored = await self._scored(unpacked(vector), view, person_id)
         others = [each for each in scored if each.tile.job_id != tile.job_id and each.score > ALIKE]
         return [Match(tile=each.tile, likeness=each.score, verdict=Verdict.SIMILAR) for each in others[:MAX_RESULTS]]
 
@@ -108,20 +114,31 @@ class PictureFinder:
         await asyncio.to_thread(self._outlines.change, (), (), stamp)
         await self._index.changes_done(0, stamp)
 
-    async def _scored(self, vectors: Bytes, view: View | None, person_id: int, hints: Sequence[str]) -> list[_Scored]:
-        """Return visible tiles by the likeness of their fingerprints; those of `hints` come first."""
+    async def _find_named(self, parts: Sequence[CutOut], job_id: str, view: View | None, person_id: int) -> list[Match]:
+        """Return the tiles of a visible job that a file has unchanged or nearly so, also those without details."""
+        found = await self._index.vectors_of_jobs([job_id])
+        if job_id not in await self._visible([job_id], found, view, person_id):
+            return []
+        tiles = [Tile(job_id, index) for index in range(MAX_TILES)]
+        pictures = {tile: picture for tile in tiles if (picture := await self._picture(tile)) is not None}
+        return await asyncio.to_thread(_copied, parts, pictures)
+
+    async def _scored(self, vectors: Bytes, view: View | None, person_id: int) -> list[_Scored]:
+        """Return visible tiles by the likeness of their fingerprints."""
         await self._update()
         channels = view.channels if view is not None else frozenset[int]()
         job_ids = await asyncio.to_thread(self._outlines.search, outline(vectors), channels, person_id, CANDIDATES)
-        found = await self._index.vectors_of_jobs([*job_ids, *hints])
-        visible = await self._visible(found, view, person_id)
-        return _rank([each for each in found if each.job_id in visible], vectors, hints)
+        found = await self._index.vectors_of_jobs(job_ids)
+        visible = await self._visible(job_ids, found, view, person_id)
+        return _rank([each for each in found if each.job_id in visible], vectors)
 
-    async def _visible(self, found: Iterable[Fingerprints], view: View | None, person_id: int) -> set[str]:
-        jobs = {each.job_id: each for each in found}
-        visible = {job_id for job_id, each in jobs.items() if person_id and each.person_id == person_id}
+    async def _visible(
+        self, job_ids: Iterable[str], found: Iterable[Fingerprints], view: View | None, person_id: int
+    ) -> set[str]:
+        """Return those of some jobs that are the person's own, by what was found of them, or visible to them."""
+        visible = {each.job_id for each in found if person_id and each.person_id == person_id}
         if view is not None:
-            visible |= await self._gallery.visible(view, jobs.keys() - visible)
+            visible |= await self._gallery.visible(view, set(job_ids) - visible)
         return visible
 
     async def _compare(self, parts: Sequence[CutOut], scored: Sequence[_Scored]) -> list[Match]:
@@ -144,7 +161,7 @@ def _new_stamp() -> int:
     return secrets.randbelow(2**62) + 1
 
 
-def _rank(found: Sequence[Fingerprints], vectors: Bytes, hints: Sequence[str]) -> list[_Scored]:
+def _rank(found: Sequence[Fingerprints], vectors: Bytes) -> list[_Scored]:
     if not found:
         return []
     tiles = [Tile(each.job_id, index) for each in found for index in range(len(each.vectors) // LENGTH)]
@@ -152,7 +169,15 @@ def _rank(found: Sequence[Fingerprints], vectors: Bytes, hints: Sequence[str]) -
     scores = stored @ vectors.astype(np.float32).T / _UNIT
     best = zip(tiles, scores.max(axis=1).tolist(), scores.argmax(axis=1).tolist(), strict=True)
     scored = [_Scored(tile, score, query) for tile, score, query in best]
-    return sorted(scored, key=lambda each: (each.tile.job_id not in hints, -each.score))
+    return sorted(scored, key=lambda each: -each.score)
+
+
+def _copied(parts: Sequence[CutOut], pictures: dict[Tile, Image.Image]) -> list[Match]:
+    return [
+        Match(tile=tile, likeness=1.0, verdict=Verdict.SAME)
+        for tile, picture in pictures.items()
+        if any(is_copy(part.image, picture) for part in parts)
+    ]
 
 
 def _compared(image: Image.Image, pictures: dict[Tile, Image.Image]) -> list[Match]:
