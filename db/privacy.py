@@ -204,7 +204,7 @@ class PersonalData:
             ("DELETE FROM suggestions WHERE person = :person", person),
             (entries, person),
             (
-                """UPDATE canvases SET stale = 1
+                """UPDATE canvases SET stale = stale + 1
                    WHERE session IN (SELECT session FROM canvas_pieces WHERE person = :person)""",
                 person,
             ),

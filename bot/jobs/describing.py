@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
 from PIL import Image
 
+from bot.jobs.retries import retry_after_crash
 from bot.services import Services
 from bot.ui.i18n import tr
-from generation.errors import UserError, WorkerCrashed
+from generation.errors import UserError
 from generation.job import Action, Job, new_job_id
-from generation.messages import Generate, Progress, Reading
+from generation.messages import Generate, Reading
 from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.params import ImageRef, Params, PromptPart, ReadingKind
 from generation.planning.descriptions import can_describe
+from generation.worker.worker import ignore_progress
 
 SHAPES = ((1, 1), (5, 4), (4, 3), (3, 2), (16, 9), (2, 1), (7, 3), (3, 1))
 MAX_KNOWN_LENGTH = 4000  # characters of a prompt that a file tells
-ATTEMPTS = 3  # of a worker to read a picture that nobody waits for
-
-log = logging.getLogger(__name__)
 
 
 def require_describer(registry: ModelRegistry, preferred: Model) -> Model:
@@ -71,26 +69,17 @@ async def describe_for(services: Services, job: Job, image: ImageRef) -> list[st
     params = await description_params(services, image, services.registry.resolve(job.params))
     reading = replace(job, id=new_job_id(), action=Action.DESCRIBE, params=params)
     try:
-        found = await _read(services, reading, await services.images.files.read(image))
+        source = await services.images.files.read(image)
+        found = await retry_after_crash(reading.id, lambda: _read(services, reading, source))
     finally:
         services.queue.remove(reading.id)  # where it is after a loss
     return await allowed_texts(services, job.destination.guild_id, found.texts)
 
 
 async def _read(services: Services, reading: Job, source: bytes) -> Reading:
-    """Return the result of a reading; if its worker ends, try again."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return await _read_once(services, reading, source)
-        except WorkerCrashed as crash:
-            log.warning("job %s is read again: %s", reading.id, crash)
-    return await _read_once(services, reading, source)
-
-
-async def _read_once(services: Services, reading: Job, source: bytes) -> Reading:
     async with services.queue.acquire(reading) as slot:
         request = Generate(reading.id, reading.params, slot.order, reading.destination.upload_limit, source)
-        return await slot.worker.read(request, _ignore)
+        return await slot.worker.read(request, ignore_progress)
 
 
 async def allowed_texts(services: Services, guild_id: int | None, texts: Iterable[str]) -> list[str]:
@@ -120,7 +109,3 @@ def nearest_shape(size: tuple[int, int], max_aspect: float) -> tuple[int, int]:
 def _size_of(png: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(png)) as image:
         return image.size
-
-
-def _ignore(_: Progress) -> None:
-    pass

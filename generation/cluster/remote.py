@@ -19,7 +19,7 @@ from generation.cluster.drawer import Assignment, Drawer, NodeReport
 from generation.cluster.files import ClusterFiles
 from generation.cluster.inventory import common, take_inventory
 from generation.cluster.node import RESOURCE, Node
-from generation.cluster.ray_settings import Head, python_path, ray_environment, without_secrets
+from generation.cluster.ray_settings import Head, ray_environment
 from generation.cluster.versions import own_versions
 from generation.engine.base import Emit
 from generation.errors import MachineLost, UserError, first_line
@@ -60,10 +60,7 @@ class ClusterAccess:
 
     def connect(self) -> Any:
         """Become a driver of the cluster and return Ray."""
-        environment = {**python_path(), **ray_environment(self.files.for_machine(self.here))}
-        kept = without_secrets(os.environ)
-        os.environ.clear()
-        os.environ.update({**kept, **environment})
+        os.environ.update(ray_environment(self.files.for_machine(self.here)))
         import ray
 
         ray.init(

@@ -258,7 +258,7 @@ class LocalWorker:
         return outcome
 
     async def _cancel_and_wait(self, job: _PendingJob) -> None:
-        job.on_progress = _ignore
+        job.on_progress = ignore_progress
         if not job.sent or self._process is None:
             return
         self._process.send(Cancel(job.request.job_id))
@@ -445,5 +445,5 @@ def _model_unavailable() -> UserError:
     )
 
 
-def _ignore(_: Progress) -> None:
-    pass
+def ignore_progress(_: Progress) -> None:
+    """Take no notice of a job's progress."""

@@ -39,6 +39,7 @@ from generation.params import Params, Tile, from_dict
 from generation.planning.canvas import finished_canvas
 
 FINISHING = "finishing"
+REASON = "reason"  # why a canvas ended unfinished, among the facts of its round
 PICTURE_NAME = "canvas.png"
 COLUMNS = ("piece", "column", "row", "words", "author")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would run
@@ -89,12 +90,13 @@ class Finishing:
         record = await self._services.db.jobs.get(round_job_id(session.id, 1))
         await (self.submit(session) if record is None else self._take_notice(session, record))
 
-    async def look_after(self, job_id: str) -> None:
-        """End the canvas whose picture a job has put together."""
+    async def look_after(self, job_id: str) -> bool:
+        """End the canvas whose picture a job has put together; returns False for another job."""
         found = await self._find(job_id)
         record = await self._services.db.jobs.get(job_id) if found else None
         if found is not None and record is not None:
             await self._take_notice(found, record)
+        return found is not None
 
     async def _find(self, job_id: str) -> Session | None:
         made = await self._sessions.find_round(job_id)
@@ -107,7 +109,10 @@ class Finishing:
         if record.state is JobState.POSTED and record.result_message_id is not None:
             await self._sessions.set_round_message(session.id, 1, record.result_message_id)
             await self._client.sessions.set_locale(session.guild_id)
-            await self._attach_extras(session, record)  # first: a restart goes on until it is ended
+            try:
+                await self._attach_extras(session, record)  # first: a restart goes on until it is ended
+            except (UserError, *TRANSPORT_ERRORS) as error:
+                log.warning("canvas %s gets no film: %s", session.id, error)
             await self._sessions.end(session.id, self._services.clock())
             self._message.refresh(session.id)
         elif record.state in (JobState.FAILED, JobState.CANCELLED):
@@ -162,16 +167,13 @@ class Finishing:
         to, standing = record.job.destination, await self._message.standing(session)
         assert record.result_message_id is not None
         place = self._client.get_partial_messageable(to.result_channel_id, guild_id=to.guild_id)
-        try:
-            message = await retry_until_available(lambda: place.fetch_message(record.result_message_id or 0))
-            if standing is None or (len(message.attachments) > 1 and main is None):
-                return
-            shown: list[Any] = [main] if main is not None else list(message.attachments)
-            files = [*shown, *await self._extras(standing, record.job)]
-            content = messages.finale_text(standing)
-            await message.edit(content=content, attachments=files, allowed_mentions=NO_MENTIONS)
-        except (UserError, *TRANSPORT_ERRORS) as error:
-            log.warning("canvas %s gets no film: %s", session.id, error)
+        message = await retry_until_available(lambda: place.fetch_message(record.result_message_id or 0))
+        if standing is None or (len(message.attachments) > 1 and main is None):
+            return
+        shown: list[Any] = [main] if main is not None else list(message.attachments)
+        files = [*shown, *await self._extras(standing, record.job)]
+        content = messages.finale_text(standing)
+        await message.edit(content=content, attachments=files, allowed_mentions=NO_MENTIONS)
 
     async def _extras(self, standing: Standing, job: Job) -> list[discord.File]:
         canvas, theme = standing.canvas, str(standing.session.settings.get("theme", ""))
@@ -207,12 +209,21 @@ class Finishing:
         return await asyncio.to_thread(_packed, picture, _table(standing))
 
     async def redraw(self, session: Session) -> None:
-        """Put a finished picture together again, of which pieces are gone."""
+        """Put the last picture together again, of which pieces are gone."""
         record = await self._services.db.jobs.get(round_job_id(session.id, 1))
         standing = await self._message.standing(session)
-        if record is None or record.deleted or record.result_message_id is None or standing is None:
+        if standing is None or (record is not None and record.deleted):
             return
         await self._client.sessions.set_locale(session.guild_id)
+        try:
+            if record is not None and record.result_message_id is not None:
+                await self._redraw_finished(standing, record)
+            else:
+                await self._redraw_farewell(standing)
+        except discord.NotFound:
+            log.info("canvas %s: the message with its last picture is gone", session.id)
+
+    async def _redraw_finished(self, standing: Standing, record: JobRecord) -> None:
         job, files = record.job, self._services.images.files
         picture, limit = await self._whole(standing, job.params), job.destination.upload_limit
         image, suffix = picture, "png"
@@ -225,25 +236,41 @@ class Finishing:
         hidden = record.sensitive and not allows_nsfw(self._client, job.destination.result_channel_id)
         description = image_description(job, self._services.registry)
         await self._attach_extras(
-            session, record, _file(image, f"canvas_{job.id}.{suffix}", description, spoiler=hidden)
+            standing.session, record, _file(image, f"canvas_{job.id}.{suffix}", description, spoiler=hidden)
         )
 
     async def say_farewell(self, session: Session, reason: str) -> None:
         """Post why a canvas ends, with its picture as far as it was painted."""
         standing = await self._message.standing(session)
-        if standing is None or not standing.pieces:
+        if standing is None:
             await self._client.sessions.say(session, f"🖼️ {reason}")
             return
-        if needs_spoiler(self._client, standing):
-            await self._client.sessions.say(session, f"🖼️ {reason}")
-            return
+        made = Round(session_id=session.id, number=1, job_id=round_job_id(session.id, 1), facts={REASON: reason})
+        await self._sessions.add_round(made)
         place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
-        text = "\n".join([f"🖼️ {reason}", messages.credits_line(standing.counts())])
+        text, files = await self._farewell(standing, made)
         try:
-            picture = await self._message.picture(standing)
-            await place.send(text, file=picture, allowed_mentions=NO_MENTIONS)
+            message = await retry_until_available(lambda: place.send(text, files=files, allowed_mentions=NO_MENTIONS))
         except TRANSPORT_ERRORS as error:
             log.info("canvas %s: could not post its end: %s", session.id, error)
+        else:
+            await self._sessions.set_round_message(session.id, 1, message.id)
+
+    async def _farewell(self, standing: Standing, made: Round) -> tuple[str, list[discord.File]]:
+        text = f"🖼️ {made.facts[REASON]}"
+        if not standing.pieces or needs_spoiler(self._client, standing):
+            return text, []
+        return "\n".join([text, messages.credits_line(standing.counts())]), [await self._message.picture(standing)]
+
+    async def _redraw_farewell(self, standing: Standing) -> None:
+        session = standing.session
+        made = await self._sessions.round(session.id, 1)
+        if made is None or made.message_id is None or REASON not in made.facts:
+            return
+        place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+        text, files = await self._farewell(standing, made)
+        message = place.get_partial_message(made.message_id)
+        await message.edit(content=text, attachments=files, allowed_mentions=NO_MENTIONS)
 
 
 def _file(data: bytes, name: str, description: str, *, spoiler: bool = False) -> discord.File:
