@@ -141,16 +141,16 @@ class Finishing:
 
     async def _whole(self, standing: Standing, params: Params) -> bytes:
         picture = await self._pictures.whole(standing.canvas, standing.cells)
-        model = self._services.registry.find(params.model)
+        model, job_id = self._services.registry.find(params.model), round_job_id(standing.session.id, 1)
         with_prompt = not self._services.config.pictures_without_prompts
-        text = infotext(params, model, 0, with_prompt=with_prompt) if model is not None else ""
+        text = infotext(params, model, 0, job_id=job_id, with_prompt=with_prompt) if model is not None else ""
 
         def encode() -> bytes:
             from generation.files.png_encoder import encode_png  # numpy is imported only where it is needed
 
             return encode_png(picture, text)
 
-        return await self._services.images.resizer.sign(await asyncio.to_thread(encode), "png", params)
+        return await self._services.images.resizer.sign(await asyncio.to_thread(encode), "png", params, job_id)
 
     async def present(self, job: Job, message: ResultMessage) -> ResultMessage:
         """Give the finished picture its credits."""
@@ -227,7 +227,9 @@ class Finishing:
         picture, limit = await self._whole(standing, job.params), job.destination.upload_limit
         image, suffix = picture, "png"
         if record.suffix != suffix or len(picture) > limit:  # it was too large before, too
-            image, suffix = await asyncio.to_thread(self._services.images.resizer.shrink, picture, limit, job.params)
+            image, suffix = await asyncio.to_thread(
+                self._services.images.resizer.shrink, picture, limit, job.params, job.id
+            )
         await files.delete_thumbnail(Tile(job.id, 0))
         await files.save(job.id, Grid((picture,), image, suffix, 0.0))
         hidden = record.sensitive and not allows_nsfw(self._client, job.destination.result_channel_id)
