@@ -76,7 +76,9 @@ CREATE TABLE canvases (
     columns     INTEGER NOT NULL,
     rows        INTEGER NOT NULL,
     cell        INTEGER NOT NULL,                  -- pixels of a cell's side
-    neighbours  INTEGER NOT NULL) WITHOUT ROWID;
+    neighbours  INTEGER NOT NULL,                  -- 1: nobody paints two touching pieces in succession
+    stale       INTEGER NOT NULL DEFAULT 0         -- 1: pieces were erased, and its messages still show them
+) WITHOUT ROWID;
 CREATE TABLE collab_rounds (
     session     TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
     round       INTEGER NOT NULL,
