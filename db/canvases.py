@@ -309,25 +309,13 @@ class CanvasStore:
         values = {"number": number, "session": session_id}
         deleted = await self._connection.write_atomically(
             ("DELETE FROM canvas_pieces WHERE number = :number AND session = :session", values),
-            ("UPDATE canvases SET stale = stale + 1 WHERE session = :session AND changes() = 1", values),
+            ("UPDATE collab_sessions SET stale = stale + 1 WHERE id = :session AND changes() = 1", values),
         )
         return deleted == 1
 
     async def set_due(self, session_id: str, idle: float) -> None:
         """Make a canvas due when its first claim ends, or `idle` seconds after its last piece."""
         await self._connection.write(SET_DUE, {"session": session_id, "idle": idle, "phase": PAINTING})
-
-    async def stale(self) -> dict[str, int]:
-        """Return the canvases of which pieces went since their messages were drawn, with how often that happened."""
-        rows = await self._connection.fetch_all("SELECT session, stale FROM canvases WHERE stale > 0")
-        return {row["session"]: row["stale"] for row in rows}
-
-    async def set_fresh(self, session_id: str, stale: int) -> None:
-        """Record that the messages of a canvas were drawn again, unless more pieces went meanwhile."""
-        await self._connection.write(
-            "UPDATE canvases SET stale = 0 WHERE session = :session AND stale = :stale",
-            {"session": session_id, "stale": stale},
-        )
 
 
 def _claim_values(claim: Claim) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Finishing:
         self._client, self._services = client, client.services
         self._sessions, self._canvases = client.services.db.sessions, client.services.db.canvases
         self._pictures, self._message = pictures, message
+        self._posting = set[str]()  # the canvases whose end is being posted
 
     async def begin(self, session: Session) -> bool:
         """Take the step that ends the painting; returns False if it was taken already."""
@@ -90,13 +91,12 @@ class Finishing:
         record = await self._services.db.jobs.get(round_job_id(session.id, 1))
         await (self.submit(session) if record is None else self._take_notice(session, record))
 
-    async def look_after(self, job_id: str) -> bool:
-        """End the canvas whose picture a job has put together; returns False for another job."""
+    async def look_after(self, job_id: str) -> None:
+        """End the canvas whose picture a job has put together."""
         found = await self._find(job_id)
         record = await self._services.db.jobs.get(job_id) if found else None
         if found is not None and record is not None:
             await self._take_notice(found, record)
-        return found is not None
 
     async def _find(self, job_id: str) -> Session | None:
         made = await self._sessions.find_round(job_id)
@@ -141,16 +141,16 @@ class Finishing:
 
     async def _whole(self, standing: Standing, params: Params) -> bytes:
         picture = await self._pictures.whole(standing.canvas, standing.cells)
-        model = self._services.registry.find(params.model)
+        model, job_id = self._services.registry.find(params.model), round_job_id(standing.session.id, 1)
         with_prompt = not self._services.config.pictures_without_prompts
-        text = infotext(params, model, 0, with_prompt=with_prompt) if model is not None else ""
+        text = infotext(params, model, 0, job_id=job_id, with_prompt=with_prompt) if model is not None else ""
 
         def encode() -> bytes:
             from generation.files.png_encoder import encode_png  # numpy is imported only where it is needed
 
             return encode_png(picture, text)
 
-        return await self._services.images.resizer.sign(await asyncio.to_thread(encode), "png", params)
+        return await self._services.images.resizer.sign(await asyncio.to_thread(encode), "png", params, job_id)
 
     async def present(self, job: Job, message: ResultMessage) -> ResultMessage:
         """Give the finished picture its credits."""
@@ -208,27 +208,28 @@ class Finishing:
             return None
         return await asyncio.to_thread(_packed, picture, _table(standing))
 
-    async def redraw(self, session: Session) -> None:
-        """Put the last picture together again, of which pieces are gone."""
+    async def redraw(self, session: Session) -> bool:
+        """Put the last picture together again, of which pieces are gone; returns False while it is being posted."""
+        if session.id in self._posting:
+            return False
         record = await self._services.db.jobs.get(round_job_id(session.id, 1))
         standing = await self._message.standing(session)
         if standing is None or (record is not None and record.deleted):
-            return
-        await self._client.sessions.set_locale(session.guild_id)
-        try:
-            if record is not None and record.result_message_id is not None:
-                await self._redraw_finished(standing, record)
-            else:
-                await self._redraw_farewell(standing)
-        except discord.NotFound:
-            log.info("canvas %s: the message with its last picture is gone", session.id)
+            return True
+        if record is not None and record.result_message_id is not None:
+            await self._redraw_finished(standing, record)
+        else:
+            await self._redraw_farewell(standing)
+        return True
 
     async def _redraw_finished(self, standing: Standing, record: JobRecord) -> None:
         job, files = record.job, self._services.images.files
         picture, limit = await self._whole(standing, job.params), job.destination.upload_limit
         image, suffix = picture, "png"
         if record.suffix != suffix or len(picture) > limit:  # it was too large before, too
-            image, suffix = await asyncio.to_thread(self._services.images.resizer.shrink, picture, limit, job.params)
+            image, suffix = await asyncio.to_thread(
+                self._services.images.resizer.shrink, picture, limit, job.params, job.id
+            )
         await files.delete_thumbnail(Tile(job.id, 0))
         await files.save(job.id, Grid((picture,), image, suffix, 0.0))
         hidden = record.sensitive and not allows_nsfw(self._client, job.destination.result_channel_id)
@@ -245,14 +246,20 @@ class Finishing:
             return
         made = Round(session_id=session.id, number=1, job_id=round_job_id(session.id, 1), facts={REASON: reason})
         await self._sessions.add_round(made)
-        place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
-        text, files = await self._farewell(standing, made)
+        self._posting.add(session.id)
         try:
-            message = await retry_until_available(lambda: place.send(text, files=files, allowed_mentions=NO_MENTIONS))
+            await self._post_farewell(standing, made)
         except TRANSPORT_ERRORS as error:
             log.info("canvas %s: could not post its end: %s", session.id, error)
-        else:
-            await self._sessions.set_round_message(session.id, 1, message.id)
+        finally:
+            self._posting.discard(session.id)
+
+    async def _post_farewell(self, standing: Standing, made: Round) -> None:
+        session = standing.session
+        place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+        text, files = await self._farewell(standing, made)
+        message = await retry_until_available(lambda: place.send(text, files=files, allowed_mentions=NO_MENTIONS))
+        await self._sessions.set_round_message(session.id, 1, message.id)
 
     async def _farewell(self, standing: Standing, made: Round) -> tuple[str, list[discord.File]]:
         text = f"🖼️ {made.facts[REASON]}"
