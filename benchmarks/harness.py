@@ -116,9 +116,9 @@ class BenchmarkHarness:
         self.folder = folder
         self.bot: BotProcess
 
-    async def imagine(self, person: SimulatedUser) -> Interaction:
+    async def imagine(self, person: SimulatedUser, prompt: str = "a red boat on the sea") -> Interaction:
         """Send /imagine in the user's channel."""
-        return await person.command("imagine", self.channel_by_user[person.user.id], prompt="a red boat on the sea")
+        return await person.command("imagine", self.channel_by_user[person.user.id], prompt=prompt)
 
     def count(self, state: str | None = None) -> int:
         """Return the number of jobs in a state (a stored value of JobState), or of all, from the bot's database."""

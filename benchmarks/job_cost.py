@@ -1,6 +1,6 @@
 """Measure the bot's processor time per job, beside that of an earlier commit: `python -m benchmarks.job_cost [COMMIT]`.
 
-Twenty jobs wait while others are drawn by the tests' engine, which paints one colour, so that the rate is that of many
+Twenty jobs wait while others are drawn by the tests' engine, which paints at once, so that the rate is that of many
 GPUs. Each round runs the bot of this tree and that of a checkout of COMMIT, so that whatever else the machine does hits
 both. Only the bot's own process counts. Needs git for COMMIT; the checkout is removed afterwards.
 """
@@ -22,6 +22,7 @@ from benchmarks.harness import ROOT, BenchmarkHarness, response_seconds, run, st
 from tests.support.bot_harness import make_model
 
 WAITING = 20
+PROMPT = "a mosaic"  # has shapes, as a picture has, instead of one colour
 TARGET_MS = 25.0
 PROGRAM = Path("benchmarks", "scripted_bot.py")
 
@@ -44,7 +45,7 @@ async def measure(args: argparse.Namespace) -> bool:
 async def _measure_one(args: argparse.Namespace, tree: Path) -> float:
     """Return the milliseconds of the bot's process for each job."""
     with tempfile.TemporaryDirectory(prefix="atelier-model-") as name:
-        args.model = make_model(Path(name) / "painter", name="Painter", native_size=256)
+        args.model = make_model(Path(name) / "painter", name="Painter", native_size=512)
         program = str(tree / PROGRAM)
         settings = {"jobs_at_once": 4, "pythonpath": tree}
         people = 2 * WAITING  # in as many channels, since Discord lets a bot post once a second in each
@@ -60,7 +61,7 @@ async def _draw(harness: BenchmarkHarness, jobs: int) -> None:
     people, asked, end = itertools.cycle(harness.people), harness.count(), harness.count("answered") + jobs
     while harness.count("answered") < end:
         waiting = harness.count("waiting") + asked - harness.count()  # with those that are not stored yet
-        requests = [await harness.imagine(next(people)) for _ in range(WAITING - waiting)]
+        requests = [await harness.imagine(next(people), PROMPT) for _ in range(WAITING - waiting)]
         asked += len(requests)
         await asyncio.gather(*map(response_seconds, requests))
         await asyncio.sleep(0.05)

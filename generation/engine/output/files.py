@@ -16,6 +16,7 @@ from generation.files.infotext import infotext
 from generation.files.job_name import SETTING
 from generation.files.metadata import MetadataPolicy
 from generation.files.png_encoder import encode_png
+from generation.files.thumbnail import encode_thumbnail
 from generation.films.film import film_size
 from generation.messages import Generate, Grid
 from generation.models.model import Model
@@ -44,7 +45,9 @@ class OutputWriter:
     ) -> Grid:
         """Return the result of a job begun at `started` (time.monotonic), from its images and their files."""
         grid_image, suffix = self._encode_grid_image(images, tiles, request)
-        return Grid(tuple(tiles), grid_image, suffix, time.monotonic() - started, self.is_sensitive(images))
+        thumbnails = tuple(map(encode_thumbnail, images))  # here, since the bot would have to decode the tiles first
+        seconds = time.monotonic() - started
+        return Grid(tuple(tiles), grid_image, suffix, seconds, self.is_sensitive(images), thumbnails=thumbnails)
 
     def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
         """Return the classifier's verdict."""
