@@ -45,7 +45,7 @@ async def measure(args: argparse.Namespace) -> bool:
 async def _measure_one(args: argparse.Namespace, tree: Path) -> float:
     """Return the milliseconds of the bot's process for each job."""
     with tempfile.TemporaryDirectory(prefix="atelier-model-") as name:
-        args.model = make_model(Path(name) / "painter", name="Painter", native_size=512)
+        args.model = make_model(Path(name) / "painter", name="Painter", native_size=256)
         program = str(tree / PROGRAM)
         settings = {"jobs_at_once": 4, "pythonpath": tree}
         people = 2 * WAITING  # in as many channels, since Discord lets a bot post once a second in each
