@@ -261,7 +261,7 @@ def check_phrase(phrase: str) -> str:
 
 def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     """Return a warning about words in the prompt, or None; raises PromptError naming the words that are refused."""
-    wanted = word_filter.find("\n".join((*(part.text for part in params.parts), *film_texts(params))))
+    wanted = word_filter.find("\n".join((*(text for part in params.parts for text in part.texts), *film_texts(params))))
     unwanted = word_filter.find("\n".join((*params.no, params.negative_prompt or "")))
     refused = [found for found in wanted if found.rule is not WordRule.WARN]
     refused += [found for found in unwanted if found.rule is WordRule.REFUSE]
