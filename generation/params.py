@@ -237,9 +237,7 @@ def from_dict(values: dict[str, Any]) -> Params:
 
 
 def _parts(values: list[dict[str, Any]]) -> tuple[PromptPart, ...]:
-    return tuple(
-        PromptPart(part["text"], part["weight"], pieces_from_values(part.get("edited", ()))) for part in values
-    )
+    return tuple(PromptPart(**part | {"edited": pieces_from_values(part.get("edited", ()))}) for part in values)
 
 
 def _film_plan(values: dict[str, Any] | None) -> FilmPlan | None:
