@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -306,27 +306,16 @@ class CanvasStore:
 
     async def take_out(self, session_id: str, number: int) -> bool:
         """Delete a piece and free its cells, and those only; returns False if there is none."""
-        deleted = await self._connection.write(
-            "DELETE FROM canvas_pieces WHERE number = :number AND session = :session",
-            {"number": number, "session": session_id},
+        values = {"number": number, "session": session_id}
+        deleted = await self._connection.write_atomically(
+            ("DELETE FROM canvas_pieces WHERE number = :number AND session = :session", values),
+            ("UPDATE collab_sessions SET stale = stale + 1 WHERE id = :session AND changes() = 1", values),
         )
         return deleted == 1
 
     async def set_due(self, session_id: str, idle: float) -> None:
         """Make a canvas due when its first claim ends, or `idle` seconds after its last piece."""
         await self._connection.write(SET_DUE, {"session": session_id, "idle": idle, "phase": PAINTING})
-
-    async def stale(self) -> list[str]:
-        """Return the canvases of which pieces were erased since their messages were drawn."""
-        rows = await self._connection.fetch_all("SELECT session FROM canvases WHERE stale = 1")
-        return [row["session"] for row in rows]
-
-    async def set_fresh(self, session_ids: Iterable[str]) -> None:
-        """Record that the messages of canvases were drawn again."""
-        await self._connection.write(
-            "UPDATE canvases SET stale = 0 WHERE stale = 1 AND session IN (SELECT value FROM json_each(:ids))",
-            {"ids": json.dumps(list(session_ids))},
-        )
 
 
 def _claim_values(claim: Claim) -> dict[str, Any]:

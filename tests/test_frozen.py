@@ -208,7 +208,7 @@ TABLES = {
     "direct_messages": "job_id person_id kind asked_at",
     "collab_rounds": "session round job_id message_id facts worded_by",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
-    "ended_at",
+    "ended_at stale",
     "canvases": "session columns rows cell neighbours stale",
     "canvas_claims": "session person name x y cells words job_id drawn at until",
     "canvas_pieces": "number session person name x y words job_id tile_index sensitive placed_at",

@@ -96,16 +96,20 @@ class JobRunner:
             grid = await (
                 self._generate_with_retries(job, status_message_id) if needs_gpu(job) else self._extract_tile(job)
             )
-            if isinstance(grid, Reading):
-                await self.readings.finish(job, status_message_id, grid)
-                return
-            if grid.sensitive:
-                await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
-            # A session posts a result that it holds itself, when it shows it.
-            if await self._store_images(job, status_message_id, grid) and not job.destination.is_held:
-                await self.post_result(job, status_message_id, grid.image, grid.suffix)
+            with self.services.queue.posting(job):
+                await self._store_and_post(job, status_message_id, grid)
         except Exception as error:
             await self.fail(job, status_message_id, error)
+
+    async def _store_and_post(self, job: Job, status_message_id: int | None, grid: Grid | Reading) -> None:
+        if isinstance(grid, Reading):
+            await self.readings.finish(job, status_message_id, grid)
+            return
+        if grid.sensitive:
+            await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
+        # A session posts a result that it holds itself, when it shows it.
+        if await self._store_images(job, status_message_id, grid) and not job.destination.is_held:
+            await self.post_result(job, status_message_id, grid.image, grid.suffix)
 
     async def _store_images(self, job: Job, status_message_id: int | None, grid: Grid) -> bool:
         """Store a job's images, as soon as there is room; return False if the job was cancelled."""

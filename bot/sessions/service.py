@@ -11,6 +11,7 @@ import discord
 
 from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.services import Services
+from bot.sessions.redrawing import Redrawer
 from bot.sessions.timer import SessionTimer
 from bot.ui.i18n import ENGLISH, set_locale, tr
 from db.sessions import ABANDONED, RESTORED, Session, SessionKind
@@ -30,6 +31,9 @@ class SessionHandler(Protocol):
     async def close(self, session: Session, reason: str) -> None:
         """Show in Discord that a session has ended, which is stored already."""
 
+    async def redraw(self, session: Session) -> bool:
+        """Show the present state where something that is gone may be shown; returns False if that has to wait."""
+
 
 class SessionService:
     """The sessions of one client."""
@@ -37,6 +41,7 @@ class SessionService:
     def __init__(self, client: discord.Client, services: Services) -> None:
         self.client, self.services = client, services
         self.timer = SessionTimer(services.db.sessions, services.clock, self._step)
+        self.redrawer = Redrawer(services.db.sessions, self._redraw)
         self._handlers: dict[SessionKind, SessionHandler] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -92,6 +97,9 @@ class SessionService:
                 await self.services.db.sessions.end(session.id, self.services.clock())
 
     async def _run(self) -> None:
+        await asyncio.gather(self._resume_all_and_go_on(), self.redrawer.run())
+
+    async def _resume_all_and_go_on(self) -> None:
         # All at once: a film that one still has to make delays the others only as long as it takes.
         await asyncio.gather(*(self._resume(session) for session in await self.services.db.sessions.active()))
         await self.timer.run()
@@ -105,6 +113,14 @@ class SessionService:
             await handler.resume(session)
         except Exception:
             log.exception("session %s could not be resumed", session.id)
+
+    async def _redraw(self, session: Session) -> bool:
+        handler = self._handlers.get(session.kind)
+        await self.set_locale(session.guild_id)
+        try:
+            return handler is None or await handler.redraw(session)
+        except discord.NotFound:
+            return True  # the message is gone, and with it what it showed
 
     async def _step(self, session: Session) -> None:
         await self.set_locale(session.guild_id)

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 from generation.edited_text import write_edits
+from generation.files.job_name import SETTING
 from generation.models.model import Model
 from generation.models.samplers import SAMPLER_LABELS
 from generation.params import Params, PromptPart, Tile
@@ -20,15 +21,15 @@ MIN_WEIGHT = 0.0005  # smaller weights would be rounded to 0
 NEGATIVE = "Negative prompt:"
 
 
-def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = True) -> str:
+def infotext(params: Params, model: Model, tile: int, *, job_id: str = "", with_prompt: bool = True) -> str:
     """Describe tile number `tile` (from 0) of `params`; `Atelier` holds the prompt that generates the grid again.
 
     Weighted parts are joined by `AND`, which adds up their noise in the web UI as it does here. The house style is
     added to the text with its weight, and LoRAs come last. Parts of negative weight and `--no` items are in the
     negative prompt. The size is that of the first pass, as in the web UI's "Hires. fix". `Lineage` names the images
-    that it starts from. Without the prompt, only the settings are written.
+    that it starts from, `Job` the job that it comes from. Without the prompt, only the settings are written.
     """
-    settings = _settings(params, model, tile)
+    settings = _settings(params, model, tile) | ({SETTING: job_id} if job_id else {})
     if not with_prompt:
         return _format_settings(settings)
     lines = [_positive(params)]

@@ -10,8 +10,12 @@ from generation.params import Params
 
 
 def covers(offered: Offered, registry: ModelRegistry, params: Params) -> bool:
-    """Return whether everything that `params` need is offered; `registry` is the bot's."""
-    if registry.model_name(params) not in offered.models:
+    """Return whether everything that `params` need is offered; `registry` is the bot's.
+
+    What the bot itself no longer has counts as offered: the worker then says so, and the job does not wait forever.
+    """
+    model = registry.find(params.model)
+    if model is not None and model.name not in offered.models:
         return False
     found = (registry.adapters.find_lora(use.name) for use in params.lora_set)
     if not {lora.name for lora in found if lora is not None} <= offered.loras:

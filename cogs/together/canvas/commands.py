@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from typing import Any, Literal
 
@@ -35,7 +34,6 @@ from generation.prompt import is_link
 
 MAX_PROMPT = 1500  # characters
 ONLY_SERVERS = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
-log = logging.getLogger(__name__)
 
 
 class CanvasCommand(commands.Cog):
@@ -63,15 +61,6 @@ class CanvasCommand(commands.Cog):
         """Leave the store, which outlives this client."""
         self.services.db.jobs.unsubscribe(self.handler.on_state_change)
         await self.handler.stop()
-
-    @commands.Cog.listener("on_ready")
-    @commands.Cog.listener("on_person_erased")
-    async def redraw(self) -> None:
-        """Draw again what shows pieces that were erased; a crash may have come first."""
-        try:
-            await self.handler.redraw_stale()
-        except Exception:
-            log.exception("canvases with erased pieces could not be drawn again")
 
     @canvas.command(description="Start a canvas: everybody paints pieces of one large picture")
     @app_commands.describe(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+
+import discord
 
 from bot.client import Client
 from bot.jobs.delivery import ResultMessage
@@ -143,34 +146,22 @@ class CanvasHandler:
         """Delete a piece for a moderator; returns False if it is not there any more."""
         if not await self.canvases.take_out(session.id, number):
             return False
-        await self._tidy(session.id)
-        if session.ended_at is None:
-            await self.changed(session.id)
-        else:
-            await self.redraw(session.id)
+        self.client.sessions.redrawer.wake()
         return True
 
     async def _tidy(self, session_id: str) -> None:
         await self.pictures.tidy(session_id, await self.canvases.cells(session_id))
 
-    async def redraw_stale(self) -> None:
-        """Draw again what still shows pieces that their painters had erased."""
-        stale = await self.canvases.stale()
-        for session_id in stale:
-            await self._tidy(session_id)
-            await self.redraw(session_id)
-        await self.canvases.set_fresh(stale)
-
-    async def redraw(self, session_id: str) -> None:
-        """Show the present state everywhere, also in the finished picture."""
-        session = await self.sessions.get(session_id)
-        if session is None:
-            return
-        if session.ended_at is None and session.phase == PAINTING:
-            await self.changed(session_id)
-            return
-        self.message.refresh(session_id)
-        await self.finishing.redraw(session)
+    async def redraw(self, session: Session) -> bool:
+        """Show the pieces that are left; returns False while the picture is being finished."""
+        if session.ended_at is None and session.phase != PAINTING:
+            return False
+        await self._tidy(session.id)
+        await self.canvases.set_due(session.id, IDLE_S)
+        self.client.sessions.timer.wake()
+        with suppress(discord.NotFound):  # its last picture may be there
+            await self.message.show(session.id)
+        return session.ended_at is None or await self.finishing.redraw(session)
 
     # --- jobs
 

@@ -19,7 +19,7 @@ from bot.ui.errors import user_message
 from bot.ui.i18n import tr, trn
 from cogs.together.bell import bell_line, pinged_people
 from cogs.together.jam import messages
-from cogs.together.jam.film import attach_jam_film
+from cogs.together.jam.film import attach_jam_film, redraw_jam_film
 from cogs.together.jam.messages import Standing
 from cogs.together.jam.rules import (
     AGAIN,
@@ -80,6 +80,20 @@ class JamHandler:
     async def close(self, session: Session, reason: str) -> None:
         """Say why a jam has ended."""
         await self.client.sessions.say(session, f"🎷 {reason}")
+
+    async def redraw(self, session: Session) -> bool:
+        """Show the words that are left, and in the end a film of the pictures that are left."""
+        if session.phase in (DRAWING, FINALE):
+            return False
+        made = await self.sessions.round(session.id, session.round)
+        record = await self.services.db.jobs.get(made.job_id) if made else None
+        if made is None or made.message_id is None or record is None or record.deleted:
+            return True
+        if session.ended_at is None:
+            await self._edit_round(session, made, record.job)
+        else:
+            await redraw_jam_film(self.client, session, record.job, made.message_id)
+        return True
 
     # --- drawing
 
@@ -202,16 +216,20 @@ class JamHandler:
         is_present = session.phase in (*OPEN_PHASES, ASLEEP) and session.round == made.number
         if record is None or made.message_id is None or not is_present or session.ended_at is not None:
             return
-        standing = await self.standing(session, made, record.job, session.due_at or self.services.clock())
-        channel = self.client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
         try:
-            await channel.get_partial_message(made.message_id).edit(
-                content=messages.round_text(standing),
-                view=messages.round_view(standing),
-                allowed_mentions=NO_MENTIONS,
-            )
+            await self._edit_round(session, made, record.job)
         except discord.HTTPException as error:
             log.info("session %s: the message of its round could not be updated: %s", session.id, error)
+
+    async def _edit_round(self, session: Session, made: Round, job: Job) -> None:
+        assert made.message_id is not None, "otherwise nothing is shown"
+        standing = await self.standing(session, made, job, session.due_at or self.services.clock())
+        channel = self.client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+        await channel.get_partial_message(made.message_id).edit(
+            content=messages.round_text(standing),
+            view=messages.round_view(standing),
+            allowed_mentions=NO_MENTIONS,
+        )
 
     async def _all_credits(self, session: Session) -> list[Credit]:
         found: list[Credit] = []

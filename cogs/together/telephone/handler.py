@@ -92,6 +92,15 @@ class TelephoneHandler:
         await self.client.sessions.say(session, f"📞 {reason}")
         await drop_left_over(self.client, session)
 
+    async def redraw(self, session: Session) -> bool:
+        """Show who is left of the players, or what is left of the pictures; returns False before these are posted."""
+        if session.ended_at is not None:
+            await self.reveal.redraw(session)
+        elif session.phase == JOINING and session.message_id is not None:
+            players = await self.telephones.players(session.id)
+            await self._edit_lobby(session, session.message_id, messages.lobby_view(session, players))
+        return session.phase != FINALE
+
     # --- players
 
     async def join(self, session: Session, player: Player) -> bool:
@@ -125,15 +134,15 @@ class TelephoneHandler:
         """Take the buttons off the message that looked for players, once the game has begun."""
         if session.message_id is None:
             return
-        channel = self.client.get_partial_messageable(session.channel_id, guild_id=session.guild_id)
-        players = await self.telephones.players(session.id)
-        text = messages.lobby_text(replace(session, due_at=None), players)
         try:
-            await channel.get_partial_message(session.message_id).edit(
-                content=text, view=None, allowed_mentions=NO_MENTIONS
-            )
+            await self._edit_lobby(replace(session, due_at=None), session.message_id, None)
         except discord.HTTPException as error:
             log.info("session %s: its first message could not be updated: %s", session.id, error)
+
+    async def _edit_lobby(self, session: Session, message_id: int, view: discord.ui.View | None) -> None:
+        channel = self.client.get_partial_messageable(session.channel_id, guild_id=session.guild_id)
+        text = messages.lobby_text(session, await self.telephones.players(session.id))
+        await channel.get_partial_message(message_id).edit(content=text, view=view, allowed_mentions=NO_MENTIONS)
 
     # --- turns
 

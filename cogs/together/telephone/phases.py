@@ -13,6 +13,7 @@ MIN_PLAYERS, MAX_PLAYERS = 3, 8
 FIVE_MINUTES, DAY = "5 minutes", "1 day"
 PACES = {FIVE_MINUTES: 300.0, DAY: 24 * 3600.0}  # seconds of a turn, and of waiting for players
 MAX_SUSPENSE_S = 3600.0  # before the next picture is shown without a press
+FINALE_ROUND = MAX_PLAYERS + 1  # after all turns: its message has all pictures
 MAX_ATTEMPTS = 2  # of a player to write something that can be drawn
 
 # Among the facts of a round.

@@ -82,7 +82,9 @@ def test_a_job_goes_only_where_its_model_and_adapters_are(tmp_path):
     params = request("a fox").params
     assert covers(offered, registry, params)
     assert covers(offered, registry, replace(params, parts=(PromptPart("a sad fox"),)))
+    assert covers(offered, registry, replace(params, model="ONE"))
     assert not covers(offered, registry, replace(params, model="two"))
+    assert covers(offered, registry, replace(params, model="removed", loras=(LoraWeight("removed"),)))
     assert not covers(offered, registry, replace(params, loras=(LoraWeight("Ink"),)))
     assert covers(replace(offered, loras=frozenset({"ink"})), registry, replace(params, loras=(LoraWeight("Ink"),)))
     assert not covers(offered, registry, replace(params, parts=(PromptPart("a <Sad> fox"),)))
