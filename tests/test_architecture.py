@@ -59,7 +59,8 @@ ORDERS = {
         ("cluster",),
     ),
     "generation": (
-        ("errors", "logs", "edited_text", "params", "text", "command_line"),
+        ("edited_text",),
+        ("errors", "logs", "params", "text", "command_line"),
         ("models", "job"),
         ("planning", "messages"),
         ("prompt",),
