@@ -15,6 +15,7 @@ from generation.engine.conditioning.prompt_drift import drift_targets
 from generation.engine.device.transfer import to_device
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.params import Params
+from generation.planning.emphasis import read_emphasis
 from generation.planning.film_pictures import walk_end
 from generation.planning.guidance import ConditioningText, append_text, guidance_weights
 
@@ -26,6 +27,13 @@ class PromptEmbedding(NamedTuple):
 
     states: Tensor
     pooled: Tensor
+
+
+class _Chunk(NamedTuple):
+    """The tokens of one call of an encoder, and the weight of each."""
+
+    ids: list[int]
+    weights: list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +160,19 @@ class PromptEncoder:
         return PromptEmbedding(torch.cat(states, dim=-1), pooled[-1])
 
     def _embed_with(self, tokenizer: Any, encoder: Any, text: str) -> PromptEmbedding:
-        """Embed with one encoder; models with two use the penultimate layer, and pool the first chunk only."""
-        ids = self._tensor(self._chunks(tokenizer, text))
+        """Embed with one encoder; a word of weight w is at w of the way from the empty text to it, as in ComfyUI."""
+        chunks = self._chunks(tokenizer, text)
+        embedded = self._run(encoder, [chunk.ids for chunk in chunks])
+        weights = [weight for chunk in chunks for weight in chunk.weights]
+        if all(weight == 1 for weight in weights):
+            return embedded
+        empty = self._run(encoder, [chunk.ids for chunk in self._chunks(tokenizer, "")]).states
+        ways = self._tensor(weights)[None, :, None].to(empty.dtype)
+        return embedded._replace(states=torch.lerp(empty.tile(1, len(chunks), 1), embedded.states, ways))
+
+    def _run(self, encoder: Any, chunks: list[list[int]]) -> PromptEmbedding:
+        """Run one encoder; models with two use the penultimate layer, and pool the first chunk only."""
+        ids = self._tensor(chunks)
         if len(self._text_encoders) == 1:
             states: Tensor = encoder(ids)[0]
             return PromptEmbedding(states.reshape(1, -1, states.shape[-1]), states.new_zeros(1, 0))
@@ -161,14 +180,15 @@ class PromptEncoder:
         states = encoded.hidden_states[-2]
         return PromptEmbedding(states.reshape(1, -1, states.shape[-1]), encoded[0][:1])
 
-    def _chunks(self, tokenizer: Any, text: str) -> list[list[int]]:
+    def _chunks(self, tokenizer: Any, text: str) -> list[_Chunk]:
         limit = self._context_length - 2
-        ids = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-        chunks = [ids[start : start + limit] for start in range(0, len(ids), limit)] or [[]]
-        return [
-            [tokenizer.bos_token_id, *chunk, tokenizer.eos_token_id, *[tokenizer.pad_token_id] * (limit - len(chunk))]
-            for chunk in chunks
+        tokens = [
+            (token, weight)
+            for piece, weight in read_emphasis(text)
+            for token in tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
         ]
+        pieces = [tokens[start : start + limit] for start in range(0, len(tokens), limit)] or [[]]
+        return [_chunk(tokenizer, piece, limit) for piece in pieces]
 
     def _padded(self, embeddings: list[PromptEmbedding]) -> list[PromptEmbedding]:
         """Pad all embeddings to the length of the longest."""
@@ -182,6 +202,16 @@ class PromptEncoder:
         return embedding._replace(
             states=torch.cat([embedding.states, *[self._cached_embed("").states] * missing], dim=1)
         )
+
+
+def _chunk(tokenizer: Any, tokens: Sequence[tuple[int, float]], limit: int) -> _Chunk:
+    """Return tokens between those that begin and end a text, padded; those have the weight 1."""
+    padding = limit - len(tokens)
+    ids = [token for token, _ in tokens]
+    return _Chunk(
+        [tokenizer.bos_token_id, *ids, tokenizer.eos_token_id, *[tokenizer.pad_token_id] * padding],
+        [1.0, *(weight for _, weight in tokens), *[1.0] * (padding + 1)],
+    )
 
 
 def _between(start: PromptEmbedding, end: PromptEmbedding, place: float) -> PromptEmbedding:

@@ -186,6 +186,12 @@ def test_a_refusal_names_every_word_as_the_owners_wrote_it():
         check_prompt(BLOCKED, parse_params("g0re with zombies", REGISTRY))
 
 
+@pytest.mark.parametrize("prompt", ["a (naked:1.2) man", "(naked:0.9) (man:1.1)", "(na:1.0)(ked:1.0) man"])
+def test_weights_between_words_hide_nothing(prompt):
+    with pytest.raises(PromptError, match="naked man"):
+        check_prompt(BLOCKED, parse_params(prompt, REGISTRY))
+
+
 def test_a_warning_does_not_refuse_the_prompt():
     assert "`blood`" in (check_prompt(BLOCKED, parse_params("a blood moon", REGISTRY)) or "")
     assert check_prompt(BLOCKED, parse_params("a moon", REGISTRY)) is None

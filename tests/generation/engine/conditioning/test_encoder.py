@@ -128,3 +128,28 @@ def test_a_text_is_embedded_once(encoder: PromptEncoder, pipeline: Pipeline) -> 
         encoder.encode(make_params("a castle", seed=seed, no=("snow",)))
     hook.remove()
     assert len(passes) == 3
+
+
+def test_a_weighted_word_is_that_far_from_the_empty_text(encoder: PromptEncoder) -> None:
+    """ComfyUI's formula for `(word:1.3)`; the weights of padding and of the marks at both ends are 1."""
+    empty, plain, weighted = (
+        encoder.encode(make_params(text, guidance_scale=1.0)).embeddings for text in ("", "12", "1(2:1.3)")
+    )
+    expected = plain.clone()
+    expected[:, 2] = empty[:, 2] + 1.3 * (plain[:, 2] - empty[:, 2])
+    assert torch.allclose(weighted, expected, atol=1e-6)
+    assert torch.equal(weighted[:, 3:], plain[:, 3:])
+
+
+def test_weights_of_one_change_nothing(encoder: PromptEncoder) -> None:
+    plain, weighted = (encoder.encode(make_params(text)).embeddings for text in ("12", "(1:1.0)(2:1.0)"))
+    assert torch.equal(plain, weighted)
+
+
+def test_a_weight_reaches_words_in_every_chunk(encoder: PromptEncoder) -> None:
+    digits = "1" * (CONTEXT - 2)
+    plain, weighted = (
+        encoder.encode(make_params(digits + text, guidance_scale=1.0)).embeddings for text in ("2", "(2:1.5)")
+    )
+    assert torch.equal(plain[:, :CONTEXT], weighted[:, :CONTEXT])
+    assert not torch.allclose(plain[:, CONTEXT + 1], weighted[:, CONTEXT + 1])
