@@ -51,7 +51,7 @@ def _edits(before: str, after: str, prompt: str) -> tuple[Panel, ...]:
 
 def _kept(drawn: str, edited: str, prompt: str) -> tuple[Panel, ...]:
     """Return a picture, and the same one with other words, as *Edit words* draws it."""
-    kept = (Panel(f"--keep {keep}", prompt.format(f"[{drawn}:{edited}:{keep / 100}]")) for keep in (50, 25, 10))
+    kept = (Panel(f"--keep {keep}", prompt.format(f"[{drawn}:{edited}:{keep / 100}]")) for keep in (50, 25, 15))
     return (Panel(drawn, prompt.format(drawn)), *kept, Panel(f"{edited}, --keep 0", prompt.format(edited)))
 
 

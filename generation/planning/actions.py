@@ -25,7 +25,7 @@ UPSCALE_CREATIVE = 0.5
 # New areas around or within an image start from its colours stretched over them; only the colours may show in the end.
 OUTPAINT_STRENGTH = 0.95
 BLEND_STRENGTH = 0.6  # as `--iw 1`
-DEFAULT_KEEP = 25  # percent of the steps that *Edit words* draws with the words of the picture
+DEFAULT_KEEP = 15  # percent of the steps that *Edit words* draws with the words of the picture
 PAN_FRACTION = 0.5  # of the length
 MIN_ZOOM, MAX_ZOOM = 1.0, 2.0
 

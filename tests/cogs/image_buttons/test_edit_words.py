@@ -26,7 +26,7 @@ async def test_a_picked_picture_is_drawn_with_other_words_from_its_seed(harness)
         await harness.person(harness.ada).press(grid, "U2")
         picture = await harness.result(text="Image #2")
         pressed = await harness.person(harness.ada).press(picture, LABEL)
-        assert modal_prompt(await pressed.modal()) == "a red boat on the sea --ar 3:2 --keep 25"
+        assert modal_prompt(await pressed.modal()) == "a red boat on the sea --ar 3:2 --keep 15"
         await harness.person(harness.ada).submit_modal(pressed, prompt="a blue boat on the sea --ar 3:2 --keep 40")
         result = await harness.result(text="Words edited by")
         job = (await load_record(services, result)).job
