@@ -21,7 +21,8 @@ RUN .venv/bin/python -m compileall -q -j 0 .venv/lib main.py bot cogs db generat
 
 USER atelier
 # The two volumes, and the port that the health check asks inside the container. All else as in .env.example.
-ENV DATA_DIR=/data \
+ENV ATELIER_CONTAINER=1 \
+    DATA_DIR=/data \
     HF_HOME=/models \
     METRICS_PORT=9464
 VOLUME ["/data", "/models"]

@@ -21,15 +21,16 @@ from db.backup import BackupError, create_backup, restore_backup
 from db.backup_rotation import add_backup
 from db.connection import UnusableDatabaseError
 from generation import logs
+from generation.command_line import as_typed
 from generation.errors import UserError
 from generation.models.registry import ModelRegistry
 
-MISSING_TOKEN_HELP = """\
+MISSING_TOKEN_HELP = f"""\
 To set it up:
-  python main.py setup
+  {as_typed("setup")}
 To try Atelier without a Discord account:
-  python main.py preview
-  python main.py imagine "a red boat on the sea" --out pictures
+  {as_typed("preview")}
+  {as_typed("imagine a red boat on the sea --out pictures")}
 How to get a token: docs/discord.md"""
 
 SECRETS = ("DISCORD_TOKEN", "DISCORD_CLIENT_SECRET")

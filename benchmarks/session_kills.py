@@ -3,7 +3,8 @@
 After each kill the step is due at once, so that the next start takes it and is killed at a random moment of it. Then
 every round of a jam must have one job and one message, and no round may be missing. With `--contest`, every phase of
 every contest must have one message, one contest must follow the other, and its places must follow from its votes. With
-`--telephone`, every turn and every picture of every game must have one message, and every game one last message.
+`--telephone`, every turn and every picture of every game must have one message, and every game one last message. With
+`--canvas`, three people paint: no placed pixel may change, a canvas has one message, and a finished one is posted once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import random
@@ -22,13 +24,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from benchmarks.harness import BotProcess, start_bot
 from benchmarks.kills import SCRIPTED_BOT, delay
 from db.telephones import Player
-from preview import FakeDiscord, World
+from preview import FakeDiscord, Message, User, World
+from preview.state.interactions import InteractionFailed
+from preview.users import painters
+from preview.users.options import UserActionError
 from tests.support.bot_harness import make_model
 
 LIFETIME_S = (0.0, 4.0)  # from the connection to the kill
+PAINTING_S = (0.0, 10.0)  # the same where people go from the first press to a placed piece
 ROUNDS = 12
 SETTLE_TIMEOUT_S = 60.0
 STEP_S = 0.05
@@ -271,6 +279,104 @@ class TelephoneKills(SessionKills):
         print(f"{len(ends)} games, {len(rounds)} turns, {sum(posted.values())} pictures")
 
 
+class CanvasKills(SessionKills):
+    """Lets people paint one canvas after the other, and kills the bot in the middle of pieces and of placements."""
+
+    at_rest = "('painting', 'ended')"
+
+    def __init__(self, server: FakeDiscord, folder: Path, kills: int, seed: int) -> None:
+        super().__init__(server, folder, kills, seed)
+        self.pixels: dict[str, str] = {}  # of each placed cell, when it was first seen
+
+    async def run(self) -> None:
+        """Kill the bot `kills` times while people paint, then let it finish and compare."""
+        for killed in range(self.kills):
+            if not self._active():
+                await self._live(lifetime=None)
+            await self._paint_and_kill()
+            self._look_at_cells()
+            if killed % 20 == 19:
+                print(f"{killed + 1} kills, {len(self.pixels)} cells", flush=True)
+        await self._live(lifetime=None)
+        self._look_at_cells()
+        self._compare()
+
+    async def _start(self) -> None:
+        options: dict[str, Any] = {"theme": "a mosaic sea --steps 4", "width": 4, "height": 4, "order": "free"}
+        await self.server.person(self.users[0]).command("canvas start", self.channel, **options)
+
+    async def _paint_and_kill(self) -> None:
+        bot = await start_bot(SCRIPTED_BOT, self.server, self.folder, self.settings)
+        people: list[asyncio.Task[None]] = []
+        try:
+            await self._wait_connected(bot)
+            people = [asyncio.create_task(self._paint(user)) for user in self.users]
+            await asyncio.sleep(self.dice.uniform(*PAINTING_S))
+        finally:
+            await bot.kill()
+            for person in people:
+                person.cancel()
+            await asyncio.gather(*people, return_exceptions=True)
+        self._rows("UPDATE canvas_pieces SET placed_at = placed_at - 60")  # nobody has to wait for the next one
+        if self.dice.random() < 0.3:
+            self._rows("UPDATE canvas_claims SET until = 0")
+            self._rows("UPDATE collab_sessions SET due_at = 0 WHERE phase = 'painting'")
+
+    async def _paint(self, user: User) -> None:
+        while True:
+            if message := self._standing():
+                with contextlib.suppress(InteractionFailed, TimeoutError, UserActionError, AssertionError):
+                    await painters.paint(self.server.person(user), message[-1], self.dice)
+            await asyncio.sleep(STEP_S)
+
+    def _standing(self) -> list[Message]:
+        return [
+            each for each in self.server.messages(self.channel) if painters.paint_button(each) and not each.ephemeral
+        ]
+
+    def _look_at_cells(self) -> None:
+        """Compare the placed cells with what they were, and with the candidates that they were cut from."""
+        rows = self._rows(
+            """SELECT canvas_cells.session, canvas_cells.x, canvas_cells.y, job_id, tile_index,
+                      canvas_cells.x - canvas_pieces.x, canvas_cells.y - canvas_pieces.y
+               FROM canvas_cells JOIN canvas_pieces ON number = piece"""
+        )
+        found: dict[str, str] = {}
+        for session, x, y, job_id, index, right, down in rows:
+            name = f"{session}-{job_id}-{index}-{x}-{y}"
+            data = self.folder / "data" / "cells" / name[:2] / f"{name}.png"
+            tile = self.folder / "data" / "tiles" / job_id[:2] / f"{job_id}-{index}.png"
+            with Image.open(data) as cell, Image.open(tile) as square:
+                side = cell.width
+                cut = square.convert("RGB").crop((right * side, down * side, (right + 1) * side, (down + 1) * side))
+                if cell.convert("RGB").tobytes() != cut.tobytes():
+                    self.wrong.append(f"cell {name} differs from its candidate")
+                found[name] = hashlib.sha256(data.read_bytes()).hexdigest()
+        self.wrong += [f"cell {name} has changed" for name in self.pixels if found.get(name) != self.pixels[name]]
+        self.pixels |= found
+
+    def _compare(self) -> None:
+        messages = [each for each in self.server.messages(self.channel) if not each.ephemeral]
+        posted = Counter[str]()
+        for message in messages:
+            ids = {part.get("custom_id", "") for part in message.buttons}
+            posted.update({each.split(":")[2] for each in ids if each.startswith("canvas:look:")})
+            posted.update({each.split(":")[-1].partition("-")[0] for each in ids if each.startswith("details:")})
+        sessions = self._rows("SELECT id, phase FROM collab_sessions")
+        finished = dict(self._rows("SELECT session, job_id FROM collab_rounds"))
+        for session, phase in sessions:
+            if posted[session] != 1:
+                self.wrong.append(f"{session}: {posted[session]} messages")
+            if phase == "ended" and posted[finished[session]] != 1:
+                self.wrong.append(f"{session}: {posted[finished[session]]} finished pictures")
+        doubled = self._rows("SELECT session, count(*) FROM canvas_claims GROUP BY session, person HAVING count(*) > 1")
+        self.wrong += [f"{session}: {number} claims of one person" for session, number in doubled]
+        print(f"{len(sessions)} canvases, {len(finished)} finished, {len(self.pixels)} cells")
+
+
+KINDS: dict[str, type[SessionKills]] = {"contest": ContestKills, "telephone": TelephoneKills, "canvas": CanvasKills}
+
+
 async def kill_sessions(kills: int, seed: int, kind: type[SessionKills]) -> list[str]:
     """Run the fake Discord and the bot; return what was wrong."""
     with tempfile.TemporaryDirectory(prefix="atelier-session-kills-") as name:
@@ -291,9 +397,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--contest", action="store_true", help="contests instead of jams")
     parser.add_argument("--telephone", action="store_true", help="telephones instead of jams")
+    parser.add_argument("--canvas", action="store_true", help="canvases instead of jams")
     args = parser.parse_args()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a kill aborts requests
-    kind = ContestKills if args.contest else TelephoneKills if args.telephone else SessionKills
+    kind = next((kind for name, kind in KINDS.items() if getattr(args, name)), SessionKills)
     wrong = asyncio.run(kill_sessions(args.kills, args.seed, kind))
     print("\n".join(wrong) or "nothing is wrong")
     return 1 if wrong else 0

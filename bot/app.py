@@ -61,6 +61,9 @@ EXTENSIONS = (
     "cogs.image_buttons.remix",
     "cogs.image_buttons.variations",
     "cogs.prompt_modal",
+    "cogs.readings.shorten",
+    "cogs.readings.buttons",
+    "cogs.readings.describe",
     "cogs.reactions",
 )
 

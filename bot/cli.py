@@ -26,7 +26,7 @@ from generation.messages import Generate, Grid
 from generation.models.registry import ModelRegistry
 from generation.models.unknown_words import unknown_words_note
 from generation.params import Params, Upload
-from generation.prompt import PromptError, PromptRequest, convert_infotext, parse_prompt
+from generation.prompt import PromptError, PromptRequest, convert_infotext, is_link, parse_prompt
 from generation.worker.worker import Broken, LocalWorker, Restarting, WorkerState
 
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
@@ -43,7 +43,8 @@ async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path 
     single_model_registry = replace(registry, models=(registry.resolve(params),))  # loads only the model of this prompt
     worker = make_worker(config, single_model_registry)
     source = await asyncio.to_thread(_read_image, image) if image else None
-    request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
+    style = await asyncio.to_thread(_read_image, Path(params.style_code)) if params.style else None
+    request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source, style=style)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
     try:
@@ -78,6 +79,8 @@ def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool) 
 def _impossible(request: PromptRequest) -> Iterator[str]:
     if request.links:
         yield "Links to pictures do not work in the terminal: use --image FILE"
+    if is_link(request.params.style_code):
+        yield "Links to pictures do not work in the terminal: use --sref FILE"
     if request.repeat > 1:
         yield "`--repeat` does not work in the terminal: run the command once for each grid"
     if request.params.video:

@@ -66,7 +66,7 @@ async def _submit_all(interaction: Interaction, target: PromptTarget, prompt: st
     image = Upload(target.payload) if target.payload else None
     requests = await client.prompts.parse(interaction, prompt, with_image=image is not None)
     await interaction.response.defer()
-    params_list = await client.prompts.resolve_images(requests, image, interaction.user.id)
+    params_list = await client.prompts.resolve_images(interaction, requests, image)
     preferred = await client.services.db.preferences.get(interaction.user.id)
     job_requests = [
         _job_request(interaction, params, request, len(requests), preferred)

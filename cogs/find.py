@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,6 +110,8 @@ class PostSelect(PersistentItem, template=POST):
         record = await services.db.jobs.get(job_id)
         if record is None or record.deleted or not await is_visible(interaction, record):
             raise UserError(tr("This picture is no longer stored."))
+        if await _anonymous(interaction, [job_id]):
+            raise UserError(tr("This picture is in a contest. It can be posted once the contest is decided."))
         await repost(interaction, record, found=True)
 
 
@@ -152,7 +154,11 @@ async def show_page(interaction: Interaction, search: Search, hints: Sequence[st
     if not shown:
         await interaction.edit_original_response(content=_nothing_found(search), attachments=[], view=None)
         return
-    lines = [_line(interaction, number, record) for number, record in enumerate(shown, 1)]
+    anonymous = await _anonymous(interaction, found.job_ids)
+    lines = [
+        _line(interaction, number, record, is_anonymous=record.job.id in anonymous)
+        for number, record in enumerate(shown, 1)
+    ]
     sheet = await contact_sheet(interaction, [record.job.id for record in shown], found.tiles)
     await interaction.edit_original_response(
         content="\n".join([_heading(search, found), *lines]),
@@ -222,12 +228,20 @@ async def _zipped(interaction: Interaction, search: Search) -> list[ZippedPictur
     withheld = await is_nsfw_withheld(services.policy, client, interaction.guild_id, interaction.channel_id)
     found = await _search(interaction, search, (), page_size=MAX_ZIP_JOBS)
     records = await services.db.jobs.get_many(found.job_ids)
+    anonymous = await _anonymous(interaction, found.job_ids)
     return [
-        ZippedPicture.of(record.job, tile, services.registry, with_name=True)
+        ZippedPicture.of(record.job, tile, services.registry, with_name=job_id not in anonymous)
         for job_id in found.job_ids
         if (record := records.get(job_id)) is not None and not (withheld and record.sensitive)
         for tile in ([found.tiles[job_id]] if job_id in found.tiles else _tiles(record))
     ]
+
+
+async def _anonymous(interaction: Interaction, job_ids: Iterable[str]) -> set[str]:
+    """Return the jobs whose requester may not be named to the user: others' entries of open contests."""
+    records = await interaction.client.services.db.jobs.get_many(job_ids)
+    others = [job_id for job_id, record in records.items() if record.job.requester.id != interaction.user.id]
+    return await interaction.client.services.db.gallery.anonymous(interaction.user.id, others)
 
 
 def _tiles(record: JobRecord) -> list[Tile]:
@@ -262,10 +276,12 @@ def _heading(search: Search, found: Found) -> str:
             return tr("**These look like it**")
 
 
-def _line(interaction: Interaction, number: int, record: JobRecord) -> str:
+def _line(interaction: Interaction, number: int, record: JobRecord, *, is_anonymous: bool) -> str:
     job, to = record.job, record.job.destination
     prompt = " ".join(format_prompt(job.params, interaction.client.services.registry).split())
     text = escape_markdown(truncate(prompt or tr("(pictures)"), MAX_PROMPT_LENGTH))
+    if is_anonymous:  # its message names the author, so there is no link either
+        return f"{number}. {text} · {tr('by somebody, until the contest is decided')}"
     parts = [f"<@{job.requester.id}>", f"<t:{job.asked_at:.0f}:R>"]
     if record.result_message_id is not None and not to.private:
         url = jump_url(to.guild_id, to.result_channel_id, record.result_message_id)

@@ -74,9 +74,11 @@ def _start(registry: ModelRegistry) -> str:
                 "`/contest enter` enters one of your pictures in the contest of this server, and `/contest vote` "
                 "compares two."
             ),
+            tr("`/canvas start` begins one large picture that everybody paints, piece by piece."),
             tr("`/telephone start` passes a picture on: each player sees only the last one, and writes what it is."),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
             tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
+            tr("`/shorten` shows which words of a prompt matter; `/describe` finds prompts for a picture."),
             *_vocabulary_lines(registry.default),
         ]
     )
@@ -100,6 +102,7 @@ def _change(registry: ModelRegistry) -> str:
             tr("- **Vary** makes four like it, close to it (*Subtle*) or not (*Strong*), or redraws a part (*Region*)"),
             tr("- **Zoom Out**, **⬅️ ➡️ ⬆️ ⬇️** and **Make Square** draw its surroundings"),
             tr("- **Remix** lets you change the prompt"),
+            tr("- **Animate** makes a film out of it; **Walk** and `/walk` make one from a picture to another"),
             tr("- **❤️** adds it to your favourites"),
             tr("- **Details** shows how to make it again"),
             tr("- **Delete** removes it"),

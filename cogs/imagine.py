@@ -26,12 +26,14 @@ from cogs.batch import confirm_batch
 from cogs.prompt_modal import PROMPT, TARGET_PATTERN, PromptTarget, reject_prompt
 from generation.errors import UserError
 from generation.job import Action
-from generation.params import Upload
+from generation.params import ImageRef, Upload
 from generation.prompt import (
     PromptError,
     PromptRequest,
+    is_link,
     lora_parameter,
     model_parameter,
+    style_parameter,
     with_parameter,
     without_model,
 )
@@ -39,6 +41,8 @@ from generation.prompt import (
 MAX_REPAIRED_LENGTH = 2000  # characters
 MAX_MODEL_LENGTH = 60  # characters of a name on a button
 Image = discord.Attachment | Upload | None
+StyleImage = discord.Attachment | ImageRef | None
+ATTACHED = style_parameter("attached")  # stands for a style whose picture is not stored yet
 
 
 class Imagine(commands.Cog):
@@ -53,6 +57,7 @@ class Imagine(commands.Cog):
         image="A picture to start from",
         model="The model to draw with, the same as --model in the prompt",
         lora="A LoRA such as ink:0.8, the same as --lora in the prompt",
+        style="A picture whose style is taken over, the same as --sref in the prompt",
     )
     async def imagine(
         self,
@@ -61,12 +66,13 @@ class Imagine(commands.Cog):
         image: discord.Attachment | None = None,
         model: app_commands.Range[str, 1, MAX_CHOICE_LENGTH] | None = None,
         lora: app_commands.Range[str, 1, MAX_CHOICE_LENGTH] | None = None,
+        style: discord.Attachment | None = None,
     ) -> None:
         if model:
             prompt = with_parameter(prompt, model_parameter(model))
         if lora:
             prompt = with_parameter(prompt, lora_parameter(lora))
-        await submit_prompt(interaction, prompt, image)
+        await submit_prompt(interaction, prompt, image, style)
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -86,23 +92,24 @@ async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalVal
     await submit_prompt(interaction, values.texts[PROMPT], Upload(target.payload) if target.payload else None)
 
 
-async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> None:
-    """Submit the job of a prompt; ask first if there are several, and return an invalid prompt with its errors."""
+async def submit_prompt(interaction: Interaction, prompt: str, image: Image, style: StyleImage = None) -> None:
+    """Submit the job of a prompt; ask first if there are several, and return an invalid prompt with its errors.
+
+    A `style` that is given apart from the prompt becomes a parameter of it.
+    """
     client = interaction.client
     try:
-        requests: list[PromptRequest] | UserError = await client.prompts.parse(
-            interaction, prompt, with_image=image is not None
-        )
-    except UserError as user_error:
-        requests = user_error
-    try:
-        async with await _deferred_if_slow(interaction, requests, image, prompt):
+        requests = await _read(interaction, prompt, image, style)
+        async with await _deferred_if_slow(interaction, requests, image, style, prompt):
             if isinstance(image, discord.Attachment):
                 image = await client.services.images.uploads.import_attachment(image)
+            if style is not None:
+                prompt = with_parameter(prompt, style_parameter(await _style_code(interaction, requests, style)))
+                requests = await _read(interaction, prompt, image, None)
             if isinstance(requests, UserError):
                 raise requests
             several = len(requests) > 1
-            all_params = [] if several else await client.prompts.resolve_images(requests, image, interaction.user.id)
+            all_params = [] if several else await client.prompts.resolve_images(interaction, requests, image)
         if several:
             await confirm_batch(interaction, _prompt_target(image), prompt, requests)
             return
@@ -116,6 +123,30 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
         target = _prompt_target(image)
         buttons = await _default_model_buttons(interaction, target, prompt) if isinstance(error, PromptError) else []
         await reject_prompt(interaction, error, target, prompt, *buttons)
+
+
+async def _read(
+    interaction: Interaction, prompt: str, image: Image, style: StyleImage
+) -> list[PromptRequest] | UserError:
+    """Return what was read of a prompt, or what is wrong with it."""
+    typed = prompt if style is None else with_parameter(prompt, ATTACHED)
+    try:
+        return await interaction.client.prompts.parse(interaction, typed, with_image=image is not None)
+    except UserError as error:
+        return error
+
+
+async def _style_code(
+    interaction: Interaction, requests: list[PromptRequest] | UserError, style: discord.Attachment | ImageRef
+) -> str:
+    """Store the picture of a style and return its code; only its owner can use it if one of the jobs is private."""
+    client = interaction.client
+    if isinstance(style, discord.Attachment):
+        style = await client.services.images.uploads.import_attachment(style)
+    preferred = await client.services.db.preferences.get(interaction.user.id)
+    typed = [None] if isinstance(requests, UserError) else [request.private for request in requests]
+    private = isinstance(requests, UserError) or any(is_private(interaction, each, preferred) for each in typed)
+    return await client.prompts.styles.add(interaction, style, private=private)
 
 
 class DefaultModelButton(PersistentItem, template=rf"default_model:{TARGET_PATTERN}"):
@@ -144,11 +175,12 @@ async def _default_model_buttons(
 
 
 async def _deferred_if_slow(
-    interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image, prompt: str
+    interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image, style: StyleImage, prompt: str
 ) -> AbstractAsyncContextManager[None]:
     """Return a context that defers the response if images have to be downloaded and that takes long."""
     single = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
-    if not isinstance(image, discord.Attachment) and not (single and single.links):
+    has_links = single is not None and (bool(single.links) or is_link(single.params.style_code))
+    if not any(isinstance(each, discord.Attachment) for each in (image, style)) and not has_links:
         return nullcontext()
     services = interaction.client.services
     await services.policy.check_access(context_from(interaction))

@@ -41,6 +41,7 @@ MODAL_TITLES = {
     Action.PAN_DOWN: "Pan Down",
     Action.REMIX_SUBTLE: "Remix",
     Action.REMIX_STRONG: "Remix",
+    Action.SHORTEN: "Shorten",
 }
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import discord
@@ -18,19 +17,17 @@ from bot.policy.policy import JobRequest
 from bot.policy.visibility import can_everybody_view, can_view_job, is_nsfw_withheld, nsfw_message
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import audience, tr, trn
+from bot.ui.i18n import audience, tr
 from bot.ui.job_views import LIKE
 from bot.ui.text import truncate
 from cogs.contact_sheet import contact_sheet
+from cogs.own_pictures import MAX_CHOICE_LENGTH, as_choices, not_found, resolve, suggest_own
 from db.jobs import JobRecord
 from db.search import SearchHit
 from generation.errors import UserError
 from generation.job import Action, Job
-from generation.models.registry import ModelRegistry
 from generation.params import Tile
-from generation.prompt import format_prompt
 
-MAX_CHOICE_LENGTH = 100  # characters, by Discord's rules
 MAX_THUMBNAILS = 12  # on a contact sheet
 PICTURES = "show:pick"  # the custom_id of the select below it
 
@@ -51,7 +48,7 @@ class Show(commands.Cog):
                 raise UserError(tr("You have no pictures yet: `/imagine` draws some."))
             await self._offer(interaction, hits, tr("**Your newest pictures:** which one should I post again?"))
             return
-        await repost(interaction, await self._resolve_job(job, hits))
+        await repost(interaction, await resolve(interaction, job, hits))
 
     @app_commands.command(description="Post one of your favourites again, with its buttons")
     @app_commands.describe(picture="Words of its prompt; without them, choose from your newest favourites")
@@ -67,33 +64,25 @@ class Show(commands.Cog):
         favourite_ids = {each.job_id for each in hits}
         if picture not in favourite_ids:
             hits = await self.services.db.search.favourites(interaction.user.id, picture)
-        record = await self._resolve_job(picture, hits)
+        record = await resolve(interaction, picture, hits)
         # The typed id may belong to anyone's job.
         is_favourite = await self.services.db.favourites.has_any(interaction.user.id, record.job.id)
         await repost(interaction, record, is_favourite=is_favourite)
 
-    async def find(self, interaction: Interaction, typed: str) -> JobRecord:
-        """Return a job by its id, or the user's newest with these words in its prompt; raise UserError otherwise."""
-        return await self._resolve_job(typed, await self.services.db.search.by_prompt(interaction.user.id, typed))
-
-    async def complete(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        """Suggest the user's jobs with these words in their prompts."""
-        return self._choices(await self.services.db.search.by_prompt(interaction.user.id, typed))
-
     @show.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.complete(interaction, typed)
+        return await suggest_own(interaction, typed)
 
     @favourites.autocomplete("picture")
     async def _complete_favourite(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return self._choices(await self.services.db.search.favourites(interaction.user.id, typed))
+        return as_choices(interaction, await self.services.db.search.favourites(interaction.user.id, typed))
 
     async def _offer(self, interaction: Interaction, hits: Sequence[SearchHit], heading: str) -> None:
         """Show a contact sheet of the newest results privately, with a select that posts one of them."""
         await self.services.policy.check_access(context_from(interaction))
         await self.client.deferrals.defer(interaction, ephemeral=True)
         newest = hits[:MAX_THUMBNAILS]
-        names = [choice.name for choice in self._choices(newest)]
+        names = [choice.name for choice in as_choices(interaction, newest)]
         options = [
             discord.SelectOption(label=truncate(f"{number}. {name}", MAX_CHOICE_LENGTH), value=hit.job_id)
             for number, (hit, name) in enumerate(zip(newest, names, strict=True), 1)
@@ -101,20 +90,6 @@ class Show(commands.Cog):
         view = persistent_view(discord.ui.Select[Any](custom_id=PICTURES, options=options))
         sheet = await contact_sheet(interaction, [each.job_id for each in newest])
         await interaction.edit_original_response(content=heading, attachments=[sheet], view=view)
-
-    def _choices(self, hits: Iterable[SearchHit]) -> list[app_commands.Choice[str]]:
-        now, registry = self.services.clock(), self.services.registry
-        return [app_commands.Choice(name=_choice_name(each, registry, now), value=each.job_id) for each in hits]
-
-    async def _resolve_job(self, typed: str, hits: list[SearchHit]) -> JobRecord:
-        """Return the chosen job, or the first hit if the user typed without choosing."""
-        job_id = typed.strip().lower()
-        if not re.fullmatch(r"[0-9a-f]{12}", job_id) and hits:
-            job_id = hits[0].job_id
-        record = await self.services.db.jobs.get(job_id)
-        if record is None or record.suffix is None or record.job.destination.is_held:
-            raise _not_found()
-        return record
 
 
 class PictureSelect(PersistentItem, template=PICTURES):
@@ -124,7 +99,7 @@ class PictureSelect(PersistentItem, template=PICTURES):
         db, job_id = interaction.client.services.db, selected_values(interaction)[0]
         record = await db.jobs.get(job_id)
         if record is None or record.suffix is None:
-            raise _not_found()
+            raise not_found()
         await repost(interaction, record, is_favourite=await db.favourites.has_any(interaction.user.id, job_id))
 
 
@@ -138,7 +113,7 @@ async def repost(
     client, services = interaction.client, interaction.client.services
     job, suffix = record.job, record.suffix or ""
     if not (found or can_view_job(interaction, job) or (is_favourite and not job.destination.private)):
-        raise _not_found()
+        raise not_found()
     await services.policy.authorize(context_from(interaction), JobRequest(action=Action.PICK, params=job.params))
     if record.sensitive and await is_nsfw_withheld(
         services.policy, client, interaction.guild_id, interaction.channel_id
@@ -170,37 +145,12 @@ async def repost(
     )
 
 
-def _not_found() -> UserError:
-    return UserError(
-        tr("I found no picture with this name that you may see. Pick one from the list that appears as you type.")
-    )
-
-
 def _unfavourite_view(job: Job) -> discord.ui.View:
     """Return the button that removes a favourite: the message with the usual button may be deleted."""
     button: discord.ui.Button[discord.ui.View] = discord.ui.Button(
         label=tr("Remove from your favourites"), custom_id=f"{LIKE}:{Tile(job.id, 0)}"
     )
     return persistent_view(button)
-
-
-def _choice_name(hit: SearchHit, registry: ModelRegistry, now: float) -> str:
-    """Return the name of a choice: the prompt, the action and the age of a job."""
-    what = "" if hit.action is Action.IMAGINE else f" · {hit.action.replace('_', ' ')}"
-    end = f"{what} · {_format_age(now - hit.asked_at)}"
-    prompt = " ".join(format_prompt(hit.params, registry).split())
-    return truncate(prompt or tr("(pictures)"), MAX_CHOICE_LENGTH - len(end)) + end
-
-
-def _format_age(seconds: float) -> str:
-    minutes = max(0, int(seconds)) // 60
-    if minutes < 1:
-        return tr("just now")
-    if minutes < 60:
-        return tr("{minutes} min ago", minutes=minutes)
-    if minutes < 48 * 60:
-        return tr("{hours} h ago", hours=minutes // 60)
-    return trn("{n} day ago", "{n} days ago", minutes // (24 * 60))
 
 
 async def setup(client: Client) -> None:

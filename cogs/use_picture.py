@@ -19,6 +19,7 @@ from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, PersistentModal, modals
 from bot.ui.text import escape_markdown, truncate
 from cogs.find import Search, start_search
 from cogs.imagine import submit_prompt
+from cogs.readings.describe import describe_upload
 from generation.errors import UserError
 from generation.params import Tile, Upload
 
@@ -60,14 +61,34 @@ async def find_similar(interaction: Interaction, picture: UsedPicture, _: str) -
     await start_search(interaction, search)
 
 
+async def take_its_style(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
+    """Draw what the prompt says in the style of the picture; of its first tile, if the bot made it."""
+    tile = Tile(picture.job_id, 0) if picture.job_id is not None else None
+    is_tile = tile is not None and await interaction.client.prompts.styles.may_use(interaction, tile)
+    await submit_prompt(interaction, prompt, None, tile if is_tile else picture.upload)
+
+
+async def describe_it(interaction: Interaction, picture: UsedPicture, _: str) -> None:
+    """Describe the picture in prompts."""
+    await describe_upload(interaction, picture.upload)
+
+
 # What a picture can be used for; the values are in forms that are open, so they never change.
-PURPOSES: dict[str, UseHandler] = {"prompt": draw_from_it, "find": find_it, "like": find_similar}
+PURPOSES: dict[str, UseHandler] = {
+    "prompt": draw_from_it,
+    "style": take_its_style,
+    "describe": describe_it,
+    "find": find_it,
+    "like": find_similar,
+}
 
 
 def _labels() -> dict[str, tuple[str, str]]:
     """Return the name and the description of each purpose."""
     return {
         "prompt": (tr("Image prompt"), tr("Draw from it what the prompt below says")),
+        "style": (tr("Style"), tr("Draw what the prompt below says in its style")),
+        "describe": (tr("Describe"), tr("Find prompts that could have drawn it")),
         "find": (tr("Which picture is this?"), tr("Find the job that made it: prompt, author, place")),
         "like": (tr("Pictures like this"), tr("Find pictures that look like it")),
     }
@@ -118,7 +139,7 @@ def _prompt_field() -> discord.ui.Label[Any]:
         required=False,
     )
     return discord.ui.Label(
-        text=tr("Prompt"), description=tr("Only for an image prompt: say what to draw from it."), component=field
+        text=tr("Prompt"), description=tr("Only for an image prompt or a style: say what to draw."), component=field
     )
 
 

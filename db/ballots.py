@@ -14,6 +14,14 @@ SUGGEST = """
     ON CONFLICT (session, person) DO UPDATE SET round = :round, name = :name, words = :words, at = :at
     WHERE suggestions.at <= :at - :pause
 """
+TURNOUT = """
+    SELECT (SELECT count(DISTINCT person) FROM ballots WHERE session = :session AND round = :round) AS voters,
+           EXISTS (SELECT 1 FROM ballots WHERE session = :session AND round = :round - 1)
+           AND NOT EXISTS (
+               SELECT 1 FROM ballots AS earlier WHERE session = :session AND round = :round - 1
+               AND NOT EXISTS (SELECT 1 FROM ballots AS later WHERE later.session = :session AND later.round = :round
+                               AND later.person = earlier.person)) AS is_complete
+"""
 # Words are voted for by the id of the person who offers them.
 DROP_VOTES_FOR_EARLIER_WORDS = """
     DELETE FROM ballots WHERE session = :session AND round = :round AND choice = CAST(:person AS TEXT) AND changes() = 1
@@ -30,6 +38,14 @@ class Ballot:
     kind: str
     choice: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turnout:
+    """How many people have voted in a round, and whether everybody who voted in the last one is among them."""
+
+    voters: int
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +111,11 @@ class BallotStore:
             {"session": session_id, "round": round_number},
         )
         return {row["person"] for row in rows}
+
+    async def turnout(self, session_id: str, round_number: int) -> Turnout:
+        """Return who has voted in a round, in numbers: every vote asks for it."""
+        (row,) = await self._connection.fetch_all(TURNOUT, {"session": session_id, "round": round_number})
+        return Turnout(row["voters"], bool(row["is_complete"]))
 
     async def voters_for(self, session_id: str, round_number: int, kind: str, choice: str) -> list[int]:
         """Return who has chosen `choice`, the earliest first."""

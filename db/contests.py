@@ -31,6 +31,7 @@ ANSWER = """
 OWN_PICTURES = """
     SELECT id, asked_at FROM jobs
     WHERE asker_id = :person AND guild_id = :guild AND private = 0 AND deleted_at IS NULL AND state = 'answered'
+      AND suffix IS NOT NULL
     ORDER BY asked_at DESC LIMIT :most
 """
 # The pictures of sessions in which a person had a part.

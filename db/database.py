@@ -24,10 +24,12 @@ from db.news import NewsStore
 from db.picture_index import PictureIndex
 from db.preferences import PreferenceStore
 from db.privacy import PersonalData
+from db.readings import ReadingStore
 from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
 from db.stats import Stats
+from db.styles import StyleStore
 from db.telephones import TelephoneStore
 from db.threads import ThreadStore
 from db.usage import Usage
@@ -59,7 +61,9 @@ class Database:
     contests: ContestStore
     canvases: CanvasStore
     news: NewsStore
+    readings: ReadingStore
     telephones: TelephoneStore
+    styles: StyleStore
 
     @classmethod
     @asynccontextmanager
@@ -89,5 +93,7 @@ class Database:
                 contests=ContestStore(connection),
                 canvases=CanvasStore(connection),
                 news=NewsStore(connection),
+                readings=ReadingStore(connection),
                 telephones=TelephoneStore(connection),
+                styles=StyleStore(connection, clock),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from db.connection import Connection
@@ -82,6 +82,13 @@ CONTEST_PLACES = """
     SELECT session, job_id, tile_index, place FROM contest_entries
     WHERE session IN (SELECT value FROM json_each(:sessions)) AND place IS NOT NULL AND rank <= :most ORDER BY rank
 """
+# Entries of contests that are not decided: until then nobody is told whose they are.
+ANONYMOUS = """
+    SELECT DISTINCT contest_entries.job_id FROM contest_entries
+    JOIN collab_sessions ON collab_sessions.id = contest_entries.session
+    WHERE contest_entries.job_id IN (SELECT value FROM json_each(:jobs)) AND contest_entries.person <> :person
+      AND contest_entries.place IS NULL AND collab_sessions.ended_at IS NULL
+"""
 FAVOURITE_TILES = """
     SELECT job_id, tile_index FROM favourites
     WHERE person_id = :person AND job_id IN (SELECT value FROM json_each(:jobs))
@@ -146,7 +153,11 @@ class Gallery:
             "most": limit + 1,
         }
         rows = await self._connection.fetch_all(_statement(query), values)
-        return _page([(row["job_id"], str(row["id"])) for row in rows], limit)
+        page = _page([(row["job_id"], str(row["id"])) for row in rows], limit)
+        if not query.author:
+            return page
+        anonymous = await self.anonymous(view.person_id, page.job_ids)
+        return replace(page, job_ids=tuple(job_id for job_id in page.job_ids if job_id not in anonymous))
 
     async def visible(self, view: View, job_ids: Iterable[str]) -> set[str]:
         """Return those of some jobs whose results the viewer may see."""
@@ -179,6 +190,11 @@ class Gallery:
         values = {"person": person_id, "jobs": json.dumps(sorted(set(job_ids)))}
         rows = await self._connection.fetch_all(FAVOURITE_TILES, values)
         return {Tile(row["job_id"], row["tile_index"]) for row in rows}
+
+    async def anonymous(self, person_id: int, job_ids: Iterable[str]) -> set[str]:
+        """Return those of some jobs whose requester may not be named to a person: others' entries of open contests."""
+        values = {"person": person_id, "jobs": json.dumps(sorted(set(job_ids)))}
+        return {row["job_id"] for row in await self._connection.fetch_all(ANONYMOUS, values)}
 
     async def contests(
         self, guild_id: int, before: str | None, limit: int, most_places: int

@@ -145,7 +145,7 @@ class ImageStore:
         return self._file_path("sheets", job_id, suffix)
 
     def cell_path(self, stem: str, suffix: str) -> Path:
-        """Return the path of a cell, a "png" or a small "webp", by its stem from `cell_stem`."""
+        """Return the path of a cell, a "png" or a small "jpg", by its stem from `cell_stem`."""
         return self._file_path("cells", stem, suffix)
 
     def thumbnail_path(self, tile: Tile) -> Path:

@@ -16,6 +16,7 @@ import aiosqlite
 
 from db.connection import Connection, Statement
 from db.lineage import Credit, replace_credits
+from db.readings import StoredReading, store_reading
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.params import Tile, from_dict, to_dict
 from generation.prompt import format_prompt
@@ -160,6 +161,17 @@ class JobStore:
             ("drawing",),
             "suffix = :suffix, seconds = :seconds, model = :model, sensitive = :sensitive",
             {"suffix": suffix, "seconds": seconds, "model": model, "sensitive": sensitive},
+        )
+
+    async def mark_read(self, job_id: str, reading: StoredReading, seconds: float, model: str) -> bool:
+        """Store the result of a job that reads, which its status message is to show; False if it was cancelled."""
+        return await self._transition(
+            job_id,
+            JobState.POSTED,
+            ("drawing",),
+            "ended_at = :now, answer_id = notice_id, seconds = :seconds, model = :model",
+            {"seconds": seconds, "model": model},
+            store_reading(job_id, reading),
         )
 
     async def add_seconds(self, job_id: str, seconds: float) -> None:

@@ -26,7 +26,8 @@ OUTLINES_OF_JOBS = """
     SELECT id, job_id, channel_id, person_id, outlines FROM fingerprints
     WHERE job_id IN (SELECT value FROM json_each(:jobs))
 """
-CHANGES = "SELECT number, job_id, gone FROM outline_changes ORDER BY number LIMIT :most"
+CHANGES = "SELECT number, job_id, gone FROM outline_changes WHERE number > 0 ORDER BY number LIMIT :most"
+COUNT_ONCE = "SELECT count(*) AS n FROM fingerprints"
 _INSERT_SHOWN = """
     :job, :guild, :channel, :thread, :person, :at
     WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job AND deleted_at IS NULL)
@@ -175,7 +176,7 @@ class PictureIndex:
 
     async def count_fingerprints(self) -> int:
         """Return how many jobs have fingerprints."""
-        return int((await self._connection.fetch_all("SELECT count(*) AS n FROM fingerprints", {}))[0]["n"])
+        return int((await self._connection.fetch_all(COUNT_ONCE, {}))[0]["n"])
 
     async def vectors_of_jobs(self, job_ids: Iterable[str]) -> list[Fingerprints]:
         """Return fingerprints by the ids of jobs; those of deleted and unknown ones are left out."""

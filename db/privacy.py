@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +42,15 @@ EXPORT_QUERIES = {
     # Parts in other people's jobs: those in one's own are in the list of jobs.
     "credits": """SELECT job, part, weight FROM credits WHERE person = :person
                   AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = credits.job AND asker_id = :person)""",
+    "readings": """SELECT id AS job_id, prompts, words FROM jobs JOIN readings ON readings.job_id = jobs.id
+                   WHERE asker_id = :person ORDER BY asked_at""",
+    "styles": "SELECT code, image, guild_id, channel_id, at FROM styles WHERE person_id = :person ORDER BY at",
     "blocks": "SELECT guild_id, reason, until, at FROM blocks WHERE person_id = :person",
 }
 JOBS_PAGE = """
-    SELECT * FROM jobs WHERE asker_id = :person AND (asked_at, id) > (:at, :id) ORDER BY asked_at, id LIMIT :most
+    SELECT *, EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
+                      AND digest = substr(json_extract(params, '$.style'), 8)) AS brought_style
+    FROM jobs WHERE asker_id = :person AND (asked_at, id) > (:at, :id) ORDER BY asked_at, id LIMIT :most
 """
 UNFINISHED_JOBS = (
     "SELECT id FROM jobs WHERE state IN ('waiting', 'drawing', 'drawn') AND asker_id = :person AND asked_at <= :at"
@@ -132,6 +137,15 @@ class PersonalData:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._subscribers: list[Callable[[int], None]] = []
+
+    def subscribe(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with the id of each person whose data are erased, at the beginning."""
+        self._subscribers.append(callback)
+
+    def unsubscribe(self, callback: Callable[[int], None]) -> None:
+        """Stop calling `callback`."""
+        self._subscribers.remove(callback)
 
     async def summary(self, person_id: int) -> DataSummary:
         """Return how much data is stored about a user."""
@@ -181,6 +195,7 @@ class PersonalData:
             ("DELETE FROM options WHERE person_id = :person", person),
             ("DELETE FROM favourites WHERE person_id = :person", person),
             ("DELETE FROM threads WHERE person_id = :person", person),
+            ("DELETE FROM styles WHERE person_id = :person", person),
             ("DELETE FROM deferrals WHERE person_id = :person AND prompt <> ''", person),
             ("DELETE FROM direct_messages WHERE person_id = :person", person),
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
@@ -213,6 +228,8 @@ class PersonalData:
                 person,
             ),
         )
+        for callback in self._subscribers:
+            callback(person_id)
 
     async def pending_erasures(self) -> dict[int, float]:
         """Return the users whose jobs are still to be erased, with the time up to which they are."""

@@ -89,6 +89,7 @@ class Retention:
             await self._delete_orphaned_images(kind, result)
         await self._delete_orphaned_uploads(result)
         await self._delete_orphaned_cells(result)
+        await self._delete_unused_styles()
         if result.jobs:
             await purge_deleted_terms(self._connection)
         log.info("deleted %d expired jobs and %d files", result.jobs, result.files)
@@ -173,6 +174,14 @@ class Retention:
             files = await _list_files(folder)
             referenced = await self._referenced_uploads({path.stem for path in files})
             await self._delete_files((path for path in files if path.stem not in referenced), result)
+
+    async def _delete_unused_styles(self) -> None:
+        """Delete the codes of uploads that no job uses any more."""
+        await self._connection.write(
+            """DELETE FROM styles WHERE image GLOB 'upload:*' AND at < :before
+               AND NOT EXISTS (SELECT 1 FROM uploads WHERE digest = substr(image, 8))""",
+            {"before": self._clock() - FILE_GRACE_S},
+        )
 
     async def _referenced_uploads(self, digests: Iterable[str]) -> set[str]:
         rows = await self._connection.fetch_all(

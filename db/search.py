@@ -20,8 +20,9 @@ MAX_TERMS = 12  # words that a search asks for
 MIN_ID_PREFIX = 4  # hexadecimal digits; a shorter query is not searched as an id
 
 _COLUMNS = "jobs.id, jobs.params, jobs.action, jobs.asked_at, jobs.prompt"
-# Generated and not deleted; what is not posted yet may be kept by a session until it is shown.
-_HAS_IMAGES = "jobs.suffix IS NOT NULL AND jobs.deleted_at IS NULL AND jobs.state <> 'drawn'"
+# Generated, not deleted, and not kept by a session until it is shown.
+_IS_HELD = "jobs.state = 'drawn' AND jobs.private AND jobs.token = ''"
+_HAS_IMAGES = f"jobs.suffix IS NOT NULL AND jobs.deleted_at IS NULL AND NOT ({_IS_HELD})"
 
 NEWEST = f"""
     SELECT {_COLUMNS} FROM jobs WHERE asker_id = :person AND {_HAS_IMAGES} ORDER BY asked_at DESC LIMIT :most

@@ -11,9 +11,11 @@ from db.connection import Connection
 COUNTED_JOBS = "state <> 'failed' AND (state <> 'cancelled' OR started_at IS NOT NULL) AND action <> 'pick'"
 # A cancelled job counts the seconds until it was cancelled.
 JOB_SECONDS = "CASE state WHEN 'cancelled' THEN ended_at - started_at ELSE seconds END"
-# A film counts as one job for every four pictures, as a grid does, and a video as one more: see `grids_of`.
+# A film counts as one job for every four pictures, as a grid does, and a video as one more: see `grids_of`. A reading
+# counts as one job, whatever its prompt asks for.
 JOBS = (
-    "max(1, (coalesce(json_extract(params, '$.film.steps'), 1) + 3) / 4) + coalesce(json_extract(params, '$.video'), 0)"
+    "max(1, (coalesce(json_extract(params, '$.film.steps'), 1) + 3) / 4) + "
+    "(json_extract(params, '$.reading') IS NULL AND coalesce(json_extract(params, '$.video'), 0))"
 )
 # The unary plus keeps SQLite from using the guild's index, which has far more rows than the user's.
 USAGE_TOTALS = f"""SELECT coalesce(sum(jobs), 0) AS jobs, coalesce(sum(seconds), 0.0) AS seconds,

@@ -33,6 +33,8 @@ class Action(StrEnum):
     REMIX_SUBTLE = "remix_subtle"
     REMIX_STRONG = "remix_strong"
     ZOOM_FILM = "zoom_film"
+    SHORTEN = "shorten"
+    DESCRIBE = "describe"
     WALK = "walk"
 
 

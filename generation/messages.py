@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from generation.models.model import Model
-from generation.params import Params
+from generation.params import Params, Word
 
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Generate `params` for a job; `source`, `mask` and `blended` are encoded images.
+    """Generate `params` for a job; `source`, `mask`, `blended` and `style` are encoded images.
 
     `upload_limit` is the maximum size of the grid image in bytes. `order` is the job's slot number: if more rows wait
     for a step than fit into a batch, the lowest order goes first. With the `trail` of a finished job, its steps are
@@ -28,6 +28,7 @@ class Generate:
     blended: tuple[bytes, ...] = ()
     trail: bytes = b""
     places: tuple[float, ...] = ()
+    style: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,26 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """The result of a job that reads a prompt or a picture, in `seconds`.
+
+    `words` are those of each part of a prompt; `texts` are prompts that describe a picture, the likeliest first.
+    """
+
+    seconds: float
+    words: tuple[tuple[Word, ...], ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A `Generate` request for a reading has succeeded."""
+
+    job_id: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A `Generate` request has succeeded."""
 
@@ -153,4 +174,4 @@ class Crashed:
 
 
 Inbound = Generate | Cancel | Stop
-Event = Loading | Loaded | Unloaded | Offered | Ready | Progress | Finished | Failed | Crashed
+Event = Loading | Loaded | Unloaded | Offered | Ready | Progress | Finished | Read | Failed | Crashed

@@ -21,6 +21,14 @@ class PromptPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a prompt, and how much of the picture depends on it, from 0 to 1."""
+
+    text: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """One image of a result; its text form is used in custom_ids, file names and references to a source image."""
 
@@ -83,6 +91,13 @@ class WalkEnd:
     tiles: tuple[Tile, ...] = ()
 
 
+class ReadingKind(StrEnum):
+    """What a job reads whose result is words: a prompt or a picture. The values are stored."""
+
+    SHORTEN = "shorten"
+    DESCRIBE = "describe"
+
+
 @dataclass(frozen=True, slots=True)
 class FilmPlan:
     """A film of `steps` pictures, each drawn around the one before it, or on the way `to` another one.
@@ -123,7 +138,9 @@ class Params:
     the first pass). `draft` records that size and steps were halved for speed. `model` is the model's name; it is empty
     for the default model, which old rows have. `loras` are applied to the model for these images only. With a `film`,
     there are several images, drawn around the source or on a walk, and the params are those of the first. With `video`,
-    the steps are kept for a film of how the images appear; the images are the same.
+    the steps are kept for a film of how the images appear; the images are the same. With a `reading` nothing is drawn:
+    the prompt, or the source, is read. The image takes over the look of `style`, a reference known by its `style_code`,
+    as much as `style_weight` (0 to 1000) says.
     """
 
     parts: tuple[PromptPart, ...]
@@ -157,6 +174,10 @@ class Params:
     loras: tuple[LoraWeight, ...] = ()
     film: FilmPlan | None = None
     video: bool = False
+    reading: ReadingKind | None = None
+    style: ImageRef | None = None
+    style_code: str = ""
+    style_weight: int = 100
 
     @property
     def lora_set(self) -> tuple[LoraWeight, ...]:
@@ -178,8 +199,9 @@ class Params:
 def to_dict(params: Params) -> dict[str, Any]:
     """Return `params` as plain values for JSON; image references become strings."""
     values = dataclasses.asdict(params)
-    images = {"source": _format_ref(params.source), "mask": _format_ref(params.mask)}
-    return values | images | {"blended": [_format_ref(image) for image in params.blended]}
+    named = {"source": params.source, "mask": params.mask, "style": params.style}
+    images = {name: image and format_ref(image) for name, image in named.items()}
+    return values | images | {"blended": [format_ref(image) for image in params.blended]}
 
 
 def from_dict(values: dict[str, Any]) -> Params:
@@ -190,13 +212,15 @@ def from_dict(values: dict[str, Any]) -> Params:
             "parts": tuple(PromptPart(**part) for part in values["parts"]),
             "no": tuple(values.get("no", ())),
             "aspect": tuple(values.get("aspect", (1, 1))),
-            "source": _parse_ref(values.get("source")),
-            "mask": _parse_ref(values.get("mask")),
-            "blended": tuple(filter(None, map(_parse_ref, values.get("blended", ())))),
+            "source": _parse_optional(values.get("source")),
+            "mask": _parse_optional(values.get("mask")),
+            "blended": tuple(map(parse_ref, values.get("blended", ()))),
             "frame": Frame(**values["frame"]) if values.get("frame") else None,
             "region": tuple(values.get("region", ())),
             "loras": tuple(LoraWeight(**use) for use in values.get("loras", ())),
             "film": _film_plan(values.get("film")),
+            "reading": ReadingKind(values["reading"]) if values.get("reading") else None,
+            "style": _parse_optional(values.get("style")),
         }
     )
 
@@ -214,19 +238,17 @@ def _walk_end(values: dict[str, Any] | None) -> WalkEnd | None:
     return WalkEnd(parts, values["seed"], tuple(Tile(**tile) for tile in values["tiles"]))
 
 
-def _format_ref(ref: ImageRef | None) -> str | None:
-    match ref:
+def format_ref(image: ImageRef) -> str:
+    """Return the text form of an image reference, as it is stored."""
+    match image:
         case Tile():
-            return f"tile:{ref}"
+            return f"tile:{image}"
         case Upload(digest):
             return f"upload:{digest}"
-        case None:
-            return None
 
 
-def _parse_ref(text: str | None) -> ImageRef | None:
-    if text is None:
-        return None
+def parse_ref(text: str) -> ImageRef:
+    """Parse the output of `format_ref`; raise ValueError for anything else."""
     kind, _, value = text.partition(":")
     match kind:
         case "tile":
@@ -234,3 +256,7 @@ def _parse_ref(text: str | None) -> ImageRef | None:
         case "upload":
             return Upload(value)
     raise ValueError(f"not a picture: {text!r}")
+
+
+def _parse_optional(text: str | None) -> ImageRef | None:
+    return None if text is None else parse_ref(text)

@@ -19,6 +19,7 @@ from preview.api import commands as rest_commands
 from preview.api import interactions as rest_interactions
 from preview.api import messages as rest_messages
 from preview.api import oauth2 as rest_oauth2
+from preview.api import scheduled_events as rest_events
 from preview.api.fault_injection import Fault, FaultInjector
 from preview.api.gateway import Gateway
 from preview.api.rate_limits import LIMITS, RateLimit, RateLimiter, RateLimitResult
@@ -93,7 +94,16 @@ class FakeDiscord(WaitHelpers):
             middlewares=[self._loopback_only, self._api_middleware], client_max_size=MAX_REQUEST_BYTES
         )
         app[CORE] = self.core
-        for module in (rest, rest_commands, rest_interactions, rest_messages, rest_channels, rest_oauth2, cdn):
+        for module in (
+            rest,
+            rest_commands,
+            rest_interactions,
+            rest_messages,
+            rest_channels,
+            rest_events,
+            rest_oauth2,
+            cdn,
+        ):
             app.add_routes(module.routes)
         app.router.add_get("/gateway", self.gateway.handle)
         app.router.add_get("/gateway/", self.gateway.handle)

@@ -59,7 +59,7 @@ ORDERS = {
         ("cluster",),
     ),
     "generation": (
-        ("errors", "logs", "params", "text"),
+        ("errors", "logs", "params", "text", "command_line"),
         ("models", "job"),
         ("planning", "messages"),
         ("prompt",),

@@ -12,7 +12,13 @@ from bot.config import Config, env_name
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {env_name(name) for name in Config.__dataclass_fields__}
-OTHERS = {"HF_HOME", "ATELIER_TORCH", "PIP_NO_CACHE_DIR", "PYTHONUNBUFFERED"}  # of libraries and of the installer
+OTHERS = {
+    "HF_HOME",
+    "ATELIER_CONTAINER",
+    "ATELIER_TORCH",
+    "PIP_NO_CACHE_DIR",
+    "PYTHONUNBUFFERED",
+}  # of libraries and of the installer
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 

@@ -149,6 +149,9 @@ CUSTOM_IDS = [
     f"tree:{JOB}:{JOB}",
     f"tree_go:{JOB}:{JOB}",
     f"tree_share:{JOB}:{JOB}",
+    f"reading:{JOB}:1",
+    f"describe_again:{JOB}",
+    f"describe_all:{JOB}",
     "set:speed:turbo",
     "set:high_variation:off",
     "set:model",
@@ -191,6 +194,8 @@ ACTIONS = [
     "remix_subtle",
     "remix_strong",
     "zoom_film",
+    "shorten",
+    "describe",
     "walk",
 ]
 TABLES = {
@@ -224,10 +229,12 @@ TABLES = {
     "options": "person_id name value",
     "outline_changes": "number job_id gone",
     "preferences": "person_id settings",
+    "readings": "job_id prompts words",
     "reports": "id guild_id job_id person_id reason at outcome",
     "session_bells": "session person",
     "shown": "id job_id guild_id channel_id thread_id person_id at",
     "shown_words": "place author model prompt",
+    "styles": "code person_id guild_id channel_id image at",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "telephone_players": "session person lot name roles",
@@ -338,6 +345,10 @@ PARAMS = [
     "loras",
     "film",
     "video",
+    "reading",
+    "style",
+    "style_code",
+    "style_weight",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [
@@ -371,6 +382,7 @@ GUILD_SETTINGS = [
     "contest_theme_by",
     "contest_role",
     "contest_themes",
+    "contest_event",
     "gallery_pages",
     "gallery_hidden",
     "gallery_names",

@@ -28,6 +28,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from generation.command_line import as_typed
 from preview import FakeDiscord, World
 from tests.support.fork_servers import MAIN, ForkedMain, engine_fork_server, engine_server, fork_main
 from tests.support.timing import LOAD_TIMEOUT_S, RESPONSE_TIMEOUT_S, TIMEOUT_S
@@ -137,7 +138,7 @@ async def test_a_missing_token_is_reported_in_one_line_with_a_hint(tmp_path):
     code, output = await run(tmp_path)
     assert code == 2
     assert "DISCORD_TOKEN is not set" in output
-    assert "main.py imagine" in output
+    assert as_typed("imagine") in output
     assert "Traceback" not in output
 
 

@@ -29,6 +29,7 @@ from generation.cluster.ray_settings import (
     without_secrets,
 )
 from generation.cluster.versions import ROOT, Versions, own_versions
+from generation.command_line import as_typed
 from generation.worker.devices import list_devices
 
 REJOIN_S = 5.0  # between two attempts to find the head
@@ -43,9 +44,9 @@ def init(config: Config) -> int:
     print(
         "Whoever has this folder can run programs on every machine of the cluster.\n\n"
         "1. Here, set CLUSTER in .env to this machine's address, such as CLUSTER=10.0.0.5:6380.\n"
-        "   Then run: python main.py cluster head\n"
+        f"   Then run: {as_typed('cluster head')}\n"
         f"2. Copy {files.folder} to each other machine, for instance with scp -r, as its data/cluster.\n"
-        "   There run: python main.py cluster join ADDRESS:PORT"
+        f"   There run: {as_typed('cluster join ADDRESS:PORT')}"
     )
     return 0
 
@@ -57,7 +58,7 @@ def head(config: Config, store_bytes: int) -> int:
     folder = _session_folder(files)
     try:
         with answering(at, own, versions):
-            print(f"The head of the cluster is at {at}. Other machines: python main.py cluster join {at}", flush=True)
+            print(f"The head of the cluster is at {at}. Other machines: {as_typed(f'cluster join {at}')}", flush=True)
             return run_until_stopped(
                 head_command(at, folder, store_bytes), {**_environment(), **ray_environment(own)}, folder
             )
@@ -95,7 +96,7 @@ def show(config: Config) -> int:
     try:
         ask(at, files.for_machine(here))
     except HeadUnreachable as error:
-        raise ConfigError(f"{error}. Is `python main.py cluster head` running there?") from None
+        raise ConfigError(f"{error}. Is `{as_typed('cluster head')}` running there?") from None
     nodes = _list_nodes(at, here, files)
     if not nodes:
         print(f"The head at {at} runs, but no machine has joined.")

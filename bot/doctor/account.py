@@ -17,6 +17,7 @@ from bot.doctor.commands import check_commands
 from bot.doctor.rest import RestClient, UnauthorizedError, UnreachableError
 from bot.doctor.result import CheckResult, failed, passed, skipped, with_timeout
 from bot.doctor.servers import check_servers
+from generation.command_line import as_typed
 
 CHECK_TIMEOUT_S = 30.0  # seconds for each check
 MAX_SKEW_S = 10.0  # seconds; from about 30 on, replies to interactions can come too late
@@ -59,7 +60,7 @@ async def check_account(config: Config, clock: Callable[[], float] = time.time) 
 async def _check_token(config: Config, api: RestClient) -> tuple[CheckResult, dict[str, Any] | None]:
     if not config.discord_token:
         return failed(
-            "token", "DISCORD_TOKEN is not set", f"Run `python main.py setup`, or copy it from {PORTAL} into .env."
+            "token", "DISCORD_TOKEN is not set", f"Run `{as_typed('setup')}`, or copy it from {PORTAL} into .env."
         ), None
     try:
         me, application = await api.get("/users/@me"), await api.get("/applications/@me")

@@ -10,11 +10,12 @@ from bot.doctor.result import CheckResult, failed, passed, skipped
 from bot.instance_lock import is_locked
 from db.connection import DATABASE_FILE
 from db.integrity import IntegrityReport, check_integrity
+from generation.command_line import as_typed
 
 MIN_FREE_BYTES = 2**30  # bytes
 BYTES_PER_JOB = 2 * 2**20  # bytes; a grid image and its tiles, roughly
 DATABASE_TIMEOUT_S = 30.0  # seconds
-FIX_RESTORE_BACKUP = "Stop the bot and restore a backup: python main.py restore FILE --replace."
+FIX_RESTORE_BACKUP = f"Stop the bot and restore a backup: {as_typed('restore FILE --replace')}."
 
 
 def check_disk(data_dir: Path) -> list[CheckResult]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -23,7 +23,7 @@ from generation.files import sanitize
 from generation.params import Tile
 
 MAX_SEARCHES = 2  # at once; each decodes a picture of any size
-UPLOAD_TIMEOUT_S = 60.0
+UPLOAD_TIMEOUT_S, BODY_TIMEOUT_S = 60.0, 10.0
 _JOB_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])")
 
 
@@ -93,7 +93,8 @@ class Actions:
         """Send chosen pictures as a zip, one after another."""
         if self._with_login and self._sessions.find(request) is None:
             raise web.HTTPUnauthorized(text="Log in first.")
-        form = await request.post()
+        async with _arriving(BODY_TIMEOUT_S):
+            form = await request.post()
         session = self._session(request, str(form.get("csrf", "")))
         tiles = [Tile.parse(each) for each in str(form.get("tiles", "")).split()]
         if not tiles or len(tiles) > MAX_PICTURES:
@@ -121,7 +122,8 @@ class Actions:
             return None
         settings = await self._services.policy.settings(record.job.destination.guild_id)
         is_own = session is not None and record.job.requester.id == session.person_id
-        return ZippedPicture.of(record.job, tile, self._services.registry, with_name=settings.gallery_names or is_own)
+        is_named = settings.gallery_names and not await self._viewers.anonymous(session, [record])
+        return ZippedPicture.of(record.job, tile, self._services.registry, with_name=is_named or is_own)
 
     @contextmanager
     def _one_search_of(self, person_id: int) -> Iterator[None]:
@@ -162,15 +164,23 @@ def _is_deletable(record: JobRecord, person_id: int) -> bool:
 
 async def _read_picture(request: web.Request) -> bytes:
     """Return a body that may be as large as a picture; those of all other requests are small."""
+    async with _arriving(UPLOAD_TIMEOUT_S):
+        return await request.clone(client_max_size=sanitize.MAX_BYTES).read()
+
+
+@asynccontextmanager
+async def _arriving(seconds: float) -> AsyncIterator[None]:
+    """Refuse a body that takes too long: its connection would keep out other visitors."""
     try:
-        async with asyncio.timeout(UPLOAD_TIMEOUT_S):
-            return await request.clone(client_max_size=sanitize.MAX_BYTES).read()
+        async with asyncio.timeout(seconds):
+            yield
     except TimeoutError:
-        raise web.HTTPRequestTimeout(text="This picture takes too long to arrive.") from None
+        raise web.HTTPRequestTimeout(text="This request takes too long to arrive.") from None
 
 
 async def _json_object(request: web.Request) -> dict[str, Any]:
-    body = await request.json()
+    async with _arriving(BODY_TIMEOUT_S):
+        body = await request.json()
     if not isinstance(body, dict):
         raise UserError("This request is malformed.")
     return body

@@ -94,7 +94,10 @@ class Pages:
         if record is None or tile.index >= record.job.params.count:
             raise web.HTTPNotFound(text="There is no such picture that you may see.")
         (listed,) = await self._listed(session, [record])
-        return web.json_response(listed | await self._details(session, record))
+        details = await self._details(session, record)
+        if listed["anonymous"]:  # its message, its channel and its family tell whose it is
+            details |= {"facts": details["facts"] | {"Channel": ""}, "link": None, "parents": [], "children": []}
+        return web.json_response(listed | details)
 
     async def like(self, request: web.Request) -> web.Response:
         """Return pictures that look like one."""
@@ -125,6 +128,8 @@ class Pages:
                 known.setdefault(edge.child)
                 edges.append((edge.parent_job, edge.child))
         visible = [record for job_id in known if (record := await self._viewers.require_record(session, job_id))]
+        if anonymous := await self._viewers.anonymous(session, visible):  # whose relatives tell who made it
+            visible = [each for each in visible if (each.job.id not in anonymous) != (asked in anonymous)]
         shown = {record.job.id for record in visible}
         names = {job_id: job_id if job_id in shown else f"hidden-{n}" for n, job_id in enumerate(sorted(known))}
         return web.json_response(
@@ -186,9 +191,10 @@ class Pages:
     async def _listed(self, session: Session | None, records: Sequence[JobRecord]) -> list[Json]:
         person_id = session.person_id if session else 0
         liked = await self._services.db.gallery.favourite_tiles(person_id, (record.job.id for record in records))
-        return [await self._item(record, person_id, liked) for record in records]
+        anonymous = await self._viewers.anonymous(session, records)
+        return [await self._item(each, person_id, liked, is_anonymous=each.job.id in anonymous) for each in records]
 
-    async def _item(self, record: JobRecord, person_id: int, liked: set[Tile]) -> Json:
+    async def _item(self, record: JobRecord, person_id: int, liked: set[Tile], *, is_anonymous: bool) -> Json:
         job, to, registry = record.job, record.job.destination, self._services.registry
         settings = await self._services.policy.settings(to.guild_id)
         tiles = [Tile(job.id, index) for index in range(job.params.count)]
@@ -200,7 +206,8 @@ class Pages:
             "count": job.params.count,
             "prompt": format_prompt(job.params, registry),
             "description": image_description(job, registry),
-            "author": job.requester.name if settings.gallery_names or own else None,
+            "author": job.requester.name if (settings.gallery_names and not is_anonymous) or own else None,
+            "anonymous": is_anonymous,
             "own": own,
             "private": to.private,
             "at": job.asked_at,

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from yarl import URL
 
 from bot.client import Client
@@ -26,6 +27,7 @@ STATIC_FOLDER = Path(__file__).parent / "static"
 PAGES = ("/", "/mine", "/find", "/contests", r"/p/{tile:[0-9a-f]{12}-[0-3]}", r"/tree/{job_id:[0-9a-f]{12}}")
 MAX_BODY_BYTES = 256 * 1024  # of a request, except a picture to search for
 MAX_CONNECTIONS = 500
+IDLE_S = 15.0  # after which a connection without a whole request is closed, so that idle ones shut nobody out
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 CurrentClient = Callable[[], Client | None]
@@ -55,7 +57,7 @@ class GalleryServer:
     def __init__(self, services: Services, current_client: CurrentClient) -> None:
         require_login_settings(services.config)
         config, with_login = services.config, bool(services.config.gallery_url)
-        self._config, self._port = config, 0
+        self._config, self._port, self._personal_data = config, 0, services.db.personal_data
         secure = config.gallery_url.startswith("https:")
         self.sessions = Sessions(services.clock, secure=secure)
         self.viewers = Viewers(services, current_client, with_login=with_login)
@@ -69,8 +71,10 @@ class GalleryServer:
         self._app.add_routes(routes)
         self._app.add_routes([web.get(path, _index) for path in PAGES])
         self._app.add_routes([web.get(r"/static/{name:[a-z_]+[.](?:js|css|svg)}", _static)])
+        self._app.middlewares.insert(0, self._hear)
         self._listener: asyncio.Server | None = None
-        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
+        self._silent: set[asyncio.BaseProtocol] = set()  # connections that have not sent a request yet
+        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_S)
 
     async def start(self, port: int) -> int:
         """Listen on loopback and return the port; raises ConfigError if it is taken."""
@@ -81,18 +85,40 @@ class GalleryServer:
             await self._runner.cleanup()
             raise ConfigError(f"GALLERY_PORT {port} cannot be used: {error.strerror}") from None
         self._port = int(self._listener.sockets[0].getsockname()[1])
+        self._personal_data.subscribe(self._on_erasure)
         return self._port
+
+    def _on_erasure(self, person_id: int) -> None:
+        """Log a person out whose data are erased."""
+        self.sessions.end_all(person_id)
+        self.viewers.forget(person_id)
 
     def _accept(self) -> asyncio.BaseProtocol:
         """Serve a connection, unless there are too many: the bot's own must not run out of file descriptors."""
         server = self._runner.server
         assert server is not None, "it is set up"
-        return _Refusal() if len(server.connections) >= MAX_CONNECTIONS else server()
+        if len(server.connections) >= MAX_CONNECTIONS:
+            return _Refusal()
+        connection = server()
+        self._silent.add(connection)
+        asyncio.get_running_loop().call_later(IDLE_S, self._close_if_silent, connection)
+        return connection
+
+    def _close_if_silent(self, connection: web.RequestHandler) -> None:
+        if connection in self._silent and connection.transport is not None:  # aiohttp closes only later idleness
+            connection.transport.abort()
+        self._silent.discard(connection)
+
+    @web.middleware
+    async def _hear(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._silent.discard(request.protocol)
+        return await handler(request)
 
     async def close(self) -> None:
         """Stop listening."""
         if self._listener is not None:
             self._listener.close()
+            self._personal_data.unsubscribe(self._on_erasure)
         await self._runner.cleanup()
 
     def _origins(self) -> frozenset[str]:

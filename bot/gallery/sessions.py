@@ -66,6 +66,11 @@ class Sessions:
         self._sessions.pop(_digest(request.cookies.get(self.cookie, "")), None)
         response.del_cookie(self.cookie, path="/", secure=self._secure, httponly=True, samesite="Lax")
 
+    def end_all(self, person_id: int) -> None:
+        """End all sessions of a person."""
+        for key in [key for key, session in self._sessions.items() if session.person_id == person_id]:
+            del self._sessions[key]
+
 
 def has_token(session: Session, given: str) -> bool:
     """Return whether a request has the token that only this site's pages know."""

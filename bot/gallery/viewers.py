@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -84,6 +84,12 @@ class Viewers:
         settings = await self._services.policy.settings(shown.guild_id)
         return None if self.is_withheld(settings, record) else record
 
+    async def anonymous(self, session: Session | None, records: Iterable[JobRecord]) -> set[str]:
+        """Return the jobs whose requester may not be named to a visitor: others' entries of open contests."""
+        person_id = session.person_id if session else 0
+        others = [record.job.id for record in records if record.job.requester.id != person_id]
+        return await self._services.db.gallery.anonymous(person_id, others)
+
     def is_withheld(self, settings: GuildSettings, record: JobRecord) -> bool:
         """Return whether a server shows a sensitive picture in age-restricted channels only, and this one is not."""
         return settings.sensitive is NsfwMode.WITHHOLD and self.is_blurred(record)
@@ -135,9 +141,10 @@ class Viewers:
                 known = self._members[key] = (now, await _fetch_member(guild, person_id))
         return known[1]
 
-    def forget_members(self) -> None:
-        """Ask Discord again who is in which server."""
-        self._members.clear()
+    def forget(self, person_id: int) -> None:
+        """Forget a person; if they come again, Discord is asked again."""
+        for key in [key for key in self._members if key[1] == person_id]:
+            del self._members[key]
 
 
 async def _fetch_member(guild: discord.Guild, person_id: int) -> discord.Member | None:

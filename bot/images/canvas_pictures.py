@@ -15,7 +15,7 @@ from bot.ui.text import truncate
 Position = tuple[int, int]  # of a cell, in columns and rows from the upper left
 
 OVERVIEW_SIDE = 1024  # pixels of the longer side
-SMALL_SIDE = 128  # pixels of a cell's small copy
+SMALL_SIDE = 256  # pixels of a cell's small copy, a JPEG, which is decoded at the size that is needed
 SMALL_QUALITY, QUALITY = 92, 88
 FILL_SIDE = 8  # pixels of a cell where the unpainted part is filled
 FILL_STEPS = 64
@@ -37,7 +37,7 @@ class Overview:
 
 
 def cut_cells(tile: bytes, cells: Iterable[Position]) -> dict[Position, tuple[bytes, bytes]]:
-    """Return cells of a square of 2×2, each as a PNG and as a small WebP."""
+    """Return cells of a square of 2×2, each as a PNG and as a small JPEG."""
     square = _open(tile)
     side = square.width // 2
     found: dict[Position, tuple[bytes, bytes]] = {}
@@ -46,7 +46,7 @@ def cut_cells(tile: bytes, cells: Iterable[Position]) -> dict[Position, tuple[by
         small = cell.resize((min(side, SMALL_SIDE),) * 2, Image.Resampling.LANCZOS)
         found[right, down] = (
             _encoded(cell, "PNG", compress_level=3),
-            _encoded(small, "WEBP", quality=SMALL_QUALITY, method=2),
+            _encoded(small, "JPEG", quality=SMALL_QUALITY, subsampling=0),
         )
     return found
 
@@ -71,13 +71,13 @@ def draw_overview(overview: Overview) -> bytes:
     canvas = ImageDraw.Draw(sheet)
     _draw_empty_cells(canvas, overview, pitch)
     for (x, y), data in overview.cells.items():
-        sheet.paste(_open(data).resize((pitch, pitch), Image.Resampling.BILINEAR), (x * pitch, y * pitch))
+        sheet.paste(_small(data, pitch), (x * pitch, y * pitch))
     for x, y in overview.busy:
         box = (x * pitch + 2, y * pitch + 2, (x + 2) * pitch - 3, (y + 2) * pitch - 3)
         canvas.rectangle(box, outline=_BUSY, width=max(3, pitch // 24))
     for (x, y), number in overview.places.items():
         _draw_number(canvas, number, (x + 1) * pitch, (y + 1) * pitch, pitch)
-    return _encoded(sheet, "WEBP", quality=QUALITY, method=2)
+    return _encoded(sheet, "WEBP", quality=QUALITY, method=0)
 
 
 def _draw_empty_cells(canvas: ImageDraw.ImageDraw, overview: Overview, pitch: int) -> None:
@@ -101,7 +101,7 @@ def draw_window(cells: Mapping[Position, bytes], columns: int, rows: int) -> byt
     sheet = Image.new("RGB", (columns * pitch, rows * pitch), _PAPER)
     for (x, y), picture in pictures.items():
         sheet.paste(picture.resize((pitch, pitch), Image.Resampling.LANCZOS), (x * pitch, y * pitch))
-    return _encoded(sheet, "WEBP", quality=QUALITY, method=2)
+    return _encoded(sheet, "WEBP", quality=QUALITY, method=0)
 
 
 def draw_whole(cells: Mapping[Position, bytes], columns: int, rows: int, cell: int) -> Image.Image:
@@ -136,7 +136,7 @@ def draw_credit_map(
     sheet = Image.new("RGB", (columns * pitch, height + LEGEND_LINE * math.ceil(len(lines) / 2) + 16), _PAPER)
     tints = {author: _tint(number, author) for number, author in enumerate(names)}
     for (x, y), data in cells.items():
-        picture = _open(data).resize((pitch, pitch), Image.Resampling.BILINEAR)
+        picture = _small(data, pitch)
         tint = Image.new("RGB", picture.size, tints.get(authors.get((x, y), 0), _NOBODY))
         sheet.paste(Image.blend(picture.convert("L").convert("RGB"), tint, 0.45), (x * pitch, y * pitch))
     canvas, font = ImageDraw.Draw(sheet), load_font(20)
@@ -144,7 +144,7 @@ def draw_credit_map(
         left, top = 12 + number % 2 * sheet.width // 2, height + 10 + number // 2 * LEGEND_LINE
         canvas.rectangle((left, top + 2, left + 18, top + 20), tints[author])
         canvas.text((left + 28, top + 11), printable(truncate(name, MAX_NAME), font), _INK, font, anchor="lm")
-    return _encoded(sheet, "WEBP", quality=QUALITY, method=2)
+    return _encoded(sheet, "WEBP", quality=QUALITY, method=0)
 
 
 def _tint(number: int, author: int) -> str:
@@ -177,6 +177,12 @@ def _mean(pictures: Iterable[Image.Image]) -> tuple[int, int, int]:
 def _open(data: bytes) -> Image.Image:
     with Image.open(io.BytesIO(data)) as opened:
         return opened.convert("RGB")
+
+
+def _small(data: bytes, side: int) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as opened:
+        opened.draft("RGB", (side, side))
+        return opened.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
 
 
 def _encoded(picture: Image.Image, kind: str, **options: int) -> bytes:

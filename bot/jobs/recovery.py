@@ -40,6 +40,8 @@ async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
             pass  # its session posts it when it shows it
         case JobState.GENERATED:
             await post_unless_found(runner, record, status_message_id)
+        case JobState.POSTED if job.params.reading is not None:
+            await runner.readings.show(job, status_message_id)
         case JobState.POSTED:
             await runner.finish(job, status_message_id, record.result_message_id)
         case JobState.FAILED | JobState.CANCELLED:

@@ -7,7 +7,9 @@ from typing import Any
 
 import discord
 
+from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
+from bot.jobs.styles import StyleReferences
 from bot.services import Services
 from bot.ui.i18n import tr
 from generation.job import Action
@@ -20,7 +22,7 @@ class PromptReader:
     """Parse prompts with the defaults of their user, and import the images they link to."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        self._services, self.styles = services, StyleReferences(services)
 
     async def parse(
         self, interaction: discord.Interaction[Any], prompt: str, *, with_image: bool
@@ -49,14 +51,22 @@ class PromptReader:
         return [replace(request, left_out=left_out) for request in requests] if left_out else requests
 
     async def resolve_images(
-        self, requests: list[PromptRequest], image: Upload | None, person_id: int = 0
+        self, interaction: discord.Interaction[Any], requests: list[PromptRequest], image: Upload | None
     ) -> list[Params]:
-        """Import each linked image once and return the requests' Params; `image` was attached to the command."""
+        """Import each linked image once and return the requests' Params, with the pictures of their styles.
+
+        `image` was attached to the command.
+        """
         attached = [image] if image else []
         uploads = self._services.images.uploads
         all_links = {request.links for request in requests}
-        linked = {links: await uploads.import_links(links, person_id) for links in all_links}
-        return [request.with_images([*attached, *linked[request.links]]) for request in requests]
+        linked = {links: await uploads.import_links(links, interaction.user.id) for links in all_links}
+        all_params = [request.with_images([*attached, *linked[request.links]]) for request in requests]
+        preferred = await self._services.db.preferences.get(interaction.user.id)
+        return [
+            await self.styles.resolve(interaction, params, private=is_private(interaction, request.private, preferred))
+            for params, request in zip(all_params, requests, strict=True)
+        ]
 
 
 def left_out_note(names: tuple[str, ...]) -> str:

@@ -19,6 +19,7 @@ from bot.jobs.delivery import Delivery, Inputs, ResultChannelGone, ResultMessage
 from bot.jobs.family_line import family_line
 from bot.jobs.films import FilmDrawing, is_film
 from bot.jobs.progress import JobProgress
+from bot.jobs.readings import ReadingDelivery
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
@@ -34,7 +35,8 @@ from db.jobs import JobState
 from db.storage import retry_until_stored
 from generation.errors import MachineLost, UserError, WorkerCrashed, WorkerLost
 from generation.job import Action, Job
-from generation.messages import Generate, Grid, Ready
+from generation.messages import Generate, Grid, Reading, Ready
+from generation.planning.style import has_style
 from generation.prompt import format_prompt
 from generation.worker.worker import Broken, Worker
 
@@ -57,6 +59,7 @@ class JobRunner:
         self.tasks = tasks
         self.delivery = delivery
         self.films = FilmDrawing(services)
+        self.readings = ReadingDelivery(services, delivery)
         self.videos = Videos(client, services, tasks, delivery)
         self.result_channels = ResultChannels(client, services, services.db.threads)
         # Of the jobs that one worker's crash ended, one at a time is retried: the job that crashes the next process too
@@ -93,6 +96,9 @@ class JobRunner:
             grid = await (
                 self._generate_with_retries(job, status_message_id) if needs_gpu(job) else self._extract_tile(job)
             )
+            if isinstance(grid, Reading):
+                await self.readings.finish(job, status_message_id, grid)
+                return
             if grid.sensitive:
                 await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
             # A session posts a result that it holds itself, when it shows it.
@@ -216,11 +222,13 @@ class JobRunner:
         if image is None:
             return None
         title, description = tr("Drawn from"), tr("The pictures that this was drawn from")
+        if job.params.source is None:
+            title, description = tr("In the style of"), tr("The picture whose style this has")
         if inputs.is_masked(job.params):
             title, description = tr("Changed here"), tr("The part of the picture that was drawn anew")
         return Inputs(image, f"{inputs.FILENAME_PREFIX}{job.id}.jpg", title, description)
 
-    async def _generate_with_retries(self, job: Job, status_message_id: int | None) -> Grid:
+    async def _generate_with_retries(self, job: Job, status_message_id: int | None) -> Grid | Reading:
         """Generate a job; if its worker crashes, once more, on another worker where one is free.
 
         A worker that was lost is not the job's fault while others go on: it is generated again without being counted.
@@ -251,7 +259,7 @@ class JobRunner:
 
     async def _generate(
         self, job: Job, status_message_id: int | None, progress: JobProgress, crashed_on: Worker | None
-    ) -> Grid:
+    ) -> Grid | Reading:
         gate = self.retry_locks.setdefault(crashed_on, asyncio.Lock()) if crashed_on is not None else nullcontext()
         async with StatusMessage(self.delivery, job, status_message_id, progress.render), gate:
             async with self.services.queue.acquire(await self.films.remaining(job), avoid=crashed_on) as slot:
@@ -262,6 +270,8 @@ class JobRunner:
                 request = await self._build_request(job, slot.order)
                 if not isinstance(slot.worker.state, Ready) and self._may_go_elsewhere():
                     raise WorkerLost("the worker ended before it was given the job")
+                if job.params.reading is not None:
+                    return await slot.worker.read(request, progress.update)
                 if job.params.film is None:
                     return await slot.worker.generate(request, progress.update)
                 drawn = await self.films.draw(slot.worker, job, request, progress.update)
@@ -310,9 +320,10 @@ class JobRunner:
             source = await files.read(params.source) if params.source else None
             mask = await files.read(params.mask) if params.mask else None
             blended = tuple([await files.read(image) for image in params.blended])
+            style = await files.read(params.style) if has_style(params) and params.style else None
         except FileNotFoundError:
             raise UserError(tr("The picture to start from is not kept any more.")) from None
-        return Generate(job.id, params, order, job.destination.upload_limit, source, mask, blended)
+        return Generate(job.id, params, order, job.destination.upload_limit, source, mask, blended, style=style)
 
     async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:
         message = await self.build_result_message(job, image, suffix, job.destination.result_channel_id)

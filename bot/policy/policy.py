@@ -14,7 +14,7 @@ from bot.policy.settings import GuildSettings, RoleLimits
 from bot.policy.word_filter import WordFilter, check_prompt, check_text
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown
-from db.guilds import Block, GuildStore
+from db.guilds import Block, GuildStore, VersionedSettings
 from db.usage import Usage, UsageTotals
 from generation.errors import UserError
 from generation.job import Action, Job, Speed
@@ -79,13 +79,18 @@ class Policy:
     ) -> None:
         self._guilds, self._usage, self._clock, self._denial_message = guilds, usage, clock, denial_message
         self._word_filters: dict[int, tuple[int, WordFilter]] = {}
+        self._settings: dict[int, tuple[VersionedSettings, GuildSettings]] = {}
         self._authorization_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def settings(self, guild_id: int | None) -> GuildSettings:
         """Return a guild's settings; the defaults in direct messages."""
         if guild_id is None:
             return GuildSettings()
-        return guild_settings.from_dict((await self._guilds.settings(guild_id)).values)
+        stored = await self._guilds.settings(guild_id)
+        known = self._settings.get(guild_id)
+        if known is None or known[0] != stored:
+            known = self._settings[guild_id] = stored, guild_settings.from_dict(stored.values)
+        return known[1]
 
     @asynccontextmanager
     async def authorized(self, context: RequestContext, request: JobRequest) -> AsyncIterator[Grant]:

@@ -80,7 +80,8 @@ class GuildSettings:
     `session_cost` grids in the name of its host. `canvases` and `telephones` say whether there may be any.
 
     Contests take place in `contest_channel`, one each `contest_days`, of which `contest_vote_days` are for voting.
-    `contest_role` is pinged when entries and the vote begin; `contest_themes` are the owners' themes, in turn.
+    `contest_role` is pinged when entries and the vote begin; `contest_themes` are the owners' themes, in turn. With
+    `contest_event` each vote is a scheduled event of the server.
 
     The web gallery has no `gallery_pages` of a server that wants none; it leaves out the `gallery_hidden` channels, and
     names people only with `gallery_names`.
@@ -116,6 +117,7 @@ class GuildSettings:
     contest_theme_by: ThemeBy = ThemeBy.WINNER
     contest_role: int | None = None
     contest_themes: tuple[str, ...] = ()
+    contest_event: bool = False
     gallery_pages: bool = True
     gallery_hidden: tuple[int, ...] = ()
     gallery_names: bool = True

@@ -70,11 +70,18 @@ def can_view_job(interaction: discord.Interaction[Any], job: Job) -> bool:
     """Return whether the user made the job, or it is public in a channel of this server that they can read."""
     if job.requester.id == interaction.user.id:
         return True
-    if job.destination.private or interaction.guild is None or not isinstance(interaction.user, discord.Member):
+    if job.destination.private or interaction.guild is None:
         return False
     if job.destination.guild_id != interaction.guild_id:
         return False
-    channel = interaction.guild.get_channel_or_thread(job.destination.channel_id)
+    return can_read_here(interaction, job.destination.channel_id)
+
+
+def can_read_here(interaction: discord.Interaction[Any], channel_id: int) -> bool:
+    """Return whether the user can read a channel of this server."""
+    if interaction.guild is None or not isinstance(interaction.user, discord.Member):
+        return False
+    channel = interaction.guild.get_channel_or_thread(channel_id)
     if isinstance(channel, discord.Thread) and channel.is_private():
         return channel.id == interaction.channel_id
     return channel is not None and can_read(channel, interaction.user)

@@ -19,6 +19,7 @@ from bot.setup.env_file import read_settings, write_settings
 from bot.setup.model_choice import model_choices, resolve_numbers, suggest_model
 from bot.setup.service_file import ROOT, next_steps, service_template, write_service_file
 from bot.setup.terminal import Terminal
+from generation.command_line import as_typed
 from generation.errors import UserError
 from generation.models.registry import ModelRegistry
 
@@ -68,7 +69,7 @@ class Wizard:
         say(f"\nWrote {self._file}; only you can read it. Every other setting is explained in it.")
         self._warn_of_overrides(("DISCORD_TOKEN", "DEVICE", "MODEL"))
         self._offer_service()
-        say("\nNext:\n  python main.py doctor    checks everything\n  python main.py           starts the bot")
+        say(f"\nNext:\n  {as_typed('doctor')}\n    checks everything\n  {as_typed()}\n    starts the bot")
         return 0
 
     def _choose_token(self) -> str:
@@ -98,7 +99,7 @@ class Wizard:
         except UnauthorizedError:
             return f"Discord refuses this token: copy it from {PORTAL}, not the client secret or the application id."
         except UnreachableError as error:
-            self._terminal.say(f"   Not checked: {error}. `python main.py doctor` checks it later.")
+            self._terminal.say(f"   Not checked: {error}. `{as_typed('doctor')}` checks it later.")
             return ""
         self._terminal.say(f"   Discord knows the bot as {account.name}.")
         self._show_invitation(account)

@@ -196,6 +196,8 @@ _ACTION_LABELS = {
     Action.REMIX_SUBTLE: "Remix (Subtle) by {whom}",
     Action.REMIX_STRONG: "Remix (Strong) by {whom}",
     Action.ZOOM_FILM: "Animated by {whom}",
+    Action.SHORTEN: "Shortened for {whom}",
+    Action.DESCRIBE: "Described for {whom}",
     Action.WALK: "Walk by {whom}",
 }
 

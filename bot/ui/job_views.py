@@ -71,7 +71,7 @@ def cancel_view(job_id: str) -> discord.ui.View:
 
 def failed_view(job: Job, prompt: str) -> discord.ui.View | None:
     """Return the button below a failed job's status message, or None if its prompt cannot be edited in a modal."""
-    if job.action in NEVER_REMIXED or len(prompt) > MAX_TEXT_LENGTH:
+    if job.action in NEVER_REMIXED or job.params.reading is not None or len(prompt) > MAX_TEXT_LENGTH:
         return None
     return persistent_view(discord.ui.Button(label=tr(RETRY_LABEL), custom_id=f"{RETRY}:{job.id}"))
 

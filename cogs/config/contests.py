@@ -38,6 +38,7 @@ THEME_BY_TEXTS = {
     no_role="Tell no role any more",
     add_theme="Add a theme to the owners' list",
     remove_theme="Take a theme off the owners' list",
+    event="Make the vote a scheduled event of this server; my role needs Create Events",
     stop="End the present contest, and begin no other",
 )
 async def contest(
@@ -50,6 +51,7 @@ async def contest(
     no_role: bool = False,
     add_theme: app_commands.Range[str, 1, MAX_THEME] | None = None,
     remove_theme: app_commands.Range[str, 1, MAX_THEME] | None = None,
+    event: bool | None = None,
     stop: bool = False,
 ) -> None:
     """Change the settings of contests and respond with the changes."""
@@ -60,6 +62,7 @@ async def contest(
         **({"contest_theme_by": ThemeBy(theme_by)} if theme_by else {}),
         **({"contest_role": role.id} if role else {}),
         **({"contest_role": None} if no_role else {}),
+        **({"contest_event": event} if event is not None else {}),
         **({"contest_channel": None} if stop else {}),
     }
     require_any(given or add_theme or remove_theme)
@@ -94,6 +97,8 @@ def _changes(given: dict[str, Any]) -> list[str]:
                 texts.append(trn("{n} day to vote", "{n} days to vote", value))
             case "contest_theme_by":
                 texts.append(tr(THEME_BY_TEXTS[value]))
+            case "contest_event":
+                texts.append(tr("with an event") if value else tr("without an event"))
             case "contest_role":
                 texts.append(tr("tells {role}", role=f"<@&{value}>") if value else tr("tells no role"))
     return texts

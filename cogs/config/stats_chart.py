@@ -59,6 +59,8 @@ ACTION_LABELS: dict[str, str] = {
     Action.REMIX_SUBTLE: "remix subtle",
     Action.REMIX_STRONG: "remix strong",
     Action.ZOOM_FILM: "zoom film",
+    Action.SHORTEN: "shorten",
+    Action.DESCRIBE: "describe",
     Action.WALK: "walk",
 }
 

@@ -24,7 +24,7 @@ from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
 from bot.ui.job_views import BLUE, GREY
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
-from cogs.image_buttons.remix import initial_prompt, parse_edited
+from cogs.image_buttons.remix import initial_prompt, parse_edited, with_style
 from cogs.prompt_modal import MASK_FIELD, PROMPT, PromptTarget, open_prompt_modal, reject_prompt
 from generation.errors import UserError
 from generation.job import Action
@@ -213,8 +213,9 @@ async def _defer(interaction: Interaction, target: PromptTarget, text: str) -> N
 async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> None:
     tile, by_cells, client = target.tile, len(target.payload) == len(NO_CELLS), interaction.client
     assert tile is not None
-    parent = (await client.jobs.require_parent(tile)).params
-    request = await parse_edited(interaction, text, parent)
+    job = await client.jobs.require_parent(tile)
+    parent = job.params
+    request = await with_style(interaction, await parse_edited(interaction, text, parent), job)
     registry = client.services.registry
     model = registry.resolve(request.params)
     child = actions.vary_region(

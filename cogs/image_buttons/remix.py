@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.client import Client, Interaction
+from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import default_model_parameter
 from bot.jobs.requests import left_out_note
 from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem
@@ -105,6 +106,7 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
         await client.jobs.submit(interaction, action, params, tile, pressed=pressed)
         return
     request = await parse_edited(interaction, text, parent.params, allow_zoom=action is Action.ZOOM_CUSTOM)
+    request = await with_style(interaction, request, parent)
     model = registry.resolve(request.params)
     before = actions.rescaled_for(parent.params, model, registry.find(parent.params.model))
     if action is Action.ZOOM_CUSTOM:
@@ -147,6 +149,18 @@ async def parse_edited(
     if problems:
         raise PromptError(*problems)
     return request
+
+
+async def with_style(interaction: Interaction, request: PromptRequest, parent: Job) -> PromptRequest:
+    """Return an edited prompt with the picture of its style: the one that the parent has, or another."""
+    if request.params.style_code == parent.params.style_code:
+        return replace(request, params=replace(request.params, style=parent.params.style))
+    client = interaction.client
+    preferred = await client.services.db.preferences.get(interaction.user.id)
+    private = is_private(interaction, request.private, preferred, parent)
+    async with client.deferrals.deferred_if_slow(interaction, ephemeral=private):
+        params = await client.prompts.styles.resolve(interaction, request.params, private=private)
+    return replace(request, params=params)
 
 
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:

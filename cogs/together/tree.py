@@ -18,7 +18,8 @@ from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem, persistent_view, s
 from bot.ui.i18n import audience, tr, trn
 from bot.ui.job_views import FAMILY_TREE
 from bot.ui.text import escape_markdown, jump_url, truncate
-from cogs.show import Show, repost
+from cogs.own_pictures import find_own, suggest_own
+from cogs.show import repost
 from cogs.together.family import Family, collect_family, draw_family, verb
 from db.jobs import JobRecord
 from generation.errors import UserError
@@ -39,18 +40,12 @@ class TreeCommand(commands.Cog):
     @app_commands.command(description="The family tree of a picture: what it was made from, and what came of it")
     @app_commands.describe(picture="Words of the prompt, or the job's id")
     async def tree(self, interaction: Interaction, picture: app_commands.Range[str, 1, 100]) -> None:
-        record = await self._show.find(interaction, picture)
+        record = await find_own(interaction, picture)
         await open_tree(interaction, record.job.id)
 
     @tree.autocomplete("picture")
     async def _complete(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self._show.complete(interaction, typed)
-
-    @property
-    def _show(self) -> Show:
-        cog = self.client.get_cog("Show")
-        assert isinstance(cog, Show)
-        return cog
+        return await suggest_own(interaction, typed)
 
 
 async def open_tree(interaction: Interaction, job_id: str) -> None:

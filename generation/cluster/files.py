@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generation.command_line import as_typed
 from generation.errors import UserError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class ClusterFiles:
         if not self.exist:
             raise UserError(
                 f"{self.folder} has not all of {self.token.name}, {self.authority.name} and {self.authority_key.name}. "
-                "Run `python main.py cluster init` on the bot's machine, and copy that folder here."
+                f"Run `{as_typed('cluster init')}` on the bot's machine, and copy that folder here."
             )
 
     def for_machine(self, address: str) -> MachineFiles:

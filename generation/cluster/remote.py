@@ -35,6 +35,7 @@ from generation.messages import (
     Inbound,
     Loaded,
     Offered,
+    Read,
     Ready,
 )
 from generation.models.model import Model
@@ -220,7 +221,7 @@ class RemoteEngine:
                 event = Loaded(self._own(model), seconds)
             case Finished(job_id, grid):
                 event = Finished(job_id, self._signed(grid, self._params.pop(job_id)))
-            case Failed(job_id):
+            case Read(job_id) | Failed(job_id):
                 self._params.pop(job_id, None)
         self._emit(event)
         if isinstance(event, Crashed):  # the node's process cannot go on, and ends when this one does

@@ -27,7 +27,7 @@ class Engine(Protocol):
         """Whether there is a step to make."""
 
     def add(self, request: Generate) -> None:
-        """Accept a job, which then ends in exactly one Finished or Failed."""
+        """Accept a job, which then ends in exactly one Finished, Read or Failed."""
 
     def cancel(self, job_id: str) -> None:
         """End a job at the next step; unknown ids are ignored."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from generation.models.catalogue import Family
-from generation.params import FilmKind, Params
+from generation.params import FilmKind, Params, ReadingKind
 from generation.text import Text
 
 
@@ -30,8 +30,10 @@ class Capability(StrEnum):
     STOP = "stop early"
     HD = "add a second pass at twice the size"
     ADAPTERS = "use LoRAs or embeddings"
+    SHORTEN = "weigh the words of a prompt"
     VIDEO = "film how a picture appears"
     WALK = "walk from one picture to another"
+    STYLE = "take over the style of a picture"
 
     @property
     def text(self) -> Text:
@@ -60,7 +62,7 @@ FAMILY_CAPABILITIES: dict[Family, frozenset[Capability]] = {
 def required_capabilities(params: Params) -> frozenset[Capability]:
     """Return the capabilities that a model must have to generate `params`."""
     required = {
-        Capability.IMG2IMG: params.source is not None,
+        Capability.IMG2IMG: params.source is not None and params.reading is None,
         Capability.BLEND: bool(params.blended),
         Capability.INPAINT: bool(params.frame or params.mask or params.region),
         Capability.PROMPT_WEIGHTS: len(params.parts) > 1 or any(part.weight != 1 for part in params.parts),
@@ -71,7 +73,9 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.STOP: params.stop < 100,
         Capability.HD: params.hd,
         Capability.ADAPTERS: bool(params.loras),
+        Capability.SHORTEN: params.reading is ReadingKind.SHORTEN,
         Capability.VIDEO: params.video,
         Capability.WALK: params.film is not None and params.film.kind is FilmKind.WALK,
+        Capability.STYLE: params.style is not None,
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

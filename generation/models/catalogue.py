@@ -46,7 +46,8 @@ class CatalogueEntry:
 
     `aliases` are other names for it, `trigger_words` its house style. `sampler` is one of `SAMPLERS`, or None if it
     works only with its own. `memory` is the size of its weights in half precision, in bytes. With a `base`, `hub_id`
-    has only a UNet (in `unet_file`, if set), and everything else comes from the base. `partner` is the second
+    has only a UNet (in `unet_file`, if set), and everything else comes from the base; or only a LoRA for few steps (in
+    `lora_file`), which is added to the base's weights. `partner` is the second
     repository of a model that is split in two. A guidance scale of 1 means no guidance.
     """
 
@@ -64,9 +65,11 @@ class CatalogueEntry:
     memory: int = int(2.0 * GIB)
     base: str = ""
     unet_file: str = ""
+    lora_file: str = ""
     partner: str = ""
 
 
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 SDXL_BASE = "stabilityai/stable-diffusion-xl-base-1.0"
 
 
@@ -109,7 +112,7 @@ def _pipeline_entry(
 CATALOGUE = (
     CatalogueEntry(
         name="Stable Diffusion 1.5",
-        hub_id="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        hub_id=SD15,
         aliases=("1.5", "sd15"),
     ),
     # Stability AI has removed its own copies of 2.1 from the hub; this is a mirror.
@@ -161,6 +164,26 @@ CATALOGUE = (
         sampler="lcm",
         licence="MIT",
     ),
+    CatalogueEntry(
+        name="Stable Diffusion 1.5 LCM",
+        hub_id="latent-consistency/lcm-lora-sdv1-5",
+        aliases=("1.5 lcm", "sd15-lcm"),
+        num_inference_steps=4,
+        guidance_scale=1.0,
+        sampler="lcm",
+        base=SD15,
+        lora_file="pytorch_lora_weights.safetensors",
+    ),
+    CatalogueEntry(
+        name="Hyper-SD 1.5",
+        hub_id="ByteDance/Hyper-SD",
+        aliases=("hyper", "hyper-sd"),
+        num_inference_steps=4,
+        guidance_scale=1.0,
+        sampler="ddim",
+        base=SD15,
+        lora_file="Hyper-SD15-4steps-lora.safetensors",
+    ),
     _sdxl_entry("Stable Diffusion XL", SDXL_BASE, "xl", "sdxl", guidance_scale=6.0),
     _sdxl_entry(
         "SDXL Turbo",
@@ -181,6 +204,16 @@ CATALOGUE = (
         sampler="euler",
         base=SDXL_BASE,
         unet_file="sdxl_lightning_4step_unet.safetensors",
+    ),
+    _sdxl_entry(
+        "SDXL LCM LoRA",
+        "latent-consistency/lcm-lora-sdxl",
+        "xl-lcm",
+        num_inference_steps=4,
+        guidance_scale=1.0,
+        sampler="lcm",
+        base=SDXL_BASE,
+        lora_file="pytorch_lora_weights.safetensors",
     ),
     _sdxl_entry(
         "SDXL LCM",

@@ -72,7 +72,7 @@ class Model:
     `unsupported` are capabilities of its family that it lacks. `sampler` is its own, by its name in `SAMPLERS` or its
     class; None if unknown. Others take `steps_with_other_samplers`, if it is set, instead of `num_inference_steps`.
     `family` is its architecture. `cross_attention_dim` is the width of its UNet's text embeddings, None if it has no
-    UNet or the width is unknown. `base`, `unet_file` and `partner` are those of its `CatalogueEntry`.
+    UNet or the width is unknown. `base`, `unet_file`, `lora_file` and `partner` are those of its `CatalogueEntry`.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Model:
     cross_attention_dim: int | None = None
     base: str = ""
     unet_file: str = ""
+    lora_file: str = ""
     partner: str = ""
 
     @property
@@ -230,6 +231,7 @@ def _from_catalogue(entry: CatalogueEntry) -> Model:
         size_multiple=_FAMILY_DEFAULTS.get(entry.family, {}).get("size_multiple", entry.size_multiple),
         base=entry.base,
         unet_file=entry.unet_file,
+        lora_file=entry.lora_file,
         partner=entry.partner,
     )
 

@@ -148,7 +148,8 @@ def _check_pipeline_folder(folder: Path, unused: Sequence[str] = ()) -> Iterator
 
 def _check_unet_folder(model: Model) -> Iterator[Path]:
     folder = local_folder(model.ref)
-    for path in [folder / model.unet_file] if model.unet_file else weight_files(folder, DIFFUSERS_WEIGHTS):
+    own_file = model.unet_file or model.lora_file
+    for path in [folder / own_file] if own_file else weight_files(folder, DIFFUSERS_WEIGHTS):
         read_header(path)
         yield path
 

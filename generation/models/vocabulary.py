@@ -18,6 +18,7 @@ _IGNORED = re.compile(r"<[^<>\s]+>|https?://\S+|\b\d+(?:k|p|px|mm)\b|\b\d+[:/x]\
 # Plurals: in English -s, -es, -ies and -ves, in German -en and -n, in French -x.
 _ENDINGS = (("ies", "y"), ("ves", "f"), ("es", ""), ("s", ""), ("x", ""), ("en", ""), ("n", ""))
 _SHORTEST_STEM = 3
+_PREPOSITIONS = ("in ", "on ", "at ", "by ", "with ", "under ")
 _WHOLE_PHRASES = ("things", "colours")
 
 
@@ -31,6 +32,7 @@ class Vocabulary:
 
     kinds: tuple[tuple[str, tuple[str, ...]], ...]
     phrases: frozenset[tuple[str, ...]]
+    wordings: tuple[tuple[str, str], ...] = ()  # how words are said within a sentence, such as “in a meadow”
 
     @classmethod
     def from_json(cls, known: Mapping[str, Sequence[str]], synonyms: Mapping[str, Sequence[str]]) -> Vocabulary:
@@ -40,7 +42,13 @@ class Vocabulary:
             for phrase in (_fold_all(form) for word in words for form in (word, *synonyms.get(word, ()))):
                 phrases.add(phrase)
                 phrases.update((part,) for part in phrase if kind not in _WHOLE_PHRASES)
-        return cls(tuple((kind, tuple(words)) for kind, words in known.items()), frozenset(phrases) - {()})
+        kinds = tuple((kind, tuple(words)) for kind, words in known.items())
+        wordings = tuple((word, _wording(word, synonyms.get(word, ()))) for _, words in kinds for word in words)
+        return cls(kinds, frozenset(phrases) - {()}, wordings)
+
+    def wording(self, word: str) -> str:
+        """Return a known word as it is said within a sentence."""
+        return dict(self.wordings).get(word, word)
 
     def words(self) -> tuple[str, ...]:
         """Return all known words, things first."""
@@ -89,6 +97,11 @@ class Vocabulary:
         for word in _unspaced_words(self.phrases):
             token = token.replace(word, " ")
         return [rest for part in token.split() if (rest := _without_filler(part))]
+
+
+def _wording(word: str, synonyms: Sequence[str]) -> str:
+    """Return the first form of a word that begins with a preposition, or the word itself."""
+    return next((form for form in (word, *synonyms) if form.startswith(_PREPOSITIONS)), word)
 
 
 @cache

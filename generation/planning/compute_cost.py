@@ -8,6 +8,8 @@ from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.params import Params
 from generation.planning.guidance import guidance_weights
+from generation.planning.readings import reading_rows
+from generation.planning.style import has_style
 from generation.planning.tiling import window_positions, window_size
 
 # The second pass of `--hd`: enough noise to add the missing detail, too little to change the composition.
@@ -36,13 +38,16 @@ def compute_cost(params: Params, model: Model | None) -> int:
 
     If `model` is None, the cost is that of a model that processes any image in one window.
     """
+    if params.reading is not None:
+        return params.width * params.height * reading_rows(params, model)
     first = effective_steps(params.num_inference_steps, 1.0 if params.source is None else params.strength)
     second = effective_steps(params.num_inference_steps, HIRES_STRENGTH) if has_hires_pass(params) else 0
     hires_pixels = HIRES_FACTOR**2 * params.width * params.height * steps_before_stop(params.stop, second)
     pixels_per_step = _pixels_per_step(params, model)
     pixels = pixels_per_step * steps_before_stop(params.stop, first) + hires_pixels
     images = params.count if params.film is None else params.film.steps
-    return max(pixels_per_step, pixels) * images * len(guidance_weights(params))
+    rows = images * len(guidance_weights(params)) + has_style(params)
+    return max(pixels_per_step, pixels) * rows
 
 
 def _pixels_per_step(params: Params, model: Model | None) -> int:

@@ -46,4 +46,4 @@ def film_texts(params: Params) -> tuple[str, ...]:
 def grids_of(params: Params) -> int:
     """Return how many grids a job counts as: a film draws about a grid with every four pictures, a video one more."""
     grids = 1 if params.film is None else math.ceil(params.film.steps / TILES_PER_GRID)
-    return grids + params.video
+    return grids + (params.video and params.reading is None)

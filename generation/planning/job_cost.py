@@ -7,17 +7,32 @@ import math
 from generation.models.model import Model
 from generation.params import FilmKind, Params
 from generation.planning.actions import size_of
-from generation.planning.compute_cost import compute_cost
+from generation.planning.compute_cost import compute_cost, has_hires_pass
 
-# A film's pictures are drawn alone and one after the other. So nothing else goes on while each is read, encoded,
-# decoded and blended into its surroundings, which takes as long as this many passes of the UNet in a grid.
-# Measured on the embedded model: 12. With more steps, or a faster UNet, it is a small part of the whole.
-PASSES_PER_PICTURE = 12
+# What surrounds the passes of the UNet, in passes over as many pixels. Measured on the embedded model, whose UNet is
+# small and makes four steps; with more steps, or a larger UNet, all of it is a small part of the whole.
+DECODING = 5  # and its file
+ENCODING = 5  # of a source, or of what the pass of `--hd` starts from
+BLENDING = 11  # of the drawn part with the part of the source that is kept
 
 
 def job_cost(params: Params, model: Model | None) -> int:
-    """Return a job's cost: `compute_cost`, and for a film what else each of its pictures takes."""
-    cost = compute_cost(params, model)
-    if params.film is None or params.film.kind is FilmKind.WALK:
-        return cost
-    return cost + params.film.steps * PASSES_PER_PICTURE * math.prod(size_of(params))
+    """Return a job's cost: `compute_cost`, and what it takes to read its sources and to make its pictures."""
+    return compute_cost(params, model) + _pictures(params) + _sources(params)
+
+
+def _pictures(params: Params) -> int:
+    is_blended = params.mask is not None or params.frame is not None or bool(params.region)
+    passes = DECODING + (BLENDING if is_blended else 0)
+    pixels = passes * math.prod(size_of(params))
+    if has_hires_pass(params):  # the first pass is decoded, enlarged and encoded
+        pixels += DECODING * params.width * params.height + ENCODING * math.prod(size_of(params))
+    return pixels * (params.count if params.film is None else params.film.steps)
+
+
+def _sources(params: Params) -> int:
+    if params.source is None:
+        return 0
+    is_zoom = params.film is not None and params.film.kind is not FilmKind.WALK
+    times = params.film.steps if params.film is not None and is_zoom else 1
+    return ENCODING * params.width * params.height * (times + len(params.blended))

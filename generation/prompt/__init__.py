@@ -16,7 +16,8 @@ from generation.prompt.parser import (
 from generation.prompt.permutations import TooManyPermutations, expand, permute, with_parameter
 from generation.prompt.request import PENDING_IMAGE, PromptRequest
 from generation.prompt.splitter import MAX_LENGTH
-from generation.prompt.writer import format_prompt, lora_parameter, model_parameter
+from generation.prompt.syntax import is_link
+from generation.prompt.writer import format_prompt, lora_parameter, model_parameter, style_parameter
 
 __all__ = [
     "MAX_IMAGES",
@@ -31,6 +32,7 @@ __all__ = [
     "drop_unknown",
     "expand",
     "format_prompt",
+    "is_link",
     "is_reserved_name",
     "lora_parameter",
     "model_parameter",
@@ -38,6 +40,7 @@ __all__ = [
     "parse_prompt",
     "permute",
     "read_prompt",
+    "style_parameter",
     "with_parameter",
     "without_model",
 ]

@@ -13,6 +13,7 @@ from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
 from generation.params import MAX_SEED, Params, Upload
 from generation.planning.actions import MAX_ZOOM, MIN_ZOOM
+from generation.planning.style import DEFAULT_STYLE_WEIGHT, MAX_STYLE_WEIGHT
 from generation.prompt.values import (
     AspectRatio,
     Choice,
@@ -24,6 +25,7 @@ from generation.prompt.values import (
     Loras,
     ModelName,
     Stepped,
+    StyleName,
     TextList,
     ValueType,
 )
@@ -232,6 +234,26 @@ PARAMETERS = (
         requires=Capability.IMG2IMG,
     ),
     Parameter(
+        names=("sref",),
+        value_type=StyleName(),
+        field="style_code",
+        example="4f2a1c",
+        default="none",
+        help="A picture whose style is taken over: a link, a code of this server, or `random`.",
+        get_value=_value_unless("", "style_code"),
+        requires=Capability.STYLE,
+    ),
+    Parameter(
+        names=("sw",),
+        value_type=Integer(0, MAX_STYLE_WEIGHT),
+        field="style_weight",
+        example="300",
+        default=str(DEFAULT_STYLE_WEIGHT),
+        help="How much of the style of `--sref` is taken over; 0 ignores it.",
+        get_value=_value_unless(DEFAULT_STYLE_WEIGHT, "style_weight"),
+        requires=Capability.STYLE,
+    ),
+    Parameter(
         names=("model", "version", "v"),
         value_type=ModelName(),
         field="model",
@@ -402,7 +424,8 @@ _OPTION_INSTEAD = Text("The nearest is a custom option of your own: `/prefer opt
 # Midjourney's parameters that are not implemented, and what comes nearest: the prompt is refused, but not for an
 # unknown parameter.
 PLANNED: Mapping[str, Text | None] = {
-    **dict.fromkeys(("sref", "sw", "sv", "cref", "cw", "oref", "ow"), _LINK_INSTEAD),
+    "sv": Text("The nearest is `--sref`, which has one version."),
+    **dict.fromkeys(("cref", "cw", "oref", "ow"), _LINK_INSTEAD),
     **dict.fromkeys(("p", "profile", "personalize"), _OPTION_INSTEAD),
     "exp": Text("The nearest are `--stylize` and `--weird`."),
     "edit": Text("The nearest is the button *Vary (Region)* below a picture."),

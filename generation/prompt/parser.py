@@ -110,7 +110,7 @@ def read_prompt(
     if "zoom" in given and not allow_zoom:
         problems.append(Text("`--zoom` works in the Custom Zoom form only"))
     problems += [*weight_problems(parts, given.get("no", ())), *_image_problems(len(images), parts, typed)]
-    problems += _unsupported_inputs(len(images), parts, model)
+    problems += [*_unsupported_inputs(len(images), parts, model), *_style_problems(typed.values, given)]
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
     request = None if problems else _build_request(given, parts, images, links, model, new_seed)
@@ -206,6 +206,14 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
     return []
 
 
+def _style_problems(typed: Mapping[str, Any], given: Mapping[str, Any]) -> list[Text]:
+    if "style_weight" in typed and "style_code" not in given:
+        return [
+            Text("Cannot use `--sw` without a style: add `--sref` with a link or a code, or use the `style` option")
+        ]
+    return []
+
+
 def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model) -> list[Text]:
     """Return the problems of input other than parameters that the model does not support."""
     has_weights = len(parts) > 1 or parts[0].weight != 1
@@ -249,6 +257,7 @@ def _build_request(
         "model": model.name,
         "source": next(iter(images), None),
         "blended": images[1:],
+        "style": PENDING_IMAGE if "style_code" in fields else None,
         "width": width,
         "height": height,
         "seed": fields["seed"] if "seed" in fields else new_seed(),

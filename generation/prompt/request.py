@@ -15,7 +15,8 @@ PENDING_IMAGE = Upload("")  # stands for an image that is not fetched yet
 class PromptRequest:
     """The `Params` of a prompt, and how to run its job.
 
-    `params` hold PENDING_IMAGE for each image of the prompt: attachments first, then `links`, in order. `speed` and
+    `params` hold PENDING_IMAGE for each image of the prompt: attachments first, then `links`, in order. They hold it as
+    the style too, and what was typed for it as its code: a link, a code or "random". `speed` and
     `private` are None if the user's settings decide. `repeat` is the number of jobs. `aspect` is None if no aspect
     ratio was requested, `zoom` if no factor for Custom Zoom was. `left_out` names the settings of pasted infotext that
     are not used.

@@ -43,6 +43,11 @@ def normalize_text(text: str) -> str:
     return " ".join(remove_invisible(text).split())
 
 
+def is_link(text: str) -> bool:
+    """Return whether a text is a link."""
+    return re.match(r"https?://", text, re.IGNORECASE) is not None
+
+
 def mask(text: str) -> str:
     """Replace escaped characters by private ones, which no rule matches."""
     return _ESCAPED.sub(lambda match: _MASKED[match[1]], text) if "\\" in text else text

@@ -18,7 +18,7 @@ from generation.params import LoraWeight
 from generation.prompt.characters import CLOSING_MARKS, COLONS, COMMAS, NOT_APOSTROPHES, SEPARATORS, to_ascii, unquote
 from generation.prompt.errors import ValueProblem, quote
 from generation.prompt.escaping import escape
-from generation.prompt.syntax import unmask
+from generation.prompt.syntax import IMAGE_LINK, is_link, unmask
 from generation.prompt.weights import format_number
 from generation.text import Text
 
@@ -415,6 +415,33 @@ class TextList:
 
     def write(self, value: tuple[str, ...]) -> str:
         return ", ".join(escape(item, in_list=True) for item in value)
+
+
+@dataclass(frozen=True, slots=True)
+class StyleName:
+    """A style reference: a link to a picture, the code of one that was used before, or `random`."""
+
+    greedy = True
+    optional = False
+    range = "a link to a picture, a code, or random"
+
+    def read(self, text: str, scope: Scope) -> str | ValueProblem:
+        words = [word.strip("<>") for word in unmask(text).replace(",", " ").split()]
+        if len(words) != 1:
+            return ValueProblem(Text("takes one picture, not {typed}", typed=quote(text)))
+        (word,) = words
+        if not is_link(word) or IMAGE_LINK.fullmatch(word):
+            return word
+        return ValueProblem(
+            Text(
+                "{link} is not a direct link to a picture: use one that ends in .png, .jpg, .jpeg, .webp or .gif",
+                link=quote(word),
+            ),
+            is_sentence=True,
+        )
+
+    def write(self, value: str) -> str:
+        return escape(value)
 
 
 def parse_float(text: str) -> float | None:

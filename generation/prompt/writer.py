@@ -29,6 +29,11 @@ def model_parameter(model: str) -> str:
     return f"--model {escape(model)}"
 
 
+def style_parameter(code: str) -> str:
+    """Return the parameter for a style reference."""
+    return f"--sref {escape(code)}"
+
+
 def lora_parameter(typed: str) -> str:
     """Return the parameter for LoRAs that were typed outside the prompt."""
     return f"--lora {escape(typed)}"

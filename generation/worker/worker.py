@@ -24,6 +24,8 @@ from generation.messages import (
     Loading,
     Offered,
     Progress,
+    Read,
+    Reading,
     Ready,
     Stop,
     Unloaded,
@@ -102,18 +104,21 @@ class Worker(Protocol):
         RuntimeError for unexpected errors.
         """
 
+    async def read(self, request: Generate, on_progress: OnProgress) -> Reading:
+        """Read what a job asks about instead of generating; otherwise as `generate`."""
+
 
 @dataclass(slots=True, eq=False)
 class _PendingJob:
-    """A job that is awaited; `outcome` becomes the grid or the exception to raise."""
+    """A job that is awaited; `outcome` becomes its result or the exception to raise."""
 
     request: Generate
     model: str
     on_progress: OnProgress
-    outcome: asyncio.Future[Grid | Exception]
+    outcome: asyncio.Future[Grid | Reading | Exception]
     sent: bool = False
 
-    def end(self, outcome: Grid | Exception) -> None:
+    def end(self, outcome: Grid | Reading | Exception) -> None:
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
@@ -220,12 +225,23 @@ class LocalWorker:
 
     async def generate(self, request: Generate, on_progress: OnProgress) -> Grid:
         """Generate one job; see `Worker.generate`."""
+        result = await self._result(request, on_progress)
+        assert isinstance(result, Grid)
+        return result
+
+    async def read(self, request: Generate, on_progress: OnProgress) -> Reading:
+        """Read for one job; see `Worker.read`."""
+        result = await self._result(request, on_progress)
+        assert isinstance(result, Reading)
+        return result
+
+    async def _result(self, request: Generate, on_progress: OnProgress) -> Grid | Reading:
         if self._closing:
             raise self._death(None)("the worker is closed")
         if isinstance(self.state, Broken):
             raise _model_unavailable()
         model = self.registry.resolve(request.params).name
-        future: asyncio.Future[Grid | Exception] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Grid | Reading | Exception] = asyncio.get_running_loop().create_future()
         job = self._jobs[request.job_id] = _PendingJob(request, model, on_progress, future)
         if isinstance(self.state, Ready):
             self._send(job)
@@ -284,6 +300,9 @@ class LocalWorker:
             case Finished(job_id, grid) if job_id in self._jobs:
                 self._crashes = 0
                 self._jobs[job_id].end(grid)
+            case Read(job_id, reading) if job_id in self._jobs:
+                self._crashes = 0
+                self._jobs[job_id].end(reading)
             case Failed(job_id) if job_id in self._jobs:
                 self._jobs[job_id].end(_exception(event))
             case Crashed():

@@ -13,7 +13,7 @@ from preview.state.errors import ApiError
 from preview.state.files import UploadedFile
 from preview.state.interactions import MODAL, Interaction, InteractionFailed
 from preview.state.world import Channel, Json, Message, User
-from preview.users import friends
+from preview.users import friends, painters
 from preview.users.options import UserActionError
 from preview.users.simulated_user import SimulatedUser
 
@@ -151,11 +151,16 @@ async def _let_friends_press(action: PageAction) -> Json:
     """Let one friend press a button or choose in a select, or all of them what each of them likes."""
     name, message = action.payload.get("person"), action.message
     group = friends.friends_of(action.core, action.actor.user, message)
+    if name is None and painters.paint_button(message):
+        return {"pressed": painters.begin(group, message)}
     if name is None:
         return {"pressed": await friends.use_at_random(group, message)}
     friend = next((each for each in group if each.user.name == name), None)
     if friend is None:
         raise UserActionError("this person is not here")
+    if action.payload["custom_id"] == painters.paint_button(message):
+        painters.begin([friend], message)
+        return {"failed": False}
     used = await friends.use(friend, message, action.payload["custom_id"], action.payload.get("chosen"))
     answer = await _wait_for_response(used)
     if not answer["failed"]:

@@ -20,6 +20,7 @@ MESSAGES = {
     10015: "Unknown Webhook",
     10062: "Unknown interaction",
     10063: "Unknown application command",
+    10070: "Unknown Guild Scheduled Event",
     30010: "Maximum number of reactions reached (20)",
     30032: "Maximum number of application commands reached",
     40005: "Request entity too large",

@@ -95,7 +95,8 @@ def load_world(stored: Json) -> World:
     world.channels = _by_id(from_json(Channel, each) for each in stored["channels"])
     world.messages = _by_id(from_json(Message, each) for each in stored["messages"])
     world.commands = {int(each["id"]): each for each in stored["commands"]}
-    world.reserve_ids(max([*world.users, *world.guilds, *world.channels, *world.messages, *world.commands]))
+    events = [event for guild in world.guilds.values() for event in guild.events]
+    world.reserve_ids(max([*world.users, *world.guilds, *world.channels, *world.messages, *world.commands, *events]))
     return world
 
 

@@ -52,6 +52,20 @@ class Member:
 
 
 @dataclass
+class ScheduledEvent:
+    """An event that takes place somewhere else than in a voice channel. Times are ISO 8601."""
+
+    id: int
+    creator_id: int
+    name: str
+    description: str | None
+    location: str
+    start_time: str
+    end_time: str
+    status: int = 1  # scheduled
+
+
+@dataclass
 class Guild:
     id: int
     name: str
@@ -61,6 +75,7 @@ class Guild:
     roles: dict[int, Role] = field(default_factory=dict)
     members: dict[int, Member] = field(default_factory=dict)
     features: list[str] = field(default_factory=list)
+    events: dict[int, ScheduledEvent] = field(default_factory=dict)
 
     @property
     def file_limit(self) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from db.ballots import Ballot, BallotStore, Suggestion, first_by_lot, winner
+from db.ballots import Ballot, BallotStore, Suggestion, Turnout, first_by_lot, winner
 from db.privacy import PersonalData
 from db.sessions import Move, SessionStore
 from tests.support.sessions import make_session
@@ -47,6 +48,17 @@ async def test_a_second_vote_moves_the_first(ballots, session):
     assert await ballots.tallies(session.id, 1) == {"tile": {"2": 1}, "action": {"zoom_2": 1}}
     assert await ballots.of_person(session.id, 1, 11) == {"tile": "2", "action": "zoom_2"}
     assert await ballots.voters(session.id, 1) == {11}
+
+
+async def test_the_turnout_is_complete_once_all_earlier_voters_have_voted(ballots, session, connection):
+    for person in (11, 12):
+        await ballots.vote(ballot(session, person, "0"), "voting")
+    assert await ballots.turnout(session.id, 1) == Turnout(2, is_complete=False), "nobody voted before"
+    await connection.write("UPDATE collab_sessions SET round = 2", {})
+    for person, complete in ((12, False), (13, False), (11, True)):
+        await ballots.vote(replace(ballot(session, person, "0"), round=2), "voting")
+        assert (await ballots.turnout(session.id, 2)).is_complete is complete
+    assert (await ballots.turnout(session.id, 2)).voters == 3
 
 
 async def test_a_late_vote_is_not_counted(ballots, session, connection):

@@ -230,7 +230,7 @@ async def harness(
         monkeypatch.setattr(Route, "BASE", server.api_url)
         yield BotHarness(server, tmp_path)
     assert not server.crashes
-    assert not server.violations
+    assert not server.violations, server.violations
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,7 +18,7 @@ from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.vae import Vae
 from generation.engine.output.previews import LatentPreviewer
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
-from generation.messages import Event, Failed, Finished, Generate, Progress
+from generation.messages import Event, Failed, Finished, Generate, Progress, Read, Reading
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.params import Params, PromptPart
 from tests.support.timing import TIMEOUT_S
@@ -59,6 +59,14 @@ class EngineHarness:
             self.engine.add(request)
         self.run_until_idle()
         return [self.wait_for_end(request.job_id) for request in requests]
+
+    def read(self, *requests: Generate) -> list[Reading]:
+        """Read what the requests ask about, all together, and return the results in their order."""
+        for request in requests:
+            self.engine.add(request)
+        self.run_until_idle()
+        found = {event.job_id: event.reading for event in self.events if isinstance(event, Read)}
+        return [found[request.job_id] for request in requests]
 
     def run_until_idle(self) -> None:
         """Step as the GPU process does."""

@@ -22,9 +22,11 @@ from PIL import Image
 
 from generation.engine.base import Emit
 from generation.files.grid_image import encode_to_limit, make_grid
-from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Progress
+from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Progress, Read, Reading
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.params import Word
+from generation.planning.shortening import split_words
 
 
 class FakeEngine:
@@ -75,7 +77,10 @@ class FakeEngine:
             return
         if step > request.params.num_inference_steps:
             self._running.pop(job_id)
-            self._emit(Finished(job_id, self._grid(request)))
+            if request.params.reading is not None:
+                self._emit(Read(job_id, _reading(request)))
+            else:
+                self._emit(Finished(job_id, self._grid(request)))
             return
         self._running[job_id] = request, step
         of, preview = request.params.num_inference_steps, _jpeg(self._tile(request, 0))
@@ -122,6 +127,16 @@ class FakeEngine:
             return painted
         source = source.resize(size)
         return Image.blend(source, painted, params.strength)
+
+
+def _reading(request: Generate) -> Reading:
+    """Return long words as important ones; a picture is described by its mean colour."""
+    if request.source is not None:
+        mean = _open(request.source).resize((1, 1)).tobytes().hex()
+        return Reading(0.1, texts=(f"a boat {mean}", "a fox", "a castle", "a tree"))
+    texts = [split_words(part.text) for part in request.params.parts]
+    words = tuple(tuple(Word(word, min(1.0, (len(word.strip()) - 1) / 6)) for word in text) for text in texts)
+    return Reading(0.1, words)
 
 
 def mosaic(seed: int, size: tuple[int, int]) -> Image.Image:

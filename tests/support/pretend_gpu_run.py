@@ -23,9 +23,12 @@ from generation.engine.denoising import engine as engine_module  # noqa: E402
 from generation.engine.denoising.engine import DenoisingEngine  # noqa: E402
 from generation.engine.networks.pipeline_loader import load_pipeline  # noqa: E402
 from generation.messages import Event, Failed, Finished, Generate, Progress  # noqa: E402
+from generation.models.adapters import Adapters  # noqa: E402
+from generation.models.lora import Lora  # noqa: E402
 from generation.models.samplers import SAMPLERS  # noqa: E402
-from generation.params import Tile  # noqa: E402
+from generation.params import Frame, LoraWeight, Tile  # noqa: E402
 from tests.support.engine_harness import make_params  # noqa: E402
+from tests.support.lora_file import random_layers, write_kohya  # noqa: E402
 
 SOURCE = {"source": Tile("p" * 20, 0)}
 KINDS: dict[str, dict[str, Any]] = {
@@ -35,6 +38,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "stop": {"stop": 50},
     "from a picture": SOURCE | {"strength": 0.5},
     "region": SOURCE | {"strength": 0.8, "region": (0, 4)},
+    "outpainting": SOURCE | {"strength": 1.0, "width": 128, "frame": Frame(32, 0, 64, 64)},
+    "LoRA": {"loras": (LoraWeight("ink", 0.5),)},
     "windows": SOURCE | {"strength": 0.6, "width": 192, "height": 128},
 }
 
@@ -55,21 +60,30 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-def main(folder: str) -> None:
+def main(folder: str, xl_folder: str) -> None:
     """Draw each case, and print its waits as JSON: the thread, what it waited for, and where."""
+    report = draw_all(folder, cases()) | draw_all(xl_folder, {"XL": [{}], "XL from a picture": [SOURCE]})
+    json.dump(report, sys.stdout)
+
+
+def draw_all(folder: str, cases: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Draw the cases with the model in a folder, and return their waits."""
     pipeline = load_pipeline(folder, "cpu", lambda _: None, torch.float32)
-    for network in (pipeline.text_encoder, pipeline.unet, pipeline.vae):
+    lora = write_kohya(Path(folder, "ink.safetensors"), random_layers(pipeline, 3, unet=("mid_block.resnets.0.conv1",)))
+    for network in (*pipeline.text_encoders, pipeline.unet, pipeline.vae):
         pretend_gpu.move(network)
     events: list[Event] = []
-    engine = DenoisingEngine(replace(pipeline, device=pretend_gpu.DEVICE), events.append)
+    on_device = replace(pipeline, device=pretend_gpu.DEVICE)
+    engine = DenoisingEngine(on_device, events.append, adapters=Adapters((Lora("ink", lora),)))
     report = {}
-    for name, jobs in cases().items():
+    for name, jobs in cases.items():
         pretend_gpu.WAITS.seen.clear()
         with patch.object(engine_module, "PREVIEW_INTERVAL_S", 0.0 if name == "previews" else 1e9):
             draw(engine, events, name, jobs)
         previews = sum(isinstance(event, Progress) and event.preview is not None for event in events)
         report[name] = {"jobs": len(jobs), "previews": previews, "waits": list(pretend_gpu.WAITS.seen)}
-    json.dump(report, sys.stdout)
+    engine.close()
+    return report
 
 
 def draw(engine: DenoisingEngine, events: list[Event], name: str, jobs: list[dict[str, Any]]) -> None:
@@ -85,4 +99,4 @@ def draw(engine: DenoisingEngine, events: list[Event], name: str, jobs: list[dic
 
 
 if __name__ == "__main__":
-    main(str(Path(sys.argv[1])))
+    main(*sys.argv[1:])

@@ -66,6 +66,7 @@ function actions(picture, tile) {
     { class: "row" },
     me.person && heart(picture, tile),
     discord && h("a", { class: "button", href: discord, target: "_blank", rel: "noopener noreferrer" }, "Open in Discord"),
+    h("a", { class: "button", href: `/pictures/${tile}.png`, target: "_blank", "data-plain": true }, "Full size"),
     h("a", { class: "button", href: `/tree/${picture.job}` }, "Family tree"),
     h("a", { class: "button", href: `/pictures/${tile}.png?download`, download: true, "data-plain": true }, "Download"),
   );

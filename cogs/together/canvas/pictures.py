@@ -15,7 +15,7 @@ from db.canvases import Canvas, Cell, Claim, Piece
 from db.image_files import ImageStore, cell_stem
 from generation.params import Tile
 
-FULL, SMALL = "png", "webp"
+FULL, SMALL = "png", "jpg"
 MAX_FRAMES = 48  # of a film
 FILM_SIDE = 768  # pixels
 log = logging.getLogger(__name__)

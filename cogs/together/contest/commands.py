@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS
-from cogs.show import Show
+from cogs.own_pictures import find_own, suggest_own
 from cogs.together.contest import messages
 from cogs.together.contest.entering import enter, entries_panel, respond_with_panel
 from cogs.together.contest.finding import require_current
@@ -92,23 +92,17 @@ class ContestCommand(commands.Cog):
         if picture is None:
             await respond_with_panel(interaction, found)
             return
-        record = await self._show.find(interaction, picture)
+        record = await find_own(interaction, picture)
         await enter(interaction, found, Tile(record.job.id, 0))
         text, view = await entries_panel(interaction, found)
         await interaction.response.send_message(text, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     @enter_picture.autocomplete("picture")
     async def _complete(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self._show.complete(interaction, typed)
+        return await suggest_own(interaction, typed)
 
     @contest.command(description="Compare two pictures at a time")
     async def vote(self, interaction: Interaction) -> None:
         found = await require_current(interaction)
         await require_open_vote(interaction, found)
         await show_next_pair(interaction, found, answers=False)
-
-    @property
-    def _show(self) -> Show:
-        cog = self.client.get_cog("Show")
-        assert isinstance(cog, Show)
-        return cog

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import discord
+
 from bot.client import Interaction
 from bot.ui.i18n import tr
 from cogs.together.contest.handler import ContestHandler
@@ -43,10 +45,17 @@ async def find_any_contest(interaction: Interaction, session_id: str) -> FoundCo
     return FoundContest(handler, session)
 
 
+def _can_see(interaction: Interaction, session: Session) -> bool:
+    """Return whether the person can see the channel of a contest: a command can be used in any other."""
+    channel = interaction.guild.get_channel(session.channel_id) if interaction.guild else None
+    member = interaction.user
+    return channel is not None and isinstance(member, discord.Member) and channel.permissions_for(member).view_channel
+
+
 async def require_current(interaction: Interaction) -> FoundContest:
     """Return the contest that goes on in this server; raise UserError if there is none."""
     handler = handler_of(interaction)
     session = await handler.current(interaction.guild_id) if interaction.guild_id else None
-    if session is None:
+    if session is None or not _can_see(interaction, session):
         raise UserError(tr("There is no contest here. Server owners begin one with `/config contest`."))
     return FoundContest(handler, session)

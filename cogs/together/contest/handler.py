@@ -17,6 +17,7 @@ from bot.policy.settings import ThemeBy
 from bot.ui.i18n import tr
 from cogs.together.bell import bell_line, pinged_people
 from cogs.together.contest import messages, results
+from cogs.together.contest.event import follow
 from cogs.together.contest.film import attach_podium_film
 from cogs.together.contest.messages import PREFIX, Show
 from cogs.together.contest.phases import (
@@ -51,6 +52,8 @@ from db.sessions import Move, Round, Session, SessionKind
 log = logging.getLogger(__name__)
 
 THEME_VOTE = "theme"  # what the room votes about; stored with the ballots
+RETRY_S = 3600.0  # before a result that could not be posted is posted again
+GIVE_UP_S = 30 * DAY_S  # after which a result is not posted any more
 REFRESH_S = 3600.0  # strengths for choosing pairs are so old at most: a few people cannot steer what comes next
 GIVERS = 2  # the winner and the second may name the next theme
 
@@ -98,10 +101,13 @@ class ContestHandler:
         made = await self._round(session)
         if session.phase != RESULT and made.message_id is None and not made.facts.get("silent"):
             await self._announce(session, made)
+        await follow(self.client, await self.show(session))
 
     async def close(self, session: Session, reason: str) -> None:
         """Say why a contest has ended, and begin the next one if the owners still want contests."""
         await self.client.sessions.say(session, f"🏆 {reason}")
+        if (ended := await self.sessions.get(session.id)) is not None:
+            await follow(self.client, await self.show(ended))
         await self.begin(session.guild_id)
 
     # --- the show
@@ -238,6 +244,7 @@ class ContestHandler:
         await self.client.sessions.say(session, f"🏆 {text}")
         if (moved := await self.sessions.get(session.id)) is not None:
             await self.show_again(moved)
+            await follow(self.client, await self.show(moved))
 
     async def _theme_facts(self, session: Session) -> dict[str, object]:
         made = await self._round(session)
@@ -278,10 +285,17 @@ class ContestHandler:
     # --- the result
 
     async def _publish(self, session: Session) -> None:
-        """Post the result once, end the contest, and begin the next one."""
+        """Post the result once, end the contest, and begin the next one.
+
+        If the bot may not post in the channel, the result is posted when it may again.
+        """
         made = await self._round(session)
-        if made.message_id is None:
-            await self._announce(session, made)
+        now = self.services.clock()
+        if made.message_id is None and not await self._announce(session, made):
+            if now < begun_at(session, made) + GIVE_UP_S:
+                await self.sessions.postpone(session, now + RETRY_S)
+                return
+            log.warning("session %s: its result is given up", session.id)
         self._strengths.pop(session.id, None)
         self.pictures.forget()
         if await self.sessions.end(session.id, self.services.clock()):
@@ -314,6 +328,8 @@ class ContestHandler:
         moved = await self.sessions.get(session.id)
         if announces and moved is not None:
             await self._announce(moved, made)
+        if moved is not None:
+            await follow(self.client, await self.show(moved))
         self.client.sessions.timer.wake()
         return True
 
@@ -334,8 +350,8 @@ class ContestHandler:
             offers=await self.ballots.suggestions(session.id) if session.phase in NAMING_PHASES else (),
         )
 
-    async def _announce(self, session: Session, made: Round) -> None:
-        """Post the message of a phase, unless it is found in the channel."""
+    async def _announce(self, session: Session, made: Round) -> bool:
+        """Post the message of a phase, unless it is found in the channel; returns False if that is not possible."""
         post = await self._result_post(session) if session.phase == RESULT else await self._phase_post(session)
         channel = self.client.get_partial_messageable(session.channel_id, guild_id=session.guild_id)
 
@@ -352,10 +368,11 @@ class ContestHandler:
             message_id = await post_once(channel, begun_at(session, made), is_posted, send, search_first=True)
         except discord.HTTPException as error:
             log.info("session %s: could not post in its channel: %s", session.id, error)
-            return
+            return False
         if session.phase == RESULT:  # first: a restart announces it again until its message is stored
             await attach_podium_film(self.client, session, int(str(made.facts["vote_round"])), message_id)
         await self.sessions.set_round_message(session.id, made.number, message_id)
+        return True
 
     async def show_again(self, session: Session) -> None:
         """Show the present state in the message of the phase, such as without a theme that was taken out."""

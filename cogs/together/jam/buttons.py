@@ -102,10 +102,11 @@ async def _why_closed(handler: JamHandler, session: Session, made: Round) -> str
 
 async def show_round(interaction: Interaction, round_: OpenRound) -> None:
     """Respond to a press by updating the message of its round."""
-    due_at = await round_.handler.hurry(round_.session)
+    turnout = await round_.handler.ballots.turnout(round_.session.id, round_.made.number)
+    due_at = await round_.handler.hurry(round_.session, turnout)
     now = interaction.client.services.clock()
     with audience(private=False):
-        standing = await round_.handler.standing(round_.session, round_.made, round_.job, due_at or now)
+        standing = await round_.handler.standing(round_.session, round_.made, round_.job, due_at or now, turnout)
         text, view = messages.round_text(standing), messages.round_view(standing)
     await interaction.response.edit_message(content=text, view=view, allowed_mentions=NO_MENTIONS)
 

@@ -28,6 +28,7 @@ from db.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Speed
 from generation.params import Params, to_dict
+from generation.prompt import is_link
 
 MAX_PROMPT = 1500  # characters
 MAX_THREAD_NAME = 90
@@ -130,11 +131,11 @@ class JamCommand(commands.Cog):
         (request,) = requests
         if request.private:
             raise UserError(tr("A jam is for everybody to see: leave out `--stealth`."))
-        if image is not None or request.links:
+        if image is not None or request.links or is_link(request.params.style_code):
             await self.client.deferrals.defer(interaction, ephemeral=False)
         uploads = self.client.services.images.uploads
         attached = await uploads.import_attachment(image) if image is not None else None
-        (params,) = await self.client.prompts.resolve_images(requests, attached, interaction.user.id)
+        (params,) = await self.client.prompts.resolve_images(interaction, requests, attached)
         return params, request.speed
 
     async def _announce(self, interaction: Interaction, session: Session, *, in_thread: bool) -> None:

@@ -33,6 +33,7 @@ from cogs.together.jam.rules import (
     possible_moves,
     seed_for,
 )
+from db.ballots import Turnout
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
 from db.sessions import Move, Round, Session, SessionKind
@@ -178,8 +179,11 @@ class JamHandler:
         session = await self.sessions.get(made.session_id) if made else None
         return made, session if session is not None and session.kind is SessionKind.JAM else None
 
-    async def standing(self, session: Session, made: Round, job: Job, due_at: float) -> Standing:
+    async def standing(
+        self, session: Session, made: Round, job: Job, due_at: float, turnout: Turnout | None = None
+    ) -> Standing:
         """Return everything that a round's message shows."""
+        turnout = turnout or await self.ballots.turnout(session.id, made.number)
         return Standing(
             session=session,
             round=made,
@@ -189,7 +193,7 @@ class JamHandler:
             credits=await self._credits_of(session, made) if made.number > 1 else (),
             tallies=await self.ballots.tallies(session.id, made.number),
             suggestions=await self.ballots.suggestions(session.id),
-            voters=len(await self.ballots.voters(session.id, made.number)),
+            voters=turnout.voters,
         )
 
     async def show_again(self, session: Session, made: Round) -> None:
@@ -279,7 +283,7 @@ class JamHandler:
         if record is None or record.deleted:
             await self.client.sessions.end(session, tr("The jam ends here: its picture was deleted."))
             return
-        if len(await self.ballots.voters(session.id, session.round)) < MIN_VOTERS:
+        if (await self.ballots.turnout(session.id, session.round)).voters < MIN_VOTERS:
             await self._wait(session, record.job)
         else:
             await self.go_on(session, record.job, final=session.round >= int(session.settings["rounds"]))
@@ -327,12 +331,10 @@ class JamHandler:
         self.client.sessions.timer.wake()
         return woken
 
-    async def hurry(self, session: Session) -> float | None:
+    async def hurry(self, session: Session, turnout: Turnout) -> float | None:
         """End the round soon if everybody who voted in the last one has voted; returns the new end."""
-        earlier = await self.ballots.voters(session.id, session.round - 1)
-        now_voted = await self.ballots.voters(session.id, session.round)
         soon = self.services.clock() + GRACE_S
-        if not earlier or len(now_voted) < MIN_VOTERS or not earlier <= now_voted:
+        if turnout.voters < MIN_VOTERS or not turnout.is_complete:
             return session.due_at
         if session.due_at is not None and session.due_at <= soon:
             return session.due_at
@@ -344,7 +346,7 @@ class JamHandler:
         """End a jam on request: with the picture that leads, or with a word if nobody has voted."""
         made = await self.sessions.round(session.id, session.round)
         record = await self.services.db.jobs.get(made.job_id) if made else None
-        has_votes = bool(await self.ballots.voters(session.id, session.round))
+        has_votes = (await self.ballots.turnout(session.id, session.round)).voters > 0
         if session.phase in (*OPEN_PHASES, ASLEEP) and record is not None and has_votes:
             await self.client.sessions.say(session, f"🎷 {reason}")
             await self.go_on(session, record.job, final=True)

@@ -36,6 +36,7 @@ from generation.params import Params, to_dict
 log = logging.getLogger(__name__)
 
 ONLY_SERVERS = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
+MIN_SIDE = 256  # pixels
 KEPT_SETTINGS = ("players", "seconds", "role", "in_thread")  # of a game that is played again
 
 
@@ -179,11 +180,16 @@ async def _begin(
 
 
 async def _params(interaction: Interaction, handler: TelephoneHandler) -> Params:
-    """Return what draws every picture of a game: the server's defaults at draft speed, whoever writes."""
+    """Return what draws every picture of a game: the server's defaults, whoever writes.
+
+    It is drawn at draft speed, unless the pictures of a small model would become too small to tell what they show.
+    """
     assert interaction.guild_id is not None
     defaults = await load_server_defaults(handler.services, interaction.guild_id)
     request = defaults.parse("telephone --draft")
-    (params,) = await handler.client.prompts.resolve_images([request], None)
+    if min(request.params.width, request.params.height) < MIN_SIDE:
+        request = defaults.parse("telephone")
+    (params,) = await handler.client.prompts.resolve_images(interaction, [request], None)
     return replace(params, count=1, video=False)
 
 

@@ -29,6 +29,7 @@ from cogs.together.telephone.phases import (
     MAX_ATTEMPTS,
     MIN_PLAYERS,
     REVEAL,
+    ROBOT,
     TURN,
     WORDS,
     attempts,
@@ -42,6 +43,7 @@ from cogs.together.telephone.phases import (
 from cogs.together.telephone.reveal import Reveal
 from cogs.together.telephone.steps import Step, live_steps
 from db.jobs import JobRecord, JobState
+from db.lineage import Credit
 from db.sessions import Round, Session, SessionKind
 from db.telephones import Player
 from generation.errors import UserError
@@ -220,7 +222,8 @@ class TelephoneHandler:
                 raise UserError("the player is gone")
             job = self.job_for(session, made, player)
             request = JobRequest(action=job.action, params=job.params, speed=job.speed)
-            await self.client.jobs.submit_for(context_of(session, player), request, job)
+            credited = [] if made.facts.get(ROBOT) else [Credit(person_id=player.person_id, part="worded")]
+            await self.client.jobs.submit_for(context_of(session, player), request, job, credited)
         except UserError as error:
             log.info("session %s: turn %s cannot be drawn: %s", session.id, made.number, error)
             await self._take_turn_again(session, made)

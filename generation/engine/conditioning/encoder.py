@@ -51,13 +51,14 @@ class PromptEncoder:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._tokenizers, self._text_encoders = pipeline.tokenizers, pipeline.text_encoders
-        self._device, self._dtype = pipeline.device, pipeline.unet.dtype
+        self._device = pipeline.device
+        self._dtype: torch.dtype = pipeline.unet.dtype
         self._context_length = min(
             *(tokenizer.model_max_length for tokenizer in self._tokenizers),
             *(encoder.config.max_position_embeddings for encoder in self._text_encoders),
         )
         self._force_zeros_for_empty_prompt = pipeline.force_zeros_for_empty_prompt
-        self._guidance_width = pipeline.unet.config.time_cond_proj_dim
+        self._guidance_width: int | None = pipeline.unet.config.time_cond_proj_dim
         self._cached_embed = lru_cache(MAX_CACHED_TEXTS)(self._embed)
 
     def encode(self, params: Params, places: Sequence[float] = ()) -> Conditioning:
@@ -79,6 +80,32 @@ class PromptEncoder:
                 guidance_embedding(params.guidance_scale, self._guidance_width or 0), self._device, self._dtype
             ),
         )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type of the UNet's weights, in which conditioning is."""
+        return self._dtype
+
+    @property
+    def guidance_width(self) -> int:
+        """Return the width of an embedded guidance scale; 0 for UNets that take none."""
+        return self._guidance_width or 0
+
+    def chunk_count(self, text: str) -> int:
+        """Return the number of chunks that a text takes."""
+        return max(len(self._chunks(tokenizer, text)) for tokenizer in self._tokenizers)
+
+    def text_length(self, chunks: int) -> int:
+        """Return the length of the embedding of so many chunks."""
+        length: int = chunks * self._context_length
+        return length
+
+    def embed_texts(self, texts: Sequence[str], chunks: int) -> PromptEmbedding:
+        """Return the embeddings of plain texts (texts × length × width), each padded to this number of chunks."""
+        padded = [self._pad(self._cached_embed(text), chunks) for text in texts]
+        mask = self._tensor([not self._is_zeroed(ConditioningText(text)) for text in texts])[:, None]
+        states, pooled = (torch.cat(values) for values in zip(*padded, strict=True))
+        return PromptEmbedding((states * mask[..., None]).to(self._dtype), (pooled * mask).to(self._dtype))
 
     def _tensor(self, values: list[Any]) -> Tensor:
         return to_device(torch.tensor(values), self._device)

@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from generation.engine.denoising.job import BatchKey, DenoisingJob
+from generation.engine.denoising.reading import ReadingJob
 
 
 class BatchSlice(NamedTuple):
     """A job and how many of its rows are in the call."""
 
-    job: DenoisingJob
+    job: DenoisingJob | ReadingJob
     row_count: int
+
+    @property
+    def rows_in_call(self) -> int:
+        """Return the rows of the call that are the job's: those, and the leader that they attend to."""
+        return self.row_count + self.job.leader_rows
 
 
 FAIRNESS_INTERVAL = 4
@@ -36,10 +42,10 @@ class Batcher:
         self._turn = 0
         self._served: dict[BatchKey, int] = {}
 
-    def next_batch(self, jobs: Sequence[DenoisingJob]) -> list[BatchSlice]:
+    def next_batch(self, jobs: Sequence[DenoisingJob | ReadingJob]) -> list[BatchSlice]:
         """Return the slices of the next call: at least one row, however large."""
         self._turn += 1
-        by_key: dict[BatchKey, list[DenoisingJob]] = defaultdict(list)
+        by_key: dict[BatchKey, list[DenoisingJob | ReadingJob]] = defaultdict(list)
         for job in sorted(jobs, key=lambda job: job.request.order):
             by_key[job.key].append(job)
         self._served = {key: self._served.get(key, 0) for key in by_key}
@@ -50,21 +56,21 @@ class Batcher:
         self._served[key] = self._turn
         return self._fill(by_key[key])
 
-    def _fill(self, jobs: Sequence[DenoisingJob]) -> list[BatchSlice]:
-        capacity = max(1, self.budget // jobs[0].pixels)
+    def _fill(self, jobs: Sequence[DenoisingJob | ReadingJob]) -> list[BatchSlice]:
+        capacity = max(1 + jobs[0].leader_rows, self.budget // jobs[0].pixels)
         slices = []
         for job in jobs:
-            rows = min(job.remaining_rows, capacity)
-            if rows:
+            rows = min(job.remaining_rows, capacity - job.leader_rows)
+            if rows > 0:
                 slices.append(BatchSlice(job, rows))
-            capacity -= rows
+                capacity -= slices[-1].rows_in_call
         return slices
 
     def halve(self, slices: Sequence[BatchSlice]) -> bool:
         """Halve the rows of a call that was too large, for twice as long as last time; False for a single row."""
-        rows = sum(each.row_count for each in slices)
-        if rows == 1:
+        if sum(each.row_count for each in slices) == 1:
             return False
+        rows = sum(each.rows_in_call for each in slices)
         self.budget = rows // 2 * slices[0].job.pixels
         self._successes, self._growth_threshold = 0, min(2 * self._growth_threshold, MAX_GROWTH_THRESHOLD)
         return True

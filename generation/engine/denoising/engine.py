@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,11 @@ from generation.engine.denoising.hires import prepare_hires_pass, upscale_latent
 from generation.engine.denoising.job import DenoisingJob, EncodedSource, encode_source, prepare_job
 from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
-from generation.engine.denoising.rows import join_rows
+from generation.engine.denoising.reading import ReadingJob
+from generation.engine.denoising.reading_setup import prepare_reading
+from generation.engine.denoising.rows import Rows, join_rows
+from generation.engine.denoising.style import encode_style
+from generation.engine.denoising.usual_rows import usual_rows
 from generation.engine.device.dtype_guard import StepGate
 from generation.engine.device.gpu_sync import StepThrottle
 from generation.engine.device.oom import (
@@ -35,7 +39,9 @@ from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, read_source
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.compiled import CompiledUnet
+from generation.engine.networks.lora import with_own_lora
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.engine.networks.row_buckets import bucket_of, call_padded
 from generation.engine.networks.sampler_tables import SamplerTables
 from generation.engine.networks.vae import Vae
 from generation.engine.output.previews import PREVIEW_INTERVAL_S
@@ -43,7 +49,7 @@ from generation.engine.output.safety_classifier import NO_CLASSIFIER, SafetyClas
 from generation.engine.output.trail import Trail
 from generation.errors import UserError
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
-from generation.messages import Event, Failed, FailureReason, Generate, Progress
+from generation.messages import Event, Failed, FailureReason, Generate, Progress, Read
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.model import Model
 from generation.planning.compute_cost import HIRES_FACTOR, has_hires_pass
@@ -63,6 +69,7 @@ class _JobInputs(NamedTuple):
 
     variant: ModelVariant
     encoded: EncodedSource | None = None
+    style: Tensor | None = None
 
 
 def _completed_future(inputs: _JobInputs) -> Future[Any]:
@@ -82,7 +89,7 @@ class _WaitingJob:
 
 @dataclass(slots=True)
 class _ActiveJob:
-    job: DenoisingJob
+    job: DenoisingJob | ReadingJob
     variant: ModelVariant
     source: SourceImage | None
     started: float
@@ -94,8 +101,8 @@ class DenoisingEngine:
     """Generates jobs with one model, all of them together, one UNet call per step.
 
     Call all methods from one thread. Events go through `emit`, which must be safe to call from several threads. Every
-    job ends in exactly one Finished or Failed. An unexpected error (such as any CUDA error) is raised by `step`: the
-    process should then end. Engines on one device share `unet_lock`, which is held while a UNet runs there. When
+    job ends in exactly one Finished, Read or Failed. An unexpected error (such as any CUDA error) is raised by `step`:
+    the process should then end. Engines on one device share `unet_lock`, which is held while a UNet runs there. When
     memory runs out, `evict_idle_model` frees the memory of an idle model, and returns whether there was one.
     """
 
@@ -121,6 +128,7 @@ class DenoisingEngine:
         self._samplers = SamplerTables(pipeline.scheduler, pipeline.device)
         self._upscaler = upscaler
         self._variants = ModelVariants(pipeline, adapters)
+        self._has_row_buckets = pipeline.device.type == "cuda"
         self._compiled = CompiledUnet(pipeline.unet) if compile_unet else None
         self._unet_lock = unet_lock or threading.Lock()
         self._evict_idle_model = evict_idle_model
@@ -128,7 +136,8 @@ class DenoisingEngine:
         self._post_processor = PostProcessor(
             self._vae, pipeline.model, emit, self._unet_lock, metadata_policy, classifier
         )
-        self._batcher = Batcher(MAX_ROWS.get(pipeline.device.type, MAX_GPU_ROWS) * pipeline.model.native_size**2)
+        self._max_rows = MAX_ROWS.get(pipeline.device.type, MAX_GPU_ROWS)
+        self._batcher = Batcher(self._max_rows * pipeline.model.native_size**2)
         self._throttle = StepThrottle(pipeline.device)
         self._image_threads, self._image_stream = ThreadPoolExecutor(2, "images"), SideStream(pipeline.device)
         self._waiting: dict[str, _WaitingJob] = {}
@@ -140,7 +149,7 @@ class DenoisingEngine:
 
         Raises UserError for a model of an unsupported family, FileNotFoundError or OSError for a missing one.
         """
-        return cls(load_pipeline(ref, device, emit), emit)
+        return cls(with_own_lora(load_pipeline(ref, device, emit)), emit)
 
     @property
     def busy(self) -> bool:
@@ -152,7 +161,7 @@ class DenoisingEngine:
         if request.trail:
             self._post_processor.develop(request)
             return
-        needs_loading = request.source is not None or request.params.lora_set
+        needs_loading = request.source is not None or request.style is not None or request.params.lora_set
         inputs = (
             self._image_threads.submit(self._load_inputs, request)
             if needs_loading
@@ -164,13 +173,13 @@ class DenoisingEngine:
     def _load_inputs(self, request: Generate) -> _JobInputs:
         variant = self._variants.get(request.params)
         source = read_source(request, self._upscaler)
-        if source is None:
-            return _JobInputs(variant)
         vae = self._vae.seamless if request.params.seamless else self._vae
         with self._image_stream.after(None):
-            encoded = encode_source(source, vae, self._unet_lock)
-            self._image_stream.finish(*chain.from_iterable(encoded.images))
-        return _JobInputs(variant, encoded)
+            encoded = None if source is None else encode_source(source, vae, self._unet_lock)
+            style = encode_style(request, vae, self.model, self._unet_lock)
+            images = () if encoded is None else chain.from_iterable(encoded.images)
+            self._image_stream.finish(*images, *([] if style is None else [style]))
+        return _JobInputs(variant, encoded, style)
 
     def _upscale(self, job: DenoisingJob, mark: Any) -> Tensor:
         """Return a first pass's latents at twice their size; raises UserError if they overflowed."""
@@ -211,6 +220,12 @@ class DenoisingEngine:
         self._advance(slices, predictions)
         self._throttle.wait()
 
+    def warm_up(self) -> None:
+        """Compile the UNet for one grid, if it is to be compiled, and begin with several grids in one call."""
+        if self._compiled:
+            grids = usual_rows(self.model, self._variants.base.encoder, self._vae, self._samplers, self._max_rows)
+            self._compiled.warm_up(map(self._given, grids))
+
     def close(self) -> None:
         """Finish what is being decoded, drop the rest, and stop the engine's threads."""
         self._image_threads.shutdown(cancel_futures=True)
@@ -241,39 +256,50 @@ class DenoisingEngine:
             self._finish_if_done(running)
 
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
-        variant, encoded = inputs
-        job = prepare_job(request, encoded, variant.encoder, self._vae, self.model, self._samplers)
+        variant, encoded, style = inputs
+        if request.params.reading is not None:
+            reading = prepare_reading(
+                request, encoded, variant.encoder, self._vae, self._pipeline.scheduler, self.model
+            )
+            return _ActiveJob(reading, variant, None, started, started)
+        job = prepare_job(request, encoded, style, variant.encoder, self._vae, self.model, self._samplers)
         source = None if encoded is None else encoded.source
         return _ActiveJob(job, variant, source, started, started, _trail(job))
 
     def _hires_pass(self, before: _ActiveJob, upscaled: Tensor) -> _ActiveJob:
+        assert isinstance(before.job, DenoisingJob)
         job = prepare_hires_pass(before.job, upscaled, self._vae, self._samplers)
         return _ActiveJob(job, before.variant, None, before.started, before.previewed_at, before.trail)
 
     def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
         """Run the UNet on all slices at once; None if memory ran out."""
         first = slices[0].job
-        unet = self._running[first.job_id].variant.unet(seamless=first.key.seamless)
+        key = first.key
+        unet = self._running[first.job_id].variant.unet(seamless=key.seamless, leaders=key.leaders)
         if self._compiled and unet is self._pipeline.unet:  # LoRAs and seamless images use copies
             unet = self._compiled
         with suppress_oom():
             rows = join_rows([job.next_rows(count) for job, count in slices])
             with self._unet_lock:
-                predicted: Tensor = unet(
-                    rows.latents.to(self._unet_dtype),
-                    rows.timesteps,
-                    **rows.conditions,
-                    return_dict=False,
-                )[0]
-            return torch.split(predicted, [rows for _, rows in slices])
+                predicted = self._call(unet, rows)
+            return torch.split(predicted, [each.rows_in_call for each in slices])
         return None
+
+    def _call(self, unet: Any, rows: Rows) -> Tensor:
+        """Return the UNet's output; on a GPU with one of few numbers of rows, each of which it plans for once."""
+        count = (bucket_of(len(rows)) if self._has_row_buckets else None) or len(rows)
+        return call_padded(unet, count, *self._given(rows))[0]
+
+    def _given(self, rows: Rows) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """Return the UNet's latents, timesteps and conditions."""
+        return rows.latents.to(self._unet_dtype), rows.timesteps, rows.conditions | {"return_dict": False}
 
     def _handle_out_of_memory(self, slices: Sequence[BatchSlice]) -> None:
         release_memory(self._pipeline.device)
         if self._evict_idle_model():
             return
         if self._batcher.halve(slices):
-            rows = sum(rows for _, rows in slices)
+            rows = sum(each.rows_in_call for each in slices)
             log.warning("not enough memory for %d rows in a UNet call: using half as many for now", rows)
         else:
             self._fail(slices[0].job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
@@ -285,7 +311,7 @@ class DenoisingEngine:
             for (job, _), prediction in zip(slices, predictions, strict=True)
             if self._in_memory(job, partial(job.add_prediction, prediction))
         ]
-        for group in group_by_canvas(complete):
+        for group in group_by_canvas([job for job in complete if isinstance(job, DenoisingJob)]):
             with suppress_oom():
                 advance(group)
                 continue
@@ -296,7 +322,7 @@ class DenoisingEngine:
             if job.job_id in self._running:
                 self._in_memory(job, partial(self._report_progress, self._running[job.job_id]))
 
-    def _in_memory(self, job: DenoisingJob, work: Callable[[], ResultT]) -> ResultT | None:
+    def _in_memory(self, job: DenoisingJob | ReadingJob, work: Callable[[], ResultT]) -> ResultT | None:
         """Do a job's part of a step; if memory runs out, fail that job alone and return None."""
         with suppress_oom():
             return work()
@@ -304,7 +330,7 @@ class DenoisingEngine:
         self._fail(job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
         return None
 
-    def _fail(self, job: DenoisingJob, reason: FailureReason, text: str) -> None:
+    def _fail(self, job: DenoisingJob | ReadingJob, reason: FailureReason, text: str) -> None:
         self._running.pop(job.job_id, None)  # already removed if memory ran out while it was handed over
         self._emit(Failed(job.job_id, reason, text))
 
@@ -312,10 +338,10 @@ class DenoisingEngine:
         """Report a step, with a preview if one is due."""
         job = running.job
         self._emit(Progress(job.job_id, *job.progress))
-        if running.trail is not None and running.trail.wants(*job.progress) and not (job.done and job.is_last_pass):
-            running.trail.add(job.predict_original_sample())
+        if isinstance(job, DenoisingJob):
+            _keep_step(running.trail, job)
         now = time.monotonic()
-        if not job.done and now - running.previewed_at >= PREVIEW_INTERVAL_S:
+        if isinstance(job, DenoisingJob) and not job.done and now - running.previewed_at >= PREVIEW_INTERVAL_S:
             running.previewed_at = now
             self._post_processor.preview(PreviewRequest(job.job_id, *job.progress, job.predict_original_sample()))
         self._finish_if_done(running)
@@ -325,13 +351,22 @@ class DenoisingEngine:
         if not job.done:
             return
         del self._running[job.job_id]
-        if job.is_last_pass:
+        if isinstance(job, ReadingJob):
+            seconds = time.monotonic() - running.started
+            self._emit(Read(job.job_id, replace(job.result, seconds=seconds)))
+        elif job.is_last_pass:
             trail = () if running.trail is None else tuple(running.trail.latents)
             result = DenoisingResult(job.request, job.result, running.started, running.source, trail)
             self._post_processor.finish(result)
         else:
             upscaled = self._image_threads.submit(self._upscale, job, self._image_stream.handover())
             self._waiting[job.job_id] = _WaitingJob(job.request, upscaled, partial(self._hires_pass, running))
+
+
+def _keep_step(trail: Trail | None, job: DenoisingJob) -> None:
+    """Add a step to the trail of a job that becomes a video; its last one is the result itself."""
+    if trail is not None and trail.wants(*job.progress) and not (job.done and job.is_last_pass):
+        trail.add(job.predict_original_sample())
 
 
 def _trail(job: DenoisingJob) -> Trail | None:

@@ -13,7 +13,8 @@ import torch
 from torch import Generator, Tensor
 
 from generation.engine.conditioning.encoder import Conditioning, PromptEncoder
-from generation.engine.denoising.rows import GUIDANCE, POOLED, TIME_IDS, Rows
+from generation.engine.denoising.rows import GUIDANCE, LEADER, POOLED, SHARE, TIME_IDS, Rows, join_rows
+from generation.engine.denoising.style import StyleReference, row_size, style_reference
 from generation.engine.device.transfer import to_device
 from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint
 from generation.engine.images.io import SourceImage
@@ -25,10 +26,9 @@ from generation.engine.networks.vae import Moments, Vae
 from generation.errors import UserError
 from generation.messages import Generate
 from generation.models.model import Model
-from generation.params import LoraWeight, Params
+from generation.params import LoraWeight, Params, Tile
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass, steps_before_stop
 from generation.planning.film_pictures import walk_end
-from generation.planning.tiling import window_size
 from generation.text import Text
 
 
@@ -39,6 +39,7 @@ class BatchKey(NamedTuple):
     text_length: int
     seamless: bool
     loras: tuple[LoraWeight, ...]
+    leaders: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class DenoisingJob:
         constraint: LatentConstraint | None,
         windows: Windows,
         current_pass: Pass,
+        style: StyleReference | None = None,
     ) -> None:
         self.request = request
         self.latents = latents
@@ -75,7 +77,7 @@ class DenoisingJob:
         self.index = 0
         self._sampler, self._scheduler = sampler, copy.deepcopy(sampler.scheduler)
         self._constraint = constraint
-        self._windows = windows
+        self._windows, self._style = windows, style
         time_ids = windows.time_ids(request.params.width * current_pass.factor // windows.canvas[1])
         self._time_ids = to_device(time_ids, latents.device)
         self._row_indices = self._number_rows()
@@ -94,7 +96,8 @@ class DenoisingJob:
         """Return the key that jobs sharing a UNet call have in common."""
         shape = (self.latents.shape[1], *self._windows.size)
         params = self.request.params
-        return BatchKey(shape, self.conditioning.embeddings.shape[1], params.seamless, params.lora_set)
+        text_length = self.conditioning.embeddings.shape[1]
+        return BatchKey(shape, text_length, params.seamless, params.lora_set, self._style is not None)
 
     @property
     def pixels(self) -> int:
@@ -128,9 +131,14 @@ class DenoisingJob:
         return self._rows - sum(len(prediction) for prediction in self._predictions)
 
     @property
+    def leader_rows(self) -> int:
+        """Return how many rows each call needs beside those that get a prediction: one for a style reference."""
+        return 0 if self._style is None else 1
+
+    @property
     def remaining_pixels(self) -> int:
         """Return how many pixels the UNet still has to process."""
-        return (self.steps - self.index) * self._rows * self.pixels
+        return (self.steps - self.index) * (self._rows + self.leader_rows) * self.pixels
 
     @property
     def _rows(self) -> int:
@@ -146,38 +154,63 @@ class DenoisingJob:
         return self.conditioning.embedding_indices[numbers[0]], numbers[1], numbers[2]
 
     def next_rows(self, count: int) -> Rows:
-        """Return the next `count` rows that need a prediction, ordered by text, then window, then tile."""
+        """Return the next `count` rows that need a prediction, ordered by text, then window, then tile.
+
+        The row of a style reference comes before them.
+        """
         if not self._predictions:
             model_input = self.latents * self._sampler.steps[self.index].input_scale
             self._window_inputs = torch.cat(list(self._windows.crop(model_input)))
         start = self._rows - self.remaining_rows
         texts, inputs, windows = (indices[start : start + count] for indices in self._row_indices)
-        return Rows(
+        rows = Rows(
             latents=self._window_inputs[inputs],
             timesteps=self._sampler.timesteps[self.index].expand(count),
             embeddings=self.conditioning.embeddings[texts],
-            columns=self._columns(texts, windows),
+            columns=self._columns(self.conditioning.pooled[texts], self._time_ids[windows]),
         )
+        return rows if self._style is None else self._led(rows, self._style)
 
-    def _columns(self, texts: Tensor, windows: Tensor) -> dict[str, Tensor]:
-        columns = {
-            POOLED: self.conditioning.pooled[texts],
-            TIME_IDS: self._time_ids[windows],
-            GUIDANCE: self.conditioning.guidance.expand(len(texts), -1),
-        }
-        return {name: column for name, column in columns.items() if column.shape[1]}
+    def _led(self, rows: Rows, style: StyleReference) -> Rows:
+        """Return rows that attend to a style reference, whose own row, as noisy as theirs, comes first."""
+        step, count = self._sampler.steps[self.index], len(rows)
+        leader = Rows(
+            latents=mix(step, style.latents, style.noise) * step.input_scale,
+            timesteps=rows.timesteps[:1],
+            embeddings=style.text.states,
+            columns=self._columns(style.text.pooled, style.time_ids),
+        )
+        places = torch.arange(1, count + 1, device=rows.latents.device)
+        shares = torch.full((count,), style.attention, device=rows.latents.device)
+        return join_rows([leader, replace(rows, columns={**rows.columns, LEADER: places, SHARE: shares})])
+
+    def _columns(self, pooled: Tensor, time_ids: Tensor) -> dict[str, Tensor]:
+        columns = {GUIDANCE: self.conditioning.guidance.expand(len(pooled), -1)} if self._has_guidance else {}
+        return columns | {POOLED: pooled, TIME_IDS: time_ids} if pooled.shape[1] else columns
+
+    @property
+    def _has_guidance(self) -> bool:
+        return self.conditioning.guidance.shape[1] > 0
 
     def add_prediction(self, prediction: Tensor) -> bool:
         """Add the UNet's prediction for the rows returned last; True if all rows of the step have theirs."""
-        self._predictions.append(prediction)
+        self._predictions.append(prediction[self.leader_rows :])
         if self.remaining_rows:
             return False
         by_text = torch.cat(self._predictions).float().reshape(-1, *self._window_inputs.shape)
         guided = torch.einsum("t,tnchw->nchw", self.conditioning.guidance_weights, by_text)
         guided = self._windows.merge(guided.chunk(len(self._windows)))
+        guided = guided if self._style is None else self._restyled(guided, self._style)
         self._predictions = []
         self._history = [(self.latents, guided), *self._history[: self._sampler.max_age]]
         return True
+
+    def _restyled(self, guided: Tensor, style: StyleReference) -> Tensor:
+        """Return the prediction whose clean latents have the colours of a style reference."""
+        step = self._sampler.steps[self.index]
+        of_input, of_prediction = step.clean
+        known = of_input * step.input_scale * self.latents
+        return (style.restyle(known + of_prediction * guided) - known) / of_prediction
 
     @property
     def factors(self) -> Mapping[Term, float]:
@@ -284,6 +317,7 @@ def _check_size(width: int, height: int, vae: Vae) -> None:
 def prepare_job(
     request: Generate,
     encoded: EncodedSource | None,
+    style_latents: Tensor | None,
     encoder: PromptEncoder,
     vae: Vae,
     model: Model,
@@ -301,10 +335,14 @@ def prepare_job(
     sampler = samplers.get(params, 1.0 if encoded is None else params.strength)
     noises = _noises(request)
     first_pass = _first_pass(params, sampler, samplers)
+    style = None
+    if style_latents is not None and not _is_upscale(params, encoded):
+        text = encoder.embed_texts([""], conditioning.embeddings.shape[1] // encoder.text_length(1))
+        style = style_reference(request, style_latents, text, vae)
     if encoded is None:
         latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale
         windows = unet_windows(latents, vae, model, wrap=params.seamless)
-        return DenoisingJob(request, sampler, latents, conditioning, noises, None, windows, first_pass)
+        return DenoisingJob(request, sampler, latents, conditioning, noises, None, windows, first_pass, style)
     source = encoded.source
     clean = blend_latents([vae.sample(image, noises) for image in encoded.images])
     noise = vae.noise(params.width, params.height, noises)
@@ -319,7 +357,12 @@ def prepare_job(
             replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale)), request.places
         )
     latents = _initial_latents(params, sampler, constraint, clean, noise)
-    return DenoisingJob(request, sampler, latents, conditioning, noises, constraint, windows, first_pass)
+    return DenoisingJob(request, sampler, latents, conditioning, noises, constraint, windows, first_pass, style)
+
+
+def _is_upscale(params: Params, encoded: EncodedSource | None) -> bool:
+    """Return whether an image of the bot is drawn larger: it has its style already."""
+    return encoded is not None and isinstance(params.source, Tile) and encoded.source.upscale_factor > 1
 
 
 def _noises(request: Generate) -> list[Noise]:
@@ -349,8 +392,7 @@ def _initial_latents(
 def unet_windows(latents: Tensor, vae: Vae, model: Model, *, wrap: bool) -> Windows:
     """Return the UNet's windows: a single one if it can see the whole canvas at once."""
     height, width = latents.shape[-2:]
-    size = window_size((height, width), vae.side, max(1, model.size_multiple // vae.scale), model.max_aspect)
-    return layout_windows((height, width), size, wrap=wrap)
+    return layout_windows((height, width), row_size((height, width), vae, model), wrap=wrap)
 
 
 def _first_pass(params: Params, sampler: SamplerTable, samplers: SamplerTables) -> Pass:

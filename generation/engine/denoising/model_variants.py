@@ -11,6 +11,7 @@ from generation.engine.conditioning.textual_inversion import with_embeddings
 from generation.engine.networks.lora import with_loras
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.seamless import seamless_copy
+from generation.engine.networks.shared_attention import SharedAttentionUnet
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.lora import Lora
 from generation.params import Params
@@ -28,8 +29,18 @@ class ModelVariant:
     def _seamless_unet(self) -> Any:
         return seamless_copy(self._unet)
 
-    def unet(self, *, seamless: bool) -> Any:
-        """Return the UNet; with `seamless`, its copy with circular padding."""
+    @cached_property
+    def _shared_unet(self) -> SharedAttentionUnet:
+        return SharedAttentionUnet(self._unet)
+
+    @cached_property
+    def _shared_seamless_unet(self) -> SharedAttentionUnet:
+        return SharedAttentionUnet(self._seamless_unet)
+
+    def unet(self, *, seamless: bool, leaders: bool = False) -> Any:
+        """Return the UNet; with `seamless` its copy with circular padding, with `leaders` a SharedAttentionUnet."""
+        if leaders:
+            return self._shared_seamless_unet if seamless else self._shared_unet
         return self._seamless_unet if seamless else self._unet
 
 

@@ -175,7 +175,8 @@ class PostProcessor:
         try:
             with self._stream.after(mark, result.latents, *result.trail):
                 images = self._decode(result)
-                trail = pack_trail(self._stream.fetch(result.trail)) if images else b""
+                # Fetching waits for the device, whatever there is to fetch.
+                trail = pack_trail(self._stream.fetch(result.trail)) if images and result.trail else b""
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

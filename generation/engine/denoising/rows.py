@@ -11,6 +11,8 @@ from torch import Tensor
 
 POOLED, TIME_IDS = "pooled", "time_ids"  # SDXL's embedding of the whole text, and its `Windows.time_ids`
 GUIDANCE = "guidance"  # the embedded guidance scale of UNets with distilled guidance
+# How many rows before a row its leader is, and how much the leader counts (see `SharedAttentionUnet`).
+LEADER, SHARE = "leader", "share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,22 @@ class Rows:
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """Return UNet2DConditionModel's arguments, except latents and timesteps."""
+        """Return UNet2DConditionModel's arguments, except latents and timesteps, or those of a SharedAttentionUnet."""
         pooled = self.columns.get(POOLED)
         added = None if pooled is None else {"text_embeds": pooled, "time_ids": self.columns[TIME_IDS]}
         return {
             "encoder_hidden_states": self.embeddings,
             "timestep_cond": self.columns.get(GUIDANCE),
             "added_cond_kwargs": added,
-        }
+        } | self._leaders
+
+    @property
+    def _leaders(self) -> dict[str, Any]:
+        """Return the index of each row's leader, and how much it counts, if one of the rows has one."""
+        if LEADER not in self.columns:
+            return {}
+        indices = torch.arange(len(self), device=self.latents.device) - self.columns[LEADER]
+        return {"leaders": {"indices": indices, "shares": self.columns[SHARE]}}
 
 
 def join_rows(parts: Sequence[Rows]) -> Rows:

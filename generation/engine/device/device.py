@@ -45,6 +45,11 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
     return device, torch.bfloat16 if device.type == "cpu" and has_native_bfloat16() else torch.float32
 
 
+def multiplies_bfloat16() -> bool:
+    """Return whether there is a GPU that has bfloat16 instructions."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def has_native_bfloat16() -> bool:
     """Return whether the CPU has bfloat16 instructions: it takes half the time with them, and longer without."""
     capabilities = torch.cpu.get_capabilities()

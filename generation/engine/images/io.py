@@ -74,6 +74,11 @@ def read_source(request: Generate, upscaler: Upscaler | None = None) -> SourceIm
     )
 
 
+def read_style(data: bytes, size: tuple[int, int]) -> Tensor:
+    """Decode a style reference, cropped to this size; raises UserError for an unreadable file."""
+    return to_pixels(_fit(_decode(data), size))
+
+
 def _outpaint_source(image: Image.Image, frame: Frame, size: tuple[int, int], mask: Image.Image | None) -> SourceImage:
     """Place an image on a canvas, and fill the area around it and the mask's white smoothly from its colours."""
     canvas, around = Image.new("RGB", size), Image.new("L", size, 255)

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from generation.engine.device.device import multiplies_bfloat16
 from generation.engine.networks.text_encoder_files import SkipInitialization
 from generation.errors import UserError
 from generation.models.catalogue import Family
@@ -166,8 +167,13 @@ def _bytes_to_unicode() -> list[str]:
 
 
 def vae_dtype(precision: torch.dtype) -> torch.dtype:
-    """Return the precision for SDXL's VAE, which overflows in float16 unless it was fine-tuned for it."""
-    return torch.float32 if precision is torch.float16 else precision
+    """Return the precision for SDXL's VAE, which overflows in float16 unless it was fine-tuned for it.
+
+    bfloat16 has float32's range; a GPU without instructions for it would only emulate it.
+    """
+    if precision is not torch.float16:
+        return precision
+    return torch.bfloat16 if multiplies_bfloat16() else torch.float32
 
 
 def _from_state_dict(network_class: Any, config: dict[str, Any], weights: dict[str, Tensor]) -> Any:

@@ -6,9 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -47,6 +49,20 @@ def with_loras(pipeline: Pipeline, loras: Iterable[tuple[Lora, float]]) -> Pipel
     return replace(
         pipeline, **{part: _patched(getattr(pipeline, part), deltas[part]) for part in NETWORKS if deltas[part]}
     )
+
+
+def with_own_lora(pipeline: Pipeline) -> Pipeline:
+    """Return the pipeline with the few-step LoRA of its model, if it has one, added to the UNet's weights for good."""
+    model = pipeline.model
+    if not model.lora_file:
+        return pipeline
+    local = Path(model.ref, model.lora_file)
+    path = local if local.is_file() else Path(hf_hub_download(model.ref, model.lora_file))
+    for network, layer, delta in _read_deltas(Lora(model.name, path), 1.0, pipeline):
+        weight = getattr(pipeline, network).get_submodule(layer).weight
+        added = (delta.up @ delta.down.flatten(1)).reshape(weight.shape)
+        weight.data = (weight.data.float() + added.to(weight.device)).to(weight.dtype)
+    return pipeline
 
 
 def _patched(network: Any, deltas: LoraDeltas) -> Any:

@@ -164,7 +164,7 @@ class DiffusersLayout:
     def load(self, part: str, precision: torch.dtype) -> Any:
         """Load a part, a network in `precision`; raises UserError for one without usable files."""
         kind = _usable_class(part, self._index[part][1], self._ref)
-        if part == "unet" and self._model.base:
+        if part == "unet" and self._model.base and not self._model.lora_file:
             return self._replacement_unet(kind, precision)
         if part == "vae" and self._is_xl and kind.load_config(self._ref, subfolder=part).get("force_upcast", True):
             precision = vae_dtype(precision)

@@ -20,6 +20,7 @@ from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.download_progress import report_downloads
 from generation.engine.networks.family_detection import detect_family
 from generation.engine.networks.load_check import find_load_problem
+from generation.engine.networks.lora import with_own_lora
 from generation.engine.networks.model_size import expected_size
 from generation.engine.networks.pipeline_loader import NETWORKS, load_pipeline
 from generation.engine.output.safety_classifier import load_classifier
@@ -138,11 +139,11 @@ class ModelLoader:
         return LoadedModel(model, adapter.networks, create_engine)
 
     def _load_unet_model(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
-        pipeline = load_pipeline(model.ref, str(self.device), report)
+        pipeline = with_own_lora(load_pipeline(model.ref, str(self.device), report))
         modules = [module for part in NETWORKS if (module := getattr(pipeline, part)) is not None]
 
         def create_engine(emit: Emit, evict_idle_model: Callable[[], bool]) -> Engine:
-            return DenoisingEngine(
+            engine = DenoisingEngine(
                 pipeline,
                 emit,
                 self._metadata_policy,
@@ -154,6 +155,8 @@ class ModelLoader:
                 self._step_gate,
                 compile_unet=self._compile_unets,
             )
+            engine.warm_up()
+            return engine
 
         return LoadedModel(pipeline.model, modules, create_engine)
 

@@ -10,7 +10,7 @@ from generation.engine.denoising.batching import FAIRNESS_INTERVAL
 from generation.engine.serving.model_cache import LoadFailure, ModelCache
 from generation.engine.serving.model_loader import ModelLoader
 from generation.errors import UserError
-from generation.messages import Event, Failed, FailureReason, Finished, Generate
+from generation.messages import Event, Failed, FailureReason, Finished, Generate, Read
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 
@@ -109,7 +109,7 @@ class MultiModelEngine:
 
     def _on_event(self, event: Event) -> None:
         """Pass on an engine's event, and note which job has ended."""
-        if isinstance(event, Finished | Failed):
+        if isinstance(event, Finished | Read | Failed):
             with self._running_lock:
                 self._running.pop(event.job_id, None)
             self._cache.wakeup.set()

@@ -13,6 +13,7 @@ from generation.cluster.files import ClusterFiles
 from generation.cluster.hello import answering
 from generation.cluster.ray_settings import Head
 from generation.cluster.versions import Versions
+from generation.command_line import as_typed
 from generation.errors import UserError
 
 VERSIONS = Versions("0.2.0-12345678", "2.60.0", "3.11.7")
@@ -31,8 +32,8 @@ def config(tmp_path, monkeypatch):
 def test_init_says_what_to_do_next_and_never_replaces_a_cluster(config, capsys):
     assert commands.init(config) == 0
     printed = capsys.readouterr().out
-    assert "python main.py cluster head" in printed
-    assert "python main.py cluster join" in printed
+    assert as_typed("cluster head") in printed
+    assert as_typed("cluster join") in printed
     assert ClusterFiles(config.data_dir / "cluster").token.read_text() not in printed
     with pytest.raises(UserError, match="already"):
         commands.init(config)

@@ -176,3 +176,42 @@ async def test_decided_contests_are_shown_with_their_places(harness):
         (contest,) = (await ben.json("/api/contests", guild=guild))["contests"]
         assert contest["theme"] == "<b>animals</b>"
         assert [(each["job"], each["place"]) for each in contest["pictures"]] == [(fox.job_id, 1)]
+
+
+async def test_an_entry_of_an_open_contest_has_no_author(harness):
+    async with open_gallery(harness) as gallery, gallery.visitor() as ada, gallery.visitor() as ben:
+        guild, write = str(harness.guild.id), gallery.services.db.connection.write
+        tile, message = await gallery.draw("a fox")
+        await harness.person(harness.ada).press(message, "V1")
+        child = await harness.result(text="Variations")
+        child_id = child.buttons[0]["custom_id"].partition(":")[2][:12]
+        session = make_session(kind=SessionKind.CONTEST, guild_id=harness.guild.id)
+        await gallery.services.db.sessions.add(session, 5)
+        await write(
+            "INSERT INTO contest_entries (session, person, job_id, tile_index, at) VALUES (:id, :who, :job, 0, 1)",
+            {"id": session.id, "who": harness.ada.id, "job": tile.job_id},
+        )
+        await ada.log_in(harness.ada)
+        await ben.log_in(harness.ben)
+        path, png = f"/api/pictures/{tile}", await gallery.services.images.files.read(tile)
+        picture = await ben.json(path)
+        assert (picture["author"], picture["link"], picture["children"]) == (None, None, [])
+        found = json.loads((await ben.post(f"/api/find?guild={guild}", data=png)).body)["pictures"]
+        assert [(each["job"], each["author"]) for each in found[:1]] == [(tile.job_id, None)]
+        assert tile.job_id not in json.dumps(await ben.json("/api/pictures", guild=guild, q="by:ada"))
+        assert [each["job"] for each in (await ben.json(f"/api/tree/{tile.job_id}"))["pictures"]] == [tile.job_id]
+        assert tile.job_id not in json.dumps((await ben.json(f"/api/tree/{child_id}"))["pictures"])
+        rows = csv.DictReader(io.StringIO((await zip_of(ben, tile)).read("prompts.csv").decode("utf-8-sig")))
+        assert [row["author"] for row in rows] == [""]
+        assert (await ada.json(path))["author"] == "ada"
+        await write("UPDATE contest_entries SET place = 1, rank = 1", {})
+        assert (await ben.json(path))["author"] == "ada", "it is decided"
+
+
+async def test_who_erases_their_data_is_logged_out(harness):
+    async with open_gallery(harness) as gallery, gallery.visitor() as ada, gallery.visitor() as ben:
+        await ada.log_in(harness.ada)
+        await ben.log_in(harness.ben)
+        await gallery.services.db.personal_data.begin_erasure(harness.ada.id, 1.0)
+        assert (await ada.json("/api/me"))["person"] is None
+        assert (await ben.json("/api/me"))["person"] is not None

@@ -127,7 +127,7 @@ async def lose_role(gallery, tile):
     await hide_channel(gallery, tile)
     member = harness.guild.members[harness.ben.id]
     member.role_ids.append(role.id)
-    gallery.server.viewers.forget_members()
+    gallery.server.viewers.forget(harness.ben.id)
     async with gallery.visitor() as ben:
         await ben.log_in(harness.ben)
         assert (await ben.get(f"/thumbnails/{tile}.webp")).status == 200
@@ -194,7 +194,7 @@ async def test_a_picture_is_shown_to_whom_may_see_it_now(harness, case):
 async def settle(gallery):
     """Let the bot read the events that were sent, and ask Discord again for members, as it does after five minutes."""
     await asyncio.sleep(0.2)
-    gallery.server.viewers.forget_members()
+    gallery.server.viewers.forget(gallery.harness.ben.id)
 
 
 @pytest.mark.parametrize("kind", ["private", "private thread", "direct message", "stranger's server"])

@@ -183,6 +183,27 @@ async def test_the_connections_are_limited(harness, monkeypatch):
         assert (await ben.get("/")).status == 200
 
 
+async def test_idle_connections_are_closed(harness, monkeypatch):
+    monkeypatch.setattr("bot.gallery.server.IDLE_S", 0.2)
+    async with open_gallery(harness, login=False) as gallery:
+        silent, half = [await asyncio.open_connection("127.0.0.1", gallery.port) for _ in range(2)]
+        half[1].write(b"GET / HTTP/1.1\r\nHost: ")
+        for reader, writer in (silent, half):
+            async with asyncio.timeout(TIMEOUT_S):
+                assert await reader.read() == b""
+            writer.close()
+
+
+async def test_a_body_that_takes_too_long_is_given_up(harness, monkeypatch):
+    monkeypatch.setattr("bot.gallery.actions.BODY_TIMEOUT_S", 0.1)
+    async with open_gallery(harness, login=False) as gallery:
+        head = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\ntiles"
+        reader, writer = await raw(gallery, "POST /zip HTTP/1.1", head)
+        async with asyncio.timeout(TIMEOUT_S):
+            assert (await reader.readline()).split()[1] == b"408"
+        writer.close()
+
+
 async def test_a_browser_that_goes_during_a_zip_is_no_error(harness, caplog):
     async with open_gallery(harness, login=False) as gallery:
         tile, _ = await gallery.draw("a fox")

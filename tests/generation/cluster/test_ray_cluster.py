@@ -262,7 +262,7 @@ def test_a_stranger_is_refused_before_ray_is_asked(machines, tmp_path):
     stranger = machines.all.pop()
     missing = join(CLUSTER_FILES=str(tmp_path / "nothing"))
     assert missing.returncode == 2
-    assert "python main.py cluster init" in missing.stderr
+    assert "cluster init` on the bot's machine" in missing.stderr
     stranger.call("init", CLUSTER_FILES=str(tmp_path / "other"))
     other = join(CLUSTER_FILES=str(tmp_path / "other"))
     assert other.returncode == 2

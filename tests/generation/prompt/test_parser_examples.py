@@ -464,7 +464,7 @@ INVALID = [
     ("a fox --vid", ["Unrecognized parameter `--vid`: did you mean `--video`?"]),
     *(
         (f"a fox {typed}", [f"`--{name}` is not available here yet. {LINK_INSTEAD}" for name in names.split()])
-        for typed, names in [("--sref 123 --sw 50", "sref sw"), ("--cref x --cw 5", "cref cw")]
+        for typed, names in [("--oref x --ow 50", "oref ow"), ("--cref x --cw 5", "cref cw")]
     ),
     (
         "a fox --p p123456789 --profile abc",
@@ -474,8 +474,11 @@ INVALID = [
         ],
     ),
     (
-        "a fox --oref https://example.org/f.png --ow 200 --sv 4",
-        [f"`--{name}` is not available here yet. {LINK_INSTEAD}" for name in ("oref", "ow", "sv")],
+        "a fox --oref https://example.org/f.png --sv 4",
+        [
+            f"`--oref` is not available here yet. {LINK_INSTEAD}",
+            "`--sv` is not available here yet. The nearest is `--sref`, which has one version.",
+        ],
     ),
     ("a fox --exp 25", ["`--exp` is not available here yet. The nearest are `--stylize` and `--weird`."]),
     *(

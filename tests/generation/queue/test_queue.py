@@ -17,6 +17,7 @@ from generation.models.catalogue import Family
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart, Upload
+from generation.planning.job_cost import DECODING, ENCODING
 from generation.queue.fair_order import MAX_WAIT_S
 from generation.queue.limits import MemberLimits, PersonQueueFull, QueueFull, QueueLimits
 from generation.queue.queue import Queue, QueuePosition
@@ -623,14 +624,14 @@ async def test_the_estimate_follows_the_order_of_priority():
 @pytest.mark.parametrize(
     ("changes", "factor"),
     [
-        ({"num_inference_steps": 20}, 2),
+        ({"num_inference_steps": 20}, (20 + DECODING) / (10 + DECODING)),
         ({"width": 128, "height": 128}, 4),
         ({"count": 1}, 0.25),
-        ({"guidance_scale": 7.5}, 2),
-        ({"source": Upload("abc"), "strength": 0.5}, 0.5),
-        ({"stop": 50}, 0.5),
-        ({"guidance_scale": 7.5, "no": ("fog",)}, 3),
-        ({"hd": True}, 1 + 4 * 0.4),
+        ({"guidance_scale": 7.5}, (20 + DECODING) / (10 + DECODING)),
+        ({"source": Upload("abc"), "strength": 0.5}, (5 + DECODING + ENCODING / 4) / (10 + DECODING)),
+        ({"stop": 50}, (5 + DECODING) / (10 + DECODING)),
+        ({"guidance_scale": 7.5, "no": ("fog",)}, (30 + DECODING) / (10 + DECODING)),
+        ({"hd": True}, (10 + DECODING + 4 * (4 + DECODING + ENCODING)) / (10 + DECODING)),
     ],
 )
 async def test_the_estimate_is_scaled_by_the_cost(changes, factor):

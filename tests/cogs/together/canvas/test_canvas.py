@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
+import zipfile
 
 import pytest
 from PIL import Image, ImageChops
 
 from cogs.together.canvas.handler import CLAIM_S, PAUSE_S
+from db.backup import create_backup
+from db.retention import Retention
+from db.sessions import SessionKind
 from preview.state.world import walk_components
 from tests.support.bot_harness import eventually
 from tests.support.sessions import block
@@ -85,6 +89,11 @@ class Painting:
             with Image.open(files.cell_path(stem, "png")) as opened:
                 found[cell.x, cell.y] = opened.convert("RGB")
         return found
+
+    async def open_tile(self, tile):
+        """Return a stored tile."""
+        with Image.open(io.BytesIO(await self.services.images.files.read(tile))) as opened:
+            return opened.convert("RGB")
 
 
 def selects(message):
@@ -341,3 +350,80 @@ async def test_a_restart_offers_the_candidates_again(harness):
         await eventually(lambda: '"a boat"' in painting.standing.content)
         (piece,) = await services.db.canvases.pieces(painting.id)
         assert piece.tile.index == 1
+
+
+async def test_a_restored_canvas_ends_with_its_picture(harness):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services)
+        await painting.paint(harness.ben, "a pier")
+        await services.db.connection.write("UPDATE collab_sessions SET phase = 'restored', due_at = 0", {})
+    async with harness.bot() as services:
+        painting.services = services
+        last = await harness.server.wait_for(
+            harness.channel, lambda message: "restored from a backup" in message.content
+        )
+        assert last.attachments[0].filename == "canvas.webp"
+        await painting.until(lambda session: session.ended_at is not None)
+        await eventually(lambda: "🖌️ Paint here" not in painting.standing.labels)
+
+
+async def test_a_backup_has_the_cells_and_the_sweep_keeps_them(harness, tmp_path):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services)
+        await painting.paint(harness.ada, "a boat")
+        await painting.candidates(harness.ben, "a pier")
+        files = services.images.files
+        stray = files.cell_path(f"{painting.id}-{'0' * 12}-0-0-0", "png")
+        stray.write_bytes(b"cut, but never placed")
+        harness.server.world.clock.advance(3 * 24 * 3600)
+        retention = Retention(services.db.connection, files, 0, no_days, services.clock)
+        await retention.sweep()
+        assert not stray.exists()
+        assert len(await painting.pixels()) == 4
+    backup = tmp_path / "backup.zip"
+    create_backup(harness.folder / "data", backup)
+    with zipfile.ZipFile(backup) as packed:
+        assert sum(name.startswith("cells/") for name in packed.namelist()) == 8
+
+
+async def no_days():
+    return {}
+
+
+async def test_texts_of_a_canvas_are_german_in_a_german_server(harness):
+    async with harness.bot() as services:
+        mod = harness.person(harness.mod)
+        await (await mod.command("config language", harness.channel, language="Deutsch")).message()
+        await harness.person(harness.ada).command("canvas start", harness.channel, theme="ein Hafen", width=4, height=4)
+        standing = await harness.server.wait_for(harness.channel, lambda message: "Alle malen mit" in message.content)
+        assert "🖌️ Hier malen" in standing.labels
+        assert services is not None
+
+
+async def test_an_old_message_is_posted_anew(harness):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services)
+        first = painting.standing
+        painting.pass_time(3600)
+        await painting.paint(harness.ada, "a boat")
+        await eventually(lambda: first.deleted and "4 of 16" in painting.standing.content)
+        assert painting.standing.id != first.id
+        assert (await services.db.sessions.get(painting.id)).message_id == painting.standing.id
+        harness.server.core.delete_message(painting.standing)
+        handler = harness.client.sessions.handler(SessionKind.CANVAS)
+        handler.message.refresh(painting.id)
+        await harness.server.wait_for(harness.channel, lambda message: "4 of 16" in message.content)
+
+
+async def test_painters_enter_the_finished_picture_in_a_contest(harness):
+    async with harness.bot() as services:
+        await (
+            await harness.person(harness.mod).command("config contest", harness.channel, channel=harness.channel)
+        ).message()
+        painting = await Painting.start(harness, services, width=3, height=3)
+        await painting.paint(harness.ben, "a pier")
+        await harness.person(harness.ada).command("canvas finish", harness.channel)
+        await painting.until(lambda session: session.ended_at is not None)
+        job_id = (await services.db.sessions.round(painting.id, 1)).job_id
+        assert job_id in await services.db.contests.own_pictures(harness.guild.id, harness.ben.id, 10)
+        assert job_id not in await services.db.contests.own_pictures(harness.guild.id, harness.mod.id, 10)

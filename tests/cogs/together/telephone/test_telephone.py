@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import random
 import re
 
 import pytest
 from PIL import Image
 
+from cogs.together.telephone import handler
 from db.guilds import AuditEntry
 from db.jobs import JobState
 from db.sessions import SessionKind
-from generation.params import Tile
+from generation.params import Tile, from_dict
 from preview import UserActionError
 from preview.state.world import walk_components
 from preview.users.friends import follow, friends_of, use, use_at_random
@@ -139,7 +141,17 @@ async def test_three_people_pass_a_picture_on_and_see_all_in_the_end(harness, cy
         ]
         assert [(each.state, each.job.destination.private) for each in records] == [(JobState.POSTED, False)] * 3
         assert [each.job.requester.id for each in records] == [each.id for each in players]
-        assert {(each.job.params.count, each.job.params.draft) for each in records} == {(1, True)}
+        assert {each.job.params.count for each in records} == {1}
+
+
+@pytest.mark.parametrize(("native_size", "is_draft"), [(512, True), (256, False)])
+async def test_pictures_are_drafts_unless_they_would_be_too_small(harness, native_size, is_draft):
+    facts = harness.model / "atelier.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"native_size": native_size}))
+    async with harness.bot() as services:
+        telephone = await Telephone.start(harness, services)
+        params = from_dict(dict((await telephone.session()).settings["params"]))
+        assert (params.draft, params.width, params.count) == (is_draft, 256, 1)
 
 
 async def test_nobody_sees_more_than_one_step_before_the_reveal(harness, cy):
@@ -202,6 +214,33 @@ async def test_whoever_is_away_is_skipped_and_pass_skips_at_once(harness, cy):
         await telephone.phase("ended")
         late = await (await harness.person(second).press(message, "My turn")).message()
         assert "has ended" in late.content
+
+
+async def test_the_model_speaks_for_whoever_is_away_if_it_can(harness, cy, monkeypatch):
+    asked = []
+
+    async def describe(services, tile):
+        asked.append(tile)
+        return "a robot's castle"
+
+    monkeypatch.setattr(handler, "words_for_absent", describe)
+    async with harness.bot() as services:
+        telephone = await begin(harness, services, cy)
+        _, first = await telephone.turn(1)
+        telephone.pass_time()  # there is no picture yet to speak about
+        message, second = await telephone.turn(2)
+        form = await harness.person(second).press(message, "My turn")
+        await (await harness.person(second).submit_modal(form, {"words": "a castle"})).response()
+        _, third = await telephone.turn(3)
+        telephone.pass_time()
+        shown = await telephone.message("picture 1 of 2")
+        session = await telephone.session()
+        await telephone.next(shown, first)
+        spoken = await telephone.message("picture 2 of 2")
+        assert f"**a robot's castle** — 🤖 for <@{third.id}>" in spoken.content
+        rounds = {each.number: each for each in await services.db.sessions.rounds(session.id)}
+        assert asked == [Tile(rounds[2].job_id, 0)]
+        assert await services.db.lineage.credits(rounds[3].job_id) == []
 
 
 async def test_nobody_writes_anything(harness, cy):

@@ -11,7 +11,9 @@ import pytest
 import torch
 from diffusers import LatentConsistencyModelPipeline, LCMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
+from torch import Tensor
 
+from generation.engine.networks.lora import with_own_lora
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.models.catalogue import CATALOGUE, Family
 from generation.models.model import describe_model
@@ -19,6 +21,7 @@ from generation.params import Params
 from generation.planning.guidance import guidance_weights
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
 from tests.support.hub_cache import fake_hub_cache
+from tests.support.lora_file import merge_loras, random_layers, write_kohya
 from tests.support.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
 from tests.support.tiny_xl import build_tiny_xl
 
@@ -142,3 +145,34 @@ def test_a_replacement_unet_uses_the_parts_of_its_base_model(
     harness.generate(make_request("a", make_params(guidance_scale=model.guidance_scale, num_inference_steps=4)))
     harness.close()
     assert harness.calls == [1] * 4
+
+
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # raised by diffusers
+@pytest.mark.parametrize(("name", "sampler"), [("xl-lcm", "lcm"), ("hyper", "ddim")])
+def test_a_few_step_lora_is_added_to_the_weights_of_its_base_model(
+    xl: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, sampler: str
+) -> None:
+    entry = next(entry for entry in CATALOGUE if name in entry.aliases)
+    base = xl if entry.family is Family.SDXL else tiny_model
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    paths = ("mid_block.resnets.0.conv1", "mid_block.attentions.0.transformer_blocks.0.attn1.to_q")
+    layers = random_layers(_load(base), 3, unet=paths)
+    write_kohya(alone / entry.lora_file, layers)
+    fake_hub_cache(base, tmp_path / "cache", entry.base, monkeypatch)
+    fake_hub_cache(alone, tmp_path / "cache", entry.hub_id, monkeypatch)
+    pipeline = with_own_lora(_load(name))
+    model = pipeline.model
+    assert (model.name, model.sampler, model.num_inference_steps) == (entry.name, sampler, 4)
+    wanted = make_params(guidance_scale=model.guidance_scale, num_inference_steps=4, sampler=sampler)
+    latents = [_latents_of(each, wanted) for each in (pipeline, merge_loras(_load(name), (layers, 1.0)), _load(name))]
+    assert_close(latents[0], latents[1], 1e-4)
+    assert (latents[0] - latents[2]).abs().max() > 1e-2, "the LoRA changes the picture"
+
+
+def _latents_of(pipeline: Pipeline, params: Params) -> Tensor:
+    harness = EngineHarness(pipeline)
+    harness.generate(make_request("a", params))
+    harness.close()
+    assert harness.calls == [1] * 4, "no second text without guidance"
+    return harness.latents["a"]

@@ -15,10 +15,11 @@ from generation.engine.denoising.rows import Rows, join_rows
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.messages import Generate
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
-from tests.support.oracle import sample_image, to_png_bytes
+from tests.support.oracle import SOURCE, sample_image, to_png_bytes
 from tests.support.tiny_xl import build_tiny_xl
 
 PICTURE = to_png_bytes(sample_image())
+OTHER_PICTURE = to_png_bytes(sample_image(96, 48).rotate(90))
 # What a job may use: its params, and the pictures of its request.
 FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "img2img": ({"strength": 0.7}, {"source": PICTURE}),
@@ -31,6 +32,8 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "wide": ({"width": 96}, {}),
     "windows": ({"width": 192}, {}),
     "seamless": ({"seamless": True}, {}),
+    "style": ({"style": SOURCE, "style_weight": 100}, {"style": PICTURE}),
+    "strong style": ({"style": SOURCE, "style_weight": 700}, {"style": OTHER_PICTURE}),
 }
 SUBSETS = st.sets(st.sampled_from(sorted(FEATURES)), max_size=4)
 

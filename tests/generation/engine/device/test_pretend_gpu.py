@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.timing import TIMEOUT_S
 from tests.support.tiny_model import build_tiny_model
+from tests.support.tiny_xl import build_tiny_xl
 
 ROOT = Path(__file__).parents[4]
 PACE = "gpu_sync.py"  # where the loop waits for the step before the last, on purpose
@@ -21,7 +22,8 @@ PACE = "gpu_sync.py"  # where the loop waits for the step before the last, on pu
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return the waits of every case, drawn in a process of its own: pretending cannot be undone."""
     folder = build_tiny_model(tmp_path_factory.mktemp("model"))
-    command = [sys.executable, "-m", "tests.support.pretend_gpu_run", str(folder)]
+    xl_folder = build_tiny_xl(tmp_path_factory.mktemp("xl"))
+    command = [sys.executable, "-m", "tests.support.pretend_gpu_run", str(folder), str(xl_folder)]
     done = subprocess.run(command, cwd=ROOT, timeout=10 * TIMEOUT_S, capture_output=True, text=True)
     assert not done.returncode, done.stderr
     cases: dict[str, Any] = json.loads(done.stdout)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from generation.engine.networks import compiled
-from generation.engine.networks.compiled import CompiledUnet
+from generation.engine.networks.compiled import CompiledUnet, compile_blocks
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.messages import Finished
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
@@ -239,6 +239,84 @@ def test_torchs_own_compiler_takes_each_shape_once_and_never_during_a_step(make_
             assert_close(unet(**given)[0], unet._unet(**given)[0])
     assert {thread for thread, _ in traced} == {"compiling"}
     assert sorted(rows for _, rows in traced) == [4, 8, 16]
+
+
+def test_only_the_blocks_of_a_unet_are_compiled_and_its_output_stays(pipeline: Pipeline) -> None:
+    graphs: list[Any] = []
+
+    def backend(graph: Any, _: list[Any]) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    unet = pipeline.unet
+    compiled_unet = compile_blocks(unet, dynamic=False, backend=backend)
+    blocks = [block for block in compiled_unet.modules() if type(block).__name__ in compiled.BLOCKS]
+    given = torch.randn(2, unet.config.in_channels, 8, 8), torch.full((2,), 500.0)
+    text = torch.randn(2, 7, unet.config.cross_attention_dim)
+    with torch.inference_mode():
+        plain, again = (each(*given, encoder_hidden_states=text)[0] for each in (unet, compiled_unet))
+    assert torch.equal(plain, again)
+    assert 0 < len(graphs) <= len(blocks)
+    assert next(compiled_unet.parameters()).data_ptr() == next(unet.parameters()).data_ptr()
+    assert not any(block._compiled_call_impl for block in unet.modules())
+
+
+def test_a_warm_up_compiles_the_first_shape_before_it_returns(make_compiled: Any) -> None:
+    may_go_on = threading.Event()
+    compiler = FakeCompiler(lambda rows: None if rows == 8 else _wait(may_go_on))
+    unet = make_compiled(compiler)
+    calls = [_inputs(rows) for rows in (8, 16, 64)]
+    unet.warm_up((call.pop("latents"), call.pop("timesteps"), call) for call in calls)
+    assert {shape.rows for shape in unet._ready} == {8}
+    unet(**_inputs(8))
+    may_go_on.set()
+    _call_repeatedly(unet, rows=16)
+    assert {shape.rows for shape in unet._ready} == {8, 16}
+    on_its_thread = [rows for rows, name in zip(compiler.rows, compiler.threads, strict=True) if "compiling" in name]
+    assert on_its_thread == [8, 16], "none is compiled again for being called often"
+
+
+def _wait(event: threading.Event) -> None:
+    assert event.wait(TIMEOUT_S)
+
+
+def test_an_engine_warms_up_with_the_rows_that_its_grids_have(pipeline: Pipeline, harness: EngineHarness) -> None:
+    compiler = FakeCompiler()
+    harness.engine._compiled = CompiledUnet(pipeline.unet, compiler)
+    harness.engine.warm_up()
+    side = pipeline.model.native_size
+    params = make_params(count=4, width=side, height=side)
+    harness.generate(make_request("grid", params))
+    assert compiler.rows == [8] * (1 + params.num_inference_steps)
+    assert compiler.threads.count(compiler.threads[0]) == 1, "no step compiled"
+
+
+def test_on_a_gpu_every_call_has_one_of_few_numbers_of_rows(pipeline: Pipeline, harness: EngineHarness) -> None:
+    rows: list[int] = []
+    hook = pipeline.unet.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    harness.generate(make_request("plain", make_params(count=3)))
+    harness.engine._has_row_buckets = True
+    harness.generate(make_request("padded", make_params(count=3)))
+    hook.remove()
+    steps = make_params().num_inference_steps
+    assert rows == [6] * steps + [8] * steps
+    assert_close(harness.latents["padded"], harness.latents["plain"], 1e-5)
+
+
+def test_more_shapes_are_compiled_than_torch_allows_by_default(make_compiled: Any) -> None:
+    graphs: list[Any] = []
+
+    def backend(graph: Any, _: list[Any]) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    unet = make_compiled(lambda unet, **how: torch.compile(unet, backend=backend, **how))
+    calls = [_inputs(2, words=words) for words in range(1, 13)]
+    unet.warm_up((call.pop("latents"), call.pop("timesteps"), call) for call in calls)
+    _wait_for_compiler(unet)
+    assert len(graphs) == len(unet._ready) == 12
 
 
 def test_an_engine_generates_the_same_with_a_compiled_unet(

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.engine.networks.vae import Vae
 from generation.messages import Failed, FailureReason, Finished
+from generation.models.model import EMBEDDED
 from tests.support.engine_harness import EngineHarness, make_request
 from tests.support.tiny_xl import build_tiny_xl
 
@@ -63,6 +64,26 @@ def test_xls_vae_stays_in_full_precision_unless_it_is_fp16_safe(
     folder = build_tiny_xl(tmp_path, vae={"force_upcast": overflows})
     loaded = load_pipeline(str(folder), "cpu", lambda _: None, torch.float16)
     assert (loaded.unet.dtype, loaded.vae.dtype) == (torch.float16, expected)
+
+
+@pytest.mark.parametrize(("multiplies", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_xls_vae_takes_bfloat16_where_the_gpu_multiplies_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multiplies: bool, expected: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: multiplies)
+    folder = build_tiny_xl(tmp_path, vae={"force_upcast": True})
+    loaded = load_pipeline(str(folder), "cpu", lambda _: None, torch.float16)
+    assert (loaded.unet.dtype, loaded.vae.dtype) == (torch.float16, expected)
+
+
+def test_a_vae_in_bfloat16_decodes_nearly_the_same() -> None:
+    pipeline = load_pipeline(EMBEDDED, "cpu", lambda _: None, torch.float32)
+    narrow = Vae(replace(pipeline, vae=copy.deepcopy(pipeline.vae).to(torch.bfloat16)))
+    moments = Vae(pipeline).encode(torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(1)) * 2 - 1)
+    exact, rounded = (vae.decode(moments.mean).float().clamp(-1, 1) for vae in (Vae(pipeline), narrow))
+    psnr = 10 * torch.log10(4 / (exact - rounded).square().mean())
+    assert psnr > 40
 
 
 @pytest.mark.parametrize(("precision", "preferred"), [(torch.float16, "half"), (torch.float32, "full")])

@@ -198,14 +198,14 @@ CREATE TABLE jobs (
     answer_id         INTEGER,                     -- the message with the result
     ending            TEXT                         -- what the person was told when there was no result
 , prompt TEXT NOT NULL DEFAULT '', speed TEXT NOT NULL DEFAULT 'fast', private INTEGER NOT NULL DEFAULT 0, deleted_at REAL, post_in INTEGER, sensitive INTEGER NOT NULL DEFAULT 0, removing INTEGER NOT NULL DEFAULT 0, seconds REAL, model TEXT, locale TEXT NOT NULL DEFAULT '');
-INSERT INTO "jobs" VALUES('000000000000','waiting','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,NULL,0,NULL,NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
-INSERT INTO "jobs" VALUES('000000000001','drawing','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',9223372036854775807,'O''Brien
+INSERT INTO "jobs" VALUES('000000000000','waiting','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false, "reading": null, "style": null, "style_code": "", "style_weight": 100}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,NULL,0,NULL,NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
+INSERT INTO "jobs" VALUES('000000000001','drawing','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false, "reading": null, "style": null, "style_code": "", "style_weight": 100}',9223372036854775807,'O''Brien
 🦊',NULL,4611686018427387904,0,'aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24',1.76370481512345600124e+09,104857600,1152921504606846977,'0123456789ab',3,1.76370391565432095525e+09,1000.0,NULL,1,NULL,NULL,NULL,NULL,'Füchsin 🦊 ''quoted'' "twice" %s ? :id::2.5 שלום','fast',0,NULL,NULL,0,0,NULL,NULL,'');
-INSERT INTO "jobs" VALUES('000000000002','drawn','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,1000.0,NULL,1,'webp',NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,0.0,NULL,'');
-INSERT INTO "jobs" VALUES('000000000003','answered','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',9223372036854775807,'O''Brien
+INSERT INTO "jobs" VALUES('000000000002','drawn','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false, "reading": null, "style": null, "style_code": "", "style_weight": 100}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,1000.0,NULL,1,'webp',NULL,NULL,NULL,'a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,0.0,NULL,'');
+INSERT INTO "jobs" VALUES('000000000003','answered','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false, "reading": null, "style": null, "style_code": "", "style_weight": 100}',9223372036854775807,'O''Brien
 🦊',NULL,4611686018427387904,0,'aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24',1.76370481512345600124e+09,104857600,1152921504606846977,'0123456789ab',3,1.76370391565432095525e+09,1000.0,1000.0,1,'webp',NULL,71,NULL,'Füchsin 🦊 ''quoted'' "twice" %s ? :id::2.5 שלום','fast',0,NULL,NULL,0,0,0.0,NULL,'');
-INSERT INTO "jobs" VALUES('000000000004','failed','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,1000.0,0,NULL,72,NULL,'Out of paint.','a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
-INSERT INTO "jobs" VALUES('000000000005','cancelled','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false}',9223372036854775807,'O''Brien
+INSERT INTO "jobs" VALUES('000000000004','failed','imagine','{"parts": [{"text": "a red fox", "weight": 1.0}], "no": [], "aspect": [1, 1], "width": 512, "height": 512, "seed": 7, "num_inference_steps": 25, "guidance_scale": 7.5, "count": 4, "source": null, "strength": 1.0, "mask": null, "sampler": null, "negative_prompt": null, "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false, "reading": null, "style": null, "style_code": "", "style_weight": 100}',11,'ada',1,2,1,'t',900.0,10485760,NULL,NULL,NULL,100.0,NULL,1000.0,0,NULL,72,NULL,'Out of paint.','a red fox --steps 25 --cfg 7.5','fast',0,NULL,NULL,0,0,NULL,NULL,'');
+INSERT INTO "jobs" VALUES('000000000005','cancelled','vary_strong','{"parts": [{"text": "Füchsin 🦊 ''quoted'' \"twice\" %s ? :id", "weight": 2.5}, {"text": "שלום\u0000; DROP TABLE jobs", "weight": -0.3333333333333333}], "no": ["text", "日本"], "aspect": [16, 9], "width": 680, "height": 384, "seed": 4294967295, "num_inference_steps": 150, "guidance_scale": 0.30000000000000004, "count": 1, "source": "tile:0123456789ab-3", "strength": 0.45, "mask": "upload:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "sampler": "euler_a", "negative_prompt": "", "blended": [], "frame": null, "region": [], "same_seed": false, "chaos": 0, "house_style": "", "stylize": 100, "raw": false, "weird": 0, "stop": 100, "seamless": false, "draft": false, "hd": false, "model": "", "loras": [], "film": null, "video": false, "reading": null, "style": null, "style_code": "", "style_weight": 100}',9223372036854775807,'O''Brien
 🦊',NULL,4611686018427387904,0,'aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24aW50ZXJhY3Rpb24',1.76370481512345600124e+09,104857600,1152921504606846977,'0123456789ab',3,1.76370391565432095525e+09,NULL,1000.0,0,NULL,NULL,NULL,'Cancelled by <@11>.','Füchsin 🦊 ''quoted'' "twice" %s ? :id::2.5 שלום','fast',0,NULL,NULL,0,0,NULL,NULL,'');
 CREATE TABLE lineage (
     child         TEXT NOT NULL,
@@ -238,10 +238,20 @@ CREATE TABLE options (
     value      TEXT NOT NULL,
     PRIMARY KEY (person_id, name)
 );
+CREATE TABLE outline_changes (
+    number  INTEGER PRIMARY KEY,
+    job_id  TEXT NOT NULL,
+    gone    INTEGER NOT NULL
+);
 CREATE TABLE preferences (
     person_id  INTEGER PRIMARY KEY,
     settings   TEXT NOT NULL                       -- JSON, generation.prompt.preferences.from_dict; defaults left out
 );
+CREATE TABLE readings (
+    job_id   TEXT PRIMARY KEY,
+    prompts  TEXT NOT NULL,                        -- JSON, a list
+    words    TEXT NOT NULL                         -- JSON, a list of [word, weight] for each part of the prompt
+) WITHOUT ROWID;
 CREATE TABLE reports (
     id         INTEGER PRIMARY KEY,
     guild_id   INTEGER NOT NULL,
@@ -265,6 +275,15 @@ CREATE TABLE shown (
     person_id   INTEGER NOT NULL,
     at          REAL NOT NULL                      -- when it was asked for
 );
+CREATE TABLE styles (
+    code        TEXT NOT NULL,
+    person_id   INTEGER NOT NULL,                  -- who brought the picture
+    guild_id    INTEGER NOT NULL,
+    channel_id  INTEGER NOT NULL,                  -- where it was used first
+    image       TEXT NOT NULL,                     -- as in jobs.params: a tile or an upload
+    at          REAL NOT NULL,
+    PRIMARY KEY (code, person_id, guild_id)
+) WITHOUT ROWID;
 CREATE TABLE suggestions (
     session  TEXT NOT NULL REFERENCES collab_sessions (id) ON DELETE CASCADE,
     person   INTEGER NOT NULL,
@@ -329,11 +348,6 @@ CREATE INDEX jobs_of_guild ON jobs (guild_id, asked_at, action, state, asker_id,
 CREATE INDEX jobs_of_asker ON jobs (asker_id, asked_at, suffix, deleted_at);
 CREATE INDEX uploads_by_job ON uploads (job_id);
 CREATE INDEX uploads_by_person ON uploads (brought_by) WHERE brought_by IS NOT NULL;
-CREATE TRIGGER uploads_come AFTER INSERT ON jobs WHEN instr(new.params, 'upload:') BEGIN
-    INSERT OR IGNORE INTO uploads
-        SELECT substr(value, 8), new.id, CASE WHEN new.action IN ('imagine', 'blend') THEN new.asker_id END
-        FROM json_tree(new.params) WHERE type = 'text' AND value GLOB 'upload:*';
-END;
 CREATE TRIGGER uploads_go AFTER DELETE ON jobs BEGIN
     DELETE FROM uploads WHERE job_id = old.id;
 END;
@@ -398,8 +412,6 @@ CREATE INDEX shown_by_time ON shown (guild_id, at);
 CREATE TRIGGER shown_words_go AFTER DELETE ON shown BEGIN
     DELETE FROM shown_words WHERE rowid = old.id;
 END;
-CREATE INDEX fingerprints_of_guild ON fingerprints (guild_id, channel_id, outlines) WHERE guild_id IS NOT NULL;
-CREATE INDEX fingerprints_of_person ON fingerprints (person_id, channel_id, outlines);
 CREATE TRIGGER to_index_comes AFTER UPDATE OF state ON jobs WHEN new.state = 'answered' BEGIN
     INSERT OR IGNORE INTO to_index VALUES (new.id);
 END;
@@ -428,5 +440,39 @@ CREATE INDEX canvas_pieces_of_session ON canvas_pieces (session);
 CREATE INDEX canvas_pieces_of_person ON canvas_pieces (person, session);
 CREATE INDEX canvas_cells_of_piece ON canvas_cells (piece);
 CREATE INDEX telephone_players_of_person ON telephone_players (person);
+CREATE TRIGGER outlines_come AFTER INSERT ON fingerprints BEGIN
+    INSERT INTO outline_changes (job_id, gone) VALUES (new.job_id, 0);
+END;
+CREATE TRIGGER outlines_go AFTER DELETE ON fingerprints BEGIN
+    INSERT INTO outline_changes (job_id, gone) VALUES (old.job_id, 1);
+END;
+CREATE TRIGGER readings_go AFTER DELETE ON jobs BEGIN
+    DELETE FROM readings WHERE job_id = old.id;
+END;
+CREATE TRIGGER readings_are_deleted AFTER UPDATE OF deleted_at ON jobs WHEN new.deleted_at IS NOT NULL BEGIN
+    DELETE FROM readings WHERE job_id = new.id;
+END;
+CREATE INDEX styles_of_guild ON styles (guild_id, at);
+CREATE INDEX styles_of_person ON styles (person_id, at);
+CREATE INDEX styles_by_image ON styles (image);
+CREATE TRIGGER styles_are_deleted AFTER UPDATE OF deleted_at ON jobs WHEN new.deleted_at IS NOT NULL BEGIN
+    DELETE FROM styles WHERE image IN (
+        'tile:' || new.id || '-0', 'tile:' || new.id || '-1', 'tile:' || new.id || '-2', 'tile:' || new.id || '-3');
+    DELETE FROM styles WHERE code = json_extract(new.params, '$.style_code') AND person_id = new.asker_id;
+END;
+CREATE TRIGGER styles_go AFTER DELETE ON jobs BEGIN
+    DELETE FROM styles WHERE image IN (
+        'tile:' || old.id || '-0', 'tile:' || old.id || '-1', 'tile:' || old.id || '-2', 'tile:' || old.id || '-3');
+END;
+CREATE TRIGGER uploads_come AFTER INSERT ON jobs WHEN instr(new.params, 'upload:') BEGIN
+    INSERT OR IGNORE INTO uploads
+        SELECT substr(value, 8), new.id, CASE
+            WHEN fullkey = '$.style' AND NOT EXISTS (
+                SELECT 1 FROM styles WHERE code = json_extract(new.params, '$.style_code')
+                AND person_id = new.asker_id) THEN NULL
+            WHEN new.action IN ('imagine', 'blend') THEN new.asker_id
+        END
+        FROM json_tree(new.params) WHERE type = 'text' AND value GLOB 'upload:*';
+END;
 COMMIT;
-PRAGMA user_version = 14;
+PRAGMA user_version = 17;

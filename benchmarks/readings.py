@@ -1,0 +1,170 @@
+"""Measure what the embedded model reads: `python -m benchmarks.readings`. Minutes on a quiet machine.
+
+`--shorten` is the number of prompts that are shortened, `--describe` that of drawings
+that are described. Exits with 1 if a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from generation.engine.denoising.engine import DenoisingEngine
+from generation.engine.networks.pipeline_loader import load_pipeline
+from generation.messages import Event, Generate, Read, Reading
+from generation.models.model import EMBEDDED, describe_model
+from generation.models.registry import ModelRegistry
+from generation.params import Params, PromptPart, ReadingKind, Upload
+from generation.prompt import parse_params
+from training.captions import QUALITY_TAGS, plain_caption
+from training.evaluate import held_out_subjects, is_known
+from training.image_classifier import is_visible
+from training.subjects import Subject, draw, sample_subject
+
+TARGETS = {"thing": 0.75, "colour": 0.8, "setting": 0.75, "style": 0.7}  # shares of drawings described right
+RANKED_TARGET = 0.9  # of the prompts have all words above all praise
+PRAISE = tuple(tag for tag in QUALITY_TAGS if tag not in ("cute", "flat design", "illustration"))  # these are styles
+FILLER = ("a", "an", "the", "on", "in", "at", "by", "with", "under", "of", "and", "background")
+
+
+class Reader:
+    """The embedded model, asked one thing after the other."""
+
+    def __init__(self) -> None:
+        self._registry = ModelRegistry((describe_model(EMBEDDED),))
+        self._events: list[Event] = []
+        self._engine = DenoisingEngine(load_pipeline(EMBEDDED, "cpu", lambda _: None), self._events.append)
+
+    def params(self, prompt: str, kind: ReadingKind) -> Params:
+        """Return the params of a reading."""
+        return replace(parse_params(prompt, self._registry, new_seed=lambda: 7), count=0, reading=kind)
+
+    def read(self, params: Params, source: bytes | None = None) -> Reading:
+        """Return the result of a reading."""
+        self._engine.add(Generate("reading", params, 0, 10 * 2**20, source))
+        while self._engine.busy:
+            self._engine.step()
+        event = self._events[-1]
+        assert isinstance(event, Read), event
+        return event.reading
+
+    def close(self) -> None:
+        """Stop the engine."""
+        self._engine.close()
+
+
+def praised_prompt(rng: random.Random) -> tuple[str, set[str]]:
+    """Return a prompt of known words with praise around them, and the words of the praise."""
+    while not (is_known(subject := sample_subject(rng)) and subject.thing):
+        pass
+    before, *after = rng.sample(PRAISE, 3)
+    text = ", ".join([f"{before} {plain_caption(_without_defaults(subject))}", *after])
+    return text, {word for tag in (before, *after) for word in tag.split()}
+
+
+def _without_defaults(subject: Subject) -> Subject:
+    """Leave out the house style, and the day, which is drawn where no time is named."""
+    return replace(subject, finish="", time="" if subject.time == "day" else subject.time)
+
+
+def is_ranked(reading: Reading, praise: set[str]) -> bool:
+    """Return whether every word that is to be seen weighs more than every word of praise."""
+    weights = {word.text.strip(" ,"): word.weight for word in reading.words[0]}
+    seen = [weight for word, weight in weights.items() if word not in praise and word not in FILLER]
+    return min(seen) > max(weight for word, weight in weights.items() if word in praise)
+
+
+def measure_shorten(reader: Reader, count: int) -> float:
+    """Return the share of prompts whose words are all ranked above the praise."""
+    rng, ranked = random.Random(31), 0
+    for number in range(count):
+        prompt, praise = praised_prompt(rng)
+        reading = reader.read(reader.params(prompt, ReadingKind.SHORTEN))
+        ranked += is_ranked(reading, praise)
+        if not is_ranked(reading, praise):
+            print(f"{number}: {[(word.text, word.weight) for word in reading.words[0]]}", flush=True)
+    return ranked / count
+
+
+def known_drawings(count: int) -> list[Subject]:
+    """Return subjects that combine words which training never saw together, of known words, with a thing."""
+    found = [each for each in held_out_subjects(10 * count) if is_known(each) and each.thing]
+    return [replace(each, finish="") for each in found[:count]]
+
+
+def said_words(subject: Subject, description: str) -> Iterator[tuple[str, bool]]:
+    """Yield each kind of word that the drawing shows, and whether the description says it."""
+    first = description.split(", ")[0]
+    for kind, word in subject.words():
+        if not is_visible(subject, kind) or (kind, word) in (("weather", "clear"), ("time", "day")):
+            continue
+        if kind == "background":
+            yield "setting", f"{word} background" in first
+        elif kind == "colour":
+            yield kind, re.match(rf"an? {word} (?!background)", first) is not None
+        else:
+            yield "setting" if kind == "place" else kind, f" {_wording(word)} " in f" {description.replace(',', '')} "
+
+
+def _wording(word: str) -> str:
+    vocabulary = describe_model(EMBEDDED).vocabulary
+    assert vocabulary is not None
+    return vocabulary.wording(word)
+
+
+def measure_describe(reader: Reader, count: int) -> dict[str, tuple[float, float]]:
+    """Return by kind how often drawings are described right, and how often by the description of another."""
+    subjects, texts = known_drawings(count), list[str]()
+    params = replace(
+        reader.params("x", ReadingKind.DESCRIBE),
+        parts=(PromptPart(""),),
+        source=Upload("0" * 64),
+        width=256,
+        height=256,
+    )
+    for number, subject in enumerate(subjects):
+        file = io.BytesIO()
+        draw(subject, (256, 256), seed=5000 + number).save(file, "PNG")
+        texts.append(reader.read(params, file.getvalue()).texts[0])
+        print(f"{number}: {plain_caption(subject)} | {texts[-1]}", flush=True)
+    hits, shuffled = _hits(subjects, texts), _hits(subjects, texts[1:] + texts[:1])
+    return {kind: (fmean(hits[kind]), fmean(shuffled[kind])) for kind in hits}
+
+
+def _hits(subjects: Sequence[Subject], texts: Sequence[str]) -> dict[str, list[bool]]:
+    hits = defaultdict[str, list[bool]](list)
+    for subject, text in zip(subjects, texts, strict=True):
+        for kind, is_said in said_words(subject, text):
+            hits[kind].append(is_said)
+    return hits
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the figures, and return 0 if they meet the targets."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shorten", type=int, default=50)
+    parser.add_argument("--describe", type=int, default=60)
+    options = parser.parse_args(arguments)
+    reader, is_met = Reader(), True
+    if options.describe:
+        found = measure_describe(reader, options.describe)
+        for kind, (right, shuffled) in found.items():
+            print(f"/describe: {kind} {right:.2f}, by another's description {shuffled:.2f}")
+        is_met = all(found[kind][0] >= target for kind, target in TARGETS.items() if kind in found)
+    if options.shorten:
+        share = measure_shorten(reader, options.shorten)
+        print(f"/shorten: every word above all praise in {share:.0%} of {options.shorten} prompts")
+        is_met = is_met and share >= RANKED_TARGET
+    reader.close()
+    return 0 if is_met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

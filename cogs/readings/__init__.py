@@ -1,0 +1,1 @@
+"""/shorten and /describe: what a prompt or a picture says."""

@@ -1,0 +1,106 @@
+"""Draw the pictures of docs/prompts.md: `python -m scripts.technique_pictures [NAME …] [--out docs]`.
+
+Each shows what a technique does, panel by panel. The model is that of MODEL, by default the embedded one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+
+from bot.cli import UPLOAD_LIMIT
+from bot.config import Config
+from bot.registry import load_registry
+from bot.services import make_worker
+from generation.job import new_job_id
+from generation.messages import Generate
+from generation.models.registry import ModelRegistry
+from generation.params import Params
+from generation.prompt import parse_prompt
+from generation.worker.worker import LocalWorker
+from scripts.parameter_pictures import join
+
+QUALITY = 78  # of WebP
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A picture with its label below; `style` is the panel of its row, from 0, whose picture is its reference."""
+
+    label: str
+    prompt: str
+    style: int | None = None
+
+
+def _styles(reference: str, prompt: str) -> tuple[Panel, ...]:
+    weights = (50, 100, 300, 1000)
+    styled = [Panel(f"--sw {weight}", f"{prompt} --sref panel --sw {weight}", 0) for weight in weights]
+    return (Panel("the reference", reference), Panel("without", prompt), *styled)
+
+
+TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
+    "styles": (
+        _styles("a windmill in a meadow, sepia --seed 3", "a red boat on the sea --seed 7"),
+        _styles("a castle at night, neon --seed 4", "a fox in a meadow --seed 7"),
+    ),
+}
+
+
+async def draw_techniques(config: Config, names: list[str], out: Path) -> None:
+    """Draw pictures with one worker, and write each into a file."""
+    registry = load_registry(config)
+    worker = make_worker(config, registry)
+    await worker.start()
+    try:
+        for name in names:
+            target = out / f"{name}.webp"
+            strips = [await _draw_row(worker, registry, row) for row in TECHNIQUES[name]]
+            _stack(strips).save(target, quality=QUALITY, method=6)
+            print(f"{target}: {target.stat().st_size >> 10} KiB", flush=True)
+    finally:
+        await worker.close()
+
+
+async def _draw_row(worker: LocalWorker, registry: ModelRegistry, row: tuple[Panel, ...]) -> Image.Image:
+    files = list[bytes]()
+    for panel in row:
+        params = replace(_params(panel.prompt, registry), count=1)
+        style = None if panel.style is None else files[panel.style]
+        request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, style=style)
+        files.append((await worker.generate(request, lambda progress: None)).tiles[0])
+    images = [Image.open(io.BytesIO(file)).convert("RGB") for file in files]
+    return join(images, [panel.label for panel in row])
+
+
+def _params(prompt: str, registry: ModelRegistry) -> Params:
+    return parse_prompt(prompt, registry).params
+
+
+def _stack(strips: list[Image.Image]) -> Image.Image:
+    picture = Image.new("RGB", (max(strip.width for strip in strips), sum(strip.height for strip in strips)), "white")
+    top = 0
+    for strip in strips:
+        picture.paste(strip, (0, top))
+        top += strip.height
+    return picture
+
+
+def main() -> None:
+    """Draw the pictures that were asked for, or all."""
+    parser = argparse.ArgumentParser(description="Draw what techniques do, for docs/prompts.md.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(TECHNIQUES)} (all)")
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    options = parser.parse_args()
+    if unknown := set(options.names) - TECHNIQUES.keys():
+        parser.error(f"there is no picture named {', '.join(sorted(unknown))}")
+    asyncio.run(draw_techniques(Config.read(os.environ), options.names or list(TECHNIQUES), options.out))
+
+
+if __name__ == "__main__":  # the GPU process imports this file again
+    main()

@@ -1,0 +1,74 @@
+"""What a style reference does to the pictures of the embedded model."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from generation.params import Params, Tile
+from tests.support.embedded_model import SOURCE, Drawing, EmbeddedModelHarness, is_increasing
+from tests.support.engine_harness import make_request
+
+WEIGHTS = (0, 50, 100, 300, 1000)
+PROMPTS = ("a red boat on the sea", "a fox in a meadow")
+
+
+@pytest.fixture(scope="module")
+def references(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
+    return embedded_model.generate("a windmill in a meadow, sepia --seed 3", "a castle at night, neon --seed 4")
+
+
+def _params(embedded_model: EmbeddedModelHarness, prompt: str) -> Params:
+    return embedded_model.generate(f"{prompt} --s 0 --steps 1")[0].params
+
+
+def _draw(embedded_model: EmbeddedModelHarness, params: Params, style: bytes) -> list[Tensor]:
+    """Return the latents of four tiles with each weight."""
+    jobs = [replace(params, count=4, num_inference_steps=6, style=SOURCE, style_weight=weight) for weight in WEIGHTS]
+    requests = [make_request(f"style-{id(job)}", job, style=style) for job in jobs]
+    embedded_model.harness.generate(*requests)
+    return [embedded_model.harness.latents[request.job_id] for request in requests]
+
+
+def _moments(latents: Tensor) -> Tensor:
+    return torch.cat([latents.mean((-2, -1)), latents.std((-2, -1))], dim=1)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_more_weight_brings_the_colours_nearer(
+    embedded_model: EmbeddedModelHarness, references: list[Drawing], prompt: str
+) -> None:
+    """Of each of the eight tiles, and with a great step from none to the default."""
+    params = _params(embedded_model, prompt)
+    vae = embedded_model.harness.engine._vae
+    for reference in references:
+        pixels = torch.from_numpy(reference.tiles / 127.5 - 1).permute(0, 3, 1, 2)
+        wanted = _moments(vae.encode(pixels).mean)
+        distances = [
+            (_moments(each) - wanted).norm(dim=1) for each in _draw(embedded_model, params, reference.files[0])
+        ]
+        for tile in range(4):
+            assert is_increasing([-float(distance[tile]) for distance in distances])
+        assert float(distances[2].mean()) < 0.4 * float(distances[0].mean())
+
+
+def test_an_upscale_keeps_the_style_of_its_picture(
+    embedded_model: EmbeddedModelHarness, references: list[Drawing]
+) -> None:
+    """Its reference is not applied once more."""
+    params = _params(embedded_model, PROMPTS[0])
+    small = io.BytesIO()
+    Image.fromarray(references[0].tiles[0].astype(np.uint8)).resize((64, 64)).save(small, "PNG")
+    upscale = replace(params, source=Tile("0" * 12, 0), strength=0.3, num_inference_steps=6)
+    harness = embedded_model.harness
+    harness.generate(
+        make_request("plain", upscale, source=small.getvalue()),
+        make_request("styled", replace(upscale, style=SOURCE), source=small.getvalue(), style=references[1].files[0]),
+    )
+    assert harness.latents["styled"].equal(harness.latents["plain"])
