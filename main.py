@@ -16,6 +16,7 @@ from typing import Any
 from dotenv import load_dotenv
 
 from bot.config import Config, ConfigError
+from bot.draining import read_draining, set_draining
 from bot.instance_lock import acquire_instance_lock
 from db.backup import BackupError, create_backup, restore_backup
 from db.backup_rotation import add_backup
@@ -62,6 +63,8 @@ def main() -> int:
         logs.configure(logs.LogConfig(level=level, style=config.log_format))
         if arguments.command == "cluster":
             return _run_cluster_command(arguments, config)
+        if arguments.command == "drain":
+            return _drain(config, arguments.name, undo=arguments.undo)
         if arguments.command == "backup":
             return _back_up(config, arguments.file, arguments.keep)
         if arguments.command == "restore":
@@ -130,6 +133,8 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _run_cluster_command(arguments: argparse.Namespace, config: Config) -> int:
+    if sys.platform != "linux":
+        raise UserError("Machines join each other on Linux only. On Windows, WSL 2 is one.")
     from bot.cluster import commands
 
     config = commands.with_head(config, getattr(arguments, "head", None))
@@ -142,6 +147,12 @@ def _run_cluster_command(arguments: argparse.Namespace, config: Config) -> int:
             return commands.join(config, arguments.port, arguments.store << 20)
         case _:
             return commands.show(config)
+
+
+def _drain(config: Config, name: str | None, *, undo: bool) -> int:
+    names = set_draining(config.data_dir, name, drained=not undo) if name else read_draining(config.data_dir)
+    print(f"Drained: {', '.join(names)}" if names else "Every GPU is used.")
+    return 0
 
 
 def _add_cluster_commands(parser: argparse.ArgumentParser) -> None:
@@ -240,6 +251,9 @@ def _parse_arguments() -> argparse.Namespace:
     backup.add_argument("file", type=Path, help="the file to write, replacing an earlier backup, or a folder for it")
     backup.add_argument("--keep", type=_positive, metavar="N", help="in a folder: delete all but the N newest backups")
     _add_cluster_commands(commands.add_parser("cluster", help="use the GPUs of other machines"))
+    drain = commands.add_parser("drain", help="give a GPU or a machine no more jobs, and stop it after its last one")
+    drain.add_argument("name", nargs="?", help="as /queue shows it, such as cuda:1; without it, list those drained")
+    drain.add_argument("--undo", action="store_true", help="use it again")
     restore = commands.add_parser("restore", help="restore a backup into the data folder")
     restore.add_argument("file", type=Path, help="a file written by backup")
     restore.add_argument("--replace", action="store_true", help="move existing data to a folder beside it")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +18,7 @@ from generation.cluster.node import Node
 from generation.cluster.ray_settings import Head
 from generation.cluster.remote import BotFiles, ClusterAccess, load_remote
 from generation.cluster.scout import watch_nodes
-from generation.cluster.versions import own_versions
+from generation.cluster.versions import ROOT, Versions, own_versions
 from generation.errors import UserError
 from generation.queue.queue import Queue
 from generation.worker.engine_loader import LoadEngine
@@ -22,6 +26,7 @@ from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 
 DEFAULT_FOLDER = "cluster"  # in DATA_DIR
+LIST_TIMEOUT_S = 60.0
 
 
 def head_of(config: Config) -> Head:
@@ -29,6 +34,11 @@ def head_of(config: Config) -> Head:
     if not config.cluster:
         raise ConfigError("CLUSTER is not set: the address of the bot's machine with a port, such as 10.0.0.5:6380")
     return Head(*split_address("CLUSTER", config.cluster))
+
+
+def machine_name(config: Config) -> str:
+    """Return what this machine is called among those of the cluster."""
+    return config.node_name or socket.gethostname().partition(".")[0]
 
 
 def cluster_files(config: Config) -> ClusterFiles:
@@ -40,9 +50,31 @@ def own_address(config: Config, head: Head) -> str:
     """Return the address by which other machines reach this one: that of the network on which the head is."""
     if config.cluster_here:
         return config.cluster_here
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:  # nothing is sent
-        route.connect((head.host, head.port))
-        return str(route.getsockname()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with suppress(OSError):  # an address of another machine
+            probe.bind((head.host, 0))
+            return head.host
+        probe.connect((head.host, head.port))  # nothing is sent
+        return str(probe.getsockname()[0])
+
+
+def list_nodes(at: Head, here: str, files: ClusterFiles) -> list[Node]:
+    """Return the machines that have joined. Raise ConfigError if Ray does not say.
+
+    It is asked in a process of its own, since it may end the process that asks.
+    """
+    command = [
+        *(sys.executable, "-m", "generation.cluster.scout"),
+        *("--host", at.host, "--port", str(at.port), "--here", here, "--files", str(files.folder.resolve())),
+    ]
+    try:
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIST_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"Ray at {at} did not answer within {LIST_TIMEOUT_S:g} s") from None
+    if found.returncode != 0:
+        last = next(reversed(found.stderr.strip().splitlines()), "no reason was given")
+        raise ConfigError(f"Ray at {at} cannot be asked from here: {last}")
+    return [Node(**{**each, "versions": Versions(**each["versions"])}) for each in json.loads(found.stdout)]
 
 
 def make_cluster(config: Config, fleet: Fleet, queue: Queue, load: LoadEngine | None = None) -> Cluster:

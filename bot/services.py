@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from bot.config import GENERATED, Config, ConfigError
+from bot.draining import Draining
 from bot.images.films import FilmMaker
 from bot.images.link_fetcher import LinkFetcher
 from bot.images.metadata import metadata_policy
 from bot.images.resizing import ImageResizer
 from bot.images.thumbnails import Thumbnails
 from bot.images.uploads import UploadImporter
-from bot.machines import make_cluster
+from bot.machines import machine_name, make_cluster
 from bot.policy.allowlist import denial_message
 from bot.policy.policy import Policy
 from bot.registry import load_registry
@@ -87,6 +88,7 @@ async def open_services(
         if cluster is not None:
             cluster.start()
             stack.push_async_callback(cluster.close)
+        await stack.enter_async_context(background_task(Draining(fleet, queue, config.data_dir).follow()))
         for person_id, when in (await db.jobs.last_served()).items():
             queue.restore_last_served(person_id, when)
         files = ImageStore(config.data_dir)
@@ -156,7 +158,7 @@ def make_fleet(config: Config) -> Fleet:
     if not devices:
         return Fleet([], registry)
     if len(devices) == 1:
-        return Fleet([make_worker(config, registry)])
+        return Fleet([make_worker(config, registry, name=machine_name(config) if config.cluster else "")])
     return Fleet(
         [
             make_worker(config, registry, device, name=name, processes=len(devices))

@@ -28,17 +28,31 @@ async def confirm_batch(
     interaction: Interaction, target: PromptTarget, prompt: str, requests: list[PromptRequest]
 ) -> None:
     """Ask privately whether to submit all jobs of a prompt."""
+    content, files = format_prompt_block(_question(interaction, requests), prompt)
+    view = persistent_view(_confirm_button(f"all:{target}"), edit_prompt_button(target, tr("Edit")), _dismiss_button())
+    await respond_ephemeral(interaction, content, files=files, view=view)
+
+
+async def confirm_requests(interaction: Interaction, custom_id: str, requests: list[PromptRequest]) -> None:
+    """Ask privately whether to submit several jobs; the button with this custom_id does so with `submit_requests`."""
+    view = persistent_view(_confirm_button(custom_id), _dismiss_button())
+    await respond_ephemeral(interaction, _question(interaction, requests), view=view)
+
+
+def _question(interaction: Interaction, requests: list[PromptRequest]) -> str:
     shown = [f"{number}. {_prompt_preview(each, interaction)}" for number, each in enumerate(requests[:MAX_SHOWN], 1)]
     more = [tr("-# … and {number} more", number=len(requests) - MAX_SHOWN)] if len(requests) > MAX_SHOWN else []
     more += [f"-# {left_out_note(requests[0].left_out)}"] if requests[0].left_out else []
     heading = tr("This makes {number} jobs:", number=len(requests))
-    content, files = format_prompt_block("\n".join([heading, *shown, *more]), prompt)
-    view = persistent_view(
-        discord.ui.Button(label=tr(CONFIRM_LABEL), custom_id=f"all:{target}", style=discord.ButtonStyle.primary),
-        edit_prompt_button(target, tr("Edit")),
-        discord.ui.Button(label=tr("Cancel"), custom_id="drop"),
-    )
-    await respond_ephemeral(interaction, content, files=files, view=view)
+    return "\n".join([heading, *shown, *more])
+
+
+def _confirm_button(custom_id: str) -> discord.ui.Button[discord.ui.View]:
+    return discord.ui.Button(label=tr(CONFIRM_LABEL), custom_id=custom_id, style=discord.ButtonStyle.primary)
+
+
+def _dismiss_button() -> discord.ui.Button[discord.ui.View]:
+    return discord.ui.Button(label=tr("Cancel"), custom_id="drop")
 
 
 class ConfirmBatchButton(PersistentItem, template=rf"all:{TARGET_PATTERN}"):
@@ -62,9 +76,16 @@ class DismissButton(PersistentItem, template="drop"):
 
 
 async def _submit_all(interaction: Interaction, target: PromptTarget, prompt: str, question_id: int) -> None:
-    client = interaction.client
     image = Upload(target.payload) if target.payload else None
-    requests = await client.prompts.parse(interaction, prompt, with_image=image is not None)
+    requests = await interaction.client.prompts.parse(interaction, prompt, with_image=image is not None)
+    await submit_requests(interaction, requests, image, question_id)
+
+
+async def submit_requests(
+    interaction: Interaction, requests: list[PromptRequest], image: Upload | None, question_id: int
+) -> None:
+    """Submit the jobs that the message `question_id` asks about: all of them once, or none."""
+    client = interaction.client
     await interaction.response.defer()
     params_list = await client.prompts.resolve_images(interaction, requests, image)
     preferred = await client.services.db.preferences.get(interaction.user.id)

@@ -144,8 +144,9 @@ async def _style_code(
     if isinstance(style, discord.Attachment):
         style = await client.services.images.uploads.import_attachment(style)
     preferred = await client.services.db.preferences.get(interaction.user.id)
-    typed = [None] if isinstance(requests, UserError) else [request.private for request in requests]
-    private = isinstance(requests, UserError) or any(is_private(interaction, each, preferred) for each in typed)
+    private = isinstance(requests, UserError) or any(
+        is_private(interaction, request.private, preferred) for request in requests
+    )
     return await client.prompts.styles.add(interaction, style, private=private)
 
 

@@ -70,7 +70,9 @@ def _last_start(places: list[QueuePosition]) -> list[str]:
 def _worker_line(services: Services) -> list[str]:
     """Return what each of several workers does; if there are many, those that do not work come first."""
     workers = services.fleet.workers
-    if len(workers) == 1:
+    if not workers:
+        return [tr("-# No machine that draws is connected at the moment.")]
+    if len(workers) == 1 and not workers[0].name:
         return []
     shown: Sequence[Worker] = workers
     if len(workers) > MAX_WORKERS_SHOWN:
@@ -81,6 +83,8 @@ def _worker_line(services: Services) -> list[str]:
 
 
 def _worker_text(worker: Worker, jobs: int) -> str:
+    if worker.draining:
+        return tr("{worker} gets no more pictures to draw", worker=worker.name)
     match worker.state:
         case Ready() if jobs:
             return tr("{worker} draws {number}", worker=worker.name, number=jobs)

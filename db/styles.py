@@ -53,7 +53,7 @@ class StyleStore:
         code = await self._free_code(format_ref(image))
         await self._connection.write(
             """INSERT INTO styles VALUES (:code, :person, :guild, :channel, :image, :now)
-               ON CONFLICT (code, person_id, guild_id) DO UPDATE SET at = at""",
+               ON CONFLICT (code, person_id, guild_id) DO NOTHING""",
             {
                 "code": code,
                 "person": person_id,

@@ -45,7 +45,7 @@ ORDERS = {
         ("registry",),
         ("instance_lock", "ui"),
         ("policy", "images"),
-        ("machines",),
+        ("machines", "draining"),
         ("services", "gateway_hooks"),
         ("finding",),
         ("jobs", "monitoring"),

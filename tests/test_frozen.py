@@ -152,6 +152,7 @@ CUSTOM_IDS = [
     f"reading:{JOB}:1",
     f"describe_again:{JOB}",
     f"describe_all:{JOB}",
+    f"describe_all_confirmed:{JOB}",
     "set:speed:turbo",
     "set:high_variation:off",
     "set:model",
@@ -446,8 +447,7 @@ async def test_the_metrics_are_those_of_the_dashboards():
 
 async def test_the_metrics_of_several_workers_are_those_of_the_dashboards():
     async with offline_client() as client:
-        worker = client.services.fleet.workers[0]
-        families = list(WorkerCollector([worker, worker], client.services.queue).collect())
+        families = list(WorkerCollector(client.services.fleet, client.services.queue).collect())
     labels = {family.name: family._labelnames for family in families}
     assert labels == METRICS_OF_SEVERAL_WORKERS
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bot.cluster.ray_process import run_until_stopped, session_folder
 from bot.config import NO_DEVICE, Config, ConfigError
-from bot.machines import cluster_files, head_of, own_address
+from bot.machines import cluster_files, head_of, list_nodes, machine_name, own_address
 from bot.services import find_unusable_files
 from generation.cluster.files import ClusterFiles
 from generation.cluster.hello import HeadUnreachable, answering, ask
@@ -28,12 +25,11 @@ from generation.cluster.ray_settings import (
     ray_environment,
     without_secrets,
 )
-from generation.cluster.versions import ROOT, Versions, own_versions
+from generation.cluster.versions import Versions, own_versions
 from generation.command_line import as_typed
 from generation.worker.devices import list_devices
 
 REJOIN_S = 5.0  # between two attempts to find the head
-SHOW_TIMEOUT_S = 60.0
 
 
 def init(config: Config) -> int:
@@ -97,14 +93,13 @@ def show(config: Config) -> int:
         ask(at, files.for_machine(here))
     except HeadUnreachable as error:
         raise ConfigError(f"{error}. Is `{as_typed('cluster head')}` running there?") from None
-    nodes = _list_nodes(at, here, files)
+    nodes = list_nodes(at, here, files)
     if not nodes:
         print(f"The head at {at} runs, but no machine has joined.")
     for node in nodes:
-        found = Versions(**node["versions"])
-        problems = found.mismatches(versions)
+        problems = node.versions.mismatches(versions)
         verdict = f"does not fit: {' '.join(problems)}" if problems else "fits"
-        print(f"{node['name']:<20} {node['address']:<16} devices: {node['devices']:<3} {verdict}")
+        print(f"{node.name:<20} {node.address:<16} devices: {node.devices:<3} {verdict}")
     return 0
 
 
@@ -133,7 +128,7 @@ def _node_settings(config: Config) -> NodeSettings:
 
 
 def _node_name(config: Config) -> str:
-    name = config.node_name or socket.gethostname().partition(".")[0]
+    name = machine_name(config)
     if not NAME.fullmatch(name):
         raise ConfigError(f"the name of this machine, {name!r}, cannot be used: set NODE_NAME")
     return name
@@ -156,22 +151,6 @@ def _wait_for_head(at: Head, files: ClusterFiles, here: str, versions: Versions)
         if mismatches := versions.mismatches(answer.versions):
             raise ConfigError(*(f"this machine does not fit: {each}" for each in mismatches))
         return
-
-
-def _list_nodes(at: Head, here: str, files: ClusterFiles) -> list[dict[str, Any]]:
-    """Ask Ray in a process of its own, since Ray may end the process that asks."""
-    command = [
-        *(sys.executable, "-m", "generation.cluster.scout"),
-        *("--host", at.host, "--port", str(at.port), "--here", here, "--files", str(files.folder.resolve())),
-    ]
-    try:
-        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SHOW_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise ConfigError(f"Ray at {at} did not answer within {SHOW_TIMEOUT_S:g} s") from None
-    if found.returncode != 0:
-        last = next(reversed(found.stderr.strip().splitlines()), "no reason was given")
-        raise ConfigError(f"Ray at {at} cannot be asked from here: {last}")
-    return list(json.loads(found.stdout))
 
 
 def _environment() -> Mapping[str, str]:

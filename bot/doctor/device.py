@@ -29,7 +29,8 @@ async def check_device(setting: str, models: Sequence[str] = ()) -> list[CheckRe
     """Check that each device DEVICE names can compute, and that the largest model fits into its memory."""
     weights = await in_daemon_thread(lambda: largest_parameter_count(models))
     try:
-        return [_evaluate(found, weights) for found in await probe_devices(setting)]
+        found = [_evaluate(each, weights) for each in await probe_devices(setting)]
+        return found or [passed("device", "none here: only the machines of the cluster generate")]
     except ProbeError as error:
         return [failed("device", str(error), error.fix)]
 
@@ -43,6 +44,8 @@ async def probe_devices(setting: str) -> list[dict[str, Any]]:
         devices = await in_daemon_thread(lambda: list_devices(setting))
     except DeviceUnavailable as error:
         raise ProbeError(error.problem, error.fix) from None
+    if not devices:
+        return []
     if len(devices) == 1:
         return [await probe_device(devices[0])]
     distinct = dict.fromkeys(devices)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from bot.config import Config
 from bot.doctor.account import check_account
 from bot.doctor.adapters import check_adapters
+from bot.doctor.cluster import check_cluster
 from bot.doctor.device import check_device
 from bot.doctor.model import check_classifier, check_models, check_models_load, check_upscaler
 from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
@@ -47,6 +48,7 @@ def _start_checks(config: Config) -> list[_Check]:
         check("classifier", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_classifier(config.sensitive_classifier))),
         check("upscaler", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_upscaler(config.upscaler))),
         check("device", DEVICE_TIMEOUT_S, check_device(config.device, config.models)),
+        check("cluster", DEVICE_TIMEOUT_S, check_cluster(config)),
         check("disk", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_disk(config.data_dir))),
         check("database", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_database(config.data_dir))),
     ]

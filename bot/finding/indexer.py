@@ -91,8 +91,10 @@ class PictureIndexer:
             self._posted.clear()
             while await self.index_pending():
                 pass
-            with suppress(TimeoutError):  # what was deleted meanwhile leaves the file of outlines
-                await asyncio.wait_for(self._posted.wait(), UPDATE_S)
+            # What was deleted meanwhile leaves the file of outlines. In 3.11 `wait_for` may swallow a cancellation.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(UPDATE_S):
+                    await self._posted.wait()
 
     async def _index_older(self) -> None:
         await asyncio.sleep(OLDER_DELAY_S)

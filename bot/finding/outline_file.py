@@ -57,9 +57,10 @@ class OutlineFile:
         records = empty = 0
         with self._open() as file:
             for block in _blocks(file):
-                block[np.isin(block["key"] >> np.uint64(16), gone)] = 0
-                file.seek(-block.nbytes, os.SEEK_CUR)
-                file.write(block.tobytes())
+                if (removed := np.isin(block["key"] >> np.uint64(16), gone)).any():
+                    block[removed] = 0
+                    file.seek(-block.nbytes, os.SEEK_CUR)
+                    file.write(block.tobytes())
                 records, empty = records + len(block), empty + int((block["key"] == 0).sum())
         if empty > MAX_EMPTY * records:
             self._compact()

@@ -64,9 +64,14 @@ def square_to_paint(side: int, cells: Mapping[Position, bytes]) -> tuple[bytes, 
     return _encoded(square, "PNG", compress_level=3), _encoded(mask, "PNG")
 
 
+def pitch_of(columns: int, rows: int) -> int:
+    """Return the pixels of a cell's side where so many are shown at once."""
+    return OVERVIEW_SIDE // max(columns, rows)
+
+
 def draw_overview(overview: Overview) -> bytes:
     """Return the canvas as WebP of at most `OVERVIEW_SIDE` pixels a side."""
-    pitch = OVERVIEW_SIDE // max(overview.columns, overview.rows)
+    pitch = pitch_of(overview.columns, overview.rows)
     sheet = Image.new("RGB", (pitch * overview.columns, pitch * overview.rows), _PAPER)
     canvas = ImageDraw.Draw(sheet)
     _draw_empty_cells(canvas, overview, pitch)
@@ -94,13 +99,11 @@ def _draw_number(canvas: ImageDraw.ImageDraw, number: int, x: int, y: int, pitch
 
 
 def draw_window(cells: Mapping[Position, bytes], columns: int, rows: int) -> bytes:
-    """Return part of a canvas as WebP; `cells` are PNGs, by their positions in the part."""
-    pitch = OVERVIEW_SIDE // max(columns, rows)
-    pictures = {place: _open(data) for place, data in cells.items()}
-    pitch = min([pitch, *(picture.width for picture in pictures.values())])
+    """Return part of a canvas as WebP; `cells` are files by their positions in the part, and are not enlarged."""
+    pitch = min([pitch_of(columns, rows), *(_width(data) for data in cells.values())])
     sheet = Image.new("RGB", (columns * pitch, rows * pitch), _PAPER)
-    for (x, y), picture in pictures.items():
-        sheet.paste(picture.resize((pitch, pitch), Image.Resampling.LANCZOS), (x * pitch, y * pitch))
+    for (x, y), data in cells.items():
+        sheet.paste(_small(data, pitch), (x * pitch, y * pitch))
     return _encoded(sheet, "WEBP", quality=QUALITY, method=0)
 
 
@@ -130,7 +133,7 @@ def draw_credit_map(
 
     The author 0 is somebody without a name.
     """
-    pitch = OVERVIEW_SIDE // max(columns, rows)
+    pitch = pitch_of(columns, rows)
     lines = list(names.items())[:MAX_LEGEND]
     height = rows * pitch
     sheet = Image.new("RGB", (columns * pitch, height + LEGEND_LINE * math.ceil(len(lines) / 2) + 16), _PAPER)
@@ -177,6 +180,11 @@ def _mean(pictures: Iterable[Image.Image]) -> tuple[int, int, int]:
 def _open(data: bytes) -> Image.Image:
     with Image.open(io.BytesIO(data)) as opened:
         return opened.convert("RGB")
+
+
+def _width(data: bytes) -> int:
+    with Image.open(io.BytesIO(data)) as opened:  # reads the header only
+        return opened.width
 
 
 def _small(data: bytes, side: int) -> Image.Image:

@@ -1,22 +1,25 @@
-"""Describe pictures: the params of the job, and a description without a job of its own."""
+"""Describe pictures: the params of the job, and a description for a step that no person asks for."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Iterable
 from dataclasses import replace
 
 from PIL import Image
 
+from bot.jobs.retries import retry_after_crash
 from bot.services import Services
 from bot.ui.i18n import tr
 from generation.errors import UserError
-from generation.job import Action, Job
-from generation.messages import Generate, Progress
+from generation.job import Action, Job, new_job_id
+from generation.messages import Generate, Reading
 from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
-from generation.params import Params, PromptPart, ReadingKind, Upload
+from generation.params import ImageRef, Params, PromptPart, ReadingKind
 from generation.planning.descriptions import can_describe
+from generation.worker.worker import ignore_progress
 
 SHAPES = ((1, 1), (5, 4), (4, 3), (3, 2), (16, 9), (2, 1), (7, 3), (3, 1))
 MAX_KNOWN_LENGTH = 4000  # characters of a prompt that a file tells
@@ -30,14 +33,14 @@ def require_describer(registry: ModelRegistry, preferred: Model) -> Model:
     return able[0]
 
 
-async def description_params(services: Services, upload: Upload, preferred: Model, known: str = "") -> Params:
+async def description_params(services: Services, image: ImageRef, preferred: Model, known: str = "") -> Params:
     """Return the params of the job that describes a picture, `known` being the prompt that it tells itself.
 
     Raise UserError if no model can describe pictures, or the picture is not kept any more.
     """
     model = require_describer(services.registry, preferred)
     try:
-        png = await services.images.files.read(upload)
+        png = await services.images.files.read(image)
     except FileNotFoundError:
         raise UserError(tr("The picture to start from is not kept any more.")) from None
     aspect = nearest_shape(await asyncio.to_thread(_size_of, png), model.max_aspect)
@@ -51,25 +54,47 @@ async def description_params(services: Services, upload: Upload, preferred: Mode
         num_inference_steps=model.num_inference_steps,
         guidance_scale=model.guidance_scale,
         count=0,
-        source=upload,
+        source=image,
         model=model.name,
         reading=ReadingKind.DESCRIBE,
     )
 
 
-async def describe_for(services: Services, job: Job, upload: Upload) -> str:
-    """Return what a picture shows, in one sentence, for somebody who has not asked for it.
+async def describe_for(services: Services, job: Job, image: ImageRef) -> list[str]:
+    """Return what a picture shows, the likeliest first, for somebody who has not asked for it.
 
-    The reading waits in the queue in the name of the `job`'s requester, but is no job of its own: nothing is stored.
+    The reading waits in the queue in the name of the `job`'s requester, under an id of its own; nothing is stored.
     Raises as `description_params`, and like a worker.
     """
-    params = await description_params(services, upload, services.registry.resolve(job.params))
-    reading = replace(job, action=Action.DESCRIBE, params=params)
-    source = await services.images.files.read(upload)
+    params = await description_params(services, image, services.registry.resolve(job.params))
+    reading = replace(job, id=new_job_id(), action=Action.DESCRIBE, params=params)
+    try:
+        source = await services.images.files.read(image)
+        found = await retry_after_crash(reading.id, lambda: _read(services, reading, source))
+    finally:
+        services.queue.remove(reading.id)  # where it is after a loss
+    return await allowed_texts(services, job.destination.guild_id, found.texts)
+
+
+async def _read(services: Services, reading: Job, source: bytes) -> Reading:
     async with services.queue.acquire(reading) as slot:
-        request = Generate(reading.id, params, slot.order, job.destination.upload_limit, source)
-        found = await slot.worker.read(request, _ignore)
-    return found.texts[0] if found.texts else ""
+        request = Generate(reading.id, reading.params, slot.order, reading.destination.upload_limit, source)
+        return await slot.worker.read(request, ignore_progress)
+
+
+async def allowed_texts(services: Services, guild_id: int | None, texts: Iterable[str]) -> list[str]:
+    """Return the descriptions, which nobody has typed, that a server's blocked words allow."""
+    return [text for text in texts if await _is_allowed(services, guild_id, text)]
+
+
+async def _is_allowed(services: Services, guild_id: int | None, text: str) -> bool:
+    if guild_id is None:
+        return True
+    try:
+        await services.policy.check_text(guild_id, text)
+    except UserError:
+        return False
+    return True
 
 
 def nearest_shape(size: tuple[int, int], max_aspect: float) -> tuple[int, int]:
@@ -84,7 +109,3 @@ def nearest_shape(size: tuple[int, int], max_aspect: float) -> tuple[int, int]:
 def _size_of(png: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(png)) as image:
         return image.size
-
-
-def _ignore(_: Progress) -> None:
-    pass

@@ -7,6 +7,7 @@ from dataclasses import replace
 import discord
 
 from bot.jobs.delivery import Delivery
+from bot.jobs.describing import allowed_texts
 from bot.services import Services
 from bot.ui import reading_text
 from bot.ui.i18n import audience
@@ -31,6 +32,8 @@ class ReadingDelivery:
     async def finish(self, job: Job, status_message_id: int | None, reading: Reading) -> None:
         """Store a job's result and show it, unless the job was cancelled."""
         services = self._services
+        texts = await allowed_texts(services, job.destination.guild_id, reading.texts)
+        reading = replace(reading, texts=tuple(texts))
         stored = StoredReading(prompts_of(job, reading, services), reading.words)
         model = services.registry.model_name(job.params)
         if await retry_until_stored(lambda: services.db.jobs.mark_read(job.id, stored, reading.seconds, model)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -28,16 +29,24 @@ class PromptReader:
         self, interaction: discord.Interaction[Any], prompt: str, *, with_image: bool
     ) -> list[PromptRequest]:
         """Return one request per job; raise UserError with all problems."""
+        return await self.parse_all(interaction, [prompt], with_image=with_image)
+
+    async def parse_all(
+        self, interaction: discord.Interaction[Any], prompts: Iterable[str], *, with_image: bool = False
+    ) -> list[PromptRequest]:
+        """Return the requests of several prompts, one per job; raise UserError with all problems."""
         defaults = await load_prompt_defaults(self._services, interaction)
         limit = (await self._services.policy.settings(interaction.guild_id)).permutations
-        prompt, left_out = convert_infotext(prompt, self._services.registry)
         requests: list[PromptRequest] = []
         problems: list[str] = []
-        for text in permute(prompt, limit):
-            try:
-                requests += defaults.parse(text, attached=int(with_image)).expand_repeats()
-            except PromptError as error:
-                problems += error.problems
+        for prompt in prompts:
+            typed, left_out = convert_infotext(prompt, self._services.registry)
+            for text in permute(typed, limit):
+                try:
+                    request = defaults.parse(text, attached=int(with_image))
+                    requests += replace(request, left_out=left_out).expand_repeats()
+                except PromptError as error:
+                    problems += error.problems
         if problems:
             raise PromptError(*dict.fromkeys(problems))
         if len(requests) > limit:
@@ -48,7 +57,7 @@ class PromptReader:
                     most=f"{limit:,}",
                 )
             )
-        return [replace(request, left_out=left_out) for request in requests] if left_out else requests
+        return requests
 
     async def resolve_images(
         self, interaction: discord.Interaction[Any], requests: list[PromptRequest], image: Upload | None

@@ -12,6 +12,7 @@ import discord
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, retry_until_available
 from bot.images.films import FilmNotMade
 from bot.jobs.delivery import Delivery
+from bot.jobs.retries import retry_after_crash
 from bot.jobs.tasks import TaskRegistry
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld
 from bot.services import Services
@@ -24,10 +25,8 @@ from generation.errors import JobCancelled, OutOfMemoryError, UserError, WorkerC
 from generation.films.mp4 import find_ffmpeg
 from generation.films.order import AppearanceOrder, FilmOrder
 from generation.job import Job
-from generation.messages import Generate, Grid, Progress, Ready
-from generation.worker.worker import Worker
-
-ATTEMPTS = 2  # of a worker to decode the steps; the process may end meanwhile
+from generation.messages import Generate, Grid, Ready
+from generation.worker.worker import Worker, ignore_progress
 
 log = logging.getLogger(__name__)
 
@@ -84,12 +83,7 @@ class Videos:
 
     async def _develop(self, job: Job, trail: bytes) -> Grid:
         request = Generate(job.id, job.params, 0, job.destination.upload_limit, trail=trail)
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await self._worker(job).generate(request, _ignore)
-            except WorkerCrashed as crash:
-                log.warning("job %s: its steps are decoded again: %s", job.id, crash)
-        return await self._worker(job).generate(request, _ignore)
+        return await retry_after_crash(job.id, lambda: self._worker(job).generate(request, ignore_progress))
 
     def _worker(self, job: Job) -> Worker:
         """Return the worker that can begin first."""
@@ -145,7 +139,3 @@ def _follows() -> str:
 
 def _stem(job_id: str) -> str:
     return f"film_{job_id}."
-
-
-def _ignore(_: Progress) -> None:
-    pass

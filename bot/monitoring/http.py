@@ -17,9 +17,11 @@ from bot.monitoring.metrics import CurrentClient, Metrics
 from bot.monitoring.worker_metrics import WORKER_STATES
 from bot.services import Services
 from generation.messages import Ready
-from generation.worker.worker import Broken, Restarting, WorkerState
+from generation.worker.fleet import NO_WORKER
+from generation.worker.worker import Broken, Restarting, Worker, WorkerState
 
 LOADING_TIMEOUT_S = 1800.0  # seconds without a ready worker; loading a large model from a slow disk takes long
+MACHINE_TIMEOUT_S = 60.0  # seconds without any machine of the cluster, where this one generates nothing
 DATABASE_TIMEOUT_S = 5.0  # seconds
 MIN_FREE_BYTES = 64 * 2**20  # bytes
 
@@ -54,7 +56,7 @@ def _app(metrics: Metrics, health: Health) -> web.Application:
 
     async def get_health(_: web.Request) -> web.Response:
         problems = await health.problems()
-        body = {"healthy": not problems, "troubles": problems, **health.by_worker()}
+        body = {"healthy": not problems, "troubles": problems, **health.by_worker(), **health.of_cluster()}
         return web.json_response(body, status=503 if problems else 200)
 
     async def get_links(_: web.Request) -> web.Response:
@@ -88,7 +90,15 @@ class Health:
     def by_worker(self) -> dict[str, dict[str, str]]:
         """Return the state of each of several workers; one that is broken is no problem while others are ready."""
         workers = self._services.fleet.workers
-        return {"workers": {worker.name: _describe(worker.state) for worker in workers}} if len(workers) > 1 else {}
+        if len(workers) <= 1 and self._services.cluster is None:
+            return {}
+        return {"workers": {worker.name: _describe(worker) for worker in workers}}
+
+    def of_cluster(self) -> dict[str, dict[str, str]]:
+        """Return what keeps machines of the cluster from generating; the bot is healthy while any worker is ready."""
+        if (cluster := self._services.cluster) is None:
+            return {}
+        return {"cluster": {**({"head": cluster.problem} if cluster.problem else {}), **cluster.refused}}
 
     def _on_worker_state(self) -> None:
         if isinstance(self._services.fleet.state, Ready):
@@ -99,9 +109,14 @@ class Health:
     def _worker_problem(self, state: WorkerState) -> str | None:
         if isinstance(state, Broken):
             return f"the model cannot be loaded: {state.reason}"
-        if self._loading_since is not None and time.monotonic() - self._loading_since > LOADING_TIMEOUT_S:
+        if state is NO_WORKER and self._has_waited(MACHINE_TIMEOUT_S):
+            return NO_WORKER.reason
+        if self._has_waited(LOADING_TIMEOUT_S):
             return "the model takes too long to load"
         return None
+
+    def _has_waited(self, seconds: float) -> bool:
+        return self._loading_since is not None and time.monotonic() - self._loading_since > seconds
 
     async def _storage_problem(self) -> str | None:
         try:
@@ -114,7 +129,10 @@ class Health:
         return f"only {free >> 20} MiB of disk space left" if free < MIN_FREE_BYTES else None
 
 
-def _describe(state: WorkerState) -> str:
+def _describe(worker: Worker) -> str:
+    if worker.draining:
+        return "drained"
+    state = worker.state
     reason = f": {state.reason}" if isinstance(state, Restarting | Broken) else ""
     return WORKER_STATES[type(state)] + reason
 

@@ -7,7 +7,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 
 import discord
@@ -85,10 +84,9 @@ class Metrics:
             "atelier_disk_free_bytes", "Free space on the disk of the data folder", registry=registry
         )
         services.db.jobs.subscribe(self._on_job_state)
-        for worker in services.fleet.workers:
-            worker.subscribe(partial(self._on_worker_state, worker))
-        if len(services.fleet.workers) > 1:
-            registry.register(WorkerCollector(services.fleet.workers, services.queue))
+        services.fleet.follow(self._on_worker_state)
+        if len(services.fleet.workers) > 1 or services.cluster is not None:
+            registry.register(WorkerCollector(services.fleet, services.queue))
 
     async def render(self) -> bytes:
         """Measure and return all metrics in Prometheus' text format."""

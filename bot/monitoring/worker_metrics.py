@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from generation.messages import Loading, Ready
 from generation.queue.queue import Queue
+from generation.worker.fleet import Fleet
 from generation.worker.worker import Broken, Restarting, Worker
 
 WORKER_STATES = {Loading: "loading", Ready: "ready", Restarting: "restarting", Broken: "broken"}
@@ -19,11 +19,10 @@ WORKER_STATES = {Loading: "loading", Ready: "ready", Restarting: "restarting", B
 class WorkerCollector(Collector):
     """Measure the workers on request, and count their restarts as they happen."""
 
-    def __init__(self, workers: Sequence[Worker], queue: Queue) -> None:
-        self._workers, self._queue = workers, queue
+    def __init__(self, fleet: Fleet, queue: Queue) -> None:
+        self._fleet, self._queue = fleet, queue
         self._restarts = Counter[str]()
-        for worker in workers:
-            worker.subscribe(partial(self._on_state, worker))
+        fleet.follow(self._on_state)
 
     def collect(self) -> Iterable[Metric]:
         """Yield a sample of each metric for each worker."""
@@ -35,7 +34,7 @@ class WorkerCollector(Collector):
         restarts = CounterMetricFamily(
             "atelier_device_restarts", "Unexpected exits of a worker's GPU process", labels=["worker"]
         )
-        for worker in self._workers:
+        for worker in self._fleet.workers:
             for kind, name in WORKER_STATES.items():
                 state.add_metric([worker.name, name], isinstance(worker.state, kind))
             for model in worker.registry.models:

@@ -95,11 +95,12 @@ def can_everybody_view(interaction: discord.Interaction[Any], job: Job) -> bool:
     if interaction.channel_id in (job.destination.channel_id, job.destination.post_in):
         return True
     return all(
-        _is_open(guild, channel_id) for channel_id in {job.destination.channel_id, job.destination.result_channel_id}
+        is_open(guild, channel_id) for channel_id in {job.destination.channel_id, job.destination.result_channel_id}
     )
 
 
-def _is_open(guild: discord.Guild, channel_id: int) -> bool:
+def is_open(guild: discord.Guild, channel_id: int) -> bool:
+    """Return whether everybody in a server can read a channel."""
     channel = guild.get_channel_or_thread(channel_id)
     if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
         return False

@@ -53,7 +53,13 @@ IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
 LAST_ROW = {LIKE: "❤️", REMIX: "Remix", DETAILS: "Details", DELETE: "Delete"}
 ACTION_IDS = (Action.PICK, Action.WALK, *LAST_ROW, *(action for row in IMAGE_BUTTON_ROWS for action in row))
 # These take no prompt: pressing the same button again repeats them.
-NEVER_REMIXED = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
+NEVER_REMIXED = (
+    Action.PICK,
+    Action.UPSCALE_SUBTLE,
+    Action.UPSCALE_CREATIVE,
+    Action.UPSCALE_CREATIVE_4,
+    Action.WALK,  # its two ends have prompts of their own
+)
 NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE)  # another seed would change little or nothing
 
 

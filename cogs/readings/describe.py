@@ -21,6 +21,7 @@ from bot.policy.visibility import can_everybody_view, is_nsfw_withheld
 from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem
 from bot.ui.i18n import tr
 from bot.ui.reading_text import DESCRIBE_AGAIN, DRAW_ALL
+from cogs.batch import confirm_requests, submit_requests
 from cogs.imagine import submit_prompt
 from cogs.readings.buttons import require_reading
 from generation.errors import UserError
@@ -31,6 +32,7 @@ from generation.prompt import convert_infotext, format_prompt
 from generation.prompt.infotext import find_infotext
 
 MAX_LINK_LENGTH = 1000
+CONFIRM_ALL = "describe_all_confirmed"  # a custom_id's prefix
 
 
 class Describe(commands.Cog):
@@ -76,8 +78,21 @@ class DrawAllButton(PersistentItem, template=rf"{DRAW_ALL}:{JOB_PATTERN}"):
 
     async def run(self, interaction: Interaction) -> None:
         stored = await require_reading(interaction, self.job_id)
-        choices = ", ".join(prompt.replace(",", r"\,") for prompt in stored.prompts)
-        await submit_prompt(interaction, f"{{{choices}}}" if len(stored.prompts) > 1 else choices, None)
+        if len(stored.prompts) == 1:
+            await submit_prompt(interaction, stored.prompts[0], None)
+            return
+        requests = await interaction.client.prompts.parse_all(interaction, stored.prompts)
+        await confirm_requests(interaction, f"{CONFIRM_ALL}:{self.job_id}", requests)
+
+
+class ConfirmAllButton(PersistentItem, template=rf"{CONFIRM_ALL}:{JOB_PATTERN}"):
+    """Draw all: submits a job for every prompt."""
+
+    async def run(self, interaction: Interaction) -> None:
+        assert interaction.message is not None
+        stored = await require_reading(interaction, self.job_id)
+        requests = await interaction.client.prompts.parse_all(interaction, stored.prompts)
+        await submit_requests(interaction, requests, None, interaction.message.id)
 
 
 async def describe_upload(interaction: Interaction, upload: Upload, told: str = "") -> None:
@@ -128,4 +143,4 @@ async def _found_prompt(interaction: Interaction, upload: Upload) -> str:
 async def setup(client: Client) -> None:
     """Add the cog and its buttons; discord.py calls this."""
     await client.add_cog(Describe())
-    client.add_dynamic_items(DescribeAgainButton, DrawAllButton)
+    client.add_dynamic_items(DescribeAgainButton, DrawAllButton, ConfirmAllButton)

@@ -62,6 +62,11 @@ def film_size(width: int, height: int) -> tuple[int, int]:
     return even_side(scale * width), even_side(scale * height)
 
 
+def resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return a picture at the size of its film."""
+    return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)
+
+
 def frame_durations(frames: int, rate: int) -> tuple[int, ...]:
     """Return whole milliseconds for each of `frames` at `rate` a second; rounding never adds up."""
     ends = [round(1000 * (index + 1) / rate) for index in range(frames)]

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 from PIL import Image, ImageChops, ImageStat
 
-from generation.films.film import Film, film_size, frame_durations
+from generation.films.film import Film, film_size, frame_durations, resized
 from generation.planning.walks import PICTURES_PER_SECOND
 
 RATE = 12  # frames a second
@@ -27,7 +27,7 @@ def walk_film(pictures: Sequence[Image.Image]) -> Film:
     A frame between two pictures is a blend of them.
     """
     size = film_size(*pictures[0].size)
-    shown = [_resized(picture.convert("RGB"), size) for picture in pictures]
+    shown = [resized(picture.convert("RGB"), size) for picture in pictures]
     travelled = [0.0, *accumulate(picture_distance(*pair) for pair in pairwise(shown))]
     frames = max(2, round(RATE * len(shown) / PICTURES_PER_SECOND))
     durations = (HOLD_MS, *frame_durations(frames - 2, RATE), HOLD_MS)
@@ -48,7 +48,3 @@ def _place(travelled: Sequence[float], share: float) -> float:
     way = share * travelled[-1]
     number = min(bisect_right(travelled, way), last) - 1
     return number + (way - travelled[number]) / (travelled[number + 1] - travelled[number])
-
-
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)

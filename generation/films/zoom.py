@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from generation.films.film import Film, film_size, frame_durations
+from generation.films.film import Film, film_size, frame_durations, resized
 from generation.params import FilmKind, Frame
 
 RATE = 24  # frames a second
@@ -57,7 +57,7 @@ class _Canvas:
     def render(self, place: float) -> Image.Image:
         step, progress = int(place), place - int(place)
         if progress == 0:
-            return _resized(self._keyframes[step], self._size)
+            return resized(self._keyframes[step], self._size)
         frame = self._frames[step]
         left, top, right, bottom = view = self._view(frame, progress)
         outer = self._keyframes[step + 1].resize(self._size, Image.Resampling.LANCZOS, box=view)
@@ -84,10 +84,6 @@ class _Canvas:
 def _share(outer: int, inner: int, view: float) -> float:
     """Return how much of the inner picture's offset remains, so that one point of the picture stays where it is."""
     return (outer - view) / (outer - inner) if outer > inner else 0.0
-
-
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
 def _paste_feathered(

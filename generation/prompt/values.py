@@ -15,7 +15,17 @@ from generation.models.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import LoraWeight
-from generation.prompt.characters import CLOSING_MARKS, COLONS, COMMAS, NOT_APOSTROPHES, SEPARATORS, to_ascii, unquote
+from generation.prompt.characters import (
+    ANGLES_CLOSE,
+    ANGLES_OPEN,
+    CLOSING_MARKS,
+    COLONS,
+    COMMAS,
+    NOT_APOSTROPHES,
+    SEPARATORS,
+    to_ascii,
+    unquote,
+)
 from generation.prompt.errors import ValueProblem, quote
 from generation.prompt.escaping import escape
 from generation.prompt.syntax import IMAGE_LINK, is_link, unmask
@@ -426,7 +436,8 @@ class StyleName:
     range = "a link to a picture, a code, or random"
 
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
-        words = [word.strip("<>") for word in unmask(text).replace(",", " ").split()]
+        stripped = (word.strip(ANGLES_OPEN + ANGLES_CLOSE) for word in unmask(text).replace(",", " ").split())
+        words = list(filter(None, stripped))
         if len(words) != 1:
             return ValueProblem(Text("takes one picture, not {typed}", typed=quote(text)))
         (word,) = words

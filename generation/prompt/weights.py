@@ -7,6 +7,8 @@ import re
 import unicodedata
 from decimal import Decimal
 
+import regex
+
 from generation.params import PromptPart
 from generation.prompt.characters import COMMAS, DASHES, PERCENT_SIGNS, STOPS, to_ascii
 from generation.prompt.escaping import escape
@@ -23,9 +25,10 @@ NOISE_PER_WEIGHT = 0.6
 _SIGN, _COMMA = rf"[+＋{re.escape(DASHES)}]", rf"[{re.escape(COMMAS)}]"
 _STOP = rf"[{re.escape(STOPS)}]"
 VULGAR_FRACTIONS = "¼½¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
-_FRACTION = rf"{_SIGN}?(?:\d{{1,6}}[/／](?![0０])\d{{1,6}}|\d{{0,6}}[{VULGAR_FRACTIONS}])(?![\w/／])"
+# A digit may be of any script, and so may a zero, which none is divided by.
+_FRACTION = rf"{_SIGN}?(?:\d{{1,6}}[/／](?!\p{{nv=0}})\d{{1,6}}|\d{{0,6}}[{VULGAR_FRACTIONS}])(?![\w/／])"
 _NUMBER = rf"{_FRACTION}|{_SIGN}?(?:\d++(?:{_STOP}\d*+|{_COMMA}\d++)?+|{_STOP}\d++)(?!\w)|{_SIGN}?\d++(?!\w|{_STOP}\d)"
-_SPLIT = re.compile(rf"{DOUBLE_COLON}((?:{_NUMBER})(?:\s?[{PERCENT_SIGNS}](?!\w))?)?(?:\s?{_COMMA})?")
+_SPLIT = regex.compile(rf"{DOUBLE_COLON}((?:{_NUMBER})(?:\s?[{PERCENT_SIGNS}](?!\w))?)?(?:\s?{_COMMA})?")
 
 
 def parse_parts(text: str) -> tuple[PromptPart, ...]:

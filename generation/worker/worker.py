@@ -218,7 +218,8 @@ class LocalWorker:
         process.send(Stop())
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process_ended.wait(), EXIT_GRACE)
+                async with asyncio.timeout(EXIT_GRACE):
+                    await self._process_ended.wait()
         finally:
             process.kill()
         await self._process_ended.wait()
@@ -257,7 +258,7 @@ class LocalWorker:
         return outcome
 
     async def _cancel_and_wait(self, job: _PendingJob) -> None:
-        job.on_progress = _ignore
+        job.on_progress = ignore_progress
         if not job.sent or self._process is None:
             return
         self._process.send(Cancel(job.request.job_id))
@@ -444,5 +445,5 @@ def _model_unavailable() -> UserError:
     )
 
 
-def _ignore(_: Progress) -> None:
-    pass
+def ignore_progress(_: Progress) -> None:
+    """Take no notice of a job's progress."""

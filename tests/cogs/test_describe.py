@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 
 import pytest
 from PIL import Image, PngImagePlugin
 
+from bot.jobs.describing import describe_for
 from db.jobs import JobState
+from generation.errors import WorkerLost
+from generation.params import Tile, from_dict
 from generation.planning.descriptions import Description, halvings, with_settings
+from generation.prompt import format_prompt
+from generation.worker.worker import LocalWorker
 from preview import UploadedFile
-from tests.support.bot_harness import eventually, red_png
+from tests.cogs.config.test_config_commands import run_config
+from tests.cogs.test_stealth import generate_stealth
+from tests.support.bot_harness import eventually, first_tile, red_png
 
 KNOWN = {"things": ["boat", "fox"], "colours": ["red"], "places": ["sea"]}
 
@@ -80,6 +88,121 @@ async def test_a_cancelled_description_ends(harness):
         await harness.person(harness.ada).press(status, "Cancel")
         await harness.server.wait_until(lambda: "Cancelled by" in status.content)
         await eventually(lambda: not services.queue.running)
+
+
+async def test_a_restart_finishes_a_description(harness):
+    async with harness.bot():
+        await describe(harness, png_with("a slow whale\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 96x64"))
+        await harness.server.wait_for(harness.channel, lambda message: "Cancel" in message.labels)
+    harness.release_slow_jobs()
+    async with harness.bot():
+        shown = await result(harness)
+        assert "1\\. a slow whale" in shown.content
+        assert len([message for message in harness.public_messages() if "1\\." in message.content]) == 1
+
+
+@pytest.mark.parametrize("asker", ["ada", "ben"])
+async def test_the_prompt_of_a_private_picture_is_not_told_in_public(harness, asker):
+    async with harness.bot() as services:
+        await generate_stealth(harness, "a secret fox")
+        (row,) = await services.db.connection.fetch_all("SELECT id FROM jobs WHERE private")
+        png = await services.images.files.read(Tile(row["id"], 0))
+        while await services.db.picture_index.pending(1):
+            await harness.client.finder.update()
+        await describe(harness, png, getattr(harness, asker))
+        assert "secret" not in (await result(harness)).content
+
+
+async def test_a_blocked_word_of_the_model_is_not_shown(harness):
+    async with harness.bot():
+        assert "fox" in await run_config(harness, "words block", words="fox")
+        await describe(harness, red_png(96, 64))
+        shown = await result(harness)
+        assert "fox" not in shown.content
+        assert shown.labels[:3] == ["1", "2", "3"]
+
+
+async def unasked(harness, services):
+    """Return a job and the picture that is to be described in its name."""
+    await harness.imagine("a fox")
+    record = await services.db.jobs.get(first_tile(await harness.result()).job_id)
+    return record.job, await services.images.files.save_upload(red_png(96, 64))
+
+
+async def test_lost_workers_leave_nothing_in_the_queue(harness, monkeypatch):
+    async def lose(*_):
+        raise WorkerLost("the machine was lost")
+
+    async with harness.bot() as services:
+        job, upload = await unasked(harness, services)
+        monkeypatch.setattr(LocalWorker, "read", lose)
+        with pytest.raises(WorkerLost):
+            await describe_for(services, job, upload)
+        assert services.queue.waiting == []
+        assert services.queue.running == []
+
+
+async def test_an_unasked_description_survives_a_lost_worker(harness, monkeypatch):
+    read, losses = LocalWorker.read, [WorkerLost("the machine was lost")]
+
+    async def lose_once(*args):
+        if losses:
+            raise losses.pop()
+        return await read(*args)
+
+    async with harness.bot() as services:
+        job, upload = await unasked(harness, services)
+        monkeypatch.setattr(LocalWorker, "read", lose_once)
+        texts = await describe_for(services, job, upload)
+        assert texts[:2] == ["a boat ff0000", "a fox"]
+        assert not losses
+
+
+async def test_two_unasked_descriptions_for_one_job_do_not_collide(harness):
+    async with harness.bot() as services:
+        job, upload = await unasked(harness, services)
+        both = await asyncio.gather(*(describe_for(services, job, upload) for _ in range(2)))
+        assert both[0] == both[1] != []
+
+
+async def test_an_unasked_description_has_no_blocked_words(harness):
+    async with harness.bot() as services:
+        assert "boat" in await run_config(harness, "words block", words="boat")
+        texts = await describe_for(services, *await unasked(harness, services))
+        assert texts[0] == "a fox"
+
+
+async def asked_for_all(harness):
+    """Describe a picture, and return the question that *All* asks."""
+    await describe(harness, red_png(96, 64))
+    asked = await harness.person(harness.ben).press(await result(harness), "All")
+    return await asked.message()
+
+
+async def test_all_draws_each_prompt_as_its_button_does(harness):
+    prompts = ["a fox --no red, blue", "狐狸，森林", r"a \{red, blue\} fox --no red\, dark", "a, b::2 c"]
+    async with harness.bot() as services:
+        await describe(harness, red_png(96, 64))
+        shown = await result(harness)
+        await services.db.connection.write("UPDATE readings SET prompts = :prompts", {"prompts": json.dumps(prompts)})
+        question = await (await harness.person(harness.ben).press(shown, "All")).message()
+        assert "This makes 4 jobs" in question.content
+        await harness.person(harness.ben).press(question, "Draw all")
+        await harness.server.wait_until(lambda: "4 jobs are on their way" in question.content)
+        await eventually(lambda: not services.queue.running and not services.queue.waiting)
+        rows = await services.db.connection.fetch_all("SELECT params FROM jobs WHERE action = 'imagine'")
+        drawn = [format_prompt(from_dict(json.loads(row["params"])), services.registry) for row in rows]
+        assert sorted(drawn) == sorted(prompts)
+
+
+async def test_all_is_confirmed_once(harness):
+    async with harness.bot() as services:
+        question = await asked_for_all(harness)
+        await asyncio.gather(*(harness.person(harness.ben).press(question, "Draw all") for _ in range(2)))
+        await harness.server.wait_until(lambda: "4 jobs are on their way" in question.content)
+        await eventually(lambda: not services.queue.running and not services.queue.waiting)
+        rows = await services.db.connection.fetch_all("SELECT id FROM jobs WHERE action = 'imagine'")
+        assert len(rows) == 4
 
 
 async def test_a_model_without_a_list_of_words_says_so(harness):

@@ -322,3 +322,16 @@ async def test_the_index_is_deleted_with_the_picture(harness):
         assert await services.db.picture_index.find_shown(job_id) is None
         assert await services.db.picture_index.vectors_of_jobs([job_id]) == []
         assert not thumbnail.exists()
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_the_indexer_stops_whenever_a_result_is_posted(harness, turns):
+    async with harness.bot():
+        indexer = harness.client.indexer
+        for _ in range(20):  # until it waits for the next result
+            await asyncio.sleep(0.01)
+        indexer._posted.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(TIMEOUT_S):
+            await indexer.stop()

@@ -11,6 +11,7 @@ from bot.ui.modals import MAX_TEXT_LENGTH
 from cogs.image_buttons.remix import REMIX_ACTION
 from cogs.image_buttons.variations import REMIXABLE
 from generation.job import Action
+from generation.params import ReadingKind
 from preview import UploadedFile
 from preview.state import permissions
 from tests.support.bot_harness import first_tile, open_image, red_png
@@ -209,7 +210,10 @@ async def test_a_failure_sent_by_direct_message_has_the_full_prompt_and_button(h
 
 async def test_only_failed_jobs_whose_prompt_fits_into_a_modal_have_the_button():
     job = make_job()
-    for action in Action:
+    for kind in ReadingKind:
+        params = replace(job.params, reading=kind)
+        assert failed_view(replace(job, action=Action(kind.value), params=params), "a fox") is None
+    for action in set(Action) - {Action(kind.value) for kind in ReadingKind}:
         view = failed_view(replace(job, action=action), "a fox")
         asks = action in REMIXABLE or action in {
             *REMIX_ACTION.values(),

@@ -265,6 +265,18 @@ async def test_the_overview_of_256_cells_is_drawn_in_less_than_300_ms(tmp_path, 
         assert opened.size == (1024, 1024)
 
 
+async def test_a_look_at_256_cells_reads_their_small_copies(tmp_path, store, canvas):
+    files = ImageStore(tmp_path)
+    await fill(store, canvas, files, 4, side=1024)
+    cells = await store.cells(canvas.session_id)
+    for cell in cells:
+        files.cell_path(f"{canvas.session_id}-{cell.tile}-{cell.x}-{cell.y}", "png").unlink()
+    picture = await CanvasPictures(files).window(canvas, cells, (0, 0), 16, 16)
+    with Image.open(io.BytesIO(picture)) as opened:
+        assert opened.size == (1024, 1024)
+        assert len(opened.convert("RGB").getcolors(1024 * 1024)) > 1, "the painted cells are shown"
+
+
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_erasure_frees_the_cells_or_leaves_them_without_a_name(connection, store, canvas, leaves):
     await place_first(store, canvas, person=12)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, Response, async_playwright, expect
 
 from tests.support.fake_bot import make_model
 from tests.support.timing import TIMEOUT_S
@@ -105,9 +105,16 @@ class PageErrors(list[str]):
 
     def __init__(self, page: Page) -> None:
         super().__init__()
+        self.refused: list[str] = []
         page.on("pageerror", lambda error: self.append(str(error)))
         page.on("console", lambda message: self.append(message.text) if message.type == "error" else None)
         page.on("request", lambda request: self.append(f"fetched {request.url}"))
+        page.on("response", self._explain)
+
+    def _explain(self, response: Response) -> None:
+        """Note what was asked where the browser's own message has the status only."""
+        if response.status >= 400:
+            self.refused.append(f"{response.status} {response.request.url} {response.request.post_data}")
 
     def unexpected(self, address: str, ignore: str) -> list[str]:
         """Return the errors, without the page's own requests and without those that contain `ignore`."""
@@ -131,7 +138,8 @@ async def visit(browser: Browser, address: str, *, ignore: str = "", **context: 
     await wait_until_ready(page)
     yield page
     await (page.context.close() if context else page.goto(BLANK))
-    assert errors.unexpected(address, ignore) == []
+    unexpected = errors.unexpected(address, ignore)
+    assert not unexpected, (unexpected, errors.refused)
 
 
 def open_tabs(browser: Browser) -> list[Page]:

@@ -33,6 +33,14 @@ class FoundClaim:
     claim: Claim
 
 
+async def begin_private_answer(interaction: Interaction) -> None:
+    """Begin to answer a press privately, in place of a private message that it was below."""
+    if interaction.message is not None and interaction.message.flags.ephemeral:
+        await interaction.response.defer()
+    else:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+
+
 def handler_of(interaction: Interaction) -> CanvasHandler:
     """Return the handler of canvases."""
     handler = interaction.client.sessions.handler(SessionKind.CANVAS)

@@ -26,7 +26,7 @@ from bot.ui.text import truncate
 from cogs.together.canvas import messages
 from cogs.together.canvas.messages import Standing
 from cogs.together.canvas.pictures import CanvasPictures
-from cogs.together.canvas.standing import StandingMessage
+from cogs.together.canvas.standing import StandingMessage, needs_spoiler
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
 from db.sessions import Move, Round, Session, SessionKind
@@ -176,9 +176,7 @@ class Finishing:
     async def _extras(self, standing: Standing, job: Job) -> list[discord.File]:
         canvas, theme = standing.canvas, str(standing.session.settings.get("theme", ""))
         names, limit = standing.names(), job.destination.upload_limit
-        hidden = any(piece.sensitive for piece in standing.pieces) and not allows_nsfw(
-            self._client, job.destination.result_channel_id
-        )
+        hidden = needs_spoiler(self._client, standing)
         credit_map = await self._pictures.credit_map(canvas, standing.cells, standing.pieces, names)
         files = [_file(credit_map, f"credits_{job.id}.webp", tr("Who painted what, in colours"), spoiler=hidden)]
         packed = await self._zip(standing, job)
@@ -234,7 +232,7 @@ class Finishing:
         if standing is None or not standing.pieces:
             await self._client.sessions.say(session, f"🖼️ {reason}")
             return
-        if any(piece.sensitive for piece in standing.pieces) and not allows_nsfw(self._client, session.channel_id):
+        if needs_spoiler(self._client, standing):
             await self._client.sessions.say(session, f"🖼️ {reason}")
             return
         place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)

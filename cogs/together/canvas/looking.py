@@ -12,13 +12,13 @@ from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.policy.policy import PolicyDenied
 from bot.policy.sessions import can_moderate_session, log_session_moderation
-from bot.policy.visibility import allows_nsfw
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.i18n import tr
 from bot.ui.text import truncate
 from cogs.together.canvas import messages
-from cogs.together.canvas.finding import FoundCanvas, find_canvas, require_open
+from cogs.together.canvas.finding import FoundCanvas, begin_private_answer, find_canvas, require_open
 from cogs.together.canvas.messages import PIECES_PAGE, PREFIX, SESSION, Button, Select
+from cogs.together.canvas.standing import needs_spoiler
 from db.ballots import Ballot
 from db.canvases import PAINTING
 from generation.errors import UserError
@@ -37,19 +37,16 @@ class LookButton(PersistentItem, template=rf"{PREFIX}:look:{SESSION}:(?P<x>\d+):
 
 async def show_part(interaction: Interaction, found: FoundCanvas, corner: tuple[int, int], zoom: int) -> None:
     """Respond privately with a part of the canvas, in place of another part."""
+    await begin_private_answer(interaction)
     canvas, standing = found.standing.canvas, found.standing
     columns, rows = (min(WINDOWS[zoom] or side, side) for side in (canvas.columns, canvas.rows))
     x, y = min(corner[0], canvas.columns - columns), min(corner[1], canvas.rows - rows)
     data = await found.handler.pictures.window(canvas, standing.cells, (x, y), columns, rows)
-    is_sensitive = any(piece.sensitive for piece in standing.pieces)
-    spoiler = is_sensitive and not allows_nsfw(interaction.client, found.session.channel_id)
+    spoiler = needs_spoiler(interaction.client, standing)
     file = discord.File(io.BytesIO(data), "part.webp", spoiler=spoiler, description=tr("A part of the canvas"))
     view = _look_view(found, (x, y), zoom, (columns, rows))
     text = f"🔭 **{messages.theme_of(found.session)}**"
-    if interaction.message is not None and interaction.message.flags.ephemeral:
-        await interaction.response.edit_message(content=text, attachments=[file], view=view)
-    else:
-        await interaction.response.send_message(text, file=file, view=view, ephemeral=True)
+    await interaction.edit_original_response(content=text, attachments=[file], view=view)
 
 
 def _look_view(found: FoundCanvas, corner: tuple[int, int], zoom: int, size: tuple[int, int]) -> discord.ui.View:
@@ -110,20 +107,20 @@ async def show_pieces(interaction: Interaction, found: FoundCanvas, page: int) -
     for emoji, to in (("⬅️", page - 1), ("➡️", page + 1)):
         if 0 <= to <= last:
             items.append(Button(emoji=emoji, custom_id=f"{PREFIX}:who:{found.session.id}:{to}", row=1))
-    fields: dict[str, Any] = {
-        "content": messages.pieces_text(standing, page),
-        "view": persistent_view(*items),
-        "allowed_mentions": NO_MENTIONS,
-    }
-    if interaction.message is not None and interaction.message.flags.ephemeral:
-        await interaction.response.edit_message(**fields)
-        return
-    credit_map = await found.handler.pictures.credit_map(
-        standing.canvas, standing.cells, standing.pieces, standing.names()
+    await begin_private_answer(interaction)
+    await interaction.edit_original_response(
+        content=messages.pieces_text(standing, page),
+        attachments=[await _credit_map(found)] if standing.pieces else [],
+        view=persistent_view(*items),
+        allowed_mentions=NO_MENTIONS,
     )
-    description = tr("Who painted what, in colours")
-    file = discord.File(io.BytesIO(credit_map), "credits.webp", description=description)
-    await interaction.response.send_message(**fields, files=[file] if standing.pieces else [], ephemeral=True)
+
+
+async def _credit_map(found: FoundCanvas) -> discord.File:
+    standing = found.standing
+    data = await found.handler.pictures.credit_map(standing.canvas, standing.cells, standing.pieces, standing.names())
+    description, spoiler = tr("Who painted what, in colours"), needs_spoiler(found.handler.client, standing)
+    return discord.File(io.BytesIO(data), "credits.webp", spoiler=spoiler, description=description)
 
 
 def _out_select(found: FoundCanvas, page: int) -> Select:

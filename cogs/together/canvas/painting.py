@@ -22,10 +22,11 @@ from bot.ui.modals import ModalValues, PersistentModal, modals
 from bot.ui.prompt_block import format_prompt_block
 from bot.ui.text import truncate
 from cogs.together.canvas import messages
-from cogs.together.canvas.finding import FoundCanvas, FoundClaim, require_claim, require_open
+from cogs.together.canvas.finding import FoundCanvas, FoundClaim, begin_private_answer, require_claim, require_open
 from cogs.together.canvas.geometry import Place
 from cogs.together.canvas.handler import CLAIM_S, PAUSE_S, CanvasHandler, newest_of
 from cogs.together.canvas.messages import MAX_DRAWN, MAX_WORDS, PREFIX, SESSION
+from cogs.together.canvas.standing import needs_spoiler
 from db.canvases import Claim
 from db.jobs import JobState
 from db.sessions import Session
@@ -56,21 +57,18 @@ async def show_places(interaction: Interaction, found: FoundCanvas, page: int) -
     places = found.handler.places(found.standing, interaction.user.id)
     if not places:
         raise UserError(_why_no_place(found, interaction.user.id))
+    await begin_private_answer(interaction)
     page = min(page, (len(places) - 1) // messages.PAGE_SIZE)
     standing, busy = found.standing, [(claim.x, claim.y) for claim in found.standing.claims]
     numbers = messages.numbered(places, page)
     picture = await found.handler.pictures.overview(standing.canvas, standing.cells, numbers, busy)
     file = _picture(picture, tr("The canvas with numbers where you can paint"), found)
     text, view = tr("🖌️ **Where do you want to paint?**"), messages.places_view(found.session.id, places, page)
-    if interaction.message is not None and interaction.message.flags.ephemeral:
-        await interaction.response.edit_message(content=text, attachments=[file], view=view)
-    else:
-        await interaction.response.send_message(text, file=file, view=view, ephemeral=True)
+    await interaction.edit_original_response(content=text, attachments=[file], view=view)
 
 
 def _picture(data: bytes, description: str, found: FoundCanvas) -> discord.File:
-    is_sensitive = any(piece.sensitive for piece in found.standing.pieces)
-    spoiler = is_sensitive and not allows_nsfw(found.handler.client, found.session.channel_id)
+    spoiler = needs_spoiler(found.handler.client, found.standing)
     return discord.File(io.BytesIO(data), "canvas.webp", spoiler=spoiler, description=description)
 
 

@@ -61,8 +61,9 @@ class CanvasPictures:
     async def window(self, canvas: Canvas, cells: Sequence[Cell], corner: Position, columns: int, rows: int) -> bytes:
         """Return a part of the canvas as large as Discord shows it."""
         left, top = corner
+        suffix = SMALL if canvas_pictures.pitch_of(columns, rows) <= canvas_pictures.SMALL_SIDE else FULL
         paths = {
-            (cell.x - left, cell.y - top): self._path(canvas.session_id, cell, FULL)
+            (cell.x - left, cell.y - top): self._path(canvas.session_id, cell, suffix)
             for cell in cells
             if left <= cell.x < left + columns and top <= cell.y < top + rows
         }

@@ -21,6 +21,12 @@ MAX_AGE_S = 55 * 60.0  # Discord lets messages that are older than an hour be ed
 log = logging.getLogger(__name__)
 
 
+def needs_spoiler(client: discord.Client, standing: Standing) -> bool:
+    """Return whether pictures of a canvas are hidden behind a spoiler where it is painted."""
+    is_sensitive = any(piece.sensitive for piece in standing.pieces)
+    return is_sensitive and not allows_nsfw(client, standing.session.channel_id)
+
+
 class StandingMessage:
     """Shows the newest state of canvases, each in one message."""
 
@@ -69,8 +75,7 @@ class StandingMessage:
         """Return the overview of a canvas."""
         busy = [(claim.x, claim.y) for claim in standing.claims] if standing.session.ended_at is None else []
         data = await self._pictures.overview(standing.canvas, standing.cells, {}, busy)
-        is_open = allows_nsfw(self._client, standing.session.channel_id)
-        spoiler = any(piece.sensitive for piece in standing.pieces) and not is_open
+        spoiler = needs_spoiler(self._client, standing)
         return discord.File(io.BytesIO(data), "canvas.webp", spoiler=spoiler, description=tr("The canvas so far"))
 
     async def _refresh_while_wanted(self, session_id: str) -> None:

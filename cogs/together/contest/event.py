@@ -9,6 +9,7 @@ import discord
 
 from bot.client import Client
 from bot.discord_calls import retry_until_available
+from bot.policy.visibility import is_open
 from bot.ui.i18n import tr
 from bot.ui.text import truncate
 from cogs.together.contest.messages import Show
@@ -25,7 +26,8 @@ OPEN = (discord.EventStatus.scheduled, discord.EventStatus.active)
 async def follow(client: Client, show: Show) -> None:
     """Create, change or end a contest's event as its present phase needs; the contest does not depend on it.
 
-    The event is known by its author and its place, so that repeating this after a crash creates no second one.
+    The event is known by its author and its place, so that repeating this after a crash creates no second one. All
+    members see it, so there is none for a channel that some of them cannot read.
     """
     session = show.session
     guild = client.get_guild(session.guild_id)
@@ -34,9 +36,10 @@ async def follow(client: Client, show: Show) -> None:
         return
     try:
         event = await _find(guild, session)
-        if session.ended_at is None and session.phase in ENTRY_PHASES:
+        is_shown = session.ended_at is None and is_open(guild, session.channel_id)
+        if is_shown and session.phase in ENTRY_PHASES:
             await _schedule(guild, event, show)
-        elif session.ended_at is None and session.phase in VOTE_PHASES:
+        elif is_shown and session.phase in VOTE_PHASES:
             await _begin(event, session, client.services.clock())
         elif event is not None:
             await (event.end() if event.status is discord.EventStatus.active else event.cancel())

@@ -176,14 +176,22 @@ class TelephoneHandler:
 
     async def _end_turn(self, session: Session) -> None:
         """Let the model write for a player who is away, if it can; otherwise the next one has their turn."""
-        made = await self._round(session)
-        is_player = any(each.person_id == made.worded_by for each in await self.telephones.players(session.id))
-        last = await self.last_picture(session)
-        words = await words_for_absent(self.services, last.tile) if is_player and last else None
+        made, last = await self._round(session), await self.last_picture(session)
+        player = await self._player(session, made)
+        words = None
+        if player is not None and last is not None:
+            words = await words_for_absent(self.services, self.job_for(session, made, player), last.tile)
+        if (await self._round(session)).job_id != made.job_id:  # they wrote meanwhile, and are asked once more
+            return
         if words is None:
             await self._next_turn(session)
         else:
             await self.write(session, written(made, words, robot=True))
+
+    async def _player(self, session: Session, made: Round) -> Player | None:
+        """Return whose turn it is; None if they had their data erased."""
+        players = await self.telephones.players(session.id)
+        return next((each for each in players if each.person_id == made.worded_by), None)
 
     async def last_picture(self, session: Session) -> Step | None:
         """Return the picture that the present player writes about; None for the first one."""
@@ -215,8 +223,7 @@ class TelephoneHandler:
         if record is not None:
             await self._take_notice(record)
             return
-        players = {each.person_id: each for each in await self.telephones.players(session.id)}
-        player = players.get(made.worded_by or 0)
+        player = await self._player(session, made)
         try:
             if player is None or not made.facts.get(WORDS):
                 raise UserError("the player is gone")
@@ -270,10 +277,9 @@ class TelephoneHandler:
 
     async def _take_turn_again(self, session: Session, made: Round) -> None:
         """Let a player write something else, once; then the next one has their turn."""
-        players = {each.person_id for each in await self.telephones.players(session.id)}
         now = self.services.clock()
         again = turn_again(made, now)
-        if attempts(again) >= MAX_ATTEMPTS or made.worded_by not in players:
+        if attempts(again) >= MAX_ATTEMPTS or await self._player(session, made) is None:
             await self._next_turn(session)
             return
         move = to_phase(session, TURN, session.round, now + seconds_of(session))

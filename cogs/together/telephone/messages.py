@@ -112,7 +112,9 @@ def rules_text(session: Session) -> str:
             tr("**Picture telephone: one writes, the next one sees only the picture.**"),
             tr("- The order is drawn by lot. The first player writes what is drawn."),
             tr("- Each of the others sees the picture before theirs, and nothing else, and writes what it is."),
-            lasts + " " + tr("Whoever is away is skipped."),
+            lasts
+            + " "
+            + tr("For whoever is away the model writes, if it can describe pictures; else the turn is skipped."),
             tr("- At the end ▶️ shows the pictures one by one, with the words and who wrote them."),
         ]
     )

@@ -76,20 +76,12 @@ class PromptEncoder:
             pooled=(torch.cat([embedding.pooled for embedding in embedded]) * mask).to(self._dtype),
             guidance_weights=self._tensor(list(weights.values())).float(),
             embedding_indices=self._tensor(_embedding_indices([len(own) for own in embeddings.values()], params.count)),
-            guidance=to_device(
-                guidance_embedding(params.guidance_scale, self._guidance_width or 0), self._device, self._dtype
-            ),
+            guidance=self.embed_guidance(params.guidance_scale),
         )
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Return the type of the UNet's weights, in which conditioning is."""
-        return self._dtype
-
-    @property
-    def guidance_width(self) -> int:
-        """Return the width of an embedded guidance scale; 0 for UNets that take none."""
-        return self._guidance_width or 0
+    def embed_guidance(self, scale: float) -> Tensor:
+        """Return the embedding of a guidance scale (1 × width), of width 0 for UNets that take none."""
+        return to_device(_guidance_embedding(scale, self._guidance_width or 0), self._device, self._dtype)
 
     def chunk_count(self, text: str) -> int:
         """Return the number of chunks that a text takes."""
@@ -208,7 +200,7 @@ def _embedding_indices(counts: list[int], tiles: int) -> list[int]:
     return rows
 
 
-def guidance_embedding(scale: float, width: int) -> Tensor:
+def _guidance_embedding(scale: float, width: int) -> Tensor:
     """Return the sinusoidal embedding of a guidance scale (1 × width), as LatentConsistencyModelPipeline does."""
     half = width // 2
     if not half:

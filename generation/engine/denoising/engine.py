@@ -18,7 +18,8 @@ from torch import Tensor
 from generation.engine.denoising.advance import advance, group_by_canvas
 from generation.engine.denoising.batching import Batcher, BatchSlice
 from generation.engine.denoising.hires import prepare_hires_pass, upscale_latents
-from generation.engine.denoising.job import DenoisingJob, EncodedSource, encode_source, prepare_job
+from generation.engine.denoising.job import DenoisingJob
+from generation.engine.denoising.job_setup import EncodedSource, encode_source, prepare_job
 from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
 from generation.engine.denoising.reading import ReadingJob
@@ -173,7 +174,7 @@ class DenoisingEngine:
     def _load_inputs(self, request: Generate) -> _JobInputs:
         variant = self._variants.get(request.params)
         source = read_source(request, self._upscaler)
-        vae = self._vae.seamless if request.params.seamless else self._vae
+        vae = self._vae.suited(request.params)
         with self._image_stream.after(None):
             encoded = None if source is None else encode_source(source, vae, self._unet_lock)
             style = encode_style(request, vae, self.model, self._unet_lock)

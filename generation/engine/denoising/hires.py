@@ -18,7 +18,7 @@ from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH
 @torch.inference_mode()
 def upscale_latents(first: DenoisingJob, vae: Vae, unet_lock: threading.Lock) -> Tensor:
     """Return the first pass's final latents at twice their size."""
-    vae = vae.seamless if first.request.params.seamless else vae
+    vae = vae.suited(first.request.params)
     return torch.cat([vae.upscale(unet_lock, tile, HIRES_FACTOR) for tile in torch.split(first.result, 1)])
 
 

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import copy
 import math
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from generation.engine.conditioning.encoder import Conditioning, PromptEncoder
-from generation.engine.denoising.rows import GUIDANCE, LEADER, POOLED, SHARE, TIME_IDS, Rows, join_rows
-from generation.engine.denoising.style import StyleReference, row_size, style_reference
+from generation.engine.conditioning.encoder import Conditioning
+from generation.engine.denoising.rows import LEADER, SHARE, Rows, join_rows, text_columns
+from generation.engine.denoising.style import StyleReference
 from generation.engine.device.transfer import to_device
-from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint
-from generation.engine.images.io import SourceImage
+from generation.engine.images.constraints import LatentConstraint
 from generation.engine.images.noise import Noise, NoiseBetween, draw_noise
-from generation.engine.images.windows import Windows, layout_windows
+from generation.engine.images.windows import Windows
 from generation.engine.networks.noise_schedulers import takes_generator
-from generation.engine.networks.sampler_tables import NOISE, SamplerStep, SamplerTable, SamplerTables, Term
-from generation.engine.networks.vae import Moments, Vae
-from generation.errors import UserError
+from generation.engine.networks.sampler_tables import NOISE, SamplerStep, SamplerTable, Term
 from generation.messages import Generate
-from generation.models.model import Model
-from generation.params import LoraWeight, Params, Tile
-from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass, steps_before_stop
-from generation.planning.film_pictures import walk_end
-from generation.text import Text
+from generation.params import LoraWeight
+from generation.planning.compute_cost import has_hires_pass, steps_before_stop
 
 
 class BatchKey(NamedTuple):
@@ -185,12 +178,7 @@ class DenoisingJob:
         return join_rows([leader, replace(rows, columns={**rows.columns, LEADER: places, SHARE: shares})])
 
     def _columns(self, pooled: Tensor, time_ids: Tensor) -> dict[str, Tensor]:
-        columns = {GUIDANCE: self.conditioning.guidance.expand(len(pooled), -1)} if self._has_guidance else {}
-        return columns | {POOLED: pooled, TIME_IDS: time_ids} if pooled.shape[1] else columns
-
-    @property
-    def _has_guidance(self) -> bool:
-        return self.conditioning.guidance.shape[1] > 0
+        return text_columns(pooled, time_ids, self.conditioning.guidance)
 
     def add_prediction(self, prediction: Tensor) -> bool:
         """Add the UNet's prediction for the rows returned last; True if all rows of the step have theirs."""
@@ -280,134 +268,3 @@ def mix(step: SamplerStep, clean: Tensor, noise: Tensor) -> Tensor:
     """Return clean latents with as much noise as the latents have before a step."""
     of_clean, of_noise = step.mix
     return of_clean * clean + of_noise * noise
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedSource:
-    """A source, and the moments of its image and of those blended with it."""
-
-    source: SourceImage
-    images: tuple[Moments, ...]
-
-
-def encode_source(source: SourceImage, vae: Vae, unet_lock: threading.Lock) -> EncodedSource:
-    """Encode a source with the VAE, off the step loop's thread: a large one takes seconds.
-
-    Raises UserError for a size that the model cannot generate.
-    """
-    height, width = source.pixels.shape[-2:]
-    _check_size(width, height, vae)
-    return EncodedSource(
-        source, tuple(vae.encode_low_memory(unet_lock, pixels) for pixels in (source.pixels, *source.blended))
-    )
-
-
-def _check_size(width: int, height: int, vae: Vae) -> None:
-    if width % vae.scale or height % vae.scale:
-        raise UserError(
-            Text(
-                "{width}×{height} cannot be drawn: width and height must be multiples of {multiple}.",
-                width=width,
-                height=height,
-                multiple=vae.scale,
-            )
-        )
-
-
-def prepare_job(
-    request: Generate,
-    encoded: EncodedSource | None,
-    style_latents: Tensor | None,
-    encoder: PromptEncoder,
-    vae: Vae,
-    model: Model,
-    samplers: SamplerTables,
-) -> DenoisingJob:
-    """Prepare a job for its first step; raises UserError for a request that cannot be generated.
-
-    Tile *i* samples everything from its own CPU generator with seed + i, in the order of the stock pipelines. So a
-    tile is the same alone, in its grid, and batched with other jobs.
-    """
-    params = request.params
-    vae = vae.seamless if params.seamless else vae
-    _check_size(params.width, params.height, vae)
-    conditioning = encoder.encode(params, request.places)
-    sampler = samplers.get(params, 1.0 if encoded is None else params.strength)
-    noises = _noises(request)
-    first_pass = _first_pass(params, sampler, samplers)
-    style = None
-    if style_latents is not None and not _is_upscale(params, encoded):
-        text = encoder.embed_texts([""], conditioning.embeddings.shape[1] // encoder.text_length(1))
-        style = style_reference(request, style_latents, text, vae)
-    if encoded is None:
-        latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale
-        windows = unet_windows(latents, vae, model, wrap=params.seamless)
-        return DenoisingJob(request, sampler, latents, conditioning, noises, None, windows, first_pass, style)
-    source = encoded.source
-    clean = blend_latents([vae.sample(image, noises) for image in encoded.images])
-    noise = vae.noise(params.width, params.height, noises)
-    windows = unet_windows(noise, vae, model, wrap=params.seamless)
-    constraint: LatentConstraint | None = None
-    if (change_map := source.change_map(vae.scale, model.native_size)) is not None:
-        windows = windows.covering(change_map)
-        constraint = MaskConstraint(to_device(change_map, clean.device), clean, noise)
-    elif len(windows) > 1 and source.upscale_factor >= 2:
-        constraint = LowPassConstraint(round(source.upscale_factor), clean, noise)
-        conditioning = encoder.encode(
-            replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale)), request.places
-        )
-    latents = _initial_latents(params, sampler, constraint, clean, noise)
-    return DenoisingJob(request, sampler, latents, conditioning, noises, constraint, windows, first_pass, style)
-
-
-def _is_upscale(params: Params, encoded: EncodedSource | None) -> bool:
-    """Return whether an image of the bot is drawn larger: it has its style already."""
-    return encoded is not None and isinstance(params.source, Tile) and encoded.source.upscale_factor > 1
-
-
-def _noises(request: Generate) -> list[Noise]:
-    """Return each tile's source of noise: its own seed, or its place in a walk from one seed to another."""
-    params = request.params
-    if not request.places:
-        return [Generator("cpu").manual_seed(params.seed_of(tile)) for tile in range(params.count)]
-    end = walk_end(params)
-    return [NoiseBetween(_seeded(params), _seeded(end), place) for place in request.places]
-
-
-def _seeded(params: Params) -> Generator:
-    return Generator("cpu").manual_seed(params.seed_of(0))
-
-
-def _initial_latents(
-    params: Params, sampler: SamplerTable, constraint: LatentConstraint | None, clean: Tensor, noise: Tensor
-) -> Tensor:
-    if params.strength == 0:
-        return clean
-    # At strength 1, StableDiffusionInpaintPipeline starts from pure noise; img2img pipelines do not.
-    if params.strength == 1 and isinstance(constraint, MaskConstraint):
-        return noise * sampler.noise_scale
-    return mix(sampler.steps[0], clean, noise)
-
-
-def unet_windows(latents: Tensor, vae: Vae, model: Model, *, wrap: bool) -> Windows:
-    """Return the UNet's windows: a single one if it can see the whole canvas at once."""
-    height, width = latents.shape[-2:]
-    return layout_windows((height, width), row_size((height, width), vae, model), wrap=wrap)
-
-
-def _first_pass(params: Params, sampler: SamplerTable, samplers: SamplerTables) -> Pass:
-    steps = steps_before_stop(params.stop, len(sampler.steps))
-    if not has_hires_pass(params):
-        return Pass(1, 0, steps)
-    later = steps_before_stop(params.stop, len(samplers.get(params, HIRES_STRENGTH).steps))
-    return Pass(1, 0, steps + HIRES_FACTOR**2 * later)
-
-
-def blend_latents(images: Sequence[Tensor]) -> Tensor:
-    """Average latents, restoring each channel's mean standard deviation: a plain mean would look dull."""
-    if len(images) == 1:
-        return images[0]
-    mean = torch.stack(list(images)).mean(0)
-    target_std = torch.stack([image.std((-2, -1), keepdim=True) for image in images]).mean(0)
-    center = mean.mean((-2, -1), keepdim=True)
-    return center + (mean - center) * target_std / mean.std((-2, -1), keepdim=True).clamp(min=1e-6)

@@ -191,7 +191,7 @@ class PostProcessor:
 
         Raise UserError if its latents overflowed: the images would be black.
         """
-        vae = self._vae.seamless if result.request.params.seamless else self._vae
+        vae = self._vae.suited(result.request.params)
         tiles, values = torch.split(result.latents, 1), []
         sound = [result.latents.isfinite().all()]
         for tile in tiles:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from generation.engine.conditioning.encoder import PromptEncoder, guidance_embedding
+from generation.engine.conditioning.encoder import PromptEncoder
 from generation.engine.denoising.job import BatchKey
 from generation.engine.denoising.probes import Probe
-from generation.engine.denoising.rows import GUIDANCE, POOLED, TIME_IDS, Rows
+from generation.engine.denoising.rows import Rows, text_columns
 from generation.engine.device.transfer import to_device
 from generation.engine.images.windows import layout_windows
 from generation.messages import Generate, Reading
@@ -57,9 +57,7 @@ class ReadingJob:
         self.key = BatchKey(key_shape, encoder.text_length(self._chunks), False, params.lora_set)
         time_ids = layout_windows(canvas, canvas).time_ids(params.width // canvas[1])
         self._time_ids = to_device(time_ids, latents.device)
-        self._guidance = to_device(
-            guidance_embedding(params.guidance_scale, encoder.guidance_width), latents.device, encoder.dtype
-        )
+        self._guidance = encoder.embed_guidance(params.guidance_scale)
         self._waiting = self._next(None)
 
     @property
@@ -102,16 +100,11 @@ class ReadingJob:
         """Return the rows of the next `count` questions."""
         asked = self._waiting[:count]
         embedding = self._encoder.embed_texts([question.text for question in asked], self._chunks)
-        columns = {
-            POOLED: embedding.pooled,
-            TIME_IDS: self._time_ids.expand(count, -1),
-            GUIDANCE: self._guidance.expand(count, -1),
-        }
         return Rows(
             latents=torch.cat([question.probe.latents for question in asked]),
             timesteps=torch.cat([question.probe.timestep for question in asked]),
             embeddings=embedding.states,
-            columns={name: column for name, column in columns.items() if column.shape[1]},
+            columns=text_columns(embedding.pooled, self._time_ids.expand(count, -1), self._guidance),
         )
 
     def add_prediction(self, prediction: Tensor) -> bool:

@@ -51,6 +51,15 @@ class Rows:
         return {"leaders": {"indices": indices, "shares": self.columns[SHARE]}}
 
 
+def text_columns(pooled: Tensor, time_ids: Tensor, guidance: Tensor) -> dict[str, Tensor]:
+    """Return the columns that a model's rows have beside their texts, without those of no width: it takes none.
+
+    `guidance` (1×width) is the same for all rows.
+    """
+    columns = {GUIDANCE: guidance.expand(len(pooled), -1)} if guidance.shape[1] else {}
+    return columns | {POOLED: pooled, TIME_IDS: time_ids} if pooled.shape[1] else columns
+
+
 def join_rows(parts: Sequence[Rows]) -> Rows:
     """Return the rows of several jobs as one batch."""
     samples = {name: column for part in parts for name, column in part.columns.items()}

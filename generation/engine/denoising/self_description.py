@@ -21,10 +21,6 @@ from generation.models.vocabulary import Vocabulary
 from generation.planning import descriptions
 from generation.planning.descriptions import DESCRIPTIONS, RETRIED_SETTINGS, Description, halvings
 
-# Fractions of all timesteps, in the order in which candidates are left out. Shapes show at the smaller ones, colours
-# and the light at the larger ones.
-NOISE_LEVELS = (0.6, 0.45, 0.9, 0.3, 0.75)
-
 
 class _Ranked(NamedTuple):
     """A candidate and how much worse than the best it is, as a logarithm."""

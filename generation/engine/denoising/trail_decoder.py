@@ -52,7 +52,7 @@ class TrailDecoder:
 
     @torch.inference_mode()
     def _images(self, latents: Tensor, params: Params) -> list[Image.Image]:
-        vae = self._vae.seamless if params.seamless else self._vae
+        vae = self._vae.suited(params)
         with self._stream.after(None):
             decoded = vae.decode_low_memory(self._unet_lock, to_device(latents.float(), self._vae.device))
             return from_bytes(self._stream.fetch([to_bytes(decoded)])[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generation.engine.conditioning.encoder import PromptEncoder
-from generation.engine.denoising.job import prepare_job
+from generation.engine.denoising.job_setup import prepare_job
 from generation.engine.denoising.rows import Rows, join_rows
 from generation.engine.networks.sampler_tables import SamplerTables
 from generation.engine.networks.vae import Vae

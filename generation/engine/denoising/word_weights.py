@@ -16,8 +16,6 @@ from generation.messages import Reading
 from generation.params import Word
 from generation.planning.shortening import split_words, weights_of, without_word
 
-NOISE_LEVELS = (0.6, 0.85, 0.999)  # fractions of all timesteps, at which the layout and the colours are decided
-
 
 def weigh_words(texts: Sequence[str], probes: Sequence[Probe]) -> Questions:
     """Ask for the words of each text, and return their weights."""

@@ -18,7 +18,7 @@ from generation.engine.networks.row_buckets import BatchShape, batch_shape, call
 from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import first_line
 
-# What repeats in a UNet: nearly all its pointwise work, which compiles in a sixth of the time of the whole.
+# What repeats in a UNet: nearly all its pointwise work, which a compiler fuses.
 BLOCKS = frozenset({"BasicTransformerBlock", "ResnetBlock2D"})
 CALLS_BEFORE_COMPILING = 20  # about one grid; compiling takes a minute
 MAX_SHAPES = 32

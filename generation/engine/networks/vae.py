@@ -19,6 +19,7 @@ from generation.engine.images.noise import Noise, draw_noise
 from generation.engine.images.windows import Windows, layout_windows
 from generation.engine.networks.pipeline_loader import Pipeline, vae_scale_factor
 from generation.engine.networks.seamless import seamless_copy
+from generation.params import Params
 from generation.planning.tiling import window_size
 
 ResultT = TypeVar("ResultT")
@@ -48,6 +49,10 @@ class Vae:
         self.scale = vae_scale_factor(pipeline.vae)
         self.side = max(1, pipeline.model.native_size // self.scale)
         self.channels = int(pipeline.vae.config.latent_channels)
+
+    def suited(self, params: Params) -> Vae:
+        """Return the Vae for a job's images: if they are seamless, the one with circular padding."""
+        return self.seamless if params.seamless else self
 
     @cached_property
     def seamless(self) -> Vae:

@@ -115,9 +115,9 @@ export class Command {
     return true;
   }
 
-  /** Return the valid values, except that of `without`. */
-  values(without = null) {
-    const filled = this.shown.filter((each) => each !== without && !each.empty && !each.problem());
+  /** Return the valid values of the `chosen` options. */
+  values(chosen = () => true) {
+    const filled = this.shown.filter((each) => chosen(each) && !each.empty && !each.problem());
     return Object.fromEntries(filled.map((each) => [each.definition.name, each.value()]));
   }
 
@@ -271,7 +271,7 @@ class Option {
       channel: store.open,
       option: this.definition.name,
       typed,
-      values: this.command.values(this),
+      values: this.command.values((each) => each !== this && !each.file), // files are sent with the command only
     });
     let answer;
     try {

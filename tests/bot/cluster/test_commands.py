@@ -9,10 +9,11 @@ import pytest
 
 from bot.cluster import commands
 from bot.config import Config, ConfigError
+from bot.machines import own_address
 from generation.cluster.files import ClusterFiles
 from generation.cluster.hello import answering
 from generation.cluster.ray_settings import Head
-from generation.cluster.versions import Versions
+from generation.cluster.versions import ROOT, Versions
 from generation.command_line import as_typed
 from generation.errors import UserError
 
@@ -93,3 +94,17 @@ def test_a_bot_without_any_device_needs_a_cluster():
     with pytest.raises(ConfigError, match="DEVICE is none"):
         Config.read({"DEVICE": "none"})
     assert Config.read({"DEVICE": "none", "CLUSTER": "10.0.0.5:6380"}).device == "none"
+
+
+def test_the_own_address_is_the_heads_on_its_machine_and_one_of_the_same_network_elsewhere(config):
+    head = Head("127.0.0.2", 6380)
+    assert own_address(replace(config, cluster_here=""), head) == "127.0.0.2"
+    assert own_address(replace(config, cluster_here="10.0.0.9"), head) == "10.0.0.9"
+
+
+@pytest.mark.parametrize(("unit", "command"), [("head", "cluster head"), ("node", "cluster join")])
+def test_the_service_files_run_the_commands_and_stop_on_a_wrong_setting(unit, command):
+    text = (ROOT / "deploy" / f"atelier-{unit}.service").read_text(encoding="utf-8")
+    assert f"main.py {command}\n" in text
+    assert "RestartPreventExitStatus=2\n" in text
+    assert "UMask=0077\n" in text

@@ -34,7 +34,7 @@ def png(image: Image.Image, text: str = "") -> bytes:
 
 def order(steps: int = 3, **fields: object) -> FilmOrder:
     pictures = tuple(png(picture, f"picture {index}") for index, picture in enumerate(keyframes(steps)))
-    defaults = {"pictures": pictures, "limit": 1_000_000, "zoom": ZoomOrder(FilmKind.ZOOM_OUT, FRAMES)}
+    defaults = {"pictures": pictures, "limit": 1_000_000, "motion": ZoomOrder(FilmKind.ZOOM_OUT, FRAMES)}
     return FilmOrder(**defaults | fields)  # type: ignore[arg-type]
 
 

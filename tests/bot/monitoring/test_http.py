@@ -21,6 +21,8 @@ from bot.config import ConfigError
 from bot.monitoring import http
 from bot.monitoring.http import serve_monitoring
 from generation.messages import Ready
+from generation.models.registry import ModelRegistry
+from generation.worker.fleet import Fleet
 from generation.worker.worker import Broken, Restarting
 from tests.support.bot_harness import BotHarness, eventually
 
@@ -174,6 +176,19 @@ async def test_several_workers_are_measured_each_and_one_that_is_broken_is_no_pr
         }
         one._set_state(Broken("no file named vae"))
         assert await client.health() == (503, ["the model cannot be loaded: no file named vae"])
+
+
+async def test_a_bot_whose_machines_are_all_away_says_so_and_a_refused_one_is_named(monkeypatch):
+    fleet = Fleet([], ModelRegistry.from_refs(["somebody/scripted"]))
+    cluster = SimpleNamespace(problem="the head of the cluster does not answer", refused={"old": "it has Ray 2.59.0"})
+    health = http.Health(SimpleNamespace(fleet=fleet, cluster=cluster), lambda: None)
+    assert health.by_worker() == {"workers": {}}
+    assert health.of_cluster() == {"cluster": {"head": cluster.problem, "old": "it has Ray 2.59.0"}}
+    assert health._worker_problem(fleet.state) is None
+    monkeypatch.setattr(http, "MACHINE_TIMEOUT_S", 0.0)
+    assert health._worker_problem(fleet.state) == "no machine of the cluster is there"
+    cluster.problem, cluster.refused = None, {}
+    assert health.of_cluster() == {"cluster": {}}
 
 
 async def test_a_database_that_is_unwritable_or_cannot_grow_is_unhealthy(harness, monitored_bot, monkeypatch):

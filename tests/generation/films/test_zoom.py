@@ -75,7 +75,7 @@ def test_a_loop_begins_and_ends_with_the_finished_picture() -> None:
     assert levels(loop.render(len(loop) - 1), loop.render(0)) < levels(loop.render(len(loop) // 4), loop.render(0))
 
 
-@pytest.mark.parametrize("kind", FilmKind)
+@pytest.mark.parametrize("kind", [FilmKind.ZOOM_OUT, FilmKind.ZOOM_IN, FilmKind.LOOP])
 @pytest.mark.parametrize("steps", [3, 8])
 def test_a_zoom_is_never_longer_than_twelve_seconds(kind: FilmKind, steps: int) -> None:
     assert 2 < zoom_film(keyframes(steps), FRAMES, kind).seconds <= 12.1

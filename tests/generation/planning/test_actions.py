@@ -278,14 +278,15 @@ def test_a_blend_has_several_images_and_an_empty_prompt():
 
 def test_the_available_actions_depend_on_the_image():
     square = replace(PARENT, width=512, height=512)
-    everything = set(Action) - {Action.IMAGINE, Action.BLEND, Action.REROLL}
+    everything = set(Action) - {Action.IMAGINE, Action.BLEND, Action.REROLL, Action.SHORTEN, Action.DESCRIBE}
     assert actions.available_actions(PARENT, MODEL) == everything
     assert actions.available_actions(square, MODEL) == everything - {Action.MAKE_SQUARE}
-    assert actions.available_actions(replace(PARENT, count=1), MODEL) == everything - {Action.PICK}
+    assert actions.available_actions(replace(PARENT, count=1), MODEL) == everything - {Action.PICK, Action.WALK}
+    alone = everything - {Action.PICK, Action.WALK}  # both need several pictures
     upscales = {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4}
     once, twice = actions.upscale(PARENT, TILE, 2), actions.upscale(PARENT, TILE, 4)
-    assert actions.available_actions(once, MODEL) == everything - {Action.PICK, Action.UPSCALE_CREATIVE_4}
-    assert actions.available_actions(twice, MODEL) == everything - {Action.PICK} - upscales
+    assert actions.available_actions(once, MODEL) == alone - {Action.UPSCALE_CREATIVE_4}
+    assert actions.available_actions(twice, MODEL) == alone - upscales
     around = {action for action in Action if action.startswith(("zoom", "pan"))} | {Action.MAKE_SQUARE}
     assert not around & actions.available_actions(replace(PARENT, seamless=True), MODEL), "it continues with itself"
 

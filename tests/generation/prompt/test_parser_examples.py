@@ -461,6 +461,8 @@ INVALID = [
     ("a fox --wierd 5", ["Unrecognized parameter `--wierd`: did you mean `--weird`?"]),
     ("a fox --tiled", ["Unrecognized parameter `--tiled`: did you mean `--tile`?"]),
     ("a fox --upbeta", ["Unrecognized parameter `--upbeta`"]),
+    ("a fox --sref <>", ["`--sref` takes one picture, not `<>`"]),
+    ("a fox --sref ＜＞", ["`--sref` takes one picture, not `＜＞`"]),
     ("a fox --vid", ["Unrecognized parameter `--vid`: did you mean `--video`?"]),
     *(
         (f"a fox {typed}", [f"`--{name}` is not available here yet. {LINK_INSTEAD}" for name in names.split()])

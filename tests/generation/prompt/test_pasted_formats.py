@@ -489,7 +489,7 @@ def test_a_fraction_is_a_weight(typed, weight):
     assert [(part.text, part.weight) for part in read(f"fox::{typed} moon::2").parts] == [("fox", weight), ("moon", 2)]
 
 
-@pytest.mark.parametrize("typed", ["1/0 owl", "1/2/3 owl", "1/2x owl"])
+@pytest.mark.parametrize("typed", ["1/0 owl", "1/٠ owl", "1/๐ owl", "1/𝟎 owl", "1/2/3 owl", "1/2x owl"])
 def test_what_is_no_fraction_stays_text(typed):
     assert texts(read(f"fox::{typed}")) == ["fox", typed.removeprefix("1")]
 

@@ -201,6 +201,8 @@ async def test_options_are_shown_completed_checked_and_sent(page):
     await form.get_by_label("image", exact=True).set_input_files(
         {"name": "f.png", "mimeType": "image/png", "buffer": b"123"}
     )
+    await form.get_by_role("combobox", name="fruit").fill("ap")
+    await form.get_by_role("option", name="a ripe apricot").click()  # it is offered beside a file too
     await form.get_by_role("button", name="Use /options").click()
     await expect(form.get_by_text("It must be between 1 and 50.")).to_be_visible()
     await form.get_by_label("steps", exact=True).fill("50")

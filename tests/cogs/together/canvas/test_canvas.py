@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from cogs.together.canvas.handler import CLAIM_S, PAUSE_S
+from cogs.together.canvas.pictures import CanvasPictures
 from db.backup import create_backup
 from db.retention import Retention
 from db.sessions import SessionKind
@@ -332,11 +333,49 @@ async def test_looking_around_moves_over_the_canvas(harness):
         ada = harness.person(harness.ada)
         part = await (await ada.press(painting.standing, "🔭 Look around")).message()
         for label in ("➕", "➕", "⬅️", "⬇️", "➖"):
+            (shown,) = part.attachments
             await (await ada.press(part, label)).response()
+            await eventually(lambda before=shown: [each.id for each in part.attachments] != [before.id])
         assert part.attachments[0].filename == "part.webp"
         look = await (await ada.command("canvas look", harness.channel)).message()
         assert look.ephemeral
         assert "🖌️ Paint here" in look.labels
+
+
+async def test_a_look_is_answered_before_the_cells_are_read(harness, monkeypatch):
+    release, draw = asyncio.Event(), CanvasPictures.window
+
+    async def wait_and_draw(*arguments):
+        await release.wait()
+        return await draw(*arguments)
+
+    monkeypatch.setattr(CanvasPictures, "window", wait_and_draw)
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services)
+        await painting.paint(harness.ada)
+        look = await harness.person(harness.ada).press(painting.standing, "🔭 Look around")
+        await look.response()
+        release.set()
+        part = await look.message()
+        assert part.ephemeral
+        assert part.attachments[0].filename == "part.webp"
+
+
+async def test_every_picture_of_a_canvas_with_a_sensitive_piece_is_hidden(harness):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services)
+        await painting.paint(harness.ada)
+        await services.db.connection.write("UPDATE canvas_pieces SET sensitive = 1", {})
+        ben = harness.person(harness.ben)
+        shown = [
+            await (await ben.press(painting.standing, label)).message()
+            for label in ("🖌️ Paint here", "🔭 Look around", "📜 Who did what")
+        ]
+        assert [message.attachments[0].filename for message in shown] == [
+            "SPOILER_canvas.webp",
+            "SPOILER_part.webp",
+            "SPOILER_credits.webp",
+        ]
 
 
 async def test_a_restart_offers_the_candidates_again(harness):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from bot.policy.visibility import is_open
 from cogs.together.contest.event import SOON_S, follow
 from cogs.together.contest.handler import GIVE_UP_S, RETRY_S
 from cogs.together.contest.phases import DAY_S, EXTRA_S
 from preview.api.scheduled_events import ACTIVE, CANCELED, COMPLETED, SCHEDULED
-from preview.state import permissions
+from preview.state import payloads, permissions
+from preview.state.core import GUILDS
 from preview.state.world import Overwrite
 from tests.cogs.together.contest.test_contest import Contest
 from tests.support.bot_harness import eventually
@@ -100,6 +102,37 @@ async def test_there_is_no_event_unless_owners_want_it_and_the_bot_may(harness, 
         contest = await Contest.start(harness, services, event=wants)
         await enter_two(contest)
         assert harness.guild.events == {}
+
+
+def hide(harness, channel):
+    """Let only the bot and some members see a channel."""
+    for person in (harness.server.world.bot, harness.mod, harness.ada, harness.ben):
+        channel.overwrites.append(Overwrite(person.id, 1, allow=permissions.VIEW_CHANNEL))
+    channel.overwrites.append(Overwrite(harness.guild.id, 0, deny=permissions.VIEW_CHANNEL))
+
+
+async def test_a_channel_that_not_everybody_can_read_has_no_event(harness):
+    let_bot_create_events(harness)
+    hidden = harness.server.world.add_channel(harness.guild, "shows")
+    hide(harness, hidden)
+    async with harness.bot() as services:
+        await enter_two(await Contest.start(harness, services, event=True, channel=hidden))
+        assert harness.guild.events == {}
+
+
+async def test_the_event_of_a_channel_that_is_closed_ends(harness):
+    let_bot_create_events(harness)
+    core, shows = harness.server.core, harness.server.world.add_channel(harness.guild, "shows")
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, event=True, channel=shows)
+        await enter_two(contest)
+        (event,) = harness.guild.events.values()
+        hide(harness, shows)
+        core.send_event("CHANNEL_UPDATE", payloads.channel(core, shows), guild_id=shows.guild_id, intent=GUILDS)
+        await eventually(lambda: not is_open(harness.client.get_guild(harness.guild.id), shows.id))
+        contest.pass_time(5 * DAY_S + 1)
+        await contest.phase("voting")
+        await eventually(lambda: event.status == COMPLETED)
 
 
 async def test_a_result_that_cannot_be_posted_is_posted_when_it_can(harness, cy):

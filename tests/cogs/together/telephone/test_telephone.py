@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from cogs.together.telephone import handler
+from cogs.together.telephone.absent import words_for_absent
 from db.guilds import AuditEntry
 from db.jobs import JobState
 from db.sessions import SessionKind
@@ -20,6 +21,7 @@ from generation.params import Tile, from_dict
 from preview import UserActionError
 from preview.state.world import walk_components
 from preview.users.friends import follow, friends_of, use, use_at_random
+from tests.cogs.test_describe import set_words
 from tests.support.bot_harness import eventually
 from tests.support.payloads import Payloads
 from tests.support.sessions import block
@@ -219,11 +221,12 @@ async def test_whoever_is_away_is_skipped_and_pass_skips_at_once(harness, cy):
 async def test_the_model_speaks_for_whoever_is_away_if_it_can(harness, cy, monkeypatch):
     asked = []
 
-    async def describe(services, tile):
+    async def describe(services, job, tile):
         asked.append(tile)
-        return "a robot's castle"
+        return await words_for_absent(services, job, tile)
 
     monkeypatch.setattr(handler, "words_for_absent", describe)
+    set_words(harness, {"things": ["boat", "fox"]})
     async with harness.bot() as services:
         telephone = await begin(harness, services, cy)
         _, first = await telephone.turn(1)
@@ -237,7 +240,7 @@ async def test_the_model_speaks_for_whoever_is_away_if_it_can(harness, cy, monke
         session = await telephone.session()
         await telephone.next(shown, first)
         spoken = await telephone.message("picture 2 of 2")
-        assert f"**a robot's castle** — 🤖 for <@{third.id}>" in spoken.content
+        assert re.search(rf"\*\*a boat [0-9a-f]{{6}}\*\* — 🤖 for <@{third.id}>", spoken.content)
         rounds = {each.number: each for each in await services.db.sessions.rounds(session.id)}
         assert asked == [Tile(rounds[2].job_id, 0)]
         assert await services.db.lineage.credits(rounds[3].job_id) == []

@@ -179,7 +179,7 @@ def test_a_blend_lies_between_its_images(embedded_model: EmbeddedModelHarness) -
 
 
 def test_blended_images_keep_their_contrast() -> None:
-    from generation.engine.denoising.job import blend_latents
+    from generation.engine.denoising.job_setup import blend_latents
 
     generator = torch.Generator().manual_seed(1)
     images = [torch.randn(1, 4, 16, 16, generator=generator) * 2 + shift for shift in (-1, 0, 4)]

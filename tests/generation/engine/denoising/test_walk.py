@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from generation.engine.denoising.job import _noises
+from generation.engine.denoising.job_setup import _noises
 from generation.engine.images.noise import slerp
 from generation.messages import Finished, Grid
 from generation.models.model import EMBEDDED, describe_model
