@@ -17,7 +17,7 @@ from bot.doctor.rest import RestClient, UnauthorizedError, UnreachableError
 from bot.doctor.servers import invite_url, list_servers
 from bot.setup.env_file import read_settings, write_settings
 from bot.setup.model_choice import model_choices, resolve_numbers, suggest_model
-from bot.setup.service_file import ROOT, next_steps, service_template, write_service_file
+from bot.setup.service_file import ROOT, find_installation, next_steps, service_templates, write_service_files
 from bot.setup.terminal import Terminal
 from generation.command_line import as_typed
 from generation.errors import UserError
@@ -173,17 +173,15 @@ class Wizard:
                 self._terminal.say(f"Note: {name} is also set in the environment, which overrides the file.")
 
     def _offer_service(self) -> None:
-        template = service_template()
-        if template is None or self._options.service is False:
+        templates = service_templates()
+        if not templates or self._options.service is False:
             return
         if self._options.service is None:
-            answer = self._terminal.ask(
-                "\n4. Write a service file, to start the bot with this machine? yes or no", "no"
-            )
+            answer = self._terminal.ask("\n4. Write service files, to start the bot with this machine? yes or no", "no")
             if answer.lower() not in ("y", "yes"):
                 return
-        file = write_service_file(self._folder, template)
-        self._terminal.say(f"Wrote {file}. To install it:\n  {next_steps(file)}")
+        files = write_service_files(self._folder, templates, find_installation(read_settings(self._file)))
+        self._terminal.say(f"Wrote {', '.join(file.name for file in files)}. To install them:\n{next_steps(files)}")
 
     def _config(self, **changes: str) -> Config:
         """Read single settings with the address of Discord; the rest of the file may be wrong and does not matter."""
