@@ -97,7 +97,7 @@ def test_the_files_can_be_read_by_everybody_and_their_folders_exist(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
-@pytest.mark.parametrize("folder", ["atelier", "Meine Räume/100 %", "$HOME 'x' \\"])
+@pytest.mark.parametrize("folder", ["atelier", "Meine Räume/100 %", "$HOME 'x'"])
 def test_systemd_finds_nothing_wrong_with_the_units(folder, tmp_path):
     root = tmp_path / folder
     (root / ".venv" / "bin").mkdir(parents=True)
