@@ -15,6 +15,7 @@ import transformers
 from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file
 
+from generation.command_line import tool_as_typed
 from generation.engine.device.device import choose_device
 from generation.engine.networks import noise_schedulers
 from generation.engine.networks.ldm_checkpoint import LdmCheckpoint, vae_dtype
@@ -244,7 +245,8 @@ def _usable_class(part: str, name: str, ref: str) -> Any:
     missing = missing_package(name) if part == "scheduler" else None
     if missing is None:
         return getattr(PART_LIBRARIES[part], name)
-    log.warning("%s of %s needs `pip install %s`: euler is used in its place", name, ref, missing)
+    install = tool_as_typed("pip", f"install {missing}")
+    log.warning("%s of %s needs `%s`: euler is used in its place", name, ref, install)
     return diffusers.EulerDiscreteScheduler
 
 
