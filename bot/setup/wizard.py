@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from generation.models.registry import ModelRegistry
 
 ENV_FILE = ".env"
 MAX_TRIES = 3  # wrong tokens in a row
+TOKEN_SHAPE = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")  # only for a remark: Discord promises no shape
 TOKEN_HELP = f"""\
 1. The bot's token. Discord shows it once: {PORTAL} > Reset Token.
    It is not shown here while you paste it. docs/discord.md has each step."""
@@ -100,6 +102,8 @@ class Wizard:
             return f"Discord refuses this token: copy it from {PORTAL}, not the client secret or the application id."
         except UnreachableError as error:
             self._terminal.say(f"   Not checked: {error}. `{as_typed('doctor')}` checks it later.")
+            if not TOKEN_SHAPE.fullmatch(token):
+                self._terminal.say("   It does not look like a token: those have three parts with dots between them.")
             return ""
         self._terminal.say(f"   Discord knows the bot as {account.name}.")
         self._show_invitation(account)
@@ -145,6 +149,8 @@ class Wizard:
     def _choose_models(self, device: Mapping[str, Any] | None) -> str:
         choices = model_choices(device)
         self._terminal.say("\n3. The models. The first is the default; several are separated by commas.")
+        if device is not None and device["device"] == "cpu":
+            self._terminal.say("   Without a GPU, Storybook takes seconds for a picture, and all others take minutes.")
         if self._options.model is None and self._terminal.interactive:
             for number, choice in enumerate(choices, 1):
                 self._terminal.say(f"   {number:>2}  {choice}")

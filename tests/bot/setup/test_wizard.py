@@ -133,6 +133,8 @@ async def test_without_a_connection_the_token_is_written_unchecked(run, tmp_path
     offline = {"DISCORD_API_URL": "http://127.0.0.1:9/api/v10"}
     assert await run(terminal, offline, token="some.token", device="cpu", model="storybook") == 0
     assert "Not checked" in terminal.said
+    assert "does not look like a token" in terminal.said
+    assert "Without a GPU" in terminal.said
     assert dotenv_values(tmp_path / ".env")["DISCORD_TOKEN"] == "some.token"
 
 
