@@ -34,6 +34,7 @@ class Capability(StrEnum):
     VIDEO = "film how a picture appears"
     WALK = "walk from one picture to another"
     STYLE = "take over the style of a picture"
+    CONTROL = "follow a picture by a ControlNet"
 
     @property
     def text(self) -> Text:
@@ -77,5 +78,6 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.VIDEO: params.video,
         Capability.WALK: params.film is not None and params.film.kind is FilmKind.WALK,
         Capability.STYLE: params.style is not None,
+        Capability.CONTROL: bool(params.controls),
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)
