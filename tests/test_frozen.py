@@ -276,6 +276,7 @@ SETTINGS = [
     "NODE_NAME",
     "LORAS",
     "EMBEDDINGS",
+    "CONTROLS",
     "UPSCALER",
     "THREADS",
     "COMPILE",
@@ -350,6 +351,9 @@ PARAMS = [
     "style",
     "style_code",
     "style_weight",
+    "controls",
+    "control",
+    "control_code",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

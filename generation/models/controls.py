@@ -194,10 +194,10 @@ def _checked(path: Path, files: Iterable[tuple[Path, SafetensorsHeader]]) -> int
 
 def _layout(path: Path, shapes: Shapes) -> tuple[_Layout, Shapes]:
     """Return the layout of a ControlNet and its own weights; a file may hold the whole model beside it."""
-    for pattern, reason in _UNSUPPORTED.items():
-        if any(re.match(pattern, name) for name in shapes):
-            raise UserError(f"{path} {reason}")
     own = without_prefix(shapes)
+    for pattern, reason in _UNSUPPORTED.items():
+        if any(re.match(pattern, name) for name in own):
+            raise UserError(f"{path} {reason}")
     for layout in (_DIFFUSERS, _LDM):
         if layout.hint in own or layout.outputs.format(0) in own:
             return layout, own
