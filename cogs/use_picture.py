@@ -28,18 +28,20 @@ MODAL = "use"  # the custom_id prefix of the form
 PURPOSE_FIELD, PROMPT_FIELD = "purpose", "prompt"
 MAX_NAME_LENGTH = 40
 FETCH_TIMEOUT_S = 2.0  # to download an image before the form opens; Discord allows three seconds for both
-TARGET = re.compile(r"(?P<digest>[0-9a-f]{64})(?::(?P<job_id>[0-9a-f]{12}))?")
+TARGET = re.compile(r"(?P<digest>[0-9a-f]{64})(?::(?P<job_id>[0-9a-f]{12}))?(?:~(?P<named_job>[0-9a-f]{12}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class UsedPicture:
-    """The picture of a message, and the job whose result the message is, if it is one."""
+    """The picture of a message, the job whose result the message is, if it is one, and the job that the file names."""
 
     upload: Upload
     job_id: str | None
+    named_job: str | None = None
 
     def __str__(self) -> str:
-        return ":".join(filter(None, (self.upload.digest, self.job_id)))
+        named = f"~{self.named_job}" if self.named_job else ""
+        return ":".join(filter(None, (self.upload.digest, self.job_id))) + named
 
 
 UseHandler = Callable[[Interaction, UsedPicture, str], Awaitable[None]]
@@ -52,13 +54,13 @@ async def draw_from_it(interaction: Interaction, picture: UsedPicture, prompt: s
 
 async def find_it(interaction: Interaction, picture: UsedPicture, _: str) -> None:
     """Find the job that made the picture."""
-    await start_search(interaction, Search("i", picture.upload.digest))
+    await start_search(interaction, Search.by_picture(picture.upload, picture.named_job))
 
 
 async def find_similar(interaction: Interaction, picture: UsedPicture, _: str) -> None:
     """Find pictures like it: like its first tile, if the bot made it."""
     is_known = picture.job_id is not None
-    search = Search("l", str(Tile(picture.job_id or "", 0))) if is_known else Search("i", picture.upload.digest)
+    search = Search("l", str(Tile(picture.job_id or "", 0))) if is_known else Search.by_picture(picture.upload)
     await start_search(interaction, search)
 
 
@@ -113,13 +115,13 @@ async def open_form(interaction: Interaction, message: discord.Message) -> None:
     await client.services.policy.check_access(context_from(interaction))
     try:
         async with asyncio.timeout(FETCH_TIMEOUT_S):
-            upload = await _import_image(client, message, interaction.user.id)
+            upload, named = await _import_image(client, message, interaction.user.id)
     except TimeoutError:
         raise UserError(
             tr("This picture takes too long to download. Save it, then attach it to `/imagine` as `image`.")
         ) from None
     is_own = message.author == client.user
-    picture = UsedPicture(upload, next(iter(job_ids(message)), None) if is_own else None)
+    picture = UsedPicture(upload, next(iter(job_ids(message)), None) if is_own else None, named)
     note = tr("From [the picture in this message]({url}) by {whom}", url=message.jump_url, whom=_author(message))
     fields = (discord.ui.TextDisplay[Any](note), _purpose_field(), _prompt_field())
     await interaction.response.send_modal(PersistentModal(f"{MODAL}:{picture}", tr("Use this picture"), *fields))
@@ -130,7 +132,7 @@ async def on_form(interaction: Interaction, rest: str, values: ModalValues) -> N
     """Do with the picture what was chosen."""
     match = TARGET.fullmatch(rest)
     assert match is not None, "made by open_form"
-    picture = UsedPicture(Upload(match["digest"]), match["job_id"])
+    picture = UsedPicture(Upload(match["digest"]), match["job_id"], match["named_job"])
     handler = PURPOSES[values.selected[PURPOSE_FIELD]]
     await handler(interaction, picture, values.texts.get(PROMPT_FIELD, ""))
 
@@ -162,14 +164,14 @@ def _author(message: discord.Message) -> str:
     return escape_markdown(truncate(message.author.display_name, MAX_NAME_LENGTH))
 
 
-async def _import_image(client: Client, message: discord.Message, person_id: int) -> Upload:
+async def _import_image(client: Client, message: discord.Message, person_id: int) -> tuple[Upload, str | None]:
     uploads = client.services.images.uploads
     for attachment in message.attachments:
         if _is_picture(attachment):
-            return await uploads.import_attachment(attachment)
+            return await uploads.import_named_attachment(attachment)
     for embed in message.embeds:
         if url := embed.image.url or embed.thumbnail.url:
-            return await uploads.import_link(url, person_id)
+            return await uploads.import_named_link(url, person_id)
     raise UserError(tr("There is no picture in this message."))
 
 

@@ -25,6 +25,7 @@ from bot.ui.modals import modals
 from db.connection import Connection
 from db.jobs import JobState
 from generation import params
+from generation.edited_text import TextEdit
 from generation.errors import OutOfMemoryError, UserError, WorkerCrashed
 from generation.job import Action, Speed
 from generation.models import model
@@ -208,7 +209,7 @@ TABLES = {
     "direct_messages": "job_id person_id kind asked_at",
     "collab_rounds": "session round job_id message_id facts worded_by",
     "collab_sessions": "id kind guild_id channel_id thread_id host_id phase round due_at settings message_id made_at "
-    "ended_at",
+    "ended_at stale",
     "canvases": "session columns rows cell neighbours stale",
     "canvas_claims": "session person name x y cells words job_id drawn at until",
     "canvas_pieces": "number session person name x y words job_id tile_index sensitive placed_at",
@@ -488,7 +489,8 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(Preferences) == PREFERENCES
     assert names(GuildSettings) == GUILD_SETTINGS
     assert names(RoleLimits) == BOUNDS
-    assert names(PromptPart) == ["text", "weight"]
+    assert names(PromptPart) == ["text", "weight", "edited"]
+    assert names(TextEdit) == ["before", "after", "at"]
     assert names(LoraWeight) == ["name", "weight"]
     assert names(Frame) == ["left", "top", "width", "height"]
     assert names(FilmPlan) == ["kind", "steps", "words", "to"]

@@ -166,7 +166,7 @@ def _shrink_images(
             data = path.read_bytes()
             if len(data) > limit:
                 is_generated = name.startswith(GENERATED_FOLDER)
-                data, suffix = resizer.shrink(data, limit, params) if is_generated else reencode(data, limit)
+                data, suffix = resizer.shrink(data, limit, params, job["id"]) if is_generated else reencode(data, limit)
                 name = f"{name.removesuffix('.png')}_smaller.{suffix}"
             yield name, data
 

@@ -40,7 +40,7 @@ from generation.messages import (
 )
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.params import Params
+from generation.params import Params, Tile
 from generation.worker.engine_loader import LoadEngine
 from generation.worker.gpu_main import end_process
 
@@ -218,7 +218,7 @@ class RemoteEngine:
             case Loaded(model, seconds):
                 event = Loaded(self._own(model), seconds)
             case Finished(job_id, grid):
-                event = Finished(job_id, self._signed(grid, self._params.pop(job_id)))
+                event = Finished(job_id, self._signed(job_id, grid, self._params.pop(job_id)))
             case Read(job_id) | Failed(job_id):
                 self._params.pop(job_id, None)
         self._emit(event)
@@ -230,8 +230,10 @@ class RemoteEngine:
         own = self._registry.find(model.name) or model
         return replace(model, name=own.name, ref=own.ref, partner=own.partner)
 
-    def _signed(self, grid: Grid, params: Params) -> Grid:
-        tiles = tuple(self._signer.sign(tile, "png", params) for tile in grid.tiles)
+    def _signed(self, job_id: str, grid: Grid, params: Params) -> Grid:
+        tiles = tuple(
+            self._signer.sign(tile, "png", params, str(Tile(job_id, index))) for index, tile in enumerate(grid.tiles)
+        )
         is_tile = len(tiles) == 1 and grid.image == grid.tiles[0]
-        image = tiles[0] if is_tile else self._signer.sign(grid.image, grid.suffix, params)
+        image = tiles[0] if is_tile else self._signer.sign(grid.image, grid.suffix, params, job_id)
         return replace(grid, tiles=tiles, image=image)

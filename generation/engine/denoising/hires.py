@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from generation.engine.conditioning.encoder import Stage
 from generation.engine.denoising.control import Control
 from generation.engine.denoising.job import DenoisingJob, Pass, mix
 from generation.engine.images.constraints import LowPassConstraint
@@ -40,7 +41,7 @@ def prepare_hires_pass(
         first.request,
         sampler,
         mix(sampler.steps[0], upscaled, noise),
-        first.conditioning,
+        [Stage(0, first.conditioning)],
         first.noises,
         LowPassConstraint(HIRES_FACTOR, upscaled, noise),
         layout_windows(canvas, canvas),
