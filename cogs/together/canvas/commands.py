@@ -25,6 +25,7 @@ from bot.ui.prompt_block import format_prompt_block
 from cogs.together.canvas import messages
 from cogs.together.canvas.finding import FoundCanvas, find_canvas
 from cogs.together.canvas.handler import IDLE_S, CanvasHandler
+from cogs.together.server_group import server_group
 from db.canvases import PAINTING, Canvas
 from db.sessions import Session, SessionKind
 from generation.errors import UserError
@@ -33,18 +34,12 @@ from generation.params import Params, to_dict
 from generation.prompt import is_link
 
 MAX_PROMPT = 1500  # characters
-ONLY_SERVERS = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
 
 
 class CanvasCommand(commands.Cog):
     """Start, show and finish canvases."""
 
-    canvas = app_commands.Group(
-        name="canvas",
-        description="One large picture by many hands, piece by piece",
-        allowed_contexts=ONLY_SERVERS,
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
-    )
+    canvas = server_group("canvas", "One large picture by many hands, piece by piece")
 
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
@@ -52,7 +47,7 @@ class CanvasCommand(commands.Cog):
 
     async def cog_load(self) -> None:
         """Take the steps of canvases from now on."""
-        self.client.sessions.register(SessionKind.CANVAS, self.handler)
+        self.client.sessions.register(self.handler)
         self.services.db.jobs.subscribe(self.handler.on_state_change)
         self.client.jobs.runner.presenters.append(self.handler.present)
         self.client.jobs.runner.composers.append(self.handler.finishing.compose)

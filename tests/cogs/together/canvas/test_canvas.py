@@ -9,11 +9,10 @@ import zipfile
 import pytest
 from PIL import Image, ImageChops
 
-from cogs.together.canvas.handler import CLAIM_S, PAUSE_S
+from cogs.together.canvas.handler import CLAIM_S, PAUSE_S, CanvasHandler
 from cogs.together.canvas.pictures import CanvasPictures
 from db.backup import create_backup
 from db.retention import Retention
-from db.sessions import SessionKind
 from preview.state.world import walk_components
 from tests.support.bot_harness import eventually
 from tests.support.sessions import block
@@ -449,7 +448,7 @@ async def test_an_old_message_is_posted_anew(harness):
         assert painting.standing.id != first.id
         assert (await services.db.sessions.get(painting.id)).message_id == painting.standing.id
         harness.server.core.delete_message(painting.standing)
-        handler = harness.client.sessions.handler(SessionKind.CANVAS)
+        handler = harness.client.sessions.handler(CanvasHandler)
         handler.message.refresh(painting.id)
         await harness.server.wait_for(harness.channel, lambda message: "4 of 16" in message.content)
 
