@@ -8,16 +8,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from generation.edited_text import EditedText, pieces_from_values, possible_texts
+
 MAX_SEED = 2**32 - 1
 TILE_PATTERN = r"(?P<job_id>[0-9a-f]{12})-(?P<index>[0-3])"
 
 
 @dataclass(frozen=True, slots=True)
 class PromptPart:
-    """A part of the prompt and its weight; a negative weight steers away from the text."""
+    """A part of the prompt and its weight; a negative weight steers away from the text.
+
+    If its words change while the picture is drawn, they are `edited`, and `text` is what the first steps draw.
+    """
 
     text: str
     weight: float = 1.0
+    edited: EditedText = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return every text that the part can have."""
+        return possible_texts(self.edited) if self.edited else (self.text,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +204,7 @@ class Params:
         """Return all parts, `--no` items with weight −0.5, scaled so that the positive weights sum to 1."""
         parts = (*self.parts, *(PromptPart(item, -0.5) for item in self.no))
         total = sum(part.weight for part in parts if part.weight > 0)
-        return tuple(PromptPart(part.text, part.weight / total) for part in parts)
+        return tuple(dataclasses.replace(part, weight=part.weight / total) for part in parts)
 
 
 def to_dict(params: Params) -> dict[str, Any]:
@@ -209,7 +220,7 @@ def from_dict(values: dict[str, Any]) -> Params:
     return Params(
         **values
         | {
-            "parts": tuple(PromptPart(**part) for part in values["parts"]),
+            "parts": _parts(values["parts"]),
             "no": tuple(values.get("no", ())),
             "aspect": tuple(values.get("aspect", (1, 1))),
             "source": _parse_optional(values.get("source")),
@@ -225,6 +236,10 @@ def from_dict(values: dict[str, Any]) -> Params:
     )
 
 
+def _parts(values: list[dict[str, Any]]) -> tuple[PromptPart, ...]:
+    return tuple(PromptPart(**part | {"edited": pieces_from_values(part.get("edited", ()))}) for part in values)
+
+
 def _film_plan(values: dict[str, Any] | None) -> FilmPlan | None:
     if not values:
         return None
@@ -234,8 +249,7 @@ def _film_plan(values: dict[str, Any] | None) -> FilmPlan | None:
 def _walk_end(values: dict[str, Any] | None) -> WalkEnd | None:
     if not values:
         return None
-    parts = tuple(PromptPart(**part) for part in values["parts"])
-    return WalkEnd(parts, values["seed"], tuple(Tile(**tile) for tile in values["tiles"]))
+    return WalkEnd(_parts(values["parts"]), values["seed"], tuple(Tile(**tile) for tile in values["tiles"]))
 
 
 def format_ref(image: ImageRef) -> str:

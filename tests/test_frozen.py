@@ -25,6 +25,7 @@ from bot.ui.modals import modals
 from db.connection import Connection
 from db.jobs import JobState
 from generation import params
+from generation.edited_text import TextEdit
 from generation.errors import OutOfMemoryError, UserError, WorkerCrashed
 from generation.job import Action, Speed
 from generation.models import model
@@ -484,7 +485,8 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(Preferences) == PREFERENCES
     assert names(GuildSettings) == GUILD_SETTINGS
     assert names(RoleLimits) == BOUNDS
-    assert names(PromptPart) == ["text", "weight"]
+    assert names(PromptPart) == ["text", "weight", "edited"]
+    assert names(TextEdit) == ["before", "after", "at"]
     assert names(LoraWeight) == ["name", "weight"]
     assert names(Frame) == ["left", "top", "width", "height"]
     assert names(FilmPlan) == ["kind", "steps", "words", "to"]

@@ -137,7 +137,7 @@ async def parse_edited(
     services = interaction.client.services
     options = await services.db.preferences.options(interaction.user.id)
     image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
-    if not any(part.text for part in parent.parts):
+    if not any(any(part.texts) for part in parent.parts):
         image_count = max(image_count, 2)  # a blend, which needs no text
     registry = services.registry
     defaults = (default_model_parameter(await services.policy.settings(interaction.guild_id), registry),)

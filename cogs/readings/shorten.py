@@ -51,6 +51,8 @@ async def _parse(interaction: Interaction, prompt: str) -> PromptRequest:
     (request,) = requests
     if request.links or is_link(request.params.style_code):
         raise PromptError(tr("Only words can be shortened: leave out the links to pictures"))
+    if any(part.edited for part in request.params.parts):
+        raise PromptError(tr("Only words that stay the same can be shortened: leave out `[…:…:…]`"))
     (params,) = await interaction.client.prompts.resolve_images(interaction, requests, None)
     return replace(request, params=params)
 

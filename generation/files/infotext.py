@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
+from generation.edited_text import write_edits
 from generation.files.job_name import SETTING
 from generation.models.model import Model
 from generation.models.samplers import SAMPLER_LABELS
-from generation.params import Params, Tile
+from generation.params import Params, PromptPart, Tile
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass
 from generation.planning.guidance import split_by_style
 from generation.prompt import format_prompt
@@ -38,7 +40,7 @@ def infotext(params: Params, model: Model, tile: int, *, job_id: str = "", with_
 
 
 def _positive(params: Params) -> str:
-    positive = [part for part in params.weighted_parts if part.weight > 0]
+    positive = [_with_notation(part) for part in params.weighted_parts if part.weight > 0]
     weighted = [
         (text, weight) for part in positive for text, weight in split_by_style(part, params) if abs(weight) > MIN_WEIGHT
     ]
@@ -49,6 +51,10 @@ def _positive(params: Params) -> str:
         else " AND ".join(f"{text} :{format_number(round(weight, 3))}" for text, weight in weighted)
     )
     return _sanitize(" ".join(filter(None, [texts, *_loras(params)])))
+
+
+def _with_notation(part: PromptPart) -> PromptPart:
+    return replace(part, text=write_edits(part.edited)) if part.edited else part
 
 
 def _loras(params: Params) -> list[str]:

@@ -19,6 +19,7 @@ from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.params import ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
+from generation.prompt.edits import edit_problems
 from generation.prompt.errors import PromptError, quote, unsupported
 from generation.prompt.infotext_conversion import convert_infotext
 from generation.prompt.layers import ParameterLayer, layer_from_defaults, layer_from_prompt
@@ -105,11 +106,16 @@ def read_prompt(
     sources = (prompt, *typed.expanded.values())
     links = tuple(link for source in sources for link in source.links)
     images = (PENDING_IMAGE,) * (attached + len(links))
-    parts = parse_parts(" ".join(source.text for source in sources if source.text))
+    whole = " ".join(source.text for source in sources if source.text)
+    parts = parse_parts(whole)
     given, problems = _apply_defaults(typed, defaults, has_image=bool(images))
     if "zoom" in given and not allow_zoom:
         problems.append(Text("`--zoom` works in the Custom Zoom form only"))
-    problems += [*weight_problems(parts, given.get("no", ())), *_image_problems(len(images), parts, typed)]
+    problems += [
+        *weight_problems(parts, given.get("no", ())),
+        *edit_problems(whole),
+        *_image_problems(len(images), parts, typed),
+    ]
     problems += [*_unsupported_inputs(len(images), parts, model), *_style_problems(typed.values, given)]
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
@@ -187,7 +193,7 @@ def _apply_defaults(
 
 
 def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[str]:
-    return [*(part.text for part in parts), *given.get("no", ()), given.get("negative_prompt") or ""]
+    return [*(text for part in parts for text in part.texts), *given.get("no", ()), given.get("negative_prompt") or ""]
 
 
 def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer) -> list[Text]:
@@ -195,9 +201,9 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         return [
             Text("A prompt can have at most {limit} pictures; this one has {number}", limit=MAX_IMAGES, number=images)
         ]
-    if images == 1 and not any(part.text for part in parts):
+    if images == 1 and not any(_all_texts(parts, {})):
         return [Text("Add some text, or a second picture to blend with")]
-    if images == 0 and not any(part.text for part in parts):
+    if images == 0 and not any(_all_texts(parts, {})):
         return [Text("Say what to draw: there is no text and no picture")]
     if images == 0 and "strength" in typed.values:
         return [
@@ -232,6 +238,8 @@ def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model
         )
     if has_weights and Capability.PROMPT_WEIGHTS not in model.capabilities:
         problems.append(unsupported("`::`", model, Capability.PROMPT_WEIGHTS))
+    if any(part.edited for part in parts) and Capability.PROMPT_EDITS not in model.capabilities:
+        problems.append(unsupported("`[…:…:…]`", model, Capability.PROMPT_EDITS))
     return problems
 
 

@@ -7,6 +7,7 @@ import threading
 import torch
 from torch import Tensor
 
+from generation.engine.conditioning.encoder import Stage
 from generation.engine.denoising.job import DenoisingJob, Pass, mix
 from generation.engine.images.constraints import LowPassConstraint
 from generation.engine.images.windows import layout_windows
@@ -36,7 +37,7 @@ def prepare_hires_pass(first: DenoisingJob, upscaled: Tensor, vae: Vae, samplers
         first.request,
         sampler,
         mix(sampler.steps[0], upscaled, noise),
-        first.conditioning,
+        [Stage(0, first.conditioning)],
         first.noises,
         LowPassConstraint(HIRES_FACTOR, upscaled, noise),
         layout_windows(canvas, canvas),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from generation.engine.conditioning.encoder import Conditioning
+from generation.engine.conditioning.encoder import Stage
 from generation.engine.denoising.rows import LEADER, SHARE, Rows, join_rows, text_columns
 from generation.engine.denoising.style import StyleReference
 from generation.engine.device.transfer import to_device
@@ -56,7 +56,7 @@ class DenoisingJob:
         request: Generate,
         sampler: SamplerTable,
         latents: Tensor,
-        conditioning: Conditioning,
+        stages: Sequence[Stage],
         noises: Sequence[Noise],
         constraint: LatentConstraint | None,
         windows: Windows,
@@ -65,7 +65,8 @@ class DenoisingJob:
     ) -> None:
         self.request = request
         self.latents = latents
-        self.conditioning, self.noises = conditioning, noises
+        self.conditioning, self.noises = stages[0].conditioning, noises
+        self._later_stages = list(stages[1:])
         self.current_pass = current_pass
         self.index = 0
         self._sampler, self._scheduler = sampler, copy.deepcopy(sampler.scheduler)
@@ -248,6 +249,9 @@ class DenoisingJob:
         """End the step with these latents."""
         self.index += 1
         self.latents, self._noise = latents, None
+        if self._later_stages and self._later_stages[0].first_step == self.index:
+            self.conditioning = self._later_stages.pop(0).conditioning
+            self._row_indices = self._number_rows()
 
     @property
     def result(self) -> Tensor:

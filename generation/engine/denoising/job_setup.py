@@ -77,18 +77,18 @@ def prepare_job(
     params = request.params
     vae = vae.suited(params)
     _check_size(params.width, params.height, vae)
-    conditioning = encoder.encode(params, request.places)
     sampler = samplers.get(params, 1.0 if encoded is None else params.strength)
+    stages = encoder.encode(params, request.places, len(sampler.steps))
     noises = _noises(request)
     first_pass = _first_pass(params, sampler, samplers)
     style = None
     if style_latents is not None and not _is_upscale(params, encoded):
-        text = encoder.embed_texts([""], conditioning.embeddings.shape[1] // encoder.text_length(1))
+        text = encoder.embed_texts([""], stages[0].conditioning.embeddings.shape[1] // encoder.text_length(1))
         style = style_reference(request, style_latents, text, vae)
     if encoded is None:
         latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale
         windows = unet_windows(latents, vae, model, wrap=params.seamless)
-        return DenoisingJob(request, sampler, latents, conditioning, noises, None, windows, first_pass, style)
+        return DenoisingJob(request, sampler, latents, stages, noises, None, windows, first_pass, style)
     source = encoded.source
     clean = blend_latents([vae.sample(image, noises) for image in encoded.images])
     noise = vae.noise(params.width, params.height, noises)
@@ -99,11 +99,10 @@ def prepare_job(
         constraint = MaskConstraint(to_device(change_map, clean.device), clean, noise)
     elif len(windows) > 1 and source.upscale_factor >= 2:
         constraint = LowPassConstraint(round(source.upscale_factor), clean, noise)
-        conditioning = encoder.encode(
-            replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale)), request.places
-        )
+        reduced = replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
+        stages = encoder.encode(reduced, request.places, len(sampler.steps))
     latents = _initial_latents(params, sampler, constraint, clean, noise)
-    return DenoisingJob(request, sampler, latents, conditioning, noises, constraint, windows, first_pass, style)
+    return DenoisingJob(request, sampler, latents, stages, noises, constraint, windows, first_pass, style)
 
 
 def _is_upscale(params: Params, encoded: EncodedSource | None) -> bool:

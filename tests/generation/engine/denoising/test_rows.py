@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from generation.engine.denoising.rows import Rows, join_rows
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.messages import Generate
+from generation.prompt.weights import parse_parts
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
 from tests.support.oracle import SOURCE, sample_image, to_png_bytes
 from tests.support.tiny_xl import build_tiny_xl
@@ -25,6 +26,8 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "img2img": ({"strength": 0.7}, {"source": PICTURE}),
     "region": ({"strength": 1.0, "region": (0, 1)}, {"source": PICTURE}),
     "chaos": ({"chaos": 40}, {}),
+    "edited": ({"parts": parse_parts("a [red:blue:0.5] fox [:in the snow:1]")}, {}),
+    "ending": ({"parts": parse_parts("[a red fox::0.5]"), "guidance_scale": 3.0}, {}),
     "no": ({"no": ("moon",)}, {}),
     "unguided": ({"guidance_scale": 1.0}, {}),
     "two": ({"count": 2}, {}),
