@@ -236,7 +236,7 @@ TABLES = {
     "session_bells": "session person",
     "shown": "id job_id guild_id channel_id thread_id person_id at",
     "shown_words": "place author model prompt",
-    "styles": "code person_id guild_id channel_id image at",
+    "styles": "code person_id guild_id channel_id image at purpose",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "telephone_players": "session person lot name roles",
