@@ -27,6 +27,8 @@ COLOUR_RANGE = 160.0  # levels of difference at which colours have nothing in co
 PART_RANGE = 400.0  # likewise, for the part of the image that differs most: 8×8 of the 64×64 pixels
 EDGE_ERROR = 0.25  # of the contrast of a part, which a shift by a fraction of a pixel may have made
 NOISE = 0.5  # a deviation of the details, in levels, that compression may have made
+COPY_ERROR = 10.0  # levels by which the colours of an unchanged image differ, of 64×64 pixels, at most
+EDGE = 2  # of the 64 pixels
 FLAT = 1.5  # a standard deviation of the colours below which an image has no shapes, only a colour
 _SCALE = 254.0  # fingerprints have hardly any value above one half
 
@@ -88,6 +90,15 @@ def likenesses(image: Image.Image, originals: Sequence[Image.Image]) -> list[flo
     for number in sorted(promising, key=lambda number: -scores[number])[:MAX_CLIMBS]:
         scores[number] = _climb(compared, small[number], *first[number])
     return scores
+
+
+def is_copy(image: Image.Image, original: Image.Image) -> bool:
+    """Return whether two images are the same but for their size and compression, also if they have no details.
+
+    The edges do not count: in a grid, compression mixes in colours of the tile beside.
+    """
+    differences = np.abs(_pixels(image, COMPARED_SIDE) - _pixels(original, COMPARED_SIDE))
+    return float(differences[EDGE:-EDGE, EDGE:-EDGE].max()) <= COPY_ERROR
 
 
 class _Compared:

@@ -221,9 +221,9 @@ class PostProcessor:
         if not images:
             self._end(job_id, None)
             return
-        params = result.request.params
         tiles = [
-            self._encoders.submit(self._writer.encode_tile, image, index, params) for index, image in enumerate(images)
+            self._encoders.submit(self._writer.encode_tile, image, index, result.request)
+            for index, image in enumerate(images)
         ]
         end = self._encoders.submit(
             self._build_grid, result, images, tiles, trail
