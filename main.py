@@ -35,7 +35,7 @@ To try Atelier without a Discord account:
   {as_typed("imagine a red boat on the sea --out pictures")}
 How to get a token: docs/discord.md"""
 
-IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
+IMAGINE_OPTIONS = ("--out", "--image", "--control-picture")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
 # The preview has its own servers, runs beside the bot, and shows the bot's last output, read as UTF-8, on its page.
@@ -120,7 +120,12 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
             from bot.cli import generate_from_cli
 
             await generate_from_cli(
-                config, " ".join(arguments.prompt), arguments.out, arguments.image, show=arguments.open
+                config,
+                " ".join(arguments.prompt),
+                arguments.out,
+                arguments.image,
+                arguments.control_picture,
+                show=arguments.open,
             )
         case "doctor":
             from bot.doctor.run import run_checks
@@ -247,6 +252,7 @@ def _parse_arguments() -> argparse.Namespace:
     imagine.add_argument("prompt", nargs="*", help="the prompt with parameters: a red boat on the sea --ar 3:2")
     imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the images (pictures)")
     imagine.add_argument("--image", type=Path, help="an image to start from")
+    imagine.add_argument("--control-picture", type=Path, help="an image for the ControlNets of --control")
     imagine.add_argument(
         "--dry-run", action="store_true", help="only print what was read of the prompt, as JSON; draw nothing"
     )

@@ -45,6 +45,7 @@ class Config:
     node_name: str = ""
     loras: Path | None = None
     embeddings: Path | None = None
+    controls: Path | None = None
     upscaler: Path | None = None
     threads: int = 0
     compile: bool = False
@@ -273,6 +274,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "node_name": _node_name,
     "loras": _path,
     "embeddings": _path,
+    "controls": _path,
     "upscaler": _path,
     "threads": _number(0, 1024),
     "compile": _yes_or_no,

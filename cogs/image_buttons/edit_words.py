@@ -10,7 +10,7 @@ from bot.ui.dynamic_items import PersistentItem
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
-from cogs.image_buttons.remix import initial_prompt, parse_edited, remix_params, with_style
+from cogs.image_buttons.remix import initial_prompt, parse_edited, remix_params, with_references
 from cogs.prompt_modal import PROMPT, PromptTarget, open_prompt_modal, reject_prompt
 from generation.errors import UserError
 from generation.job import Action, Job
@@ -61,7 +61,7 @@ async def _submit(interaction: Interaction, tile: Tile, text: str) -> None:
     client = interaction.client
     drawn = await _require_drawn(client, tile)
     request = await parse_edited(interaction, text, drawn.params, form="keep", seed=drawn.params.seed)
-    request = await with_style(interaction, request, drawn)
+    request = await with_references(interaction, request, drawn)
     model = client.services.registry.resolve(request.params)
     before = actions.rescaled_for(drawn.params, model, client.services.registry.find(drawn.params.model))
     edited = remix_params(Action.REROLL, before, request.params, tile, model)

@@ -19,6 +19,7 @@ from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.params import ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
+from generation.prompt.controls import control_problems, split_controls
 from generation.prompt.edits import edit_problems
 from generation.prompt.errors import PromptError, quote, unsupported
 from generation.prompt.infotext_conversion import convert_infotext
@@ -121,8 +122,9 @@ def read_prompt(
     ]
     problems += [*_unsupported_inputs(len(images), parts, model), *_style_problems(typed.values, given)]
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
+    problems += control_problems(given.get("controls", ()), typed.scope)
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
-    request = None if problems else _build_request(given, parts, images, links, model, new_seed)
+    request = None if problems else _build_request(given, parts, images, links, typed.scope, new_seed)
     if request is not None and left_out:
         request = replace(request, left_out=left_out)
     return PromptReading(parts, typed.typed, links, tuple(problems), request, left_out)
@@ -189,6 +191,7 @@ def _apply_defaults(
             overridden.add("num_inference_steps")  # else a draft could cost more than half
         if not has_image:
             overridden.add("strength")
+        overridden.add("controls")  # they need a picture, which belongs to one prompt
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
         problems += layer.problems
@@ -251,9 +254,10 @@ def _build_request(
     parts: tuple[PromptPart, ...],
     images: tuple[ImageRef, ...],
     links: tuple[str, ...],
-    model: Model,
+    scope: Scope,
     new_seed: Callable[[], int],
 ) -> PromptRequest:
+    model = scope.model
     job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom", "keep") if name in given}
     fields = {name: value for name, value in given.items() if name not in job_settings}
     draft = fields.get("draft", False)
@@ -269,6 +273,8 @@ def _build_request(
         "source": next(iter(images), None),
         "blended": images[1:],
         "style": PENDING_IMAGE if "style_code" in fields else None,
+        "control": PENDING_IMAGE if fields.get("controls") else None,
+        **split_controls(fields.get("controls", ()), scope),
         "width": width,
         "height": height,
         "seed": fields["seed"] if "seed" in fields else new_seed(),

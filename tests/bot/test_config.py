@@ -52,6 +52,7 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
         ("MODEL", "storybook, ~/models/one,,/a/b c.safetensors ,", STORYBOOK_AND_TWO_MORE),
         ("LORAS", "/srv/loras", Path("/srv/loras")),
         ("EMBEDDINGS", "~/words", Path.home() / "words"),
+        ("CONTROLS", "/srv/controls", Path("/srv/controls")),
         ("DEVICE", "CPU", "cpu"),
         ("DEVICE", "auto", "auto"),
         ("DEVICE", "cuda", "cuda"),

@@ -224,6 +224,7 @@ class Finishing:
             )
         await files.delete_thumbnail(Tile(job.id, 0))
         await files.save(job.id, Grid((picture,), image, suffix, 0.0))
+        await self._services.db.picture_index.index_again(job.id)
         hidden = record.sensitive and not allows_nsfw(self._client, job.destination.result_channel_id)
         description = image_description(job, self._services.registry)
         await self._attach_extras(
