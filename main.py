@@ -16,8 +16,8 @@ from typing import Any
 
 from bot.config import Config, ConfigError, describe_misspelt, secret_variables
 from bot.draining import read_draining, set_draining
+from bot.env_file import load_settings
 from bot.instance_lock import acquire_instance_lock
-from bot.setup.env_file import load_settings
 from db.backup import BackupError, create_backup, restore_backup
 from db.backup_rotation import add_backup
 from db.connection import UnusableDatabaseError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.config import describe_misspelt
 from bot.doctor.result import CheckResult, failed
-from bot.setup.env_file import read_settings
+from bot.env_file import read_settings
 
 
 def check_settings(file: Path) -> list[CheckResult]:

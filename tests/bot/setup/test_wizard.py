@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
+from bot import env_file
 from bot.config import Config, ConfigError
 from bot.doctor.device import ProbeError
 from bot.doctor.servers import REQUIRED_PERMISSIONS
-from bot.setup import env_file, wizard
-from bot.setup.env_file import read_settings, write_settings
+from bot.env_file import read_settings, write_settings
+from bot.setup import wizard
 from bot.setup.model_choice import model_choices, resolve_numbers, suggest_model
 from bot.setup.wizard import SetupOptions, Wizard
 from tests.support.timing import TIMEOUT_S
