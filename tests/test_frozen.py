@@ -357,6 +357,8 @@ PARAMS = [
     "controls",
     "control",
     "control_code",
+    "mix",
+    "mix_keep",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

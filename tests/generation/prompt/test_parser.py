@@ -95,6 +95,9 @@ _fields = st.fixed_dictionaries(
 )
 
 
+_mixes = st.fixed_dictionaries({"mix": shown_texts, "mix_keep": st.integers(0, 100)}) | st.just({})
+
+
 @st.composite
 def all_params(draw: st.DrawFn) -> Params:
     model = draw(_models)
@@ -121,6 +124,7 @@ def all_params(draw: st.DrawFn) -> Params:
         draft=draft,
         hd=hd and not draft,
         model=model.name,
+        **(draw(_mixes) if pictures else {}),
         **draw(_fields),
     )
 
@@ -252,7 +256,7 @@ def test_the_example_of_a_parameter_is_valid_and_has_an_effect(parameter):
     here = ModelRegistry((OTHER, MODEL, replace(MODEL, name="niji 6")), ADDITIONS)
     base = "a fox" if parameter.name == "sref" else "a fox --sref 4f2a1c"
     plain, changed = (
-        parse_prompt(f"{base} {typed}", here, attached=1, new_seed=lambda: 1, form="zoom")
+        parse_prompt(f"{base} {typed}", here, attached=1, new_seed=lambda: 1, forms=["zoom", "keep"])
         for typed in ("", f"--{parameter.name} {parameter.example}")
     )
     assert changed != plain
