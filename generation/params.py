@@ -131,6 +131,14 @@ class LoraWeight:
     weight: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class ControlWeight:
+    """The name of a ControlNet and how strongly it acts."""
+
+    name: str
+    weight: float = 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     """All settings that an image depends on, with the model's defaults filled in.
@@ -151,7 +159,8 @@ class Params:
     there are several images, drawn around the source or on a walk, and the params are those of the first. With `video`,
     the steps are kept for a film of how the images appear; the images are the same. With a `reading` nothing is drawn:
     the prompt, or the source, is read. The image takes over the look of `style`, a reference known by its `style_code`,
-    as much as `style_weight` (0 to 1000) says.
+    as much as `style_weight` (0 to 1000) says. It follows the picture `control`, a reference known by its
+    `control_code`, as each of the ControlNets in `controls` reads it.
     """
 
     parts: tuple[PromptPart, ...]
@@ -189,6 +198,14 @@ class Params:
     style: ImageRef | None = None
     style_code: str = ""
     style_weight: int = 100
+    controls: tuple[ControlWeight, ...] = ()
+    control: ImageRef | None = None
+    control_code: str = ""
+
+    @property
+    def control_set(self) -> tuple[ControlWeight, ...]:
+        """Return the ControlNets of non-zero weight."""
+        return tuple(use for use in self.controls if use.weight)
 
     @property
     def lora_set(self) -> tuple[LoraWeight, ...]:
@@ -210,7 +227,7 @@ class Params:
 def to_dict(params: Params) -> dict[str, Any]:
     """Return `params` as plain values for JSON; image references become strings."""
     values = dataclasses.asdict(params)
-    named = {"source": params.source, "mask": params.mask, "style": params.style}
+    named = {"source": params.source, "mask": params.mask, "style": params.style, "control": params.control}
     images = {name: image and format_ref(image) for name, image in named.items()}
     return values | images | {"blended": [format_ref(image) for image in params.blended]}
 
@@ -232,6 +249,8 @@ def from_dict(values: dict[str, Any]) -> Params:
             "film": _film_plan(values.get("film")),
             "reading": ReadingKind(values["reading"]) if values.get("reading") else None,
             "style": _parse_optional(values.get("style")),
+            "controls": tuple(ControlWeight(**use) for use in values.get("controls", ())),
+            "control": _parse_optional(values.get("control")),
         }
     )
 

@@ -48,6 +48,7 @@ TILE_ACTIONS = [
     "vary_subtle",
     "vary_strong",
     "vary_region",
+    "edit_words",
     "zoom_2",
     "zoom_1_5",
     "zoom_custom",
@@ -199,6 +200,7 @@ ACTIONS = [
     "shorten",
     "describe",
     "walk",
+    "edit_words",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -236,7 +238,7 @@ TABLES = {
     "session_bells": "session person",
     "shown": "id job_id guild_id channel_id thread_id person_id at",
     "shown_words": "place author model prompt",
-    "styles": "code person_id guild_id channel_id image at",
+    "styles": "code person_id guild_id channel_id image at purpose",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "telephone_players": "session person lot name roles",
@@ -277,6 +279,7 @@ SETTINGS = [
     "NODE_NAME",
     "LORAS",
     "EMBEDDINGS",
+    "CONTROLS",
     "UPSCALER",
     "THREADS",
     "COMPILE",
@@ -351,6 +354,9 @@ PARAMS = [
     "style",
     "style_code",
     "style_weight",
+    "controls",
+    "control",
+    "control_code",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -116,6 +116,7 @@ def _node_settings(config: Config) -> NodeSettings:
         devices=list_devices(config.device),
         loras=_absolute_or_empty(config.loras),
         embeddings=_absolute_or_empty(config.embeddings),
+        controls=_absolute_or_empty(config.controls),
         upscaler=_absolute_or_empty(config.upscaler),
         classifier=_absolute(config.sensitive_classifier) if config.sensitive_classifier else "",
         threads=config.threads,

@@ -134,7 +134,9 @@ def _job_images(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
             tile = Tile(job["id"], index)
             yield f"{_generated_name(job, params)}_{tile}.png", tile
     if job["action"] in ACTIONS_WITH_UPLOADS:
-        for image in (params.source, params.mask, *params.blended, params.style if job["brought_style"] else None):
+        style = params.style if job["brought_style"] else None
+        control = params.control if job["brought_control"] else None
+        for image in (params.source, params.mask, *params.blended, style, control):
             if isinstance(image, Upload):
                 yield f"brought/{image.digest[:16]}.png", image
 

@@ -56,6 +56,7 @@ class NodeSettings:
     devices: tuple[str, ...]
     loras: str = ""
     embeddings: str = ""
+    controls: str = ""
     upscaler: str = ""
     classifier: str = ""
     threads: int = 0
@@ -75,7 +76,7 @@ class NodeSettings:
 
     def load_registry(self) -> ModelRegistry:
         """Describe this machine's models and adapters. Raises like `ModelRegistry.from_refs` and `scan_adapters`."""
-        adapters, _ = scan_adapters(_path(self.loras), _path(self.embeddings))
+        adapters, _ = scan_adapters(_path(self.loras), _path(self.embeddings), _path(self.controls))
         return ModelRegistry.from_refs(self.models, adapters)
 
     def take_inventory(self) -> Inventory:

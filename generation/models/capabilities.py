@@ -35,6 +35,7 @@ class Capability(StrEnum):
     VIDEO = "film how a picture appears"
     WALK = "walk from one picture to another"
     STYLE = "take over the style of a picture"
+    CONTROL = "follow a picture by a ControlNet"
 
     @property
     def text(self) -> Text:
@@ -79,5 +80,6 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.VIDEO: params.video,
         Capability.WALK: params.film is not None and params.film.kind is FilmKind.WALK,
         Capability.STYLE: params.style is not None,
+        Capability.CONTROL: bool(params.controls),
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

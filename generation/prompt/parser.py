@@ -19,6 +19,7 @@ from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.params import ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
+from generation.prompt.controls import control_problems, split_controls
 from generation.prompt.edits import edit_problems
 from generation.prompt.errors import PromptError, quote, unsupported
 from generation.prompt.infotext_conversion import convert_infotext
@@ -36,6 +37,10 @@ MAX_IMAGES = 5
 MAX_LORAS = 5
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 _ALL_EXCEPT_MODEL = frozenset(parameter.field for parameter in PARAMETERS) - {"model"}
+_FORM_PARAMETERS = {
+    "zoom": Text("`--zoom` works in the Custom Zoom form only"),
+    "keep": Text("`--keep` works in the form of *Edit words* only"),
+}
 _TOKEN = re.compile(r"<([\w.-]+)>")
 
 
@@ -61,7 +66,7 @@ def parse_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    allow_zoom: bool = False,
+    form: str = "",
     new_seed: Callable[[], int] = random_seed,
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
@@ -74,7 +79,7 @@ def parse_prompt(
         attached=attached,
         defaults=defaults,
         options=options,
-        allow_zoom=allow_zoom,
+        form=form,
         new_seed=new_seed,
     )
     if reading.problems:
@@ -90,14 +95,14 @@ def read_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    allow_zoom: bool = False,
+    form: str = "",
     new_seed: Callable[[], int] = random_seed,
 ) -> PromptReading:
     """Read one prompt with `attached` images, and find all its problems.
 
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
     last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
-    typed. `--zoom` is valid only with `allow_zoom`.
+    typed. `form` is the parameter that is valid because the prompt was typed into the form for it: "zoom" or "keep".
     """
     text, left_out = convert_infotext(text, registry)
     prompt = split_prompt(text, options)
@@ -109,8 +114,7 @@ def read_prompt(
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
     given, problems = _apply_defaults(typed, defaults, has_image=bool(images))
-    if "zoom" in given and not allow_zoom:
-        problems.append(Text("`--zoom` works in the Custom Zoom form only"))
+    problems += [problem for name, problem in _FORM_PARAMETERS.items() if name in given and name != form]
     problems += [
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
@@ -118,8 +122,9 @@ def read_prompt(
     ]
     problems += [*_unsupported_inputs(len(images), parts, model), *_style_problems(typed.values, given)]
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
+    problems += control_problems(given.get("controls", ()), typed.scope)
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
-    request = None if problems else _build_request(given, parts, images, links, model, new_seed)
+    request = None if problems else _build_request(given, parts, images, links, typed.scope, new_seed)
     if request is not None and left_out:
         request = replace(request, left_out=left_out)
     return PromptReading(parts, typed.typed, links, tuple(problems), request, left_out)
@@ -186,6 +191,7 @@ def _apply_defaults(
             overridden.add("num_inference_steps")  # else a draft could cost more than half
         if not has_image:
             overridden.add("strength")
+        overridden.add("controls")  # they need a picture, which belongs to one prompt
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
         problems += layer.problems
@@ -248,10 +254,11 @@ def _build_request(
     parts: tuple[PromptPart, ...],
     images: tuple[ImageRef, ...],
     links: tuple[str, ...],
-    model: Model,
+    scope: Scope,
     new_seed: Callable[[], int],
 ) -> PromptRequest:
-    job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom") if name in given}
+    model = scope.model
+    job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom", "keep") if name in given}
     fields = {name: value for name, value in given.items() if name not in job_settings}
     draft = fields.get("draft", False)
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
@@ -266,6 +273,8 @@ def _build_request(
         "source": next(iter(images), None),
         "blended": images[1:],
         "style": PENDING_IMAGE if "style_code" in fields else None,
+        "control": PENDING_IMAGE if fields.get("controls") else None,
+        **split_controls(fields.get("controls", ()), scope),
         "width": width,
         "height": height,
         "seed": fields["seed"] if "seed" in fields else new_seed(),

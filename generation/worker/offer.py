@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generation.messages import Offered
+from generation.models.controls import ControlNet
 from generation.models.registry import ModelRegistry
 from generation.params import Params
 
@@ -20,7 +21,16 @@ def covers(offered: Offered, registry: ModelRegistry, params: Params) -> bool:
     found = (registry.adapters.find_lora(use.name) for use in params.lora_set)
     if not {lora.name for lora in found if lora is not None} <= offered.loras:
         return False
+    if not {control.key for control in _controls(registry, params)} <= offered.controls:
+        return False
     return not any(_mentions(params, name) for name in offered.missing_embeddings)
+
+
+def _controls(registry: ModelRegistry, params: Params) -> Iterator[ControlNet]:
+    if (model := registry.find(params.model)) is not None:
+        fitting = registry.adapters.compatible_with(model)
+        for use in params.control_set:
+            yield from fitting.match_controls(use.name)[:1]
 
 
 def _mentions(params: Params, embedding: str) -> bool:

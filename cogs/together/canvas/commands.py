@@ -32,7 +32,6 @@ from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.params import Params, to_dict
 from generation.planning.canvas import cell_side
-from generation.prompt import is_link
 
 MAX_PROMPT = 1500  # characters
 
@@ -114,7 +113,7 @@ class CanvasCommand(commands.Cog):
         (request,) = requests
         if request.private:
             raise UserError(tr("A canvas is for everybody to see: leave out `--stealth`."))
-        if request.links or is_link(request.params.style_code):
+        if request.has_links:
             raise UserError(tr("A canvas begins empty: leave out the links to pictures."))
         (params,) = await self.client.prompts.resolve_images(interaction, requests, None)
         model = self.services.registry.resolve(params)

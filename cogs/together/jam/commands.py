@@ -29,7 +29,6 @@ from db.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Speed
 from generation.params import Params, to_dict
-from generation.prompt import is_link
 
 MAX_PROMPT = 1500  # characters
 MAX_THREAD_NAME = 90
@@ -126,7 +125,7 @@ class JamCommand(commands.Cog):
         (request,) = requests
         if request.private:
             raise UserError(tr("A jam is for everybody to see: leave out `--stealth`."))
-        if image is not None or request.links or is_link(request.params.style_code):
+        if image is not None or request.has_links:
             await self.client.deferrals.defer(interaction, ephemeral=False)
         uploads = self.client.services.images.uploads
         attached = await uploads.import_attachment(image) if image is not None else None
