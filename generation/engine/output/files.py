@@ -39,11 +39,25 @@ class OutputWriter:
         return self._sign(encode_png(image, self._infotext(index, params)), "png", params)
 
     def build_grid(
-        self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float
+        self,
+        images: Sequence[Image.Image],
+        tiles: Sequence[bytes],
+        request: Generate,
+        started: float,
+        sheet: tuple[bytes, str] | None = None,
     ) -> Grid:
-        """Return the result of a job begun at `started` (time.monotonic), from its images and their files."""
-        grid_image, suffix = self._encode_grid_image(images, tiles, request)
+        """Return the result of a job begun at `started` (time.monotonic), from its images and their files.
+
+        `sheet` is the file of several images, if it has been encoded before.
+        """
+        grid_image, suffix = sheet or self._encode_grid_image(images, tiles, request)
         return Grid(tuple(tiles), grid_image, suffix, time.monotonic() - started, self.is_sensitive(images))
+
+    def encode_sheet(self, images: Sequence[Image.Image], request: Generate, text: str = "") -> tuple[bytes, str]:
+        """Return a signed file with all images, within the limit for uploads, and its suffix."""
+        limit = request.upload_limit - self._signer.max_signature_bytes
+        grid_image, suffix = encode_to_limit(make_grid(images), limit, text)
+        return self._sign(grid_image, suffix, request.params), suffix
 
     def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
         """Return the classifier's verdict."""
@@ -54,14 +68,11 @@ class OutputWriter:
         self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate
     ) -> tuple[bytes, str]:
         """Compose the tiles; a single one is used unchanged if it fits the limit, else encoded with its parameters."""
-        alone = len(tiles) == 1
-        if alone and len(tiles[0]) <= request.upload_limit:
+        if len(tiles) > 1:
+            return self.encode_sheet(images, request)
+        if len(tiles[0]) <= request.upload_limit:
             return tiles[0], "png"
-        text = self._infotext(0, request.params) if alone else ""
-        grid_image, suffix = encode_to_limit(
-            make_grid(images), request.upload_limit - self._signer.max_signature_bytes, text
-        )
-        return self._sign(grid_image, suffix, request.params), suffix
+        return self.encode_sheet(images, request, self._infotext(0, request.params))
 
     def _sign(self, data: bytes, suffix: str, params: Params) -> bytes:
         with self._lock:
@@ -72,7 +83,7 @@ class OutputWriter:
         return infotext(replace(params, video=False), self._model, index, with_prompt=self._include_prompts)
 
 
-def encode_sheet(tiles: Sequence[Image.Image], params: Params) -> bytes:
+def encode_video_sheet(tiles: Sequence[Image.Image], params: Params) -> bytes:
     """Return the tiles of a video's step side by side as a JPEG, no larger than the film of a finished grid."""
     sheet = make_grid(tiles)
     factor = size_of(params)[0] / tiles[0].width
