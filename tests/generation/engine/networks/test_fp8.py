@@ -61,6 +61,7 @@ def test_rounding_keeps_each_row_within_its_scale() -> None:
     assert not zeros.float().any() and scales.isfinite().all()
 
 
+@torch.inference_mode()
 def test_a_row_is_the_same_beside_one_that_is_a_thousand_times_larger() -> None:
     layer, row = Fp8Linear(Linear(64, 48)), sample(1, 64)
     beside = layer(torch.cat([row, 1000 * sample(1, 64, seed=1)]))
