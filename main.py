@@ -15,12 +15,13 @@ from typing import Any
 
 from dotenv import load_dotenv
 
-from bot.config import Config, ConfigError
+from bot.config import Config, ConfigError, secret_variables
 from bot.instance_lock import acquire_instance_lock
 from db.backup import BackupError, create_backup, restore_backup
 from db.backup_rotation import add_backup
 from db.connection import UnusableDatabaseError
 from generation import logs
+from generation.cluster.ray_settings import DEFAULT_PORT, DEFAULT_STORE_MB
 from generation.command_line import as_typed
 from generation.errors import UserError
 from generation.models.registry import ModelRegistry
@@ -33,9 +34,7 @@ To try Atelier without a Discord account:
   {as_typed("imagine a red boat on the sea --out pictures")}
 How to get a token: docs/discord.md"""
 
-SECRETS = ("DISCORD_TOKEN", "DISCORD_CLIENT_SECRET")
-
-IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
+IMAGINE_OPTIONS = ("--out", "--image", "--control-picture")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
 # The preview has its own servers, runs beside the bot, and shows the bot's last output, read as UTF-8, on its page.
@@ -55,8 +54,8 @@ def main() -> int:
     load_dotenv(Path(".env"))
     try:
         config = _read_config(arguments.command, with_files=not getattr(arguments, "dry_run", False))
-        for secret in SECRETS:  # from here on they are in the config only: no child process inherits them
-            os.environ.pop(secret, None)
+        if arguments.command != "preview":  # whose bot reads them from the environment again
+            _forget_secrets()
         # The progress bar says what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logs.configure(logs.LogConfig(level=level, style=config.log_format))
@@ -92,6 +91,12 @@ def _read_config(command: str | None, *, with_files: bool) -> Config:
     return config
 
 
+def _forget_secrets() -> None:
+    """Leave the secrets in the config only, so that no child process inherits them, on whichever machine it runs."""
+    for name in secret_variables():
+        os.environ.pop(name, None)
+
+
 def cancel_on_signals() -> None:
     """Cancel the running task on SIGINT, on SIGTERM, and on Windows on Ctrl+Break, so that it ends in order.
 
@@ -114,7 +119,12 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
             from bot.cli import generate_from_cli
 
             await generate_from_cli(
-                config, " ".join(arguments.prompt), arguments.out, arguments.image, show=arguments.open
+                config,
+                " ".join(arguments.prompt),
+                arguments.out,
+                arguments.image,
+                arguments.control_picture,
+                show=arguments.open,
             )
         case "doctor":
             from bot.doctor.run import run_checks
@@ -132,8 +142,6 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _run_cluster_command(arguments: argparse.Namespace, config: Config) -> int:
-    if sys.platform != "linux":
-        raise UserError("Machines join each other on Linux only. On Windows, WSL 2 is one.")
     from bot.cluster import commands
 
     config = commands.with_head(config, getattr(arguments, "head", None))
@@ -162,9 +170,20 @@ def _add_cluster_commands(parser: argparse.ArgumentParser) -> None:
     head = actions.add_parser("head", help="run the meeting point on the bot's machine, at CLUSTER's address")
     join = actions.add_parser("join", help="let the bot use this machine's GPUs")
     join.add_argument("head", nargs="?", metavar="HOST:PORT", help="where the head is (CLUSTER)")
-    join.add_argument("--port", type=_positive, default=6380, help="the first of the ports this machine uses (6380)")
+    join.add_argument(
+        "--port",
+        type=_positive,
+        default=DEFAULT_PORT,
+        help=f"the first of the ports this machine uses ({DEFAULT_PORT})",
+    )
     for each in (head, join):
-        each.add_argument("--store", type=_positive, default=512, metavar="MB", help="memory for large messages (512)")
+        each.add_argument(
+            "--store",
+            type=_positive,
+            default=DEFAULT_STORE_MB,
+            metavar="MB",
+            help=f"memory for large messages ({DEFAULT_STORE_MB})",
+        )
     actions.add_parser("show", help="list the machines, and why some do not fit").add_argument(
         "head", nargs="?", metavar="HOST:PORT", help="where the head is (CLUSTER)"
     )
@@ -234,6 +253,7 @@ def _parse_arguments() -> argparse.Namespace:
     imagine.add_argument("prompt", nargs="*", help="the prompt with parameters: a red boat on the sea --ar 3:2")
     imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the images (pictures)")
     imagine.add_argument("--image", type=Path, help="an image to start from")
+    imagine.add_argument("--control-picture", type=Path, help="an image for the ControlNets of --control")
     imagine.add_argument(
         "--dry-run", action="store_true", help="only print what was read of the prompt, as JSON; draw nothing"
     )

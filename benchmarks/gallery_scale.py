@@ -44,6 +44,32 @@ CHANNELS, PAGE_SIZE, TILES, BATCH = 500, 40, 4, 10_000
 REPEATS = 5
 PAGE_TARGET_S, SEARCH_TARGET_S = 0.3, 0.5
 
+# Every third result goes on from one of the 500 before it. Sessions draw results of these channels.
+FILL_FAMILIES_AND_SESSIONS = f"""
+    INSERT OR IGNORE INTO lineage
+    SELECT child.job_id, parent.job_id, 0, 'made' FROM shown AS child
+    JOIN shown AS parent ON parent.id = child.id - 1 - abs(child.id * 7919) % 500 WHERE child.id % 3 = 0;
+    INSERT INTO collab_sessions (id, kind, guild_id, channel_id, host_id, phase, settings, made_at, ended_at)
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 12000)
+    SELECT printf('%012x', n), CASE WHEN n % 24 = 0 THEN 'contest' WHEN n % 12 = 1 THEN 'canvas'
+               WHEN n % 2 = 0 THEN 'jam' ELSE 'telephone' END,
+           {GUILD}, 1 + abs(n * 7919) % {CHANNELS}, 2, 'ended', '{{"theme": "word123 by the sea"}}', n, n + 1
+    FROM numbers;
+    INSERT INTO collab_rounds (session, round, job_id, facts)
+    SELECT collab_sessions.id, number.value, job_id, '{{"theme": "word123", "words": "by the sea"}}'
+    FROM collab_sessions, json_each('[1, 2, 3, 4, 5]') AS number
+    JOIN shown ON shown.id = collab_sessions.made_at * 60 + number.value;
+    INSERT INTO contest_entries (session, person, job_id, tile_index, at, place, rank)
+    SELECT collab_sessions.id, shown.person_id, job_id, 0, 1, shown.id % 40 + 1, shown.id % 40 + 1
+    FROM collab_sessions JOIN shown ON shown.id BETWEEN made_at * 60 AND made_at * 60 + 39 WHERE kind = 'contest';
+    INSERT INTO canvases (session, columns, rows, cell, neighbours)
+    SELECT id, 8, 8, 256, 1 FROM collab_sessions WHERE kind = 'canvas';
+    INSERT INTO canvas_pieces (session, person, name, x, y, words, job_id, tile_index, placed_at)
+    SELECT collab_sessions.id, shown.person_id, 'somebody', shown.id % 7, shown.id / 7 % 7, 'a harbour', job_id, 0, 1
+    FROM collab_sessions JOIN shown ON shown.id BETWEEN made_at * 60 AND made_at * 60 + 48 WHERE kind = 'canvas';
+    INSERT OR IGNORE INTO canvas_cells SELECT session, x, y, number FROM canvas_pieces;
+"""
+
 Call = Callable[[], Awaitable[Any]]
 
 
@@ -79,6 +105,7 @@ def _fill_index(path: Path) -> None:
         )
         database.executemany("INSERT INTO fingerprints VALUES (?, ?, ?, ?, ?, ?, ?)", _fingerprints(database))
         database.execute("DELETE FROM outline_changes")  # the file of outlines is written anew in the first run
+        database.executescript(FILL_FAMILIES_AND_SESSIONS)
         database.commit()
 
 

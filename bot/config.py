@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from generation.cluster.node import NAME
 from generation.models.model import EMBEDDED
 
 DISCORD_API_URL = "https://discord.com/api/v10"
@@ -30,7 +31,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Every setting of `.env.example`, with its default."""
+    """Every setting of `.env.example`, with its default. The secrets are those that `repr` leaves out."""
 
     discord_token: str = field(default="", repr=False)
     discord_api_url: str = DISCORD_API_URL
@@ -44,6 +45,7 @@ class Config:
     node_name: str = ""
     loras: Path | None = None
     embeddings: Path | None = None
+    controls: Path | None = None
     upscaler: Path | None = None
     threads: int = 0
     compile: bool = False
@@ -62,8 +64,8 @@ class Config:
     discord_client_secret: str = field(default="", repr=False)
     film_format: str = "webp"
     pictures_without_prompts: bool = False
-    signing_certificate: str = ""
-    signing_key: Path | None = None
+    signing_certificate: str = field(default="", repr=False)
+    signing_key: Path | None = field(default=None, repr=False)
     log_level: str = "INFO"
     log_format: str = "text"
 
@@ -100,6 +102,11 @@ class Config:
 def env_name(setting: str) -> str:
     """Return the environment variable that sets a field of `Config`."""
     return "MODEL" if setting == "models" else setting.upper()
+
+
+def secret_variables() -> list[str]:
+    """Return the environment variables of the settings that are secrets."""
+    return [env_name(name) for name, setting in Config.__dataclass_fields__.items() if not setting.repr]
 
 
 def _token(name: str, text: str) -> str:
@@ -189,11 +196,11 @@ def _several_devices(name: str, text: str, devices: list[str]) -> str:
     return ",".join(gpus)
 
 
-def split_address(name: str, text: str, default_port: int = 0) -> tuple[str, int]:
+def split_address(name: str, text: str) -> tuple[str, int]:
     """Return the IP address and the port of an address such as 10.0.0.5:6380. Raise ConfigError for anything else."""
     try:
         parts = urlsplit(f"//{text}")
-        host, port = str(ipaddress.IPv4Address(parts.hostname or "")), parts.port or default_port
+        host, port = str(ipaddress.IPv4Address(parts.hostname or "")), parts.port or 0
     except ValueError:
         raise ConfigError(f"{name} must be an IP address with a port, such as 10.0.0.5:6380, not {text!r}") from None
     if host in ("127.0.0.1", "0.0.0.0"):
@@ -215,7 +222,7 @@ def _ip_address(name: str, text: str) -> str:
 
 
 def _node_name(name: str, text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", text):
+    if not NAME.fullmatch(text):
         raise ConfigError(f"{name} must be up to 63 letters, digits, dots and dashes, not {text!r}")
     return text
 
@@ -268,6 +275,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "node_name": _node_name,
     "loras": _path,
     "embeddings": _path,
+    "controls": _path,
     "upscaler": _path,
     "threads": _number(0, 1024),
     "compile": _yes_or_no,

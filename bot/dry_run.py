@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.config import Config
 from bot.registry import load_registry
-from generation.params import LoraWeight
+from generation.params import ControlWeight, LoraWeight
 from generation.prompt import PromptReading, read_prompt
 
 
@@ -33,4 +33,4 @@ def _plain(name: str, value: Any) -> Any:
         return "{}:{}".format(*value)
     if isinstance(value, tuple):
         return [_plain("", each) for each in value]
-    return {"name": value.name, "weight": value.weight} if isinstance(value, LoraWeight) else value
+    return {"name": value.name, "weight": value.weight} if isinstance(value, LoraWeight | ControlWeight) else value

@@ -18,7 +18,8 @@ from generation.cluster.node import Node
 from generation.cluster.ray_settings import Head
 from generation.cluster.remote import BotFiles, ClusterAccess, load_remote
 from generation.cluster.scout import watch_nodes
-from generation.cluster.versions import ROOT, Versions, own_versions
+from generation.cluster.versions import Versions, own_versions
+from generation.command_line import ROOT
 from generation.errors import UserError
 from generation.queue.queue import Queue
 from generation.worker.engine_loader import LoadEngine

@@ -34,6 +34,7 @@ def find_unusable_files(config: Config) -> list[str]:
         *(("MODEL", partial(_require_usable_model, ref)) for ref in config.models),
         ("LORAS", partial(scan_adapters, config.loras, None)),
         ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
+        ("CONTROLS", partial(scan_adapters, None, None, config.controls)),
         ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
         ("SIGNING_CERTIFICATE", certificate),
         ("DEVICE", partial(list_devices, config.device)),

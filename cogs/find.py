@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +39,6 @@ MAX_WORDS_LENGTH = 70  # characters, so that the buttons' custom_ids hold them
 MAX_PROMPT_LENGTH = 90
 MAX_OPTION_LENGTH = 100  # characters, by Discord's rules
 POST = "find_post"
-_JOB_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,11 @@ class Search:
     kind: str
     query: str
     page: int = 0
+
+    @classmethod
+    def by_picture(cls, upload: Upload, named_job: str | None = None) -> Search:
+        """Return the search for the job of an uploaded picture, whose file may name one."""
+        return cls("i", f"{upload.digest}~{named_job}" if named_job else upload.digest)
 
     @property
     def custom_id(self) -> str:
@@ -89,8 +92,8 @@ class Find(commands.Cog):
             return
         await self.client.services.policy.check_access(context_from(interaction))
         await self.client.deferrals.defer(interaction, ephemeral=True)
-        upload = await self.client.services.images.uploads.import_attachment(image)
-        await show_page(interaction, Search("i", upload.digest), hints=_JOB_ID.findall(image.filename))
+        upload, named_job = await self.client.services.images.uploads.import_named_attachment(image)
+        await show_page(interaction, Search.by_picture(upload, named_job))
 
 
 class PageButton(PersistentItem, template=r"find:(?P<kind>[wil]):(?P<page>\d{1,3}):(?P<query>[^\n]*)"):
@@ -146,9 +149,9 @@ async def start_search(interaction: Interaction, search: Search) -> None:
     await show_page(interaction, search)
 
 
-async def show_page(interaction: Interaction, search: Search, hints: Sequence[str] = ()) -> None:
-    """Show a page of a search in the deferred response; `hints` are job ids that a file's name has."""
-    found = await _search(interaction, search, hints)
+async def show_page(interaction: Interaction, search: Search) -> None:
+    """Show a page of a search in the deferred response."""
+    found = await _search(interaction, search)
     records = await interaction.client.services.db.jobs.get_many(found.job_ids)
     shown = [records[job_id] for job_id in found.job_ids if job_id in records]
     if not shown:
@@ -176,7 +179,7 @@ async def is_visible(interaction: Interaction, record: JobRecord) -> bool:
     return view is not None and bool(await interaction.client.services.db.gallery.visible(view, [record.job.id]))
 
 
-async def _search(interaction: Interaction, search: Search, hints: Sequence[str], page_size: int = PAGE_SIZE) -> Found:
+async def _search(interaction: Interaction, search: Search, page_size: int = PAGE_SIZE) -> Found:
     client = interaction.client
     if search.kind == "w":
         return await _search_words(interaction, search, page_size)
@@ -184,11 +187,12 @@ async def _search(interaction: Interaction, search: Search, hints: Sequence[str]
     if search.kind == "l":
         matches = await client.finder.like(Tile.parse(search.query), view, person_id)
         return _page_of(search, matches, page_size)
+    digest, _, named_job = search.query.partition("~")
     try:
-        png = await client.services.images.files.read(Upload(search.query))
+        png = await client.services.images.files.read(Upload(digest))
     except FileNotFoundError:
         raise UserError(tr("The picture to search for is not kept any more: send it again.")) from None
-    return _page_of(search, await client.finder.find(png, view, person_id, hints), page_size)
+    return _page_of(search, await client.finder.find(png, view, person_id, named_job or None), page_size)
 
 
 def _page_of(search: Search, matches: Sequence[Match], page_size: int) -> Found:
@@ -226,7 +230,7 @@ async def _zipped(interaction: Interaction, search: Search) -> list[ZippedPictur
     """
     client, services = interaction.client, interaction.client.services
     withheld = await is_nsfw_withheld(services.policy, client, interaction.guild_id, interaction.channel_id)
-    found = await _search(interaction, search, (), page_size=MAX_ZIP_JOBS)
+    found = await _search(interaction, search, page_size=MAX_ZIP_JOBS)
     records = await services.db.jobs.get_many(found.job_ids)
     anonymous = await _anonymous(interaction, found.job_ids)
     return [

@@ -1,4 +1,4 @@
-"""Use this picture…: the form for a picture in any message, as an image prompt or to find where it comes from."""
+"""Use this picture…: the form for a picture in any message, to draw from it, describe it or find it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ from bot.ui.text import escape_markdown, truncate
 from cogs.find import Search, start_search
 from cogs.imagine import submit_prompt
 from cogs.readings.describe import describe_upload
+from cogs.references import References
 from generation.errors import UserError
-from generation.params import Tile, Upload
+from generation.params import ImageRef, Tile, Upload
 
 MODAL = "use"  # the custom_id prefix of the form
 PURPOSE_FIELD, PROMPT_FIELD = "purpose", "prompt"
 MAX_NAME_LENGTH = 40
 FETCH_TIMEOUT_S = 2.0  # to download an image before the form opens; Discord allows three seconds for both
-TARGET = re.compile(r"(?P<digest>[0-9a-f]{64})(?::(?P<job_id>[0-9a-f]{12}))?")
+TARGET = re.compile(r"(?P<digest>[0-9a-f]{64})(?::(?P<job_id>[0-9a-f]{12}))?(?:~(?P<named_job>[0-9a-f]{12}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class UsedPicture:
-    """The picture of a message, and the job whose result the message is, if it is one."""
+    """The picture of a message, the job whose result the message is, if it is one, and the job that the file names."""
 
     upload: Upload
     job_id: str | None
+    named_job: str | None = None
 
     def __str__(self) -> str:
-        return ":".join(filter(None, (self.upload.digest, self.job_id)))
+        named = f"~{self.named_job}" if self.named_job else ""
+        return ":".join(filter(None, (self.upload.digest, self.job_id))) + named
 
 
 UseHandler = Callable[[Interaction, UsedPicture, str], Awaitable[None]]
@@ -51,21 +54,31 @@ async def draw_from_it(interaction: Interaction, picture: UsedPicture, prompt: s
 
 async def find_it(interaction: Interaction, picture: UsedPicture, _: str) -> None:
     """Find the job that made the picture."""
-    await start_search(interaction, Search("i", picture.upload.digest))
+    await start_search(interaction, Search.by_picture(picture.upload, picture.named_job))
 
 
 async def find_similar(interaction: Interaction, picture: UsedPicture, _: str) -> None:
     """Find pictures like it: like its first tile, if the bot made it."""
     is_known = picture.job_id is not None
-    search = Search("l", str(Tile(picture.job_id or "", 0))) if is_known else Search("i", picture.upload.digest)
+    search = Search("l", str(Tile(picture.job_id or "", 0))) if is_known else Search.by_picture(picture.upload)
     await start_search(interaction, search)
 
 
 async def take_its_style(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
     """Draw what the prompt says in the style of the picture; of its first tile, if the bot made it."""
+    await submit_prompt(interaction, prompt, None, References(style=await _single(interaction, picture)))
+
+
+async def follow_it(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
+    """Draw what the prompt says along the lines of the picture, as the ControlNet of the prompt reads it."""
+    await submit_prompt(interaction, prompt, None, References(control=await _single(interaction, picture)))
+
+
+async def _single(interaction: Interaction, picture: UsedPicture) -> ImageRef:
+    """Return the picture; its first tile, if it is a grid that the bot made and the user may use."""
     tile = Tile(picture.job_id, 0) if picture.job_id is not None else None
     is_tile = tile is not None and await interaction.client.prompts.styles.may_use(interaction, tile)
-    await submit_prompt(interaction, prompt, None, tile if is_tile else picture.upload)
+    return tile if tile is not None and is_tile else picture.upload
 
 
 async def describe_it(interaction: Interaction, picture: UsedPicture, _: str) -> None:
@@ -77,6 +90,7 @@ async def describe_it(interaction: Interaction, picture: UsedPicture, _: str) ->
 PURPOSES: dict[str, UseHandler] = {
     "prompt": draw_from_it,
     "style": take_its_style,
+    "control": follow_it,
     "describe": describe_it,
     "find": find_it,
     "like": find_similar,
@@ -88,6 +102,7 @@ def _labels() -> dict[str, tuple[str, str]]:
     return {
         "prompt": (tr("Image prompt"), tr("Draw from it what the prompt below says")),
         "style": (tr("Style"), tr("Draw what the prompt below says in its style")),
+        "control": (tr("ControlNet"), tr("Draw what the prompt below says over its edges, depth or pose")),
         "describe": (tr("Describe"), tr("Find prompts that could have drawn it")),
         "find": (tr("Which picture is this?"), tr("Find the job that made it: prompt, author, place")),
         "like": (tr("Pictures like this"), tr("Find pictures that look like it")),
@@ -100,13 +115,13 @@ async def open_form(interaction: Interaction, message: discord.Message) -> None:
     await client.services.policy.check_access(context_from(interaction))
     try:
         async with asyncio.timeout(FETCH_TIMEOUT_S):
-            upload = await _import_image(client, message, interaction.user.id)
+            upload, named = await _import_image(client, message, interaction.user.id)
     except TimeoutError:
         raise UserError(
             tr("This picture takes too long to download. Save it, then attach it to `/imagine` as `image`.")
         ) from None
     is_own = message.author == client.user
-    picture = UsedPicture(upload, next(iter(job_ids(message)), None) if is_own else None)
+    picture = UsedPicture(upload, next(iter(job_ids(message)), None) if is_own else None, named)
     note = tr("From [the picture in this message]({url}) by {whom}", url=message.jump_url, whom=_author(message))
     fields = (discord.ui.TextDisplay[Any](note), _purpose_field(), _prompt_field())
     await interaction.response.send_modal(PersistentModal(f"{MODAL}:{picture}", tr("Use this picture"), *fields))
@@ -117,7 +132,7 @@ async def on_form(interaction: Interaction, rest: str, values: ModalValues) -> N
     """Do with the picture what was chosen."""
     match = TARGET.fullmatch(rest)
     assert match is not None, "made by open_form"
-    picture = UsedPicture(Upload(match["digest"]), match["job_id"])
+    picture = UsedPicture(Upload(match["digest"]), match["job_id"], match["named_job"])
     handler = PURPOSES[values.selected[PURPOSE_FIELD]]
     await handler(interaction, picture, values.texts.get(PROMPT_FIELD, ""))
 
@@ -139,7 +154,9 @@ def _prompt_field() -> discord.ui.Label[Any]:
         required=False,
     )
     return discord.ui.Label(
-        text=tr("Prompt"), description=tr("Only for an image prompt or a style: say what to draw."), component=field
+        text=tr("Prompt"),
+        description=tr("For an image prompt, a style or a ControlNet: say what to draw."),
+        component=field,
     )
 
 
@@ -147,14 +164,14 @@ def _author(message: discord.Message) -> str:
     return escape_markdown(truncate(message.author.display_name, MAX_NAME_LENGTH))
 
 
-async def _import_image(client: Client, message: discord.Message, person_id: int) -> Upload:
+async def _import_image(client: Client, message: discord.Message, person_id: int) -> tuple[Upload, str | None]:
     uploads = client.services.images.uploads
     for attachment in message.attachments:
         if _is_picture(attachment):
-            return await uploads.import_attachment(attachment)
+            return await uploads.import_named_attachment(attachment)
     for embed in message.embeds:
         if url := embed.image.url or embed.thumbnail.url:
-            return await uploads.import_link(url, person_id)
+            return await uploads.import_named_link(url, person_id)
     raise UserError(tr("There is no picture in this message."))
 
 

@@ -27,7 +27,9 @@ OUTLINES_OF_JOBS = """
     WHERE job_id IN (SELECT value FROM json_each(:jobs))
 """
 CHANGES = "SELECT number, job_id, gone FROM outline_changes WHERE number > 0 ORDER BY number LIMIT :most"
-COUNT_ONCE = "SELECT count(*) AS n FROM fingerprints"
+SET_STAMP = """
+    INSERT INTO memos (name, value) VALUES ('outlines', :stamp) ON CONFLICT (name) DO UPDATE SET value = :stamp
+"""
 _INSERT_SHOWN = """
     :job, :guild, :channel, :thread, :person, :at
     WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job AND deleted_at IS NULL)
@@ -138,6 +140,13 @@ class PictureIndex:
         rows = await self._connection.fetch_all(IS_SHOWN, {"job": job_id})
         return ShownPicture(**dict(rows[0])) if rows else None
 
+    async def index_again(self, job_id: str) -> None:
+        """Make the fingerprints of a job anew: its picture has changed."""
+        await self._connection.write_atomically(
+            ("DELETE FROM fingerprints WHERE job_id = :job", {"job": job_id}),
+            ("INSERT OR IGNORE INTO to_index SELECT id FROM jobs WHERE id = :job", {"job": job_id}),
+        )
+
     async def forget_thread(self, thread_id: int) -> None:
         """Remove the pictures of a deleted thread."""
         await self._connection.write_atomically(
@@ -162,9 +171,17 @@ class PictureIndex:
             gone=[row["job_id"] for row in rows if row["gone"]],
         )
 
-    async def changes_done(self, number: int) -> None:
-        """Forget the changes up to a number: the file has them."""
-        await self._connection.write("DELETE FROM outline_changes WHERE number <= :number", {"number": number})
+    async def changes_done(self, number: int, stamp: int) -> None:
+        """Forget the changes up to a number: the file has them, and this stamp."""
+        await self._connection.write_atomically(
+            ("DELETE FROM outline_changes WHERE number <= :number", {"number": number}),
+            (SET_STAMP, {"stamp": str(stamp)}),
+        )
+
+    async def outline_stamp(self) -> int:
+        """Return the stamp that the file of outlines has if it is that of this database; 0 before there is one."""
+        rows = await self._connection.fetch_all("SELECT value FROM memos WHERE name = 'outlines'", {})
+        return int(rows[0]["value"]) if rows else 0
 
     async def all_outlines(self) -> AsyncIterator[list[Outlines]]:
         """Yield all outlines in chunks; later changes are those of `outline_changes` from now on."""
@@ -173,10 +190,6 @@ class PictureIndex:
         while rows := await self._connection.fetch_all(OUTLINES, {"after": after, "most": CHUNK}):
             yield [Outlines._make(each) for each in rows]
             after = rows[-1]["id"]
-
-    async def count_fingerprints(self) -> int:
-        """Return how many jobs have fingerprints."""
-        return int((await self._connection.fetch_all(COUNT_ONCE, {}))[0]["n"])
 
     async def vectors_of_jobs(self, job_ids: Iterable[str]) -> list[Fingerprints]:
         """Return fingerprints by the ids of jobs; those of deleted and unknown ones are left out."""

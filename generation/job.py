@@ -107,6 +107,11 @@ class Job:
     speed: Speed = Speed.FAST
     locale: str = ""
 
+    @property
+    def is_taken_out(self) -> bool:
+        """Return whether its picture is a tile of another job. One that was put together from pieces is its own."""
+        return self.action is Action.PICK and self.parent is not None
+
 
 def new_job_id() -> str:
     """Return a new id: 12 hex digits, which fit a custom_id, a nonce and a file name."""

@@ -44,10 +44,19 @@ def _styles(reference: str, prompt: str) -> tuple[Panel, ...]:
     return (Panel("the reference", reference), Panel("without", prompt), *styled)
 
 
+def _edits(before: str, after: str, prompt: str) -> tuple[Panel, ...]:
+    edits = [f"[{before}:{after}:{share}]" for share in (0.25, 0.5, 0.75)]
+    return tuple(Panel(words, prompt.format(words)) for words in (before, *edits, after))
+
+
 TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
     "styles": (
         _styles("a windmill in a meadow, sepia --seed 3", "a red boat on the sea --seed 7"),
         _styles("a castle at night, neon --seed 4", "a fox in a meadow --seed 7"),
+    ),
+    "prompt-edits": (
+        _edits("a castle", "a windmill", "{} in the snow --seed 3"),
+        _edits("sunset", "night", "a red boat on the sea at {} --seed 7"),
     ),
 }
 

@@ -59,6 +59,7 @@ ORDERS = {
         ("cluster",),
     ),
     "generation": (
+        ("edited_text",),
         ("errors", "logs", "params", "text", "command_line"),
         ("models", "job"),
         ("planning", "messages"),

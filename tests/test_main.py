@@ -28,6 +28,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from bot.config import secret_variables
 from generation.command_line import as_typed
 from preview import FakeDiscord, World
 from tests.support.fork_servers import MAIN, ForkedMain, engine_fork_server, engine_server, fork_main
@@ -111,7 +112,8 @@ async def running_bot(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    settings = {"LOG_FORMAT": "json", "METRICS_PORT": str(port), "DISCORD_CLIENT_SECRET": "secret"}
+    secrets = {name: "secret" for name in secret_variables() if not name.startswith("SIGNING")}
+    settings = {"LOG_FORMAT": "json", "METRICS_PORT": str(port), **secrets}
     async with (
         fake_discord(World()) as server,
         bot(server, folder, tiny_model, fresh=True, **settings) as process,
@@ -131,7 +133,7 @@ async def test_the_gpu_process_does_not_inherit_the_bots_secrets(running_bot):
     children = psutil.Process(running_bot.pid).children(recursive=True)
     assert children
     for child in children:
-        assert not {"DISCORD_TOKEN", "DISCORD_CLIENT_SECRET"} & child.environ().keys()
+        assert not set(secret_variables()) & child.environ().keys()
 
 
 async def test_a_missing_token_is_reported_in_one_line_with_a_hint(tmp_path):

@@ -83,18 +83,19 @@ async def test_the_bot_draws_stops_and_backs_up_without_posix(server, tmp_path, 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
+    # In fresh interpreters: a forked one has loaded what Windows lacks, and takes nothing away.
     pretend = {"PYTHONPATH": str(PRETEND), "METRICS_PORT": str(port)}
-    async with bot(server, tmp_path, tiny_model, **pretend) as process:
+    async with bot(server, tmp_path, tiny_model, fresh=True, **pretend) as process:
         ada = server.world.add_user("ada")
         channel = server.world.add_channel(server.world.add_guild("Studio", ada))
         await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
         await server.wait_for(channel, lambda message: "U1" in message.labels)
-        code, output = await run(tmp_path, "restore", "nothing.zip", **pretend)
+        code, output = await run(tmp_path, "restore", "nothing.zip", fresh=True, **pretend)
         assert (code, "another Atelier is using" in output) == (2, True), output
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
-    assert (await run(tmp_path, "backup", "kept.zip", **pretend))[0] == 0
-    code, output = await run(tmp_path, "restore", "kept.zip", "--replace", **pretend)
+    assert (await run(tmp_path, "backup", "kept.zip", fresh=True, **pretend))[0] == 0
+    code, output = await run(tmp_path, "restore", "kept.zip", "--replace", fresh=True, **pretend)
     assert code == 0, output
 
 

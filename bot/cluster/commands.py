@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +20,7 @@ from generation.cluster.ray_settings import (
     Head,
     head_command,
     node_command,
-    python_path,
     ray_environment,
-    without_secrets,
 )
 from generation.cluster.versions import Versions, own_versions
 from generation.command_line import as_typed
@@ -34,6 +31,7 @@ REJOIN_S = 5.0  # between two attempts to find the head
 
 def init(config: Config) -> int:
     """Write the token and the certificates of a new cluster, and say what to do with them."""
+    own_versions()  # raises UserError where no cluster can run
     files = cluster_files(config)
     files.create()
     print(f"{files.folder}: the token and the certificates of the cluster, readable by you only.")
@@ -56,7 +54,7 @@ def head(config: Config, store_bytes: int) -> int:
         with answering(at, own, versions):
             print(f"The head of the cluster is at {at}. Other machines: {as_typed(f'cluster join {at}')}", flush=True)
             return run_until_stopped(
-                head_command(at, folder, store_bytes), {**_environment(), **ray_environment(own)}, folder
+                head_command(at, folder, store_bytes), {**os.environ, **ray_environment(own)}, folder
             )
     except OSError as error:
         raise ConfigError(f"the head cannot listen at {at} or the ports above it: {error.strerror or error}") from None
@@ -71,7 +69,7 @@ def join(config: Config, port: int, store_bytes: int, *, once: bool = False) -> 
     settings, name = _node_settings(config), _node_name(config)
     here = own_address(config, at)
     own = files.for_machine(here)
-    environment = {**_environment(), **ray_environment(own), **settings.as_environment()}
+    environment = {**os.environ, **ray_environment(own), **settings.as_environment()}
     folder = _session_folder(files)
     resources = json.dumps({RESOURCE: len(settings.devices)})
     command = node_command(at, here, port, folder, resources, labels_of(name, versions), store_bytes)
@@ -97,7 +95,7 @@ def show(config: Config) -> int:
     if not nodes:
         print(f"The head at {at} runs, but no machine has joined.")
     for node in nodes:
-        problems = node.versions.mismatches(versions)
+        problems = node.problems(versions, nodes)
         verdict = f"does not fit: {' '.join(problems)}" if problems else "fits"
         print(f"{node.name:<20} {node.address:<16} devices: {node.devices:<3} {verdict}")
     return 0
@@ -118,6 +116,7 @@ def _node_settings(config: Config) -> NodeSettings:
         devices=list_devices(config.device),
         loras=_absolute_or_empty(config.loras),
         embeddings=_absolute_or_empty(config.embeddings),
+        controls=_absolute_or_empty(config.controls),
         upscaler=_absolute_or_empty(config.upscaler),
         classifier=_absolute(config.sensitive_classifier) if config.sensitive_classifier else "",
         threads=config.threads,
@@ -152,10 +151,6 @@ def _wait_for_head(at: Head, files: ClusterFiles, here: str, versions: Versions)
         if mismatches := versions.mismatches(answer.versions):
             raise ConfigError(*(f"this machine does not fit: {each}" for each in mismatches))
         return
-
-
-def _environment() -> Mapping[str, str]:
-    return {**without_secrets(os.environ), **python_path()}
 
 
 def _session_folder(files: ClusterFiles) -> Path:

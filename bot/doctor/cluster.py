@@ -48,11 +48,11 @@ def _check_nodes(head: Head, here: str, files: ClusterFiles, versions: Versions)
     if not nodes:
         fix = f"Run `{as_typed(f'cluster join {head}')}` on a machine with a GPU."
         return [failed(SUBJECT, f"the head at {head} runs, but no machine has joined", fix)]
-    return [_evaluate(node, versions) for node in nodes]
+    return [_evaluate(node, node.problems(versions, nodes)) for node in nodes]
 
 
-def _evaluate(node: Node, versions: Versions) -> CheckResult:
+def _evaluate(node: Node, problems: list[str]) -> CheckResult:
     text = f"{node.name} ({node.address}), {node.devices} device{'' if node.devices == 1 else 's'}"
-    if mismatches := node.versions.mismatches(versions):
-        return failed(SUBJECT, f"{text} does not fit", " ".join(mismatches))
+    if problems:
+        return failed(SUBJECT, f"{text} does not fit", " ".join(problems))
     return passed(SUBJECT, text)

@@ -1,12 +1,15 @@
 """The outlines of all pictures in one file, searched by brute force.
 
-The file is a cache of the database: it can be deleted at any time. A search reads it in blocks, so its memory does not
-grow with the number of pictures; the operating system keeps the file in memory as long as there is room.
+The file is a cache of the database: it can be deleted at any time. Its head and the database have the same stamp, a
+random number that each change replaces: so a file that lacks a change, or is that of another database, is known by its
+head. A search reads the file in blocks, so its memory does not grow with the number of pictures; the operating system
+keeps the file in memory as long as there is room.
 """
 
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Collection, Iterator, Sequence
 from io import BufferedRandom
 from pathlib import Path
@@ -27,7 +30,9 @@ SLOTS = 65_521
 MAX_EMPTY = 0.5  # share of empty records above which the file is written anew
 # `key` is the job's id in its upper 48 bits and the tile's number, from 1, in the lower 16; 0 marks an empty record.
 RECORD = np.dtype([("outline", "i1", (OUTLINE_LENGTH,)), ("key", "<u8"), ("channel", "<u2"), ("person", "<u2")])
-HEADER = b"atelier outlines 1\n".ljust(RECORD.itemsize)
+HEADER = struct.Struct("<20sQQ")  # the version, how many records are whole, and the stamp
+VERSION = b"atelier outlines 2\n"
+UNFINISHED = 0  # the stamp of a file that is being written anew
 
 Records = NDArray[np.void]
 
@@ -38,18 +43,32 @@ class OutlineFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def stamp(self) -> int:
+        """Return the stamp of the last change."""
+        with self._open() as file:
+            return _read_header(file)[1]
+
     def clear(self) -> None:
         """Begin an empty file."""
-        self._path.write_bytes(HEADER)
+        self._path.write_bytes(_header(0, UNFINISHED))
 
-    def add(self, jobs: Sequence[Outlines]) -> None:
-        """Add jobs that are not in the file."""
-        if jobs:
-            with self._open() as file:
-                file.seek(0, os.SEEK_END)
-                file.write(_records(jobs).tobytes())
+    def change(self, come: Sequence[Outlines], gone: Collection[str], stamp: int) -> None:
+        """Remove jobs, add others that are not in the file, and set the stamp last.
 
-    def remove(self, job_ids: Collection[str]) -> None:
+        After a crash the file has its earlier stamp, and the same change can be made again.
+        """
+        self._remove(gone)
+        with self._open() as file:
+            records = _read_header(file)[0]
+            file.seek(0, os.SEEK_END)
+            new = _records(come)
+            file.write(new.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            file.write(_header(records + len(new), stamp))
+
+    def _remove(self, job_ids: Collection[str]) -> None:
         """Overwrite the records of jobs with zeros, and write the file anew if most of it is empty."""
         gone = np.array([int(job_id, 16) for job_id in job_ids], np.uint64)
         if not len(gone):
@@ -63,12 +82,7 @@ class OutlineFile:
                     file.write(block.tobytes())
                 records, empty = records + len(block), empty + int((block["key"] == 0).sum())
         if empty > MAX_EMPTY * records:
-            self._compact()
-
-    def count_jobs(self) -> int:
-        """Return how many jobs are in the file."""
-        with self._open() as file:
-            return sum(int(((block["key"] & np.uint64(0xFFFF)) == 1).sum()) for block in _blocks(file))
+            self._compact(records - empty)
 
     def search(self, queries: Bytes, channels: Collection[int], person_id: int, limit: int) -> list[str]:
         """Return the jobs with the tiles most like one of `queries`: those in `channels`, and those of a person.
@@ -87,29 +101,30 @@ class OutlineFile:
                 best.add(_scores(wanted, block["outline"], places), block["key"][places])
         return list(dict.fromkeys(f"{key >> 16:012x}" for key in best.keys.tolist()))
 
-    def _compact(self) -> None:
+    def _compact(self, records: int) -> None:
         new = self._path.with_suffix(".new")
         with self._open() as old, new.open("wb") as file:
-            file.write(HEADER)
+            file.write(_header(records, _read_header(old)[1]))
             for block in _blocks(old):
                 file.write(block[block["key"] != 0].tobytes())
+            file.flush()
+            os.fsync(file.fileno())
         new.replace(self._path)
 
     def _open(self) -> BufferedRandom:
-        """Open the file after its header; one that is not there or of another version is begun anew."""
-        try:
-            file = self._path.open("r+b")
-            if file.read(len(HEADER)) == HEADER:
-                size = self._path.stat().st_size
-                if cut_off := size % RECORD.itemsize:  # by a power cut
-                    file.truncate(size - cut_off)
-                return file
-            file.close()
-        except FileNotFoundError:
-            pass
-        self.clear()
+        """Open the file after its head; one that is missing, cut off or of another version is begun anew."""
+        if not self._path.exists():
+            self.clear()
         file = self._path.open("r+b")
-        file.seek(len(HEADER))
+        records, _ = _read_header(file)
+        whole = HEADER.size + records * RECORD.itemsize
+        if records < 0 or self._path.stat().st_size < whole:
+            file.close()
+            self.clear()
+            file = self._path.open("r+b")
+            whole = HEADER.size
+        file.truncate(whole)  # what a crash has left behind it
+        file.seek(HEADER.size)
         return file
 
 
@@ -143,6 +158,20 @@ def _scores(wanted: NDArray[np.float32], outlines: Bytes, places: NDArray[np.int
     return np.asarray(products.max(axis=1).reshape(-1)[: len(places)], np.float32)
 
 
+def _header(records: int, stamp: int) -> bytes:
+    return HEADER.pack(VERSION, records, stamp)
+
+
+def _read_header(file: BufferedRandom) -> tuple[int, int]:
+    """Return the number of records and the stamp, and be behind them; the number is -1 in a file of another version."""
+    file.seek(0)
+    data = file.read(HEADER.size)
+    if len(data) < HEADER.size or not data.startswith(VERSION):
+        return -1, UNFINISHED
+    _, records, stamp = HEADER.unpack(data)
+    return records, stamp
+
+
 def _blocks(file: BufferedRandom) -> Iterator[Records]:
     """Yield the records from where the file is on."""
     while True:
@@ -153,6 +182,8 @@ def _blocks(file: BufferedRandom) -> Iterator[Records]:
 
 
 def _records(jobs: Sequence[Outlines]) -> NDArray[Any]:
+    if not jobs:
+        return np.zeros(0, RECORD)
     counts = [len(each.outlines) // OUTLINE_LENGTH for each in jobs]
     records = np.zeros(sum(counts), RECORD)
     records["outline"] = unpacked_outlines(b"".join(each.outlines for each in jobs))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -20,11 +19,11 @@ from bot.services import Services
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 from generation.files import sanitize
+from generation.files.job_name import named_job
 from generation.params import Tile
 
 MAX_SEARCHES = 2  # at once; each decodes a picture of any size
 UPLOAD_TIMEOUT_S, BODY_TIMEOUT_S = 60.0, 10.0
-_JOB_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])")
 
 
 class Actions:
@@ -54,13 +53,13 @@ class Actions:
         seen = await self._viewers.view(session, int(request.query.get("guild", "0")))
         if seen is None and session is None:
             raise web.HTTPForbidden(text="You may not look at this server's pictures.")
-        hints = _JOB_ID.findall(request.query.get("name", "")[:200])
         person_id = session.person_id if session else 0
         with self._one_search_of(person_id):
             data = await _read_picture(request)
             async with self._searches:
                 png = await asyncio.to_thread(sanitize.sanitize_image, data)
-            matches = await self._client().finder.find(png, seen.view if seen else None, person_id, hints)
+            named = named_job(data, request.query.get("name", "")[:200])
+            matches = await self._client().finder.find(png, seen.view if seen else None, person_id, named)
         found = await self._pages.matches(session, [match.tile for match in matches])
         verdicts = {str(match.tile): match.verdict.value for match in matches}
         for picture in found["pictures"]:

@@ -29,28 +29,29 @@ class ImageResizer:
         """
         if len(data) <= limit:
             return data, suffix
-        return await asyncio.to_thread(self.shrink, data, limit, await self._generation_params(job))
+        return await asyncio.to_thread(self.shrink, data, limit, *await self._origin(job))
 
-    async def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
-        """Return a picture's file with a signature in it."""
+    async def sign(self, data: bytes, suffix: str, params: Params, name: str) -> bytes:
+        """Return a picture's file with a signature in it, which names the job or tile `name`."""
 
         def sign() -> bytes:
             with self._signing_lock:
-                return self._signer.sign(data, suffix, params)
+                return self._signer.sign(data, suffix, params, name)
 
         return await asyncio.to_thread(sign)
 
-    def shrink(self, data: bytes, limit: int, params: Params) -> tuple[bytes, str]:
-        """Shrink a file that exceeds `limit`, in this thread; `params` are those that generated the image."""
+    def shrink(self, data: bytes, limit: int, params: Params, name: str) -> tuple[bytes, str]:
+        """Shrink a file that exceeds `limit`, in this thread; `params` and the job or tile `name` generated it."""
         signature_size = self._signer.max_signature_bytes
         if limit < 2 * signature_size:
             log.warning("an image is sent without a signature, which does not fit into %d bytes", limit)
             return reencode(data, limit)
         small, suffix = reencode(data, limit - signature_size)
         with self._signing_lock:
-            return self._signer.sign(small, suffix, params), suffix
+            return self._signer.sign(small, suffix, params, name), suffix
 
-    async def _generation_params(self, job: Job) -> Params:
-        """Return the parameters that generated a job's image; for a picked tile, those of the grid's job."""
-        origin = await self._store.get(job.parent.job_id) if job.action is Action.PICK and job.parent else None
-        return origin.job.params if origin else job.params
+    async def _origin(self, job: Job) -> tuple[Params, str]:
+        """Return what generated a job's image: the parameters, and the job; for a picked tile, those of the grid."""
+        if job.action is Action.PICK and job.parent and (origin := await self._store.get(job.parent.job_id)):
+            return origin.job.params, str(job.parent)
+        return job.params, job.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 import discord
 
@@ -14,6 +15,7 @@ from bot.ui.text import escape_markdown, truncate
 from db.image_files import ImageStore
 from generation.errors import UserError
 from generation.files import sanitize
+from generation.files.job_name import named_job
 from generation.params import Upload
 
 MAX_CONCURRENT = 2  # each takes memory and a thread of the shared pool
@@ -30,6 +32,10 @@ class UploadImporter:
 
     async def import_attachment(self, image: discord.Attachment) -> Upload:
         """Save an attachment; raises UserError if it is not an image."""
+        return (await self.import_named_attachment(image))[0]
+
+    async def import_named_attachment(self, image: discord.Attachment) -> tuple[Upload, str | None]:
+        """Save an attachment, and return it with the job that its file names, as above."""
         if image.size > sanitize.MAX_BYTES:
             raise UserError(
                 tr(
@@ -40,22 +46,27 @@ class UploadImporter:
             )
         try:
             async with self._semaphore, asyncio.timeout(DOWNLOAD_TIMEOUT_S):
-                png = await asyncio.to_thread(sanitize.sanitize_image, await image.read())
+                data = await image.read()
+                png = await asyncio.to_thread(sanitize.sanitize_image, data)
         except TRANSPORT_ERRORS:
             raise UserError(
                 tr("I could not download `{file}` from Discord. Please try again.", file=image.filename)
             ) from None
-        return await self._images.save_upload(png)
+        return await self._images.save_upload(png), named_job(data, image.filename)
 
     async def import_link(self, link: str, person_id: int = 0) -> Upload:
         """Save the image behind a person's link; raises UserError if it cannot be fetched or is not an image."""
+        return (await self.import_named_link(link, person_id))[0]
+
+    async def import_named_link(self, link: str, person_id: int = 0) -> tuple[Upload, str | None]:
+        """Save the image behind a person's link, and return it with the job that its file names, as above."""
         data = await self._fetcher.fetch(link, person_id)
         try:
             async with self._semaphore:
                 png = await asyncio.to_thread(sanitize.sanitize_image, data)
         except UserError as error:
             raise UserError(f"{escape_markdown(truncate(link, MAX_NAME_LENGTH))}\\: {error_text(error)}") from None
-        return await self._images.save_upload(png)
+        return await self._images.save_upload(png), named_job(data, urlsplit(link).path)
 
     async def import_attachments(self, images: Iterable[discord.Attachment]) -> list[Upload]:
         """Save several attachments and return them in the same order."""

@@ -39,7 +39,8 @@ async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
         case JobState.GENERATED if job.destination.is_held:
             pass  # its session posts it when it shows it
         case JobState.GENERATED:
-            await post_unless_found(runner, record, status_message_id)
+            with runner.services.queue.posting(job):
+                await post_unless_found(runner, record, status_message_id)
         case JobState.POSTED if job.params.reading is not None:
             await runner.readings.show(job, status_message_id)
         case JobState.POSTED:

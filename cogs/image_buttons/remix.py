@@ -23,7 +23,7 @@ from generation.models.registry import ModelRegistry
 from generation.params import TILE_PATTERN, Params, Tile, Upload
 from generation.planning import actions
 from generation.planning.film_pictures import finished_picture
-from generation.prompt import PromptError, PromptRequest, format_prompt, parse_prompt
+from generation.prompt import PENDING_IMAGE, PromptError, PromptRequest, format_prompt, parse_prompt
 
 REMIX_ACTION = {Action.VARY_SUBTLE: Action.REMIX_SUBTLE, Action.VARY_STRONG: Action.REMIX_STRONG}
 BASE_ACTION = {remix: base for base, remix in REMIX_ACTION.items()}
@@ -106,7 +106,7 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
         await client.jobs.submit(interaction, action, params, tile, pressed=pressed)
         return
     request = await parse_edited(interaction, text, parent.params, allow_zoom=action is Action.ZOOM_CUSTOM)
-    request = await with_style(interaction, request, parent)
+    request = await with_references(interaction, request, parent)
     model = registry.resolve(request.params)
     before = actions.rescaled_for(parent.params, model, registry.find(parent.params.model))
     if action is Action.ZOOM_CUSTOM:
@@ -137,7 +137,7 @@ async def parse_edited(
     services = interaction.client.services
     options = await services.db.preferences.options(interaction.user.id)
     image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
-    if not any(part.text for part in parent.parts):
+    if not any(any(part.texts) for part in parent.parts):
         image_count = max(image_count, 2)  # a blend, which needs no text
     registry = services.registry
     defaults = (default_model_parameter(await services.policy.settings(interaction.guild_id), registry),)
@@ -151,10 +151,16 @@ async def parse_edited(
     return request
 
 
-async def with_style(interaction: Interaction, request: PromptRequest, parent: Job) -> PromptRequest:
-    """Return an edited prompt with the picture of its style: the one that the parent has, or another."""
-    if request.params.style_code == parent.params.style_code:
-        return replace(request, params=replace(request.params, style=parent.params.style))
+async def with_references(interaction: Interaction, request: PromptRequest, parent: Job) -> PromptRequest:
+    """Return an edited prompt with the pictures of its style and its ControlNets: those of the parent, or others."""
+    params, before = request.params, parent.params
+    if params.style_code == before.style_code:
+        params = replace(params, style=before.style)
+    if params.control_code == before.control_code:
+        params = replace(params, control=before.control)
+    request = replace(request, params=params)
+    if PENDING_IMAGE not in (params.style, params.control):
+        return request
     client = interaction.client
     preferred = await client.services.db.preferences.get(interaction.user.id)
     private = is_private(interaction, request.private, preferred, parent)

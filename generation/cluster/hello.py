@@ -69,7 +69,7 @@ def ask(head: Head, files: MachineFiles) -> Answer:
         ) from None
     except (OSError, ValueError) as error:
         raise HeadUnreachable(f"{head} does not answer ({error})") from None
-    return Answer(Versions(**answer["versions"]), answer["knows_token"])
+    return Answer(Versions.read(answer["versions"]), answer["knows_token"])
 
 
 def token_digest(token: Path) -> str:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import NoReturn
 
-from generation.cluster.node import Node
+from generation.cluster.node import NAME_TAKEN, Node
 from generation.cluster.scout import Nodes
 from generation.cluster.versions import Versions
 from generation.messages import Crashed, Event
@@ -90,15 +90,16 @@ class Cluster:
                 self._join((node_id, index), node)
 
     def _welcome(self, nodes: tuple[Node, ...]) -> list[Node]:
-        """Return the machines that fit; say why others do not, once."""
-        refused, names, welcome = dict[str, str](), set[str](), list[Node]()
-        for node in nodes:
+        """Return the machines that fit; say why others do not, once. Whoever has joined keeps its name."""
+        refused, welcome, joined = dict[str, str](), list[Node](), {node_id for node_id, _ in self._workers}
+        taken = {worker.name for worker in self._fleet.workers if worker not in self._workers.values()}
+        for node in sorted(nodes, key=lambda node: node.id not in joined):
             if mismatches := node.versions.mismatches(self._versions):
                 refused[node.name] = " ".join(mismatches)
-            elif node.name in names:
-                refused[f"{node.name} at {node.address}"] = "another has this name: set NODE_NAME on one of them."
+            elif node.names & taken:
+                refused[f"{node.name} at {node.address}"] = NAME_TAKEN
             else:
-                names.add(node.name)
+                taken |= node.names
                 welcome.append(node)
         for name, reason in refused.items():
             if self.refused.get(name) != reason:
@@ -107,7 +108,7 @@ class Cluster:
         return welcome
 
     def _join(self, key: _Key, node: Node) -> None:
-        name = node.name if node.devices == 1 else f"{node.name}-{key[1] + 1}"
+        name = node.worker_names[key[1]]
         log.info("%s joins", name)
         worker = self._workers[key] = self._make_worker(node, key[1], name)
         self._fleet.join(worker)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from generation.models.registry import ModelRegistry
 SETTINGS_VARIABLE = "ATELIER_NODE"  # JSON of `NodeSettings`, in the environment of a node's processes
 RESOURCE = "atelier"  # one for each device
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")  # what Ray allows in a label
+NAME_TAKEN = "another has this name: set NODE_NAME on one of them, unless it is itself, from before a loss."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,22 @@ class Node:
     devices: int
     versions: Versions
 
+    @property
+    def worker_names(self) -> tuple[str, ...]:
+        """Return what the worker of each device is called."""
+        numbers = range(1, self.devices + 1)
+        return (self.name,) if self.devices == 1 else tuple(f"{self.name}-{number}" for number in numbers)
+
+    @property
+    def names(self) -> set[str]:
+        """Return every name by which people call this machine or a worker of it."""
+        return {self.name, *self.worker_names}
+
+    def problems(self, versions: Versions, others: Iterable[Node]) -> list[str]:
+        """Return what to change on this machine, so that it fits a bot with these versions, and the `others` there."""
+        taken = {name for other in others if other.id != self.id for name in other.names}
+        return self.versions.mismatches(versions) + ([NAME_TAKEN] if self.names & taken else [])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
@@ -39,6 +56,7 @@ class NodeSettings:
     devices: tuple[str, ...]
     loras: str = ""
     embeddings: str = ""
+    controls: str = ""
     upscaler: str = ""
     classifier: str = ""
     threads: int = 0
@@ -59,7 +77,7 @@ class NodeSettings:
 
     def load_registry(self) -> ModelRegistry:
         """Describe this machine's models and adapters. Raises like `ModelRegistry.from_refs` and `scan_adapters`."""
-        adapters, _ = scan_adapters(_path(self.loras), _path(self.embeddings))
+        adapters, _ = scan_adapters(_path(self.loras), _path(self.embeddings), _path(self.controls))
         return ModelRegistry.from_refs(self.models, adapters)
 
     def take_inventory(self) -> Inventory:
@@ -78,9 +96,7 @@ def node_from_ray(found: Mapping[str, Any]) -> Node | None:
     labels, devices = found["Labels"], int(found["Resources"].get(RESOURCE, 0))
     if not found["Alive"] or not devices or "atelier-name" not in labels:
         return None
-    versions = Versions(
-        labels.get("atelier-version", "?"), labels.get("atelier-ray", "?"), labels.get("atelier-python", "?")
-    )
+    versions = Versions.from_labels(labels)
     return Node(found["NodeID"], labels["atelier-name"], found["NodeManagerAddress"], devices, versions)
 
 

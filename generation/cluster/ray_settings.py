@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from generation.cluster.files import MachineFiles
+from generation.command_line import ROOT
 
 DEFAULT_PORT = 6380  # Redis has 6379
 # Of each machine, counted from the head's port: what `docs/self-hosting.md` says a firewall must let through.
 HELLO, NODE_MANAGER, OBJECT_MANAGER, RUNTIME_ENV_AGENT, METRICS_AGENT, METRICS_EXPORT, AGENT_LISTEN = range(1, 8)
 WORKER_PORTS = 20, 99  # the first and the last
-STORE_BYTES = 512 << 20
+DEFAULT_STORE_MB = 512  # of shared memory, for messages such as images
 RECONNECT_TIMEOUT_S = 10  # then a process without its head ends
-SECRETS = ("DISCORD_TOKEN", "DISCORD_CLIENT_SECRET", "SIGNING_KEY", "SIGNING_CERTIFICATE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Head:
     """Where the head of a cluster listens."""
 
     host: str
-    port: int = DEFAULT_PORT
+    port: int
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -36,8 +35,9 @@ class Head:
 
 
 def ray_environment(files: MachineFiles) -> dict[str, str]:
-    """Return what every process of Ray needs: the token, TLS, and how soon a lost machine is noticed."""
+    """Return what each process of Ray needs: where Atelier is, the token, TLS, how soon a lost machine is noticed."""
     return {
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(files.token.resolve()),
         "RAY_USE_TLS": "1",
@@ -57,12 +57,7 @@ def ray_environment(files: MachineFiles) -> dict[str, str]:
     }
 
 
-def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment for processes that others can reach: without the bot's token and keys."""
-    return {name: value for name, value in environment.items() if name not in SECRETS}
-
-
-def head_command(head: Head, folder: Path, store_bytes: int = STORE_BYTES) -> list[str]:
+def head_command(head: Head, folder: Path, store_bytes: int) -> list[str]:
     """Return the command that runs a head, which generates nothing itself."""
     return [
         *_start(head.host, head.port, folder, store_bytes),
@@ -75,7 +70,7 @@ def head_command(head: Head, folder: Path, store_bytes: int = STORE_BYTES) -> li
 
 
 def node_command(
-    head: Head, here: str, port: int, folder: Path, resources: str, labels: str, store_bytes: int = STORE_BYTES
+    head: Head, here: str, port: int, folder: Path, resources: str, labels: str, store_bytes: int
 ) -> list[str]:
     """Return the command that joins a cluster as a node; its own ports are counted from `port`."""
     return [
@@ -103,10 +98,3 @@ def _start(here: str, port: int, folder: Path, store_bytes: int) -> list[str]:
         f"--min-worker-port={port + first}",
         f"--max-worker-port={port + last}",
     ]
-
-
-def python_path() -> dict[str, str]:
-    """Return what lets Ray's processes import Atelier, wherever it is on this machine."""
-    root = str(Path(__file__).resolve().parents[2])
-    others = os.environ.get("PYTHONPATH", "")
-    return {"PYTHONPATH": os.pathsep.join(filter(None, (root, others)))}

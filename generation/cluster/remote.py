@@ -19,7 +19,7 @@ from generation.cluster.drawer import Assignment, Drawer, NodeReport
 from generation.cluster.files import ClusterFiles
 from generation.cluster.inventory import common, take_inventory
 from generation.cluster.node import RESOURCE, Node
-from generation.cluster.ray_settings import Head, python_path, ray_environment, without_secrets
+from generation.cluster.ray_settings import Head, ray_environment
 from generation.cluster.versions import own_versions
 from generation.engine.base import Emit
 from generation.errors import MachineLost, UserError, first_line
@@ -40,7 +40,7 @@ from generation.messages import (
 )
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.params import Params
+from generation.params import Params, Tile
 from generation.worker.engine_loader import LoadEngine
 from generation.worker.gpu_main import end_process
 
@@ -60,10 +60,7 @@ class ClusterAccess:
 
     def connect(self) -> Any:
         """Become a driver of the cluster and return Ray."""
-        environment = {**python_path(), **ray_environment(self.files.for_machine(self.here))}
-        kept = without_secrets(os.environ)
-        os.environ.clear()
-        os.environ.update({**kept, **environment})
+        os.environ.update(ray_environment(self.files.for_machine(self.here)))
         import ray
 
         ray.init(
@@ -141,6 +138,7 @@ def _compare(node: Node, report: NodeReport, registry: ModelRegistry, bot: BotFi
     return Offered(
         models=common(found.models, own.models),
         loras=common(found.loras, own.loras),
+        controls=common(found.controls, own.controls),
         missing_embeddings=frozenset(own.embeddings) - common(found.embeddings, own.embeddings),
         capacity=report.capacity,
     )
@@ -220,7 +218,7 @@ class RemoteEngine:
             case Loaded(model, seconds):
                 event = Loaded(self._own(model), seconds)
             case Finished(job_id, grid):
-                event = Finished(job_id, self._signed(grid, self._params.pop(job_id)))
+                event = Finished(job_id, self._signed(job_id, grid, self._params.pop(job_id)))
             case Read(job_id) | Failed(job_id):
                 self._params.pop(job_id, None)
         self._emit(event)
@@ -232,8 +230,10 @@ class RemoteEngine:
         own = self._registry.find(model.name) or model
         return replace(model, name=own.name, ref=own.ref, partner=own.partner)
 
-    def _signed(self, grid: Grid, params: Params) -> Grid:
-        tiles = tuple(self._signer.sign(tile, "png", params) for tile in grid.tiles)
+    def _signed(self, job_id: str, grid: Grid, params: Params) -> Grid:
+        tiles = tuple(
+            self._signer.sign(tile, "png", params, str(Tile(job_id, index))) for index, tile in enumerate(grid.tiles)
+        )
         is_tile = len(tiles) == 1 and grid.image == grid.tiles[0]
-        image = tiles[0] if is_tile else self._signer.sign(grid.image, grid.suffix, params)
+        image = tiles[0] if is_tile else self._signer.sign(grid.image, grid.suffix, params, job_id)
         return replace(grid, tiles=tiles, image=image)

@@ -13,6 +13,7 @@ from PIL import Image
 from generation.errors import UserError
 from generation.files.c2pa_credentials import Credentials
 from generation.files.infotext import parent_tiles
+from generation.files.job_name import instance_id
 from generation.params import Params, Tile
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -38,10 +39,10 @@ class ContentCredentialsSigner:
         except c2pa.C2paError as error:
             raise UserError(f"Pictures cannot be signed with this certificate and key: {error}") from None
 
-    def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
+    def sign(self, data: bytes, suffix: str, params: Params, name: str = "") -> bytes:
         """Return the file `data` with a signature; if signing fails, log an error and return it unsigned."""
         try:
-            return _sign(self._context, data, suffix, _manifest(params))
+            return _sign(self._context, data, suffix, _manifest(params, name))
         except c2pa.C2paError as error:  # for example an expired certificate, which is no reason to withhold the image
             log.error("an image is posted without a signature: %s", error)
             return data
@@ -53,8 +54,8 @@ def _context(credentials: Credentials, settings: dict[str, Any]) -> c2pa.Context
     return c2pa.Context.from_dict(settings, c2pa.Signer.from_info(signer_info))
 
 
-def _manifest(params: Params | None = None) -> dict[str, Any]:
-    """Return what is signed: that the image is generated, and from which of the bot's own images.
+def _manifest(params: Params | None = None, name: str = "") -> dict[str, Any]:
+    """Return what is signed: that the image is generated, by which job, and from which of the bot's own images.
 
     One image is the parent; several that were blended are components. An ingredient is named by its id only: with its
     own signature in it, a file would grow from generation to generation.
@@ -62,7 +63,8 @@ def _manifest(params: Params | None = None) -> dict[str, Any]:
     parents = parent_tiles(params) if params else []
     relation = "parentOf" if params and not params.blended else "componentOf"
     has_source = params is not None and params.source is not None
-    return {
+    named = {"title": name, "instance_id": instance_id(name)} if name else {}
+    return named | {
         "claim_generator_info": [{"name": "Atelier"}],
         "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": _actions(parents, relation, has_source)}}],
         "ingredients": [

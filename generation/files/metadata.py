@@ -16,8 +16,8 @@ class Signer(Protocol):
 
     max_signature_bytes: int
 
-    def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
-        """Return the file `data` of type `suffix` ("png", "webp") with a signature in it."""
+    def sign(self, data: bytes, suffix: str, params: Params, name: str = "") -> bytes:
+        """Return the file `data` of type `suffix` ("png", "webp") with a signature in it; `name` is its tile or job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class NullSigner:
 
     max_signature_bytes = 0
 
-    def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
+    def sign(self, data: bytes, suffix: str, params: Params, name: str = "") -> bytes:
         """Return the file unchanged."""
         return data
 

@@ -205,7 +205,8 @@ def with_prompt_of(child: Params, edited: Params) -> Params:
 
     For actions that keep the image's position (zoom, pan, square, region); a variation uses the edited params directly.
     """
-    return replace(edited, **{name: getattr(child, name) for name in _GEOMETRY})
+    edited = replace(edited, **{name: getattr(child, name) for name in _GEOMETRY})
+    return edited if child.frame is None else _within_frame(edited, child.frame)
 
 
 def with_distinct_seeds(parent: Params) -> Params:
@@ -278,7 +279,7 @@ def _single_tile(parent: Params, tile: Tile) -> Params:
 def _outpaint(
     parent: Params, tile: Tile, seed: int, aspect: tuple[int, int], canvas: tuple[int, int], frame: Frame
 ) -> Params:
-    return replace(
+    child = replace(
         _derived(parent, tile, seed),
         aspect=aspect,
         width=canvas[0],
@@ -289,6 +290,14 @@ def _outpaint(
         seamless=False,
         hd=False,
     )
+    return _within_frame(child, frame)
+
+
+def _within_frame(params: Params, frame: Frame) -> Params:
+    """Return params without ControlNets if the frame is not the whole canvas: their picture shows no surroundings."""
+    if (frame.width, frame.height) == (params.width, params.height):
+        return params
+    return replace(params, controls=(), control=None, control_code="")
 
 
 def _scaled_frame(frame: Frame, scale_x: float, scale_y: float) -> Frame:

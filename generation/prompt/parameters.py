@@ -11,9 +11,10 @@ from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
-from generation.params import MAX_SEED, Params, Upload
+from generation.params import MAX_SEED, ControlWeight, Params, Upload
 from generation.planning.actions import MAX_ZOOM, MIN_ZOOM
 from generation.planning.style import DEFAULT_STYLE_WEIGHT, MAX_STYLE_WEIGHT
+from generation.prompt.controls import Controls
 from generation.prompt.values import (
     AspectRatio,
     Choice,
@@ -99,6 +100,10 @@ def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float
     if not isinstance(params.source, Upload) or params.strength == strength_for(1):
         return None
     return image_weight_for(params.strength)
+
+
+def _control_value(params: Params, registry: ModelRegistry | None) -> tuple[ControlWeight | str, ...] | None:
+    return (*params.controls, *filter(None, [params.control_code])) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +257,17 @@ PARAMETERS = (
         help="How much of the style of `--sref` is taken over; 0 ignores it.",
         get_value=_value_unless(DEFAULT_STYLE_WEIGHT, "style_weight"),
         requires=Capability.STYLE,
+    ),
+    Parameter(
+        names=("control",),
+        value_type=Controls(),
+        field="controls",
+        example="canny:0.8",
+        default="none",
+        help="ControlNets, and the picture whose edges, depth or pose they take over: a link, or the `control` option.",
+        get_value=_control_value,
+        repeatable=True,
+        requires=Capability.CONTROL,
     ),
     Parameter(
         names=("model", "version", "v"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from generation.messages import Ready
@@ -54,7 +54,10 @@ def is_within_limits(waiting: QueuedJob, running: Mapping[LimitKey, int], limits
 
 
 class StartForecast:
-    """Simulates slots that are granted in order, each to the first job within its limits, until every job has one."""
+    """Simulates slots that are granted in order, each to the first job within its limits.
+
+    It goes only as far back as it is asked.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,8 @@ class StartForecast:
         running: RunningJobs,
         throughput: ThroughputEstimator,
         limits: QueueLimits,
+        loaded_models: Iterable[str],
+        now: float,
     ) -> None:
         self._waiting, self._throughput, self._limits = waiting, throughput, limits
         self._next = 0
@@ -75,24 +80,33 @@ class StartForecast:
         self._ends: list[tuple[float, int, Worker, QueuedJob]] = []
         for each in running:
             self._push_end(each.since, each.slot.worker, each.queued, needs_loading=each.needs_loading)
+        self._starts: dict[str, float] = {}
+        self._granted = self._grant_slots(set(loaded_models), now)
 
-    def starts(self, loaded_models: Iterable[str], now: float) -> dict[str, float]:
-        """Return when each job starts; jobs that no worker will ever have a slot for are missing."""
-        loaded, starts = set(loaded_models), dict[str, float]()
-        while len(starts) < len(self._waiting):
+    def start(self, job_id: str) -> float | None:
+        """Return when a job starts; None for one that no worker will ever have a slot for."""
+        while job_id not in self._starts:
+            granted = next(self._granted, None)
+            if granted is None:
+                return None
+            self._starts[granted[0]] = granted[1]
+        return self._starts[job_id]
+
+    def _grant_slots(self, loaded: set[str], now: float) -> Iterator[tuple[str, float]]:
+        """Yield the jobs in the order in which they start, with the time."""
+        while True:
             while self._idle and (first := self._take_first()) is not None:
-                starts[first.job.id] = now
                 self._push_end(now, self._idle.popleft(), first, needs_loading=first.model not in loaded)
                 loaded.add(first.model)
                 for key in first.limit_keys:
                     self._running[key] += 1
+                yield first.job.id, now
             if not self._ends:
-                break
+                return
             end, _, worker, ended = heapq.heappop(self._ends)
             now = max(now, end)
             self._idle.append(worker)
             self._end(ended)
-        return starts
 
     def _take_first(self) -> QueuedJob | None:
         """Take the first job that is within its limits; None if all others are over theirs."""

@@ -20,7 +20,7 @@ class PersonQueueFull(UserError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLimits:
-    """How many jobs may wait and run at the same time."""
+    """How many jobs may wait, to be drawn or to be posted, and run at the same time."""
 
     waiting_per_person: int = 10
     running_per_person: int = 3
@@ -72,7 +72,7 @@ def _require_below(limit: int, waiting: int, jobs: int, problem: Callable[[int, 
     if waiting + jobs > limit:
         raise PersonQueueFull(
             Text(
-                "{problem} Try again when one of them has started, or cancel one.",
+                "{problem} Try again a little later, or cancel one.",
                 problem=problem(waiting, jobs, limit),
             )
         )

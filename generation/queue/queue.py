@@ -6,8 +6,9 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -20,8 +21,10 @@ from generation.queue.fair_order import FairOrder, QueuedJob, Slot
 from generation.queue.forecast import StartForecast, candidate_of, is_within_limits, predicted_order
 from generation.queue.limits import (
     NO_MEMBER_LIMITS,
+    LimitKey,
     MemberLimits,
     QueueLimits,
+    limit_keys,
     require_below_person_limit,
     require_below_role_limit,
     require_room_in_queue,
@@ -53,6 +56,8 @@ class Queue:
         self._workers, self._limits, self._clock = list(workers), limits, clock
         self._waiting = FairOrder(clock)
         self._running = RunningJobs()
+        self._unposted = Counter[LimitKey]()
+        self._unposted_in_all = 0
         self._restored_last_served: dict[int, float] = {}
         self._served: dict[int, int] = {}
         self._slot_numbers = itertools.count(1)
@@ -60,7 +65,8 @@ class Queue:
         self._throughput = ThroughputEstimator()
         self._placement = Placement(self._running, self._throughput)
         self._subscribers: list[Callable[[], None]] = []
-        self._positions: dict[str, tuple[int, float | None]] = {}
+        self._positions: dict[str, int] = {}
+        self._starts: StartForecast | None = None
         self._forecast_at = -math.inf
         self._is_forecast_stale = True
         self._dispatch_scheduled = False
@@ -110,11 +116,10 @@ class Queue:
         self, person_id: int, guild_id: int | None = None, member_limits: MemberLimits = NO_MEMBER_LIMITS, jobs: int = 1
     ) -> None:
         """Raise QueueFull or PersonQueueFull if `jobs` more jobs of this person would exceed a limit."""
-        require_below_person_limit(self._limits.waiting_per_person, self._waiting.count((person_id,)), jobs)
+        require_below_person_limit(self._limits.waiting_per_person, self._count((person_id,)), jobs)
         if member_limits.waiting is not None:
-            in_guild = self._waiting.count((person_id, guild_id))
-            require_below_role_limit(member_limits.waiting, in_guild, jobs)
-        require_room_in_queue(self._limits.waiting_in_all, len(self._waiting), jobs)
+            require_below_role_limit(member_limits.waiting, self._count((person_id, guild_id)), jobs)
+        require_room_in_queue(self._limits.waiting_in_all, len(self._waiting) + self._unposted_in_all, jobs)
 
     def enqueue(self, job: Job, member_limits: MemberLimits = NO_MEMBER_LIMITS) -> None:
         """Check the limits and add the job in one step; follow it with `acquire`, or with `remove` if that fails.
@@ -156,6 +161,21 @@ class Queue:
                 waiting.slot = None
                 self._waiting.add(waiting)
 
+    @contextmanager
+    def posting(self, job: Job) -> Iterator[None]:
+        """Count a job that has its pictures as a waiting one during the block, in which they are stored and posted.
+
+        A GPU can draw faster than Discord lets a bot post in one channel. Without this, the jobs between would have no
+        limit.
+        """
+        self._unposted.update(limit_keys(job))
+        self._unposted_in_all += 1
+        try:
+            yield
+        finally:
+            self._unposted.subtract(limit_keys(job))
+            self._unposted_in_all -= 1
+
     def position(self, job_id: str) -> QueuePosition | None:
         """Return a job's position; None if it is not waiting.
 
@@ -165,7 +185,9 @@ class Queue:
             return None
         if self._is_forecast_due():
             self._forecast()
-        position, start = self._positions.get(job_id, (len(self._waiting), None))
+        position, start = self._positions.get(job_id, len(self._waiting)), None
+        if job_id in self._positions and self._starts is not None:
+            start = self._starts.start(job_id)
         return QueuePosition(position, None if start is None else max(0.0, start - self._clock()))
 
     def estimate_seconds(self, params: Params) -> float | None:
@@ -178,6 +200,9 @@ class Queue:
         model = worker.registry.model_name(params)
         cost = job_cost(params, worker.registry.find(model))
         return cost * self._throughput.seconds_per_cost(worker, model)
+
+    def _count(self, key: LimitKey) -> int:
+        return self._waiting.count(key) + self._unposted[key]
 
     def _add(self, job: Job, member_limits: MemberLimits) -> QueuedJob:
         waiting = QueuedJob(job, self._model_name(job), self._clock(), member_limits)
@@ -278,14 +303,13 @@ class Queue:
         return self._is_forecast_stale and not (len(self._waiting) > LONG_QUEUE and is_recent)
 
     def _forecast(self) -> None:
-        """Estimate every waiting job's position and start, as far as that is known and a worker is ready.
+        """Number the waiting jobs, and prepare to estimate their starts, as far as that is known and a worker is ready.
 
         Until a job was measured, that is known only of those that can start at once.
         """
         now, waiting = self._clock(), self._predicted_order()
-        forecast = StartForecast(waiting, self._workers, self._running, self._throughput, self._limits)
-        starts = forecast.starts(self._expected_models(), now)
-        self._positions = {
-            each.job.id: (position, starts.get(each.job.id)) for position, each in enumerate(waiting, start=1)
-        }
+        self._positions = {each.job.id: position for position, each in enumerate(waiting, start=1)}
+        self._starts = StartForecast(
+            waiting, self._workers, self._running, self._throughput, self._limits, self._expected_models(), now
+        )
         self._forecast_at, self._is_forecast_stale = now, False

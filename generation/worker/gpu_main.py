@@ -83,9 +83,11 @@ class _EventSender:
 
     def report_crash(self, error: BaseException) -> None:
         """Log the error and exit immediately: after a CUDA error even an orderly exit may hang."""
-        log.critical("the GPU process ends because of an unexpected error", exc_info=error)
+        lost = isinstance(error, MachineLost)
+        if not lost:  # which the bot expects, and logs
+            log.critical("the GPU process ends because of an unexpected error", exc_info=error)
         text = f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
-        self.emit(Crashed(text, lost=isinstance(error, MachineLost)))
+        self.emit(Crashed(text, lost=lost))
         end_process(1)
 
 

@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generation.messages import Offered
+from generation.models.controls import ControlNet
 from generation.models.registry import ModelRegistry
 from generation.params import Params
 
 
 def covers(offered: Offered, registry: ModelRegistry, params: Params) -> bool:
-    """Return whether everything that `params` need is offered; `registry` is the bot's."""
-    if registry.model_name(params) not in offered.models:
+    """Return whether everything that `params` need is offered; `registry` is the bot's.
+
+    What the bot itself no longer has counts as offered: the worker then says so, and the job does not wait forever.
+    """
+    model = registry.find(params.model)
+    if model is not None and model.name not in offered.models:
         return False
     found = (registry.adapters.find_lora(use.name) for use in params.lora_set)
     if not {lora.name for lora in found if lora is not None} <= offered.loras:
         return False
+    if not {control.key for control in _controls(registry, params)} <= offered.controls:
+        return False
     return not any(_mentions(params, name) for name in offered.missing_embeddings)
+
+
+def _controls(registry: ModelRegistry, params: Params) -> Iterator[ControlNet]:
+    if (model := registry.find(params.model)) is not None:
+        fitting = registry.adapters.compatible_with(model)
+        for use in params.control_set:
+            yield from fitting.match_controls(use.name)[:1]
 
 
 def _mentions(params: Params, embedding: str) -> bool:
@@ -24,7 +38,7 @@ def _mentions(params: Params, embedding: str) -> bool:
 
 
 def _texts(params: Params) -> Iterator[str]:
-    yield from (part.text for part in params.parts)
+    yield from (text for part in params.parts for text in part.texts)
     yield from params.no
     yield params.negative_prompt or ""
     yield params.house_style

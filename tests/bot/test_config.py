@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import _PARSERS, Config, ConfigError, env_name
+from bot.config import _PARSERS, Config, ConfigError, env_name, secret_variables
 from generation.models.model import EMBEDDED
 
 SECRET = "MTA0Nz.G1x2.s3cr3t"
@@ -20,6 +20,13 @@ def test_missing_settings_have_their_defaults():
     assert Config.read({}) == Config()
     assert Config().discord_api_url == "https://discord.com/api/v10"
     assert Config().models == (EMBEDDED,)
+
+
+def test_every_setting_whose_name_says_so_is_a_secret_that_is_not_printed():
+    words = "TOKEN", "SECRET", "KEY", "CERTIFICATE", "PASSWORD"
+    named = {env_name(name) for name in Config.__dataclass_fields__ if any(word in env_name(name) for word in words)}
+    assert named == set(secret_variables())
+    assert "hidden" not in repr(Config(discord_client_secret="hidden", signing_key=Path("hidden")))
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
@@ -45,6 +52,7 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
         ("MODEL", "storybook, ~/models/one,,/a/b c.safetensors ,", STORYBOOK_AND_TWO_MORE),
         ("LORAS", "/srv/loras", Path("/srv/loras")),
         ("EMBEDDINGS", "~/words", Path.home() / "words"),
+        ("CONTROLS", "/srv/controls", Path("/srv/controls")),
         ("DEVICE", "CPU", "cpu"),
         ("DEVICE", "auto", "auto"),
         ("DEVICE", "cuda", "cuda"),

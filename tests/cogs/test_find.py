@@ -13,6 +13,7 @@ from bot.finding.indexer import PictureIndexer
 from bot.policy.settings import GuildSettings, NsfwMode, to_dict
 from cogs.find import MAX_WORDS_LENGTH
 from db.guilds import AuditEntry
+from generation.files.png_encoder import encode_png
 from generation.params import Tile
 from preview import UploadedFile
 from preview.state import payloads, permissions
@@ -177,6 +178,41 @@ async def test_a_whole_sheet_is_recognised(harness):
         sheet = open_image(harness.server, result)
         found = await find(harness, image=png(sheet.resize((512, 512)), "JPEG", quality=70))
         assert found.content.startswith("**This is it:**")
+
+
+async def posted_file(harness, result):
+    """Return the file of a result as somebody downloads it, under another name."""
+    (attachment,) = result.attachments
+    return UploadedFile("unknown.webp", harness.server.core.files.get(attachment.id))
+
+
+async def test_an_unchanged_file_names_its_job(harness, monkeypatch):
+    """Nothing is searched, and a sheet of plain colours, which no fingerprint claims, is recognised."""
+    async with harness.bot() as services:
+        fox = await make(harness, services, "a red fox")
+        await make(harness, services, "an owl")
+        monkeypatch.setattr(harness.client.finder, "_scored", None)
+        found = await find(harness, image=await posted_file(harness, fox))
+        assert "This is it" in found.content
+        assert "a red fox" in found.content
+        assert "owl" not in found.content
+
+
+async def test_a_forged_name_shows_nothing(harness):
+    """Neither somebody else's private picture, nor one that looks different from the file."""
+    async with harness.bot() as services:
+        fox = await make(harness, services, "a mosaic fox")
+        await harness.imagine("a secret owl --stealth")
+        secret = await harness.result(text="a secret owl")
+        await indexed(services, secret)
+        for job_id in (first_tile(secret).job_id, first_tile(fox).job_id, "0" * 12):
+            forged = encode_png(Image.new("RGB", (64, 64), "navy"), f"Job: {job_id}")
+            found = await find(harness, image=UploadedFile(f"owl_{job_id}.png", forged))
+            assert "found no picture" in found.content
+        named_fox = UploadedFile("x.png", encode_png(tile_of(harness, fox), f"Job: {first_tile(secret).job_id}"))
+        found = await find(harness, image=named_fox)
+        assert "a mosaic fox" in found.content
+        assert "secret" not in found.content
 
 
 async def test_a_strange_picture_is_not_claimed(harness):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from generation.files import sanitize
+from generation.queue.limits import QueueFull
 from preview import UploadedFile
-from tests.support.bot_harness import first_tile, open_image, red_png
+from tests.support.bot_harness import eventually, first_tile, open_image, red_png
 
 
 async def test_a_prompt_becomes_a_grid_that_pings_only_its_requester(harness):
@@ -172,6 +173,30 @@ async def test_a_full_queue_is_an_ordinary_reply_even_in_a_burst(harness):
         assert "queue is full" in answers[-1].content
         harness.release_slow_jobs()
         await harness.server.wait_until(lambda: len(harness.results()) == 4)
+
+
+async def test_drawn_results_that_cannot_be_posted_yet_fill_the_queue(harness):
+    async with harness.bot(waiting_in_all=3) as services:
+        held = harness.server.faults.hold("POST", f"/channels/{harness.channel.id}/messages")
+        for number in range(3):
+            await (await harness.imagine(f"drawn {number}")).message()
+        queue = services.queue
+        await eventually(lambda: not queue.waiting and not queue.running and not _has_room(queue))
+        refused = await (await harness.imagine("one too many")).message()
+        assert refused.ephemeral
+        assert "queue is full" in refused.content
+        held.release()
+        await eventually(lambda: _has_room(queue))
+        assert len(harness.results()) > 0
+        assert not (await (await harness.imagine("room again")).message()).ephemeral
+
+
+def _has_room(queue):
+    try:
+        queue.check_limits(person_id=0)
+    except QueueFull:
+        return False
+    return True
 
 
 async def test_commands_are_synced_only_when_they_changed(harness):

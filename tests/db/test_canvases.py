@@ -286,13 +286,39 @@ async def test_erasure_frees_the_cells_or_leaves_them_without_a_name(connection,
     assert (await personal.export_rows(12))["pieces"][0]["words"] == "a boat"
     assert len((await personal.export_rows(12))["claims"]) == 1
     await personal.begin_erasure(12, 6000.0, leaves_entries=leaves)
-    assert await store.stale() == [canvas.session_id]
+    assert await stale(connection) == {canvas.session_id: 1}
     assert await store.claims(canvas.session_id) == []
     pieces = await store.pieces(canvas.session_id)
     assert [(piece.person_id, piece.name) for piece in pieces] == ([(0, "")] if leaves else [])
     assert len(await store.cells(canvas.session_id)) == (4 if leaves else 0)
-    await store.set_fresh([canvas.session_id])
-    assert await store.stale() == []
+
+
+async def stale(connection):
+    return {session.id: session.stale for session in await SessionStore(connection).stale()}
+
+
+async def test_an_erasure_while_a_canvas_is_drawn_again_is_not_lost(connection, store, canvas):
+    personal = PersonalData(connection)
+    await place_first(store, canvas, person=12)
+    assert await store.claim(claim_of(canvas, (8, 7), 13, 5, at=5000.0), PAUSE_S)
+    assert await store.place(claim_of(canvas, (8, 7), 13, 5, at=5000.0), 0, 5000.0, sensitive=False)
+    await personal.begin_erasure(12, 6000.0)
+    sessions = SessionStore(connection)
+    (seen,) = await sessions.stale()
+    await personal.begin_erasure(13, 6000.0)
+    await sessions.set_fresh(seen)
+    (seen,) = await sessions.stale()
+    await sessions.set_fresh(seen)
+    assert await sessions.stale() == []
+
+
+async def test_a_piece_that_is_taken_out_is_still_shown_until_it_is_drawn_again(connection, store, canvas):
+    await place_first(store, canvas)
+    (piece,) = await store.pieces(canvas.session_id)
+    assert await store.take_out(canvas.session_id, piece.number)
+    assert await stale(connection) == {canvas.session_id: 1}
+    assert not await store.take_out(canvas.session_id, piece.number)
+    assert await stale(connection) == {canvas.session_id: 1}
 
 
 async def test_undo_is_too_late_after_ten_minutes_or_when_others_went_on(store, canvas):

@@ -74,7 +74,7 @@ class BotHarness:
             )
             for name in worker_names(devices)
         ]
-        async with open_services(config, Fleet(workers), clock or self.server.world.clock.time) as services:
+        async with open_services(config, Fleet(workers, registry), clock or self.server.world.clock.time) as services:
             self.app = App(services)
             self.serving = asyncio.create_task(self.app.run_forever())
             try:

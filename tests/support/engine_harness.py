@@ -168,12 +168,12 @@ def limit_unet_rows(pipeline: Pipeline, rows: int) -> Any:
     return pipeline.unet.register_forward_pre_hook(refuse)
 
 
-def assert_close(mine: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> None:
-    """Check that latents agree within `tolerance` of their range."""
-    assert mine.shape == theirs.shape
-    assert torch.isfinite(mine).all()
+def assert_close(mine: Tensor, theirs: Tensor, tolerance: float = 1e-4, what: str = "") -> None:
+    """Check that latents agree within `tolerance` of their range; a failure names `what` they are."""
+    assert mine.shape == theirs.shape, what
+    assert torch.isfinite(mine).all(), what
     spread = float(theirs.max() - theirs.min())
-    assert float((mine - theirs).abs().max()) <= tolerance * spread
+    assert float((mine - theirs).abs().max()) <= tolerance * spread, what
 
 
 def run_staggered(harness: EngineHarness, requests: Iterable[Generate], steps_between: int) -> None:

@@ -99,7 +99,7 @@ class FakeEngine:
 
     def _grid(self, request: Generate) -> Grid:
         tiles = [self._tile(request, index) for index in range(request.params.count)]
-        sheet, suffix = encode_to_limit(make_grid(tiles), request.upload_limit)
+        sheet, suffix = encode_to_limit(make_grid(tiles), request.upload_limit, f"Job: {request.job_id}")
         sensitive = any("naked" in part.text for part in request.params.parts)
         trail = b"steps" if request.params.video else b""
         return Grid(tuple(_png(tile) for tile in tiles), sheet, suffix, 0.1, sensitive, trail)

@@ -16,9 +16,9 @@ from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, retry_until_available
 from bot.images.films import FilmNotMade
 from bot.jobs.delivery import ResultMessage
-from bot.policy.policy import JobRequest, RequestContext
+from bot.policy.policy import JobRequest
 from bot.policy.visibility import allows_nsfw
-from bot.sessions.service import round_job_id
+from bot.sessions.jobs import host_context, round_job_id, session_destination
 from bot.ui.errors import user_message
 from bot.ui.i18n import tr
 from bot.ui.job_text import MAX_DESCRIPTION_LENGTH, image_description
@@ -29,16 +29,17 @@ from cogs.together.canvas.pictures import CanvasPictures
 from cogs.together.canvas.standing import StandingMessage, needs_spoiler
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
-from db.sessions import Move, Round, Session, SessionKind
+from db.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.files.infotext import infotext
 from generation.films.order import FilmOrder
-from generation.job import Action, Destination, Job, Requester
+from generation.job import Action, Job, Requester
 from generation.messages import Grid
 from generation.params import Params, Tile, from_dict
 from generation.planning.canvas import finished_canvas
 
 FINISHING = "finishing"
+REASON = "reason"  # why a canvas ended unfinished, among the facts of its round
 PICTURE_NAME = "canvas.png"
 COLUMNS = ("piece", "column", "row", "words", "author")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would run
@@ -52,19 +53,12 @@ class Finishing:
         self._client, self._services = client, client.services
         self._sessions, self._canvases = client.services.db.sessions, client.services.db.canvases
         self._pictures, self._message = pictures, message
+        self._posting = set[str]()  # the canvases whose end is being posted
 
     async def begin(self, session: Session) -> bool:
         """Take the step that ends the painting; returns False if it was taken already."""
         made = Round(session_id=session.id, number=1, job_id=round_job_id(session.id, 1))
-        move = Move(
-            session_id=session.id,
-            phase=session.phase,
-            round=session.round,
-            to_phase=FINISHING,
-            to_round=1,
-            due_at=None,
-        )
-        if not await self._sessions.move_to_round(move, made):
+        if not await self._sessions.move_to_round(session.step_to(FINISHING, 1), made):
             return False
         moved = await self._sessions.get(session.id)
         if moved is not None:
@@ -80,7 +74,7 @@ class Finishing:
         job = self._job(session, standing)
         request = JobRequest(action=Action.PICK, params=from_dict(session.settings["params"]))
         try:
-            await self._client.jobs.submit_for(_host_context(session), request, job, _credits(standing))
+            await self._client.jobs.submit_for(host_context(session), request, job, _credits(standing))
         except UserError as error:
             await self._client.sessions.end(session, user_message(error))
 
@@ -107,7 +101,10 @@ class Finishing:
         if record.state is JobState.POSTED and record.result_message_id is not None:
             await self._sessions.set_round_message(session.id, 1, record.result_message_id)
             await self._client.sessions.set_locale(session.guild_id)
-            await self._attach_extras(session, record)  # first: a restart goes on until it is ended
+            try:
+                await self._attach_extras(session, record)  # first: a restart goes on until it is ended
+            except (UserError, *TRANSPORT_ERRORS) as error:
+                log.warning("canvas %s gets no film: %s", session.id, error)
             await self._sessions.end(session.id, self._services.clock())
             self._message.refresh(session.id)
         elif record.state in (JobState.FAILED, JobState.CANCELLED):
@@ -121,7 +118,7 @@ class Finishing:
             action=Action.PICK,
             params=params,
             requester=Requester(session.host_id, settings["host_name"]),
-            destination=_destination(session),
+            destination=session_destination(session),
             parent=None,
             asked_at=self._services.clock(),
         )
@@ -136,16 +133,16 @@ class Finishing:
 
     async def _whole(self, standing: Standing, params: Params) -> bytes:
         picture = await self._pictures.whole(standing.canvas, standing.cells)
-        model = self._services.registry.find(params.model)
+        model, job_id = self._services.registry.find(params.model), round_job_id(standing.session.id, 1)
         with_prompt = not self._services.config.pictures_without_prompts
-        text = infotext(params, model, 0, with_prompt=with_prompt) if model is not None else ""
+        text = infotext(params, model, 0, job_id=job_id, with_prompt=with_prompt) if model is not None else ""
 
         def encode() -> bytes:
             from generation.files.png_encoder import encode_png  # numpy is imported only where it is needed
 
             return encode_png(picture, text)
 
-        return await self._services.images.resizer.sign(await asyncio.to_thread(encode), "png", params)
+        return await self._services.images.resizer.sign(await asyncio.to_thread(encode), "png", params, job_id)
 
     async def present(self, job: Job, message: ResultMessage) -> ResultMessage:
         """Give the finished picture its credits."""
@@ -162,16 +159,13 @@ class Finishing:
         to, standing = record.job.destination, await self._message.standing(session)
         assert record.result_message_id is not None
         place = self._client.get_partial_messageable(to.result_channel_id, guild_id=to.guild_id)
-        try:
-            message = await retry_until_available(lambda: place.fetch_message(record.result_message_id or 0))
-            if standing is None or (len(message.attachments) > 1 and main is None):
-                return
-            shown: list[Any] = [main] if main is not None else list(message.attachments)
-            files = [*shown, *await self._extras(standing, record.job)]
-            content = messages.finale_text(standing)
-            await message.edit(content=content, attachments=files, allowed_mentions=NO_MENTIONS)
-        except (UserError, *TRANSPORT_ERRORS) as error:
-            log.warning("canvas %s gets no film: %s", session.id, error)
+        message = await retry_until_available(lambda: place.fetch_message(record.result_message_id or 0))
+        if standing is None or (len(message.attachments) > 1 and main is None):
+            return
+        shown: list[Any] = [main] if main is not None else list(message.attachments)
+        files = [*shown, *await self._extras(standing, record.job)]
+        content = messages.finale_text(standing)
+        await message.edit(content=content, attachments=files, allowed_mentions=NO_MENTIONS)
 
     async def _extras(self, standing: Standing, job: Job) -> list[discord.File]:
         canvas, theme = standing.canvas, str(standing.session.settings.get("theme", ""))
@@ -206,42 +200,75 @@ class Finishing:
             return None
         return await asyncio.to_thread(_packed, picture, _table(standing))
 
-    async def redraw(self, session: Session) -> None:
-        """Put a finished picture together again, of which pieces are gone."""
+    async def redraw(self, session: Session) -> bool:
+        """Put the last picture together again, of which pieces are gone; returns False while it is being posted."""
+        if session.id in self._posting:
+            return False
         record = await self._services.db.jobs.get(round_job_id(session.id, 1))
         standing = await self._message.standing(session)
-        if record is None or record.deleted or record.result_message_id is None or standing is None:
-            return
-        await self._client.sessions.set_locale(session.guild_id)
+        if standing is None or (record is not None and record.deleted):
+            return True
+        if record is not None and record.result_message_id is not None:
+            await self._redraw_finished(standing, record)
+        else:
+            await self._redraw_farewell(standing)
+        return True
+
+    async def _redraw_finished(self, standing: Standing, record: JobRecord) -> None:
         job, files = record.job, self._services.images.files
         picture, limit = await self._whole(standing, job.params), job.destination.upload_limit
         image, suffix = picture, "png"
         if record.suffix != suffix or len(picture) > limit:  # it was too large before, too
-            image, suffix = await asyncio.to_thread(self._services.images.resizer.shrink, picture, limit, job.params)
+            image, suffix = await asyncio.to_thread(
+                self._services.images.resizer.shrink, picture, limit, job.params, job.id
+            )
         await files.delete_thumbnail(Tile(job.id, 0))
         await files.save(job.id, Grid((picture,), image, suffix, 0.0))
+        await self._services.db.picture_index.index_again(job.id)
         hidden = record.sensitive and not allows_nsfw(self._client, job.destination.result_channel_id)
         description = image_description(job, self._services.registry)
         await self._attach_extras(
-            session, record, _file(image, f"canvas_{job.id}.{suffix}", description, spoiler=hidden)
+            standing.session, record, _file(image, f"canvas_{job.id}.{suffix}", description, spoiler=hidden)
         )
 
     async def say_farewell(self, session: Session, reason: str) -> None:
         """Post why a canvas ends, with its picture as far as it was painted."""
         standing = await self._message.standing(session)
-        if standing is None or not standing.pieces:
+        if standing is None:
             await self._client.sessions.say(session, f"🖼️ {reason}")
             return
-        if needs_spoiler(self._client, standing):
-            await self._client.sessions.say(session, f"🖼️ {reason}")
-            return
-        place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
-        text = "\n".join([f"🖼️ {reason}", messages.credits_line(standing.counts())])
+        made = Round(session_id=session.id, number=1, job_id=round_job_id(session.id, 1), facts={REASON: reason})
+        await self._sessions.add_round(made)
+        self._posting.add(session.id)
         try:
-            picture = await self._message.picture(standing)
-            await place.send(text, file=picture, allowed_mentions=NO_MENTIONS)
+            await self._post_farewell(standing, made)
         except TRANSPORT_ERRORS as error:
             log.info("canvas %s: could not post its end: %s", session.id, error)
+        finally:
+            self._posting.discard(session.id)
+
+    async def _post_farewell(self, standing: Standing, made: Round) -> None:
+        session = standing.session
+        place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+        text, files = await self._farewell(standing, made)
+        message = await retry_until_available(lambda: place.send(text, files=files, allowed_mentions=NO_MENTIONS))
+        await self._sessions.set_round_message(session.id, 1, message.id)
+
+    async def _farewell(self, standing: Standing, made: Round) -> tuple[str, list[discord.File]]:
+        text = f"🖼️ {made.facts[REASON]}"
+        if not standing.pieces or needs_spoiler(self._client, standing):
+            return text, []
+        return "\n".join([text, messages.credits_line(standing.counts())]), [await self._message.picture(standing)]
+
+    async def _redraw_farewell(self, standing: Standing) -> None:
+        session = standing.session
+        made = await self._sessions.round(session.id, 1)
+        if made is None or made.message_id is None or REASON not in made.facts:
+            return
+        place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+        text, files = await self._farewell(standing, made)
+        message = place.get_partial_message(made.message_id)
+        await message.edit(content=text, attachments=files, allowed_mentions=NO_MENTIONS)
 
 
 def _file(data: bytes, name: str, description: str, *, spoiler: bool = False) -> discord.File:
@@ -273,24 +300,3 @@ def _credits(standing: Standing) -> list[Credit]:
         Credit(person_id=person, part="placed", weight=float(number)) for person, number in standing.counts().items()
     ]
     return [Credit(person_id=standing.session.host_id, part="worded"), *placed]
-
-
-def _host_context(session: Session) -> RequestContext:
-    """Return the host with the roles of the start: a clock has no member at hand."""
-    return RequestContext(
-        guild_id=session.guild_id,
-        channel_ids=frozenset({session.place_id, *session.settings["channels"]}),
-        person_id=session.host_id,
-        role_ids=frozenset(session.settings["roles"]),
-    )
-
-
-def _destination(session: Session) -> Destination:
-    return Destination(
-        guild_id=session.guild_id,
-        channel_id=session.place_id,
-        by_channel=True,
-        token="",
-        token_expires_at=0.0,
-        upload_limit=int(session.settings["upload_limit"]),
-    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+
+import discord
 
 from bot.client import Client
 from bot.jobs.delivery import ResultMessage
@@ -18,7 +19,7 @@ from cogs.together.canvas.pictures import CanvasPictures
 from cogs.together.canvas.standing import StandingMessage
 from db.canvases import PAINTING, Claim, Piece
 from db.jobs import JobState
-from db.sessions import Session
+from db.sessions import Session, SessionKind
 from generation.job import Job
 from generation.params import Tile
 
@@ -28,11 +29,12 @@ LEAST_S = 180.0  # to choose, however long the candidates took
 EXTENSION_S, MAX_DRAWING_S = 120.0, 3600.0  # while candidates are being drawn
 PAUSE_S = 30.0  # between two pieces of one person
 IDLE_S = 14 * 24 * 3600.0  # before a canvas that nobody paints is finished
-log = logging.getLogger(__name__)
 
 
 class CanvasHandler:
     """Take the steps of canvases."""
+
+    kind = SessionKind.CANVAS
 
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
@@ -40,7 +42,6 @@ class CanvasHandler:
         self.pictures = CanvasPictures(client.services.images.files)
         self.message = StandingMessage(client, self.pictures)
         self.finishing = Finishing(client, self.pictures, self.message)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def step(self, session: Session) -> None:
         """Free the places whose time is up; finish a canvas that nobody paints."""
@@ -143,34 +144,22 @@ class CanvasHandler:
         """Delete a piece for a moderator; returns False if it is not there any more."""
         if not await self.canvases.take_out(session.id, number):
             return False
-        await self._tidy(session.id)
-        if session.ended_at is None:
-            await self.changed(session.id)
-        else:
-            await self.redraw(session.id)
+        self.client.sessions.redrawer.wake()
         return True
 
     async def _tidy(self, session_id: str) -> None:
         await self.pictures.tidy(session_id, await self.canvases.cells(session_id))
 
-    async def redraw_stale(self) -> None:
-        """Draw again what still shows pieces that their painters had erased."""
-        stale = await self.canvases.stale()
-        for session_id in stale:
-            await self._tidy(session_id)
-            await self.redraw(session_id)
-        await self.canvases.set_fresh(stale)
-
-    async def redraw(self, session_id: str) -> None:
-        """Show the present state everywhere, also in the finished picture."""
-        session = await self.sessions.get(session_id)
-        if session is None:
-            return
-        if session.ended_at is None and session.phase == PAINTING:
-            await self.changed(session_id)
-            return
-        self.message.refresh(session_id)
-        await self.finishing.redraw(session)
+    async def redraw(self, session: Session) -> bool:
+        """Show the pieces that are left; returns False while the picture is being finished."""
+        if session.ended_at is None and session.phase != PAINTING:
+            return False
+        await self._tidy(session.id)
+        await self.canvases.set_due(session.id, IDLE_S)
+        self.client.sessions.timer.wake()
+        with suppress(discord.NotFound):  # its last picture may be there
+            await self.message.show(session.id)
+        return session.ended_at is None or await self.finishing.redraw(session)
 
     # --- jobs
 
@@ -194,17 +183,12 @@ class CanvasHandler:
     def on_state_change(self, job_id: str, state: JobState) -> None:
         """Free a place whose candidates failed or were cancelled, and take notice of a finished picture."""
         if state in (JobState.POSTED, JobState.FAILED, JobState.CANCELLED):
-            task = asyncio.create_task(self._look_after(job_id, state))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.client.sessions.spawn(self._look_after(job_id, state), f"the end of job {job_id} could not be handled")
 
     async def _look_after(self, job_id: str, state: JobState) -> None:
-        try:
-            if state is not JobState.POSTED and (claim := await self.canvases.claim_of_job(job_id)):
-                await self.let_go(claim)
-            await self.finishing.look_after(job_id)
-        except Exception:
-            log.exception("the end of job %s could not be handled", job_id)
+        if state is not JobState.POSTED and (claim := await self.canvases.claim_of_job(job_id)):
+            await self.let_go(claim)
+        await self.finishing.look_after(job_id)
 
     async def stop(self) -> None:
         """Show nothing more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+from weakref import WeakValueDictionary
 
 import discord
 
@@ -35,6 +36,7 @@ class StandingMessage:
         self._sessions, self._canvases = client.services.db.sessions, client.services.db.canvases
         self._wanted: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def refresh(self, session_id: str) -> None:
         """Show the newest state soon; what comes while a picture is being sent is shown after it."""
@@ -90,6 +92,10 @@ class StandingMessage:
 
     async def show(self, session_id: str) -> None:
         """Show the present state: in the message, or in a new one if that is gone or too old."""
+        async with self._locks.setdefault(session_id, asyncio.Lock()):  # an earlier state is never shown later
+            await self._show(session_id)
+
+    async def _show(self, session_id: str) -> None:
         session = await self._sessions.get(session_id)
         standing = await self.standing(session) if session is not None else None
         if session is None or standing is None:

@@ -224,7 +224,7 @@ class PostProcessor:
         submit, request = self._encoders.submit, result.request
         # The sheet takes longest.
         sheet = submit(self._writer.encode_sheet, images, request) if len(images) > 1 else None
-        tiles = [submit(self._writer.encode_tile, image, index, request.params) for index, image in enumerate(images)]
+        tiles = [submit(self._writer.encode_tile, image, index, request) for index, image in enumerate(images)]
         end = submit(self._build_grid, result, images, tiles, sheet, trail)  # begins when all of them have begun
         end.add_done_callback(self._raise_in_thread)
 

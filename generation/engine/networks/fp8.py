@@ -24,6 +24,8 @@ PRODUCT = torch.bfloat16  # the only precision that products with a scale for ea
 class Fp8Linear(Linear):
     """A linear layer with weights in 8 bits; what it takes and returns has the precision of the other layers."""
 
+    weight_scales: Tensor
+
     def __init__(self, layer: Linear) -> None:
         Module.__init__(self)  # without sampling weights first
         self.in_features, self.out_features, self.bias = layer.in_features, layer.out_features, layer.bias

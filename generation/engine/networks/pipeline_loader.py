@@ -15,6 +15,7 @@ import transformers
 from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file
 
+from generation.command_line import tool_as_typed
 from generation.engine.device.device import choose_device
 from generation.engine.networks import noise_schedulers
 from generation.engine.networks.fp8 import use_fp8
@@ -110,7 +111,7 @@ def load_pipeline(
         report(Loading(part.replace("_", " "), done, len(source.parts), model.name))
         loaded[part] = source.load(part, text_encoder_dtype(precision) if part in TEXT_ENCODERS else precision)
         if part in NETWORKS:
-            loaded[part] = _require_numbers(_to_device(loaded[part], torch_device), f"the {part} of {model.ref}")
+            loaded[part] = _require_numbers(network_to_device(loaded[part], torch_device), f"the {part} of {model.ref}")
     if model.lora_file:
         merge_lora({part: loaded.get(part) for part in NETWORKS}, Lora(model.name, _lora_path(model)), model.name)
     if fp8:
@@ -164,7 +165,8 @@ def text_encoder_dtype(precision: torch.dtype) -> torch.dtype:
     return torch.float32 if precision is torch.bfloat16 else precision
 
 
-def _to_device(network: Any, device: torch.device) -> Any:
+def network_to_device(network: Any, device: torch.device) -> Any:
+    """Return a network on its device, ready to run."""
     if device.type != "mps":
         network.to(memory_format=torch.channels_last)
     return network.to(device).eval()
@@ -264,7 +266,8 @@ def _usable_class(part: str, name: str, ref: str) -> Any:
     missing = missing_package(name) if part == "scheduler" else None
     if missing is None:
         return getattr(PART_LIBRARIES[part], name)
-    log.warning("%s of %s needs `pip install %s`: euler is used in its place", name, ref, missing)
+    install = tool_as_typed("pip", f"install {missing}")
+    log.warning("%s of %s needs `%s`: euler is used in its place", name, ref, install)
     return diffusers.EulerDiscreteScheduler
 
 

@@ -13,12 +13,13 @@ from PIL import Image
 from generation.engine.output.safety_classifier import SafetyClassifier
 from generation.files.grid_image import encode_to_limit, make_grid
 from generation.files.infotext import infotext
+from generation.files.job_name import SETTING
 from generation.files.metadata import MetadataPolicy
 from generation.files.png_encoder import encode_png
 from generation.films.film import film_size
 from generation.messages import Generate, Grid
 from generation.models.model import Model
-from generation.params import Params
+from generation.params import Params, Tile
 from generation.planning.actions import size_of
 
 
@@ -34,9 +35,9 @@ class OutputWriter:
         self._classifier = classifier
         self._lock = threading.Lock()  # of the signer and the classifier, which work in one thread
 
-    def encode_tile(self, image: Image.Image, index: int, params: Params) -> bytes:
-        """Return tile number `index` (from 0) as a signed PNG with its generation parameters."""
-        return self._sign(encode_png(image, self._infotext(index, params)), "png", params)
+    def encode_tile(self, image: Image.Image, index: int, request: Generate) -> bytes:
+        """Return tile number `index` (from 0) as a signed PNG with its generation parameters and its job."""
+        return self._sign(encode_png(image, self._infotext(index, request)), "png", request, index)
 
     def build_grid(
         self,
@@ -53,11 +54,16 @@ class OutputWriter:
         grid_image, suffix = sheet or self._encode_grid_image(images, tiles, request)
         return Grid(tuple(tiles), grid_image, suffix, time.monotonic() - started, self.is_sensitive(images))
 
-    def encode_sheet(self, images: Sequence[Image.Image], request: Generate, text: str = "") -> tuple[bytes, str]:
-        """Return a signed file with all images, within the limit for uploads, and its suffix."""
+    def encode_sheet(self, images: Sequence[Image.Image], request: Generate) -> tuple[bytes, str]:
+        """Return a signed file with all images of a job, whose parameters differ, and its suffix."""
+        return self._encode_joined(images, request, f"{SETTING}: {request.job_id}", None)
+
+    def _encode_joined(
+        self, images: Sequence[Image.Image], request: Generate, text: str, index: int | None
+    ) -> tuple[bytes, str]:
         limit = request.upload_limit - self._signer.max_signature_bytes
         grid_image, suffix = encode_to_limit(make_grid(images), limit, text)
-        return self._sign(grid_image, suffix, request.params), suffix
+        return self._sign(grid_image, suffix, request, index), suffix
 
     def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
         """Return the classifier's verdict."""
@@ -72,15 +78,17 @@ class OutputWriter:
             return self.encode_sheet(images, request)
         if len(tiles[0]) <= request.upload_limit:
             return tiles[0], "png"
-        return self.encode_sheet(images, request, self._infotext(0, request.params))
+        return self._encode_joined(images, request, self._infotext(0, request), 0)
 
-    def _sign(self, data: bytes, suffix: str, params: Params) -> bytes:
+    def _sign(self, data: bytes, suffix: str, request: Generate, index: int | None) -> bytes:
+        name = request.job_id if index is None else str(Tile(request.job_id, index))
         with self._lock:
-            return self._signer.sign(data, suffix, params)
+            return self._signer.sign(data, suffix, request.params, name)
 
-    def _infotext(self, index: int, params: Params) -> str:
+    def _infotext(self, index: int, request: Generate) -> str:
         # A video changes nothing of the picture, whose file is the same with and without one.
-        return infotext(replace(params, video=False), self._model, index, with_prompt=self._include_prompts)
+        params = replace(request.params, video=False)
+        return infotext(params, self._model, index, job_id=request.job_id, with_prompt=self._include_prompts)
 
 
 def encode_video_sheet(tiles: Sequence[Image.Image], params: Params) -> bytes:

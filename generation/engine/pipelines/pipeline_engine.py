@@ -194,7 +194,7 @@ class _PipelineRunner:
         tiles = []
         for index, image in enumerate(images):
             self._raise_if_cancelled()
-            tiles.append(self._writer.encode_tile(image, index, params))
+            tiles.append(self._writer.encode_tile(image, index, request))
         grid = self._writer.build_grid(images, tiles, request, started)
         self._raise_if_cancelled()
         return Finished(request.job_id, grid)

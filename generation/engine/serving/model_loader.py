@@ -18,6 +18,7 @@ from generation.engine.device.device import choose_device, multiplies_fp8, requi
 from generation.engine.device.dtype_guard import StepGate, guard_default_dtype
 from generation.engine.device.oom import DEVICE_ERROR, is_out_of_memory
 from generation.engine.images.upscaler import Upscaler
+from generation.engine.networks.control import ControlNetworks
 from generation.engine.networks.download_progress import report_downloads
 from generation.engine.networks.family_detection import detect_family
 from generation.engine.networks.load_check import find_load_problem
@@ -41,23 +42,27 @@ class LoadedModel:
     """A loaded model, on the device or in RAM.
 
     `create_engine` builds its engine once it is on the device. Its arguments are `emit`, and a callback that evicts an
-    idle model.
+    idle model. `controls` are the ControlNets that its jobs have used, which count as part of it.
     """
 
     model: Model
     modules: Sequence[Any]
     create_engine: Callable[[Emit, Callable[[], bool]], Engine]
+    controls: ControlNetworks | None = None
 
     @property
     def size(self) -> int:
         """Return the bytes of all weights."""
-        modules = torch.nn.ModuleList(self.modules)  # it counts shared weights once
+        modules = torch.nn.ModuleList(self._all_modules())  # it counts shared weights once
         return sum(tensor.nbytes for tensor in (*modules.parameters(), *modules.buffers()))
 
     def move(self, device: torch.device) -> None:
         """Move the weights to another device."""
-        for module in self.modules:
+        for module in self._all_modules():
             module.to(device)
+
+    def _all_modules(self) -> list[Any]:
+        return [*self.modules, *(self.controls.modules if self.controls else ())]
 
 
 class ModelLoader:
@@ -144,6 +149,7 @@ class ModelLoader:
     def _load_unet_model(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
         pipeline = load_pipeline(model.ref, str(self.device), report, fp8=self._fp8)
         modules = [module for part in NETWORKS if (module := getattr(pipeline, part)) is not None]
+        controls = ControlNetworks(pipeline, self._adapters)
 
         def create_engine(emit: Emit, evict_idle_model: Callable[[], bool]) -> Engine:
             engine = DenoisingEngine(
@@ -156,12 +162,13 @@ class ModelLoader:
                 self._adapters,
                 evict_idle_model,
                 self._step_gate,
+                controls,
                 compile_unet=self._compile_unets,
             )
             engine.warm_up()
             return engine
 
-        return LoadedModel(pipeline.model, modules, create_engine)
+        return LoadedModel(pipeline.model, modules, create_engine, controls)
 
 
 def _explain(model: Model, error: Exception) -> Exception:

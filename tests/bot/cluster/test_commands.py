@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import socket
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from bot.cluster import commands
+from bot.cluster.ray_process import MAX_SOCKET_PATH, SOCKET_IN_SESSION, session_folder
 from bot.config import Config, ConfigError
-from bot.machines import own_address
+from bot.machines import make_cluster, own_address
 from generation.cluster.files import ClusterFiles
 from generation.cluster.hello import answering
+from generation.cluster.node import Node
 from generation.cluster.ray_settings import Head
-from generation.cluster.versions import ROOT, Versions
-from generation.command_line import as_typed
+from generation.cluster.versions import Versions
+from generation.command_line import ROOT, as_typed, tool_as_typed
 from generation.errors import UserError
+from generation.models.model import EMBEDDED
+from generation.models.registry import ModelRegistry
+from generation.queue.limits import QueueLimits
+from generation.queue.queue import Queue
+from generation.worker.fleet import Fleet
 
 VERSIONS = Versions("0.2.0-12345678", "2.60.0", "3.11.7")
 HERE = "127.0.0.1"
@@ -40,6 +49,19 @@ def test_init_says_what_to_do_next_and_never_replaces_a_cluster(config, capsys):
         commands.init(config)
 
 
+def use_cluster(config):
+    """Let the bot use the machines of the cluster."""
+    return make_cluster(config, Fleet([], ModelRegistry.from_refs([EMBEDDED])), Queue([], QueueLimits()))
+
+
+@pytest.mark.parametrize("command", [commands.init, use_cluster])
+def test_elsewhere_than_on_linux_neither_files_are_written_nor_machines_used(tmp_path, monkeypatch, command):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises((UserError, ConfigError), match="Linux only"):
+        command(Config(data_dir=tmp_path, cluster="10.0.0.5:6380"))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "command", [lambda config: commands.head(config, 1), lambda config: commands.join(config, 1, 1)]
 )
@@ -54,7 +76,7 @@ def test_nobody_starts_without_the_files_or_an_address(config, command):
     ("change", "told"),
     [
         ({"atelier": "0.1.0-00000000"}, "scripts/update"),
-        ({"ray": "2.61.0"}, 'pip install "ray==2.61.0"'),
+        ({"ray": "2.61.0"}, tool_as_typed("pip", "install ray==2.61.0")),
         ({"python": "3.11.8"}, "Install Python 3.11.8"),
     ],
 )
@@ -82,6 +104,25 @@ def test_show_says_that_the_head_does_not_run(config):
     commands.init(config)
     with pytest.raises(ConfigError, match="cluster head` running there"):
         commands.show(config)
+
+
+def test_show_says_which_machines_fit_and_which_have_one_name(config, monkeypatch, capsys):
+    commands.init(config)
+    nodes = [Node(str(number), name, f"10.0.0.{number}", 1, VERSIONS) for number, name in enumerate(("a", "b", "b"))]
+    monkeypatch.setattr(commands, "list_nodes", lambda *_: nodes)
+    head = commands.head_of(config)
+    with answering(head, commands.cluster_files(config).for_machine(head.host), VERSIONS):
+        commands.show(config)
+    fits, *same = capsys.readouterr().out.splitlines()[-3:]
+    assert fits.endswith("fits")
+    assert all("does not fit: another has this name: set NODE_NAME" in line for line in same)
+
+
+def test_each_cluster_has_a_folder_of_its_own_for_sockets_whose_path_fits(tmp_path):
+    near, long, other = (session_folder(Path("/srv", part, "ray")) for part in ("atelier", "a" * 90, "b" * 90))
+    assert near == Path("/srv/atelier/ray")
+    assert long != other
+    assert max(len(str(folder / SOCKET_IN_SESSION)) for folder in (near, long, other)) <= MAX_SOCKET_PATH
 
 
 @pytest.mark.parametrize("address", ["localhost:6380", "127.0.0.1:6380", "10.0.0.5", "10.0.0.5:80", "nonsense"])

@@ -70,6 +70,15 @@ async def test_each_machine_is_told_and_one_that_differs_with_what_to_install(co
     assert "Install Python 3.11.7" in beta
 
 
+async def test_machines_with_one_name_are_told(config, monkeypatch):
+    nodes = [Node("1", "alpha-1", "10.0.0.6", 1, VERSIONS), Node("2", "alpha", "10.0.0.7", 2, VERSIONS)]
+    monkeypatch.setattr(doctor, "list_nodes", lambda *_: nodes)
+    with head_answers(config):
+        found = await texts(config)
+    assert [status for status, _ in found] == [CheckStatus.FAILED] * 2
+    assert all("set NODE_NAME" in text for _, text in found)
+
+
 async def test_no_machine_and_another_version_of_the_head_are_told(config, monkeypatch):
     monkeypatch.setattr(doctor, "list_nodes", lambda *_: [])
     with head_answers(config):

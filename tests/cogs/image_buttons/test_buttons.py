@@ -42,7 +42,7 @@ class FakeSigner:
     def __init__(self):
         self.drawn_by = []
 
-    def sign(self, data, suffix, params):
+    def sign(self, data, suffix, params, name):
         self.drawn_by.append(params)
         return data + b"stamped " + suffix.encode()
 

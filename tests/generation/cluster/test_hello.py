@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import sys
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
+from generation.cluster import hello, versions
 from generation.cluster.files import ClusterFiles
 from generation.cluster.hello import HeadUnreachable, answering, ask
 from generation.cluster.ray_settings import Head
-from generation.cluster.versions import Versions, atelier_version
+from generation.cluster.versions import Versions, atelier_version, own_versions
+from generation.command_line import tool_as_typed
 from generation.errors import UserError
 
 VERSIONS = Versions("0.2.0-12345678", "2.60.0", "3.11.7")
@@ -70,7 +73,7 @@ def test_a_stranger_is_told_nothing_and_harms_nothing(files, head):
     ("change", "told"),
     [
         ({"atelier": "0.2.0-87654321"}, "scripts/update"),
-        ({"ray": "2.59.0"}, 'pip install "ray==2.60.0"'),
+        ({"ray": "2.59.0"}, tool_as_typed("pip", "install ray==2.60.0")),
         ({"python": "3.11.8"}, "Install Python 3.11.7"),
     ],
 )
@@ -78,6 +81,36 @@ def test_each_mismatch_says_what_to_install(change, told):
     (text,) = replace(VERSIONS, **change).mismatches(VERSIONS)
     assert told in text
     assert VERSIONS.mismatches(VERSIONS) == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"atelier": "0.9.0-87654321", "ray": "2.60.0", "python": "3.11.7", "torch": "3.0"},
+        {"atelier": "0.9.0-87654321", "interpreter": "3.14"},
+        {},
+    ],
+)
+def test_a_head_that_tells_other_versions_is_a_mismatch_in_words(files, head, monkeypatch, told):
+    monkeypatch.setattr(hello, "asdict", lambda _: told)
+    with answering(head, files.for_machine("127.0.0.1"), VERSIONS):
+        answer = ask(head, files.for_machine("127.0.0.1"))
+    (text,) = VERSIONS.mismatches(answer.versions)
+    assert f"the bot has {told.get('atelier', '?')}: update both" in text
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_only_linux_can_be_part_of_a_cluster_with_ray_or_without(monkeypatch, system):
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(versions, "version", lambda _: "2.60.0")
+    with pytest.raises(UserError, match="Linux only"):
+        own_versions()
+
+
+def test_a_node_with_labels_of_another_version_is_a_mismatch_too():
+    labels = {"atelier-name": "alpha", "atelier-version": "0.9.0-87654321"}
+    assert Versions.from_labels(VERSIONS.as_labels() | labels) == replace(VERSIONS, atelier="0.9.0-87654321")
+    assert len(Versions.from_labels(labels).mismatches(VERSIONS)) == 1
 
 
 def test_the_version_has_a_fingerprint_of_the_code():

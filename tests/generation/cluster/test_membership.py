@@ -18,6 +18,7 @@ from generation.cluster.membership import Cluster
 from generation.cluster.node import Node
 from generation.cluster.scout import Nodes
 from generation.cluster.versions import Versions
+from generation.command_line import tool_as_typed
 from generation.errors import MachineLost
 from generation.messages import Ready
 from generation.queue.limits import QueueLimits
@@ -144,7 +145,7 @@ async def test_another_version_does_not_join_and_is_told_once(tmp_path, caplog):
     async with room(tmp_path) as found:
         found.show(node("old", versions=OTHER), node("alpha"))
         await found.until_ready("alpha")
-        assert 'pip install "ray==2.60.0"' in found.cluster.refused["old"]
+        assert tool_as_typed("pip", "install ray==2.60.0") in found.cluster.refused["old"]
         found.show(node("old", versions=OTHER))
         await found.until(lambda: not found.names)
         assert sum("old does not join" in record.message for record in caplog.records) == 1
@@ -157,4 +158,30 @@ async def test_of_two_machines_with_one_name_the_first_joins(tmp_path):
     async with room(tmp_path) as found:
         found.show(node("alpha"), node("alpha", number=2))
         await found.until_ready("alpha")
+        assert "set NODE_NAME" in found.cluster.refused["alpha at 10.0.0.9"]
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("late", [node("alpha"), node("alpha", devices=2), node("alpha-2")])
+async def test_a_machine_that_comes_later_never_takes_a_name_away(tmp_path, devices, late):
+    async with room(tmp_path) as found:
+        found.show(working := node("alpha", devices, number=5))
+        await found.until(lambda: found.names)
+        workers = found.fleet.workers
+        found.show(late, working, node("beta"))
+        await found.until(lambda: "beta" in found.names)
+        assert found.fleet.workers[:devices] == workers
+        assert len(set(found.names)) == len(found.names)
+        fits = devices == 1 and late[1] == "alpha-2"
+        assert found.names[devices:] == (["alpha-2", "beta"] if fits else ["beta"])
+        assert ["set NODE_NAME" in reason for reason in found.cluster.refused.values()] == [True] * (not fits)
+
+
+async def test_a_machine_does_not_take_the_name_of_the_bots_own(tmp_path):
+    async with room(tmp_path) as found:
+        own = LocalWorker(SCRIPTED_REGISTRY, "cpu", 1, load=scripted_engine.load, name="alpha")
+        found.fleet.join(own)
+        found.show(node("alpha"), node("beta"))
+        await found.until(lambda: found.names == ["alpha", "beta"])
+        assert found.fleet.workers[0] is own
         assert "set NODE_NAME" in found.cluster.refused["alpha at 10.0.0.9"]

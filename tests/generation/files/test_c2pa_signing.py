@@ -23,6 +23,7 @@ from PIL import Image
 from generation.errors import UserError
 from generation.files.c2pa_credentials import Credentials, load_or_create_credentials, read_credentials
 from generation.files.c2pa_signing import ContentCredentialsSigner
+from generation.files.job_name import named_job
 from generation.files.png_encoder import encode_png
 from generation.params import Params, Tile, Upload
 from tests.support.engine_harness import make_params
@@ -74,6 +75,17 @@ def test_a_signed_image_is_valid_and_has_the_same_pixels(own_credentials, data, 
 def test_a_signed_image_keeps_its_parameters(own_credentials):
     signed = Image.open(io.BytesIO(ContentCredentialsSigner(own_credentials).sign(png(), "png", make_params())))
     assert signed.info["parameters"] == TEXT
+
+
+@pytest.mark.parametrize(("data", "suffix"), [(png(), "png"), (webp(), "webp")], ids=["png", "webp"])
+def test_a_signed_image_names_its_job_and_tile(own_credentials, data, suffix):
+    params, own = replace(make_params(), source=PARENTS[0]), Tile("00ff00ff00ff", 3)
+    signed = ContentCredentialsSigner(own_credentials).sign(data, suffix, params, str(own))
+    report = manifest(signed, suffix)
+    active = report["manifests"][report["active_manifest"]]
+    assert (report["validation_state"], active["title"]) == ("Valid", str(own))
+    assert own.job_id in active["instance_id"]
+    assert named_job(signed) == own.job_id, "not the image that it was made from"
 
 
 PARENTS = (Tile("0123456789ab", 2), Tile("ba9876543210", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from generation.engine.networks.pipeline_loader import Pipeline
 from generation.files.c2pa_credentials import Credentials, load_or_create_credentials
 from generation.files.c2pa_signing import ContentCredentialsSigner
 from generation.files.infotext import infotext
+from generation.files.job_name import named_job
 from generation.files.metadata import MetadataPolicy
 from generation.messages import Finished, Grid
 from generation.params import Params, PromptPart
@@ -65,8 +67,27 @@ def test_without_prompts_no_file_contains_words_of_one(pipeline, credentials):
         grid = generate_grid(pipeline, policy, PROMPT)
         assert not any(word in file.lower() for file in (*grid.tiles, grid.image) for word in WORDS)
         for index, tile in enumerate(grid.tiles):
-            assert open_image(tile).info == {"parameters": infotext(PROMPT, pipeline.model, index, with_prompt=False)}
+            assert open_image(tile).info == {
+                "parameters": infotext(PROMPT, pipeline.model, index, job_id="a", with_prompt=False)
+            }
             assert open_image(tile).tobytes() == open_image(with_prompt.tiles[index]).tobytes()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("limit", [10_000_000, ContentCredentialsSigner.max_signature_bytes + 4000])
+@pytest.mark.parametrize("signed", [False, True])
+def test_every_file_names_its_job(pipeline, credentials, count, limit, signed):
+    policy = MetadataPolicy(include_prompts=False, credentials=credentials if signed else None)
+    params = make_params(count=count, width=128, height=128)
+    with make_harness(pipeline, policy) as harness:
+        (end,) = harness.generate(make_request("0123456789ab", params, upload_limit=limit))
+    assert isinstance(end, Finished)
+    for file in (*end.grid.tiles, end.grid.image):
+        assert named_job(file) == "0123456789ab"
+        if signed:
+            suffix = "png" if file.startswith(b"\x89PNG") else "webp"
+            report = json.loads(c2pa.Reader(f"image/{suffix}", io.BytesIO(file)).json())
+            assert report["manifests"][report["active_manifest"]]["title"].startswith("0123456789ab")
 
 
 def test_every_tile_and_the_grid_image_are_signed(pipeline, credentials):

@@ -503,6 +503,18 @@ async def test_the_waiting_jobs_of_all_people_are_limited():
     await harness.drain()
 
 
+async def test_jobs_that_are_being_posted_count_as_waiting():
+    harness = QueueHarness(waiting_per_person=1, waiting_in_all=2)
+    with harness.queue.posting(make_job(ANN)):
+        with pytest.raises(PersonQueueFull):
+            harness.queue.check_limits(ANN)
+        harness.queue.check_limits(BOB)
+        with harness.queue.posting(make_job(BOB)), pytest.raises(QueueFull):
+            harness.queue.check_limits(CLEO)
+        harness.queue.check_limits(CLEO)
+    harness.queue.check_limits(ANN)
+
+
 def test_exceeding_a_limit_is_a_user_error():
     assert issubclass(QueueFull, UserError)
     assert issubclass(PersonQueueFull, UserError)

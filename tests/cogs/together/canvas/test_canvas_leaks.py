@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from PIL import ImageChops
 
+from bot.sessions import redrawing
 from generation.params import Tile
 from tests.cogs.together.canvas.test_canvas import Painting
 from tests.support.bot_harness import eventually
 from tests.support.payloads import Payloads
-from tests.support.sessions import block
+from tests.support.sessions import block, is_fresh
 
 
 @pytest.fixture
@@ -45,6 +48,8 @@ async def test_nobody_blocked_private_or_erased_appears_on_a_canvas(harness, peo
         await painting.paint(evangeline, "green geese")
         await eventually(lambda: "2 people" in painting.standing.content)
         await block(services, harness, benedict)
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: f"<@{benedict.id}>" not in painting.standing.content)
         after_block = Payloads(harness)
         who = await (await harness.person(cy).press(painting.standing, "📜 Who did what")).message()
         assert '"purple owls" · somebody' in who.content
@@ -95,7 +100,45 @@ async def test_an_erased_piece_leaves_the_finished_picture_and_its_film(harness)
             )
             assert same is ((x, y) in left)
         await eventually(lambda: "1 person" in painting.standing.content)
-        assert await services.db.canvases.stale() == []
+        assert await is_fresh(services)
+
+
+async def test_an_erasure_that_cannot_be_shown_is_shown_later(harness, monkeypatch):
+    monkeypatch.setattr(redrawing, "RETRY_S", 0.1)
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services, "a mosaic sea", width=3, height=3)
+        await painting.paint(harness.ada, "a boat")
+        await painting.paint(harness.ben, "something of ben")
+        last = await finished(harness, painting)
+        await eventually(lambda: "This canvas is finished" in painting.standing.content)
+        path = f"/channels/{harness.channel.id}/messages/{last.id}"
+        failing = harness.server.faults.fail("PATCH", path, status=403, times=1)
+        await erase(harness, harness.ben)
+        await eventually(lambda: failing.hits == 1)
+        assert f"<@{harness.ben.id}>" in last.content
+        await asyncio.sleep(0.2)
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: f"<@{harness.ben.id}>" not in last.content)
+        assert await is_fresh(services)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_the_last_picture_of_an_unfinished_canvas_loses_what_is_erased(harness, leaves):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services, width=3, height=3)
+        await painting.paint(harness.ada, "a boat")
+        await painting.paint(harness.ben, "a pier")
+        session = await services.db.sessions.get(painting.id)
+        await harness.client.sessions.end(session, "It ends here.")
+        last = await harness.server.wait_for(harness.channel, lambda message: "It ends here." in message.content)
+        assert f"<@{harness.ben.id}> (1)" in last.content
+        (before,) = last.attachments
+        await erase(harness, harness.ben, **({"entries": "leave"} if leaves else {}))
+        await eventually(lambda: f"<@{harness.ben.id}>" not in last.content)
+        assert "It ends here." in last.content
+        assert ("somebody (1)" in last.content) is leaves
+        assert [each.id for each in last.attachments] != [before.id]
+        assert await is_fresh(services)
 
 
 async def test_who_leaves_their_pieces_leaves_no_name(harness):
