@@ -43,7 +43,7 @@ ORDERS = {
     "bot": (
         ("config", "discord_calls", "discord_responses", "admission"),
         ("registry",),
-        ("instance_lock", "ui"),
+        ("env_file", "instance_lock", "ui"),
         ("policy", "images"),
         ("machines", "draining", "workers"),
         ("services", "gateway_hooks"),

@@ -198,6 +198,7 @@ _ACTION_LABELS = {
     Action.SHORTEN: "Shortened for {whom}",
     Action.DESCRIBE: "Described for {whom}",
     Action.WALK: "Walk by {whom}",
+    Action.EDIT_WORDS: "Words edited by {whom}",
 }
 
 

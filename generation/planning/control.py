@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from generation.params import Params
 
-COST = Fraction(2, 5)  # of a ControlNet, as a share of its model's: it is the half of a UNet that reads
+COST = Fraction(1, 2)  # of a ControlNet, as a share of its model's UNet, of which it has the first half and the middle
 
 
 def has_control(params: Params) -> bool:

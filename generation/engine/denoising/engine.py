@@ -221,7 +221,7 @@ class DenoisingEngine:
         if not has_control(request.params) or is_upscale(request.params, encoded):
             return ()
         check_size(request.params.width, request.params.height, self._vae)
-        return encode_controls(request, self._controls.get(request.params), self._vae.scale)
+        return encode_controls(request, self._controls.get(request.params))
 
     def _upscale(self, job: DenoisingJob, mark: Any) -> _HiresInputs:
         """Return a first pass's latents at twice their size, and its controls; raises UserError if they overflowed."""
@@ -229,7 +229,7 @@ class DenoisingEngine:
             if not job.result.isfinite().all():
                 raise UserError(OVERFLOW_MESSAGE)
             upscaled = upscale_latents(job, self._vae, self._unet_lock)
-            controls = encode_controls(job.request, job.networks, self._vae.scale, HIRES_FACTOR)
+            controls = encode_controls(job.request, job.networks, HIRES_FACTOR)
             self._image_stream.finish(upscaled, *(control.picture for control in controls))
         return _HiresInputs(upscaled, controls)
 
