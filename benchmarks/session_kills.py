@@ -347,8 +347,9 @@ class CanvasKills(SessionKills):
             data = self.folder / "data" / "cells" / name[:2] / f"{name}.png"
             tile = self.folder / "data" / "tiles" / job_id[:2] / f"{job_id}-{index}.png"
             with Image.open(data) as cell, Image.open(tile) as square:
-                side = cell.width
-                cut = square.convert("RGB").crop((right * side, down * side, (right + 1) * side, (down + 1) * side))
+                side, margin = cell.width, square.width // 2 - cell.width
+                left, top = margin + right * side, margin + down * side
+                cut = square.convert("RGB").crop((left, top, left + side, top + side))
                 if cell.convert("RGB").tobytes() != cut.tobytes():
                     self.wrong.append(f"cell {name} differs from its candidate")
                 found[name] = hashlib.sha256(data.read_bytes()).hexdigest()

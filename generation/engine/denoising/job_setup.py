@@ -62,6 +62,15 @@ def check_size(width: int, height: int, vae: Vae) -> None:
         )
 
 
+def pass_strengths(request: Generate) -> tuple[float, ...]:
+    """Return the strength of each pass that a request needs a sampler's table for; a reading needs none."""
+    params = request.params
+    if params.reading is not None:
+        return ()
+    first = 1.0 if request.source is None else params.strength
+    return (first, HIRES_STRENGTH) if has_hires_pass(params) else (first,)
+
+
 def prepare_job(
     request: Generate,
     encoded: EncodedSource | None,
