@@ -283,6 +283,7 @@ SETTINGS = [
     "UPSCALER",
     "THREADS",
     "COMPILE",
+    "FP8",
     "JOBS_AT_ONCE",
     "RUNNING_PER_PERSON",
     "WAITING_PER_PERSON",
