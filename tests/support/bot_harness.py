@@ -35,6 +35,8 @@ from generation.worker.devices import list_devices, worker_names
 from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
+from preview import server as server_module
+from preview.validation import commands as command_rules
 from tests.support import fake_engine
 from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
@@ -212,6 +214,24 @@ TRANSLATE_ONCE = {
 }
 
 
+def _remember_problems(check: Callable[..., Any]) -> Callable[..., Any]:
+    """Check equal commands once a process: at every start of a bot it would take a tenth of most tests."""
+    known: dict[str, Any] = {}
+
+    def check_once(body: Any, **options: bool) -> Any:
+        if not isinstance(body, list):
+            return check(body, **options)
+        key = json.dumps(body)
+        if key not in known:
+            known[key] = check(body, **options)
+        return known[key]
+
+    return check_once
+
+
+CHECK_BODY_ONCE, CHECK_COMMANDS_ONCE = map(_remember_problems, (server_module.check_body, command_rules.check_commands))
+
+
 @pytest.fixture
 async def harness(
     tmp_path: Path,
@@ -224,6 +244,8 @@ async def harness(
     monkeypatch.setattr(commands.AutoShardedBot, "__init__", bot_init)
     for kind, translate_once in TRANSLATE_ONCE.items():
         monkeypatch.setattr(kind, "get_translated_payload", translate_once)
+    monkeypatch.setattr(server_module, "check_body", CHECK_BODY_ONCE)
+    monkeypatch.setattr(command_rules, "check_commands", CHECK_COMMANDS_ONCE)
     make_model(tmp_path / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with FakeDiscord(World(), openapi=openapi, limits=()) as server:
