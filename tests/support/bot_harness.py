@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import discord
 import pytest
 from discord import app_commands
 from discord.ext import commands
@@ -179,6 +180,18 @@ def red_png(width: int, height: int) -> bytes:
 @pytest.fixture(autouse=True)
 def _fast_status_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_message, "EDIT_INTERVAL_S", 0.02)
+
+
+@pytest.fixture(autouse=True)
+def _fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let discord.py retry at once: it pauses for 1, 3, 5, 7 and 9 s, which it does not let one set."""
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(0.0 if isinstance(seconds, int) else seconds)  # of a rate limit, they are a float
+
+    fast = SimpleNamespace(**vars(asyncio) | {"sleep": sleep})
+    for module in (discord.http, discord.webhook.async_):
+        monkeypatch.setattr(module, "asyncio", fast)
 
 
 @pytest.fixture(scope="session")
