@@ -16,7 +16,7 @@ from bot.doctor.account import PORTAL
 from bot.doctor.device import ProbeError, probe_devices
 from bot.doctor.rest import RestClient, UnauthorizedError, UnreachableError
 from bot.doctor.servers import invite_url, list_servers
-from bot.setup.env_file import read_settings, write_settings
+from bot.env_file import read_settings, write_settings
 from bot.setup.model_choice import model_choices, resolve_numbers, suggest_model
 from bot.setup.service_file import ROOT, find_installation, next_steps, service_templates, write_service_files
 from bot.setup.terminal import Terminal

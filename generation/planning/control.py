@@ -6,12 +6,12 @@ from fractions import Fraction
 
 from generation.params import Params
 
-COST = Fraction(2, 5)  # of a ControlNet, as a share of its model's: it is the half of a UNet that reads
+COST = Fraction(1, 2)  # of a ControlNet, as a share of its model's UNet, of which it has the first half and the middle
 
 
 def has_control(params: Params) -> bool:
     """Return whether a ControlNet acts on the picture at all."""
-    return params.control is not None and bool(params.control_set)
+    return params.control is not None and bool(params.control_set) and params.reading is None
 
 
 def control_factor(params: Params) -> Fraction:

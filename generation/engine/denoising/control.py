@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from generation.engine.denoising.rows import ControlledRows, Rows
-from generation.engine.device.transfer import to_device
 from generation.engine.images.edges import canny_edges, scribble_lines
 from generation.engine.images.io import read_fitted, to_pixels
 from generation.engine.images.windows import Windows
@@ -26,10 +23,7 @@ _READERS: Mapping[str, Callable[[Image.Image], Image.Image]] = {"canny": canny_e
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A ControlNet that guides a job, its picture (1×C×H×W at the size of the latents), and how strongly it acts.
-
-    The pixels that belong to a latent are its channels, so that windows cut both at the same places.
-    """
+    """A ControlNet that guides a job, its embedded picture (1×C×H×W, as large as the latents), and its weight."""
 
     network: ControlNetwork
     picture: Tensor
@@ -44,27 +38,23 @@ class Control:
         return ControlledRows(self.network, 0, self.picture[windows], self.weight)
 
 
-def encode_controls(
-    request: Generate, networks: Sequence[ControlNetwork], scale: int, factor: int = 1
-) -> tuple[Control, ...]:
-    """Return what guides a request at `factor` times its size; `scale` is the side of a latent in pixels.
-
-    Raises UserError for a picture that cannot be read.
-    """
+@torch.inference_mode()
+def encode_controls(request: Generate, networks: Sequence[ControlNetwork], factor: int = 1) -> tuple[Control, ...]:
+    """Return what guides a request at `factor` times its size; raise UserError for a picture that cannot be read."""
     if request.control is None or not networks:
         return ()
-    size = request.params.width * factor, request.params.height * factor
-    image = read_fitted(request.control, size)
+    params = request.params
+    image = read_fitted(request.control, (params.width * factor, params.height * factor))
     return tuple(
-        Control(network, _packed(network, image, scale), use.weight)
-        for network, use in zip(networks, request.params.control_set, strict=True)
+        Control(network, network.embed(_as_read(network.kind, image), seamless=params.seamless), use.weight)
+        for network, use in zip(networks, params.control_set, strict=True)
     )
 
 
-def _packed(network: ControlNetwork, image: Image.Image, scale: int) -> Tensor:
-    read = _READERS.get(network.kind)
-    pixels = (to_pixels(read(image) if read else image) + 1) / 2
-    return pixel_unshuffle(to_device(pixels, network.device, network.dtype), scale)
+def _as_read(kind: str, image: Image.Image) -> Tensor:
+    """Return what a kind of ControlNet sees of a picture, in 0…1."""
+    read = _READERS.get(kind)
+    return (to_pixels(read(image) if read else image) + 1) / 2
 
 
 def control_conditions(rows: Rows, latents: Tensor, conditions: Mapping[str, Any], *, seamless: bool) -> dict[str, Any]:
@@ -76,16 +66,22 @@ def control_conditions(rows: Rows, latents: Tensor, conditions: Mapping[str, Any
             _of(parts, latents),
             _of(parts, rows.timesteps),
             {name: _of(parts, value) for name, value in conditions.items()},
-            torch.cat([_unpacked(part.pictures) for part in parts]),
+            torch.cat([part.pictures for part in parts]),
             seamless=seamless,
         )
-        totals = totals or [each.new_zeros(len(rows), *each.shape[1:]) for each in found]
-        for total, residual in zip(totals, found, strict=True):
-            for part, own in zip(parts, torch.split(residual, [len(part) for part in parts]), strict=True):
-                total[part.places] += own * part.weight
+        added = [_spread(each, parts, len(rows)) for each in found]
+        totals = [total + each for total, each in zip(totals, added, strict=True)] if totals else added
     if not totals:
         return {}
     return {"down_block_additional_residuals": tuple(totals[:-1]), "mid_block_additional_residual": totals[-1]}
+
+
+def _spread(residual: Tensor, parts: Sequence[ControlledRows], count: int) -> Tensor:
+    """Return the weighted residuals of `parts` at their places among `count` rows, and zeros for the others."""
+    spread = residual.new_zeros(count, *residual.shape[1:])
+    for part, own in zip(parts, torch.split(residual, [len(part) for part in parts]), strict=True):
+        spread[part.places] = own * part.weight
+    return spread
 
 
 def _of(parts: Sequence[ControlledRows], values: Any) -> Any:
@@ -93,7 +89,3 @@ def _of(parts: Sequence[ControlledRows], values: Any) -> Any:
     if isinstance(values, dict):
         return {name: _of(parts, value) for name, value in values.items()}
     return torch.cat([values[part.places] for part in parts]) if isinstance(values, Tensor) else values
-
-
-def _unpacked(pictures: Tensor) -> Tensor:
-    return pixel_shuffle(pictures, math.isqrt(pictures.shape[1] // 3))

@@ -19,7 +19,7 @@ LEADER, SHARE = "leader", "share"
 
 @dataclass(frozen=True, slots=True)
 class ControlledRows:
-    """Consecutive rows of a call, from `start`, that a ControlNet guides with this weight: the picture of each."""
+    """Consecutive rows of a call, from `start`, that a ControlNet guides: their embedded pictures, and its weight."""
 
     network: ControlNetwork
     start: int

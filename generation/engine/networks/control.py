@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import ControlNetModel
@@ -14,16 +14,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from generation.engine.device.oom import is_out_of_memory
+from generation.engine.device.transfer import to_device
 from generation.engine.networks.ldm_checkpoint import build_network
 from generation.engine.networks.pipeline_loader import Pipeline, network_to_device, vae_scale_factor
 from generation.engine.networks.seamless import seamless_copy
+from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import UserError
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.controls import CONFIG, LDM_PREFIX, ControlNet, without_prefix
 from generation.params import Params
 from generation.text import Text
 
-MAX_CACHED = 2  # one takes about half as much memory as its model's UNet
+MAX_CACHED = 3  # as many as a prompt can have; one takes about half as much memory as its model's UNet
 # What a ControlNet must have in common with a UNet, since its outputs are added to what that passes on.
 _SHARED_SETTINGS = ("block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type")
 # The layers that read the picture, in the two layouts: the first, and those that halve it, with their numbers.
@@ -31,34 +33,38 @@ _HINT, _HALVING = "controlnet_cond_embedding.conv_in.weight", ("controlnet_cond_
 _LDM_HINT, _LDM_HALVING = "input_hint_block.0.weight", ("input_hint_block.{}.weight", 4, 4)
 
 
+class _Halves(NamedTuple):
+    embedding: Any
+    trunk: Any
+
+
 class ControlNetwork:
-    """A ControlNet on the device; it is called with a UNet's rows and the pictures of its `kind` that they follow."""
+    """A ControlNet on the device: it embeds a picture of its `kind` once, and then goes along with a UNet's rows."""
 
     def __init__(self, network: Any, kind: str) -> None:
         self.network, self.kind = network, kind
 
-    @property
-    def device(self) -> torch.device:
-        """Return where it is."""
-        device: torch.device = self.network.device
-        return device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Return its precision."""
-        dtype: torch.dtype = self.network.dtype
-        return dtype
+    @cached_property
+    def _plain(self) -> _Halves:
+        return _split(clone_sharing_weights(self.network))
 
     @cached_property
-    def _seamless(self) -> Any:
-        return seamless_copy(self.network)
+    def _seamless(self) -> _Halves:
+        return _split(seamless_copy(self.network))
+
+    def embed(self, pixels: Tensor, *, seamless: bool) -> Tensor:
+        """Return the embedding of a picture (1×3×H×W in 0…1), at the size of its latents."""
+        pixels = to_device(pixels, self.network.device, self.network.dtype)
+        if self.network.config.controlnet_conditioning_channel_order == "bgr":
+            pixels = pixels.flip(1)
+        embedded: Tensor = (self._seamless if seamless else self._plain).embedding(pixels)
+        return embedded
 
     def residuals(
         self, latents: Tensor, timesteps: Tensor, conditions: Mapping[str, Any], pictures: Tensor, *, seamless: bool
     ) -> tuple[Tensor, ...]:
-        """Return what is added to the UNet's blocks for these rows, the middle one last; `pictures` are N×3×H×W."""
-        network = self._seamless if seamless else self.network
-        down, middle = network(
+        """Return what is added to the UNet's blocks for these rows, the middle one last; `pictures` are embedded."""
+        down, middle = (self._seamless if seamless else self._plain).trunk(
             latents,
             timesteps,
             encoder_hidden_states=conditions["encoder_hidden_states"],
@@ -67,6 +73,13 @@ class ControlNetwork:
             return_dict=False,
         )
         return (*down, middle)
+
+
+def _split(copied: Any) -> _Halves:
+    """Return the layers of a copied ControlNet that embed a picture, and the rest of it, which takes what they give."""
+    embedding, copied.controlnet_cond_embedding = copied.controlnet_cond_embedding, torch.nn.Identity()
+    copied.register_to_config(controlnet_conditioning_channel_order="rgb")
+    return _Halves(embedding, copied)
 
 
 class ControlNetworks:

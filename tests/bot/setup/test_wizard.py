@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
+from bot import env_file
 from bot.config import Config, ConfigError
 from bot.doctor.device import ProbeError
 from bot.doctor.servers import REQUIRED_PERMISSIONS
+from bot.env_file import read_settings, write_settings
 from bot.setup import wizard
-from bot.setup.env_file import read_settings, write_settings
 from bot.setup.model_choice import model_choices, resolve_numbers, suggest_model
 from bot.setup.wizard import SetupOptions, Wizard
 from tests.support.timing import TIMEOUT_S
@@ -192,6 +193,17 @@ def test_a_new_file_explains_every_setting(tmp_path):
     text = (tmp_path / ".env").read_text(encoding="utf-8")
     assert text.count("\n") == (ROOT / ".env.example").read_text(encoding="utf-8").count("\n")
     assert read_settings(tmp_path / ".env") == {"DISCORD_TOKEN": "t", "DEVICE": "cpu"}
+
+
+def test_a_file_of_somebody_else_is_named(tmp_path, monkeypatch):
+    """As after `sudo scripts/atelier setup`; tests may run as root, who can read everything."""
+
+    def refuse(path: Path, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(env_file, "dotenv_values", refuse)
+    with pytest.raises(ConfigError, match=r"\.env cannot be read: Permission denied\. It must belong to the user"):
+        read_settings(tmp_path / ".env")
 
 
 # --- models

@@ -22,10 +22,14 @@ from PIL import Image
 from generation.engine.networks import control
 from generation.engine.networks.control import load_control
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.engine.serving.model_loader import ModelLoader
 from generation.messages import Failed, FailureReason, Finished, Generate
-from generation.params import ControlWeight, Params
+from generation.models.adapters import scan_adapters
+from generation.models.model import describe_model
+from generation.params import ControlWeight, LoraWeight, Params
 from tests.support.control_file import random_control, scan, write_file, write_folder, write_ldm_file
 from tests.support.engine_harness import EngineHarness, assert_close, limit_unet_rows, make_params, make_request
+from tests.support.lora_file import LINEAR, random_layers, write_kohya
 from tests.support.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
 from tests.support.tiny_model import build_tiny_model
 from tests.support.tiny_xl import build_tiny_xl
@@ -260,3 +264,67 @@ def test_a_controlnet_for_another_model_is_a_users_error(tmp_path: Path, pipelin
 def test_an_unreadable_picture_is_a_users_error(harness: EngineHarness) -> None:
     (end,) = harness.generate(make_request("a", _guided(("one", 1.0)), control=b"no picture"))
     assert isinstance(end, Failed) and end.reason is FailureReason.USER_ERROR
+
+
+@pytest.mark.parametrize(
+    "changes", [{"controlnet_conditioning_channel_order": "bgr"}, {"global_pool_conditions": True}]
+)
+def test_what_a_folders_configuration_says_counts(
+    tmp_path: Path, pipeline: Pipeline, stock: Any, changes: dict[str, Any]
+) -> None:
+    network, other = random_control(pipeline.unet, 6), random_control(pipeline.unet, 7)
+    network.register_to_config(**changes)
+    write_folder(network, tmp_path / "controls" / "one")
+    write_folder(other, tmp_path / "controls" / "two")
+    harness = EngineHarness(pipeline, adapters=scan(tmp_path / "controls"))
+    params = _guided(("two", 0.4), ("one", 0.7))
+    harness.generate(_request("a", params), make_request("plain"))
+    theirs = stock_latents(
+        _with(StableDiffusionControlNetPipeline, stock, [other, network]),
+        params,
+        image=[[PICTURE] * 2, [PICTURE] * 2],
+        controlnet_conditioning_scale=[0.4, 0.7],
+        width=64,
+        height=64,
+    )
+    assert_close(harness.latents["a"], theirs)
+    harness.close()
+
+
+def test_a_call_that_is_padded_for_a_gpu_is_padded_with_its_residuals(harness: EngineHarness) -> None:
+    harness.generate(_request("plain", _guided(("one", 1.0))), make_request("other"))
+    harness.engine._has_row_buckets = True
+    harness.calls.clear()
+    harness.generate(_request("padded", _guided(("one", 1.0))), make_request("other"))
+    assert 8 in harness.calls  # six rows: both jobs share calls once the picture is read
+    assert_close(harness.latents["padded"], harness.latents["plain"])
+
+
+def test_a_lora_changes_the_unet_beside_a_controlnet_and_a_style_joins_them(
+    tmp_path: Path, pipeline: Pipeline, controls: Path
+) -> None:
+    write_kohya(tmp_path / "ink.safetensors", random_layers(pipeline, 1, unet=LINEAR))
+    adapters, _ = scan_adapters(tmp_path, None, controls)
+    harness = EngineHarness(pipeline, adapters=adapters)
+    everything = {"loras": (LoraWeight("ink", 0.5),), "style": SOURCE, "style_weight": 200}
+    style = to_png_bytes(sample_image())
+    for name, uses in (("guided", ("one", 1.0)), ("untrained", ("untrained", 1.0))):
+        harness.generate(_request(name, _guided(uses, **everything), style=style))
+    harness.generate(make_request("plain", make_params(count=2, **everything), style=style))
+    assert harness.latents["untrained"].equal(harness.latents["plain"])
+    assert (harness.latents["guided"] - harness.latents["plain"]).abs().max() > 1e-2
+    harness.close()
+
+
+def test_controlnets_count_as_memory_of_their_model(tiny_model: Path, controls: Path) -> None:
+    loader = ModelLoader("cpu", adapters=scan(controls))
+    loaded = loader.load(describe_model(str(tiny_model)), lambda _: None)
+    before = loaded.size
+    assert loaded.controls is not None
+    (network,) = loaded.controls.get(_guided(("one", 1.0)))
+    taken = sum(weight.nbytes for weight in network.network.parameters())
+    assert loaded.size == before + taken
+    loaded.move(torch.device("meta"))
+    assert all(weight.is_meta for weight in network._plain.trunk.parameters())
+    assert loaded.controls.release(())
+    assert loaded.size == before
