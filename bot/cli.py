@@ -16,9 +16,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from bot.config import Config
 from bot.registry import load_registry
-from bot.services import make_worker
-from bot.ui import job_text
 from bot.ui.text import slugify
+from bot.workers import make_worker
 from generation import messages
 from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
@@ -36,7 +35,7 @@ from generation.prompt import (
     parse_prompt,
     with_parameter,
 )
-from generation.worker.worker import Broken, LocalWorker, Restarting, WorkerState
+from generation.worker.worker import STARTING_PART, Broken, LocalWorker, Restarting, WorkerState
 
 CONTROL_FILE = "0" * 12  # stands in a prompt for the picture in a file
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
@@ -136,7 +135,7 @@ def _notice_failure(state: WorkerState, failure: asyncio.Future[None]) -> None:
 
 def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:
     if (now := worker.loading) is not None:
-        starting = now.part == job_text.ENGINE_PART
+        starting = now.part == STARTING_PART
         description = "Starting the engine" if starting else f"Loading {now.model}: {now.part}"
         bars.update(task, description=description, completed=now.done, total=now.total)
     elif isinstance(worker.state, messages.Ready):

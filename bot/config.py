@@ -52,6 +52,7 @@ class Config:
     upscaler: Path | None = None
     threads: int = 0
     compile: bool = False
+    fp8: bool = False
     jobs_at_once: int = 0
     running_per_person: int = 3
     waiting_per_person: int = 10
@@ -291,6 +292,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "upscaler": _path,
     "threads": _number(0, 1024),
     "compile": _yes_or_no,
+    "fp8": _yes_or_no,
     "jobs_at_once": _number(0, 1024),
     "running_per_person": _number(1, 100_000),
     "waiting_per_person": _number(1, 100_000),

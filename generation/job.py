@@ -36,6 +36,7 @@ class Action(StrEnum):
     SHORTEN = "shorten"
     DESCRIBE = "describe"
     WALK = "walk"
+    EDIT_WORDS = "edit_words"
 
 
 class Speed(StrEnum):

@@ -48,6 +48,7 @@ TILE_ACTIONS = [
     "vary_subtle",
     "vary_strong",
     "vary_region",
+    "edit_words",
     "zoom_2",
     "zoom_1_5",
     "zoom_custom",
@@ -199,6 +200,7 @@ ACTIONS = [
     "shorten",
     "describe",
     "walk",
+    "edit_words",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -281,6 +283,7 @@ SETTINGS = [
     "UPSCALER",
     "THREADS",
     "COMPILE",
+    "FP8",
     "JOBS_AT_ONCE",
     "RUNNING_PER_PERSON",
     "WAITING_PER_PERSON",

@@ -50,7 +50,7 @@ def _start_checks(config: Config) -> list[_Check]:
         check("adapters", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_adapters(config))),
         check("classifier", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_classifier(config.sensitive_classifier))),
         check("upscaler", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_upscaler(config.upscaler))),
-        check("device", DEVICE_TIMEOUT_S, check_device(config.device, config.models)),
+        check("device", DEVICE_TIMEOUT_S, check_device(config.device, config.models, fp8=config.fp8)),
         check("cluster", DEVICE_TIMEOUT_S, check_cluster(config)),
         check("disk", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_disk(config.data_dir))),
         check("database", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_database(config.data_dir))),

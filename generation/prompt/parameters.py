@@ -12,7 +12,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
 from generation.params import MAX_SEED, ControlWeight, Params, Upload
-from generation.planning.actions import MAX_ZOOM, MIN_ZOOM
+from generation.planning.actions import DEFAULT_KEEP, MAX_ZOOM, MIN_ZOOM
 from generation.planning.style import DEFAULT_STYLE_WEIGHT, MAX_STYLE_WEIGHT
 from generation.prompt.controls import Controls
 from generation.prompt.values import (
@@ -414,6 +414,15 @@ PARAMETERS = (
         example="1.5",
         default="2",
         help="How far Custom Zoom zooms out; works in its form only.",
+    ),
+    Parameter(
+        names=("keep",),
+        value_type=Integer(0, 100),
+        field="keep",
+        example="40",
+        default=str(DEFAULT_KEEP),
+        help="How much of the picture is kept when its words are edited; works in that form only.",
+        requires=Capability.PROMPT_EDITS,
     ),
     _speed_parameter(Speed.FAST, "Runs this job before relaxed jobs."),
     _speed_parameter(Speed.RELAX, "Runs this job after fast jobs."),

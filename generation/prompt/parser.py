@@ -37,6 +37,10 @@ MAX_IMAGES = 5
 MAX_LORAS = 5
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 _ALL_EXCEPT_MODEL = frozenset(parameter.field for parameter in PARAMETERS) - {"model"}
+_FORM_PARAMETERS = {
+    "zoom": Text("`--zoom` works in the Custom Zoom form only"),
+    "keep": Text("`--keep` works in the form of *Edit words* only"),
+}
 _TOKEN = re.compile(r"<([\w.-]+)>")
 
 
@@ -62,7 +66,7 @@ def parse_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    allow_zoom: bool = False,
+    form: str = "",
     new_seed: Callable[[], int] = random_seed,
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
@@ -75,7 +79,7 @@ def parse_prompt(
         attached=attached,
         defaults=defaults,
         options=options,
-        allow_zoom=allow_zoom,
+        form=form,
         new_seed=new_seed,
     )
     if reading.problems:
@@ -91,14 +95,14 @@ def read_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    allow_zoom: bool = False,
+    form: str = "",
     new_seed: Callable[[], int] = random_seed,
 ) -> PromptReading:
     """Read one prompt with `attached` images, and find all its problems.
 
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
     last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
-    typed. `--zoom` is valid only with `allow_zoom`.
+    typed. `form` is the parameter that is valid because the prompt was typed into the form for it: "zoom" or "keep".
     """
     text, left_out = convert_infotext(text, registry)
     prompt = split_prompt(text, options)
@@ -110,8 +114,7 @@ def read_prompt(
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
     given, problems = _apply_defaults(typed, defaults, has_image=bool(images))
-    if "zoom" in given and not allow_zoom:
-        problems.append(Text("`--zoom` works in the Custom Zoom form only"))
+    problems += [problem for name, problem in _FORM_PARAMETERS.items() if name in given and name != form]
     problems += [
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
@@ -255,7 +258,7 @@ def _build_request(
     new_seed: Callable[[], int],
 ) -> PromptRequest:
     model = scope.model
-    job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom") if name in given}
+    job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom", "keep") if name in given}
     fields = {name: value for name, value in given.items() if name not in job_settings}
     draft = fields.get("draft", False)
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)

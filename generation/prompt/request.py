@@ -19,7 +19,8 @@ class PromptRequest:
     `params` hold PENDING_IMAGE for each image of the prompt: attachments first, then `links`, in order. They hold it as
     the style and the picture of ControlNets too, and what was typed for those as their codes: a link, a code or
     "random". `speed` and `private` are None if the user's settings decide. `repeat` is the number of jobs. `aspect` is
-    None if no aspect ratio was requested, `zoom` if no factor for Custom Zoom was. `left_out` names the settings of
+    None if no aspect ratio was requested, `zoom` if no factor for Custom Zoom was, `keep` if no share for Edit words
+    was. `left_out` names the settings of
     pasted infotext that are not used.
     """
 
@@ -30,6 +31,7 @@ class PromptRequest:
     repeat: int = 1
     aspect: tuple[int, int] | None = None
     zoom: float | None = None
+    keep: int | None = None
     left_out: tuple[str, ...] = ()
 
     @property

@@ -31,13 +31,14 @@ def load_engine(
     memory: int = 0,
     *,
     compile_unets: bool = False,
+    fp8: bool = False,
     processes: int = 1,
 ) -> Engine:
     """Load the real engine with the default model; `threads` is torch's number of CPU threads (0: its own choice).
 
     `memory` is the number of bytes that models may take on the device (0: most of what is free). With `compile_unets`,
-    UNets are compiled for frequent shapes. Where there are several such `processes`, this one sees only its own GPU,
-    and the machine's threads and RAM are divided among them.
+    UNets are compiled for frequent shapes; with `fp8`, they multiply in 8 bits. Where there are several such
+    `processes`, this one sees only its own GPU, and the machine's threads and RAM are divided among them.
     """
     own_device, environment = isolated(device) if processes > 1 else (device, {})
     os.environ.update(environment)
@@ -60,7 +61,7 @@ def load_engine(
         from generation.engine.serving.multi_model_engine import MultiModelEngine
 
     loader = ModelLoader(
-        own_device, metadata_policy, classifier, upscaler, registry.adapters, compile_unets=compile_unets
+        own_device, metadata_policy, classifier, upscaler, registry.adapters, compile_unets=compile_unets, fp8=fp8
     )
     device_budget, ram_budget = default_budgets(loader.device)
     device_share = 1 if loader.device.type == "cuda" else processes  # any other device's memory is the RAM

@@ -31,6 +31,7 @@ from db.sessions import Session, SessionKind
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.params import Params, to_dict
+from generation.planning.canvas import cell_side
 
 MAX_PROMPT = 1500  # characters
 
@@ -96,7 +97,7 @@ class CanvasCommand(commands.Cog):
         await self.services.policy.authorize(participant.context, request)
         session = self._session(interaction, params)
         canvas = Canvas(
-            session_id=session.id, columns=columns, rows=rows, cell=params.width // 2, neighbours=neighbours
+            session_id=session.id, columns=columns, rows=rows, cell=cell_side(params.width), neighbours=neighbours
         )
         if not destination_from(interaction).by_channel:
             raise UserError(tr("I need to be able to send messages and files here for that."))

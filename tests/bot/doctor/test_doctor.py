@@ -414,6 +414,20 @@ def test_a_device_without_free_memory_fails():
     assert device._evaluate(PROBED).status is PASSED
 
 
+def test_a_device_that_cannot_multiply_in_8_bits_fails_where_fp8_is_asked_for():
+    able, unable = PROBED | {"fp8": True}, PROBED | {"fp8": False}
+    assert device._evaluate(unable).status is PASSED
+    failure = device._evaluate(unable, fp8=True)
+    assert (failure.status, "FP8=yes, but cuda:0 cannot multiply in 8 bits" in failure.text) == (FAILED, True)
+    assert failure.fix.startswith("It needs an NVIDIA GPU")
+    assert str(device._evaluate(able, fp8=True)).endswith("PyTorch 2, products in 8 bits")
+
+
+async def test_the_probe_says_whether_a_device_multiplies_in_8_bits():
+    (result,) = await device.check_device("cpu", fp8=True)
+    assert (result.status, "FP8=yes, but cpu" in result.text) == (FAILED, True)
+
+
 async def test_several_devices_are_checked_each_with_its_share_of_the_memory(monkeypatch):
     async def probe(name, environment):
         return PROBED | {"device": "cuda:0", "name": f"GPU {environment['CUDA_VISIBLE_DEVICES']}"}

@@ -252,7 +252,7 @@ def test_the_example_of_a_parameter_is_valid_and_has_an_effect(parameter):
     here = ModelRegistry((OTHER, MODEL, replace(MODEL, name="niji 6")), ADDITIONS)
     base = "a fox" if parameter.name == "sref" else "a fox --sref 4f2a1c"
     plain, changed = (
-        parse_prompt(f"{base} {typed}", here, attached=1, new_seed=lambda: 1, allow_zoom=True)
+        parse_prompt(f"{base} {typed}", here, attached=1, new_seed=lambda: 1, form="zoom")
         for typed in ("", f"--{parameter.name} {parameter.example}")
     )
     assert changed != plain

@@ -261,9 +261,9 @@ async def test_a_full_canvas_becomes_one_picture_with_everybodys_credit(harness,
         names = [attachment.filename for attachment in last.attachments]
         assert [name.rpartition(".")[2] for name in names] == ["png", "webp", "zip", "webp"]
         whole = Image.open(io.BytesIO(harness.server.core.files.get(last.attachments[0].id))).convert("RGB")
-        assert whole.size == (96, 96)
+        assert whole.size == (72, 72)
         for (x, y), picture in (await painting.pixels()).items():
-            box = (32 * x, 32 * y, 32 * x + 32, 32 * y + 32)
+            box = (24 * x, 24 * y, 24 * x + 24, 24 * y + 24)
             assert ImageChops.difference(whole.crop(box), picture).getbbox() is None
         job_id = (await services.db.sessions.round(painting.id, 1)).job_id
         parts = {(credit.person_id, credit.part) for credit in await services.db.lineage.credits(job_id)}
@@ -303,7 +303,7 @@ async def test_a_finished_canvas_is_found_by_its_picture_and_exported(harness):
         with zipfile.ZipFile(io.BytesIO(harness.server.core.files.get(exported.attachments[0].id))) as archive:
             (name,) = [name for name in archive.namelist() if f"{job_id}-0" in name]
             with Image.open(io.BytesIO(archive.read(name))) as opened:
-                assert opened.size == (96, 96)
+                assert opened.size == (72, 72)
 
         (piece, _) = await services.db.canvases.pieces(painting.id)
         handler = harness.client.sessions.handler(CanvasHandler)
