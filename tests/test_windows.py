@@ -12,6 +12,7 @@ import pytest
 
 from db import image_files
 from preview import supervisor
+from tests.support.timing import TIMEOUT_S
 from tests.test_architecture import ROOT, sources
 from tests.test_main import bot, run, server  # noqa: F401
 
@@ -107,15 +108,14 @@ async def test_the_preview_runs_and_stops_its_bot_without_posix(tmp_path, monkey
     monkeypatch.delattr(supervisor.os, "killpg")
     monkeypatch.setattr(asyncio.SelectorEventLoop, "connect_read_pipe", None)
     code = (
-        "import signal, sys, time; print('ready', flush=True)\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('clean', flush=True)))\ntime.sleep(600)"
+        "import os, signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('clean', flush=True)))\n"
+        "os.write(1, b'ready\\n')\ntime.sleep(600)"
     )
     watched = supervisor.BotSupervisor([sys.executable, "-c", code])
     watched.environment, ready = dict(os.environ), asyncio.Event()
     watched.on_change = lambda: ready.set() if watched.state()["words"] == "ready" else None
     task = asyncio.create_task(watched.run_forever())
-    await asyncio.wait_for(ready.wait(), 60)
-    await asyncio.sleep(0.5)  # until the handler is set
+    await asyncio.wait_for(ready.wait(), TIMEOUT_S)
     task.cancel()
     await asyncio.wait([task])
     assert watched.state()["words"] == "clean"
