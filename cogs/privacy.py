@@ -143,7 +143,7 @@ async def on_confirm(interaction: Interaction, _: str, values: ModalValues) -> N
     leaves = values.selected.get(ENTRIES) == LEAVE
     await client.services.db.personal_data.begin_erasure(person_id, up_to, leaves_entries=leaves)
     client.sessions.timer.wake()  # sessions that the person started end
-    client.dispatch("person_erased")
+    client.sessions.redrawer.wake()
     name = _task_name(person_id)
     client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to))
     if name in client.tasks:  # the deferral is open until then

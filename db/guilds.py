@@ -137,6 +137,15 @@ class GuildStore:
                    SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
                 asdict(block),
             ),
+            # Messages name them, or show what they drew. A contest that was decided stays as it is.
+            (
+                """UPDATE collab_sessions SET stale = stale + 1 WHERE guild_id = :guild_id AND id IN (
+                       SELECT session FROM canvas_pieces WHERE person = :person_id
+                       UNION SELECT session FROM collab_rounds WHERE worded_by = :person_id
+                       UNION SELECT session FROM suggestions WHERE person = :person_id
+                       UNION SELECT session FROM telephone_players WHERE person = :person_id)""",
+                asdict(block),
+            ),
             (
                 """DELETE FROM contest_entries WHERE person = :person_id AND session IN (
                    SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",

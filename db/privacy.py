@@ -44,12 +44,14 @@ EXPORT_QUERIES = {
                   AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = credits.job AND asker_id = :person)""",
     "readings": """SELECT id AS job_id, prompts, words FROM jobs JOIN readings ON readings.job_id = jobs.id
                    WHERE asker_id = :person ORDER BY asked_at""",
-    "styles": "SELECT code, image, guild_id, channel_id, at FROM styles WHERE person_id = :person ORDER BY at",
+    "styles": "SELECT code, image, guild_id, channel_id, at, purpose FROM styles WHERE person_id = :person ORDER BY at",
     "blocks": "SELECT guild_id, reason, until, at FROM blocks WHERE person_id = :person",
 }
 JOBS_PAGE = """
     SELECT *, EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
-                      AND digest = substr(json_extract(params, '$.style'), 8)) AS brought_style
+                      AND digest = substr(json_extract(params, '$.style'), 8)) AS brought_style,
+              EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
+                      AND digest = substr(json_extract(params, '$.control'), 8)) AS brought_control
     FROM jobs WHERE asker_id = :person AND (asked_at, id) > (:at, :id) ORDER BY asked_at, id LIMIT :most
 """
 UNFINISHED_JOBS = (
@@ -75,6 +77,15 @@ _COUNTED = (
 )
 _LEAVE_ENTRIES = "UPDATE contest_entries SET person = :erased WHERE person = :person"
 _LEAVE_PIECES = "UPDATE canvas_pieces SET person = :erased, name = '' WHERE person = :person"
+# Their messages show pictures, words or the name of the person.
+_MARK_STALE = """
+    UPDATE collab_sessions SET stale = stale + 1 WHERE id IN (
+        SELECT session FROM canvas_pieces WHERE person = :person
+        UNION SELECT session FROM collab_rounds WHERE worded_by = :person
+        UNION SELECT session FROM contest_entries WHERE person = :person
+        UNION SELECT session FROM suggestions WHERE person = :person
+        UNION SELECT session FROM telephone_players WHERE person = :person)
+"""
 # Words are voted for by the id of the person who offers them, and who votes for them as well.
 _FORGET_VOTES_FOR_WORDS = """
     DELETE FROM ballots WHERE session IN (
@@ -199,15 +210,11 @@ class PersonalData:
             ("DELETE FROM deferrals WHERE person_id = :person AND prompt <> ''", person),
             ("DELETE FROM direct_messages WHERE person_id = :person", person),
             ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
+            (_MARK_STALE, person),
             (_FORGET_VOTES_FOR_WORDS, person),
             ("DELETE FROM ballots WHERE person = :person", person),
             ("DELETE FROM suggestions WHERE person = :person", person),
             (entries, person),
-            (
-                """UPDATE canvases SET stale = stale + 1
-                   WHERE session IN (SELECT session FROM canvas_pieces WHERE person = :person)""",
-                person,
-            ),
             (pieces, person),
             ("DELETE FROM canvas_claims WHERE person = :person", person),
             ("DELETE FROM session_bells WHERE person = :person", person),

@@ -43,11 +43,23 @@ class Session:
     thread_id: int | None = None
     message_id: int | None = None
     ended_at: float | None = None
+    stale: int = 0  # how often something went that its messages show
 
     @property
     def place_id(self) -> int:
         """Return the channel in which the session takes place: its thread, if it has one."""
         return self.channel_id if self.thread_id is None else self.thread_id
+
+    def step_to(self, phase: str, number: int, due_at: float | None = None) -> Move:
+        """Return the step from the present phase and round to others, with the time of the step after it."""
+        return Move(
+            session_id=self.id,
+            phase=self.phase,
+            round=self.round,
+            to_phase=phase,
+            to_round=number,
+            due_at=due_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +219,17 @@ class SessionStore:
             {"id": session_id, "ended": ENDED, "now": now},
         )
         return changed == 1
+
+    async def stale(self) -> list[Session]:
+        """Return the sessions whose messages show something that is gone."""
+        return self._sessions(await self._connection.fetch_all("SELECT * FROM collab_sessions WHERE stale > 0"))
+
+    async def set_fresh(self, session: Session) -> None:
+        """Record that the messages of a stale session were drawn again, unless more went meanwhile."""
+        await self._connection.write(
+            "UPDATE collab_sessions SET stale = 0 WHERE id = :id AND stale = :stale",
+            {"id": session.id, "stale": session.stale},
+        )
 
     async def set_place(self, session_id: str, thread_id: int | None, message_id: int | None) -> None:
         """Store the thread and the first message of a session."""

@@ -17,7 +17,7 @@ from PIL import Image
 from bot.cli import UPLOAD_LIMIT
 from bot.config import Config
 from bot.registry import load_registry
-from bot.services import make_worker
+from bot.workers import make_worker
 from generation.job import new_job_id
 from generation.messages import Generate
 from generation.models.registry import ModelRegistry
@@ -44,10 +44,29 @@ def _styles(reference: str, prompt: str) -> tuple[Panel, ...]:
     return (Panel("the reference", reference), Panel("without", prompt), *styled)
 
 
+def _edits(before: str, after: str, prompt: str) -> tuple[Panel, ...]:
+    edits = [f"[{before}:{after}:{share}]" for share in (0.25, 0.5, 0.75)]
+    return tuple(Panel(words, prompt.format(words)) for words in (before, *edits, after))
+
+
+def _kept(drawn: str, edited: str, prompt: str) -> tuple[Panel, ...]:
+    """Return a picture, and the same one with other words, as *Edit words* draws it."""
+    kept = (Panel(f"--keep {keep}", prompt.format(f"[{drawn}:{edited}:{keep / 100}]")) for keep in (50, 25, 15))
+    return (Panel(drawn, prompt.format(drawn)), *kept, Panel(f"{edited}, --keep 0", prompt.format(edited)))
+
+
 TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
     "styles": (
         _styles("a windmill in a meadow, sepia --seed 3", "a red boat on the sea --seed 7"),
         _styles("a castle at night, neon --seed 4", "a fox in a meadow --seed 7"),
+    ),
+    "edit-words": (
+        _kept("in the snow", "in a meadow", "a castle {} --seed 3"),
+        _kept("a red boat", "a blue boat", "{} on the sea --seed 7"),
+    ),
+    "prompt-edits": (
+        _edits("a castle", "a windmill", "{} in the snow --seed 3"),
+        _edits("sunset", "night", "a red boat on the sea at {} --seed 7"),
     ),
 }
 

@@ -12,6 +12,7 @@ import pytest
 
 from db import image_files
 from preview import supervisor
+from tests.support.timing import TIMEOUT_S
 from tests.test_architecture import ROOT, sources
 from tests.test_main import bot, run, server  # noqa: F401
 
@@ -83,18 +84,19 @@ async def test_the_bot_draws_stops_and_backs_up_without_posix(server, tmp_path, 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
+    # In fresh interpreters: a forked one has loaded what Windows lacks, and takes nothing away.
     pretend = {"PYTHONPATH": str(PRETEND), "METRICS_PORT": str(port)}
-    async with bot(server, tmp_path, tiny_model, **pretend) as process:
+    async with bot(server, tmp_path, tiny_model, fresh=True, **pretend) as process:
         ada = server.world.add_user("ada")
         channel = server.world.add_channel(server.world.add_guild("Studio", ada))
         await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
         await server.wait_for(channel, lambda message: "U1" in message.labels)
-        code, output = await run(tmp_path, "restore", "nothing.zip", **pretend)
+        code, output = await run(tmp_path, "restore", "nothing.zip", fresh=True, **pretend)
         assert (code, "another Atelier is using" in output) == (2, True), output
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
-    assert (await run(tmp_path, "backup", "kept.zip", **pretend))[0] == 0
-    code, output = await run(tmp_path, "restore", "kept.zip", "--replace", **pretend)
+    assert (await run(tmp_path, "backup", "kept.zip", fresh=True, **pretend))[0] == 0
+    code, output = await run(tmp_path, "restore", "kept.zip", "--replace", fresh=True, **pretend)
     assert code == 0, output
 
 
@@ -106,15 +108,14 @@ async def test_the_preview_runs_and_stops_its_bot_without_posix(tmp_path, monkey
     monkeypatch.delattr(supervisor.os, "killpg")
     monkeypatch.setattr(asyncio.SelectorEventLoop, "connect_read_pipe", None)
     code = (
-        "import signal, sys, time; print('ready', flush=True)\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('clean', flush=True)))\ntime.sleep(600)"
+        "import os, signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('clean', flush=True)))\n"
+        "os.write(1, b'ready\\n')\ntime.sleep(600)"
     )
     watched = supervisor.BotSupervisor([sys.executable, "-c", code])
     watched.environment, ready = dict(os.environ), asyncio.Event()
     watched.on_change = lambda: ready.set() if watched.state()["words"] == "ready" else None
     task = asyncio.create_task(watched.run_forever())
-    await asyncio.wait_for(ready.wait(), 60)
-    await asyncio.sleep(0.5)  # until the handler is set
+    await asyncio.wait_for(ready.wait(), TIMEOUT_S)
     task.cancel()
     await asyncio.wait([task])
     assert watched.state()["words"] == "clean"

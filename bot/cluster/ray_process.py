@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -45,8 +46,10 @@ def run_until_stopped(command: Sequence[str], environment: Mapping[str, str], fo
 
 def session_folder(wanted: Path) -> Path:
     """Return the folder for Ray's sockets and logs: `wanted`, unless the path of a socket would become too long."""
-    fits = len(os.fsencode(wanted / SOCKET_IN_SESSION)) <= MAX_SOCKET_PATH
-    return wanted if fits else SYSTEM_FOLDER / str(os.getuid())
+    if len(os.fsencode(wanted / SOCKET_IN_SESSION)) <= MAX_SOCKET_PATH:
+        return wanted
+    digest = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:8]  # another cluster's sockets must not be deleted
+    return SYSTEM_FOLDER / f"{os.getuid()}-{digest}"
 
 
 def _wait(process: subprocess.Popen[bytes], is_stopped: Callable[[], bool]) -> int:

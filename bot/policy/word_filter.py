@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain, islice
@@ -18,6 +18,7 @@ from bot.policy.phrase_search import PhraseSearch
 from bot.ui.i18n import tr
 from generation.errors import UserError
 from generation.params import Params
+from generation.planning.emphasis import without_emphasis
 from generation.planning.film_pictures import film_texts
 from generation.prompt import PromptError
 
@@ -261,8 +262,9 @@ def check_phrase(phrase: str) -> str:
 
 def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     """Return a warning about words in the prompt, or None; raises PromptError naming the words that are refused."""
-    wanted = word_filter.find("\n".join((*(part.text for part in params.parts), *film_texts(params))))
-    unwanted = word_filter.find("\n".join((*params.no, params.negative_prompt or "")))
+    texts = (text for part in params.parts for text in part.texts)
+    wanted = word_filter.find(_as_read((*texts, *film_texts(params))))
+    unwanted = word_filter.find(_as_read((*params.no, params.negative_prompt or "")))
     refused = [found for found in wanted if found.rule is not WordRule.WARN]
     refused += [found for found in unwanted if found.rule is WordRule.REFUSE]
     if refused:
@@ -275,9 +277,14 @@ def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     return tr("The owners of this server would rather not see {words} in prompts.", words=_format_matches(warned))
 
 
+def _as_read(texts: Iterable[str]) -> str:
+    """Return texts as typed and, where words have weights, also as the model reads them."""
+    return "\n".join(dict.fromkeys(form for text in texts for form in (text, without_emphasis(text))))
+
+
 def check_text(word_filter: WordFilter, text: str) -> None:
     """Raise PromptError naming the words of a text that are refused."""
-    refused = [found for found in word_filter.find(text) if found.rule is not WordRule.WARN]
+    refused = [found for found in word_filter.find(_as_read([text])) if found.rule is not WordRule.WARN]
     if refused:
         raise PromptError(tr("The owners of this server do not allow {words}.", words=_format_matches(refused)))
 

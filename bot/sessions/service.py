@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 import discord
 
 from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.services import Services
+from bot.sessions.redrawing import Redrawer
 from bot.sessions.timer import SessionTimer
 from bot.ui.i18n import ENGLISH, set_locale, tr
 from db.sessions import ABANDONED, RESTORED, Session, SessionKind
 
+H = TypeVar("H", bound="SessionHandler")
 log = logging.getLogger(__name__)
 
 
 class SessionHandler(Protocol):
     """The steps of one kind of session."""
+
+    @property
+    def kind(self) -> SessionKind:
+        """Return which kind that is."""
 
     async def step(self, session: Session) -> None:
         """Take the step that is due; it must change the session's phase, round or time."""
@@ -30,6 +36,9 @@ class SessionHandler(Protocol):
     async def close(self, session: Session, reason: str) -> None:
         """Show in Discord that a session has ended, which is stored already."""
 
+    async def redraw(self, session: Session) -> bool:
+        """Show the present state where something that is gone may be shown; returns False if that has to wait."""
+
 
 class SessionService:
     """The sessions of one client."""
@@ -37,16 +46,18 @@ class SessionService:
     def __init__(self, client: discord.Client, services: Services) -> None:
         self.client, self.services = client, services
         self.timer = SessionTimer(services.db.sessions, services.clock, self._step)
+        self.redrawer = Redrawer(services.db.sessions, self._redraw)
         self._handlers: dict[SessionKind, SessionHandler] = {}
         self._task: asyncio.Task[None] | None = None
+        self._spawned = set[asyncio.Task[None]]()
 
-    def register(self, kind: SessionKind, handler: SessionHandler) -> None:
-        """Let `handler` take the steps of a kind of session."""
-        self._handlers[kind] = handler
+    def register(self, handler: SessionHandler) -> None:
+        """Let `handler` take the steps of its kind of session."""
+        self._handlers[handler.kind] = handler
 
-    def handler(self, kind: SessionKind) -> SessionHandler:
-        """Return what takes the steps of a kind of session."""
-        return self._handlers[kind]
+    def handler(self, wanted: type[H]) -> H:
+        """Return the registered handler of a class."""
+        return next(each for each in self._handlers.values() if isinstance(each, wanted))
 
     def start(self) -> None:
         """Resume the sessions that go on, then take their steps by the clock; a second call changes nothing."""
@@ -55,9 +66,24 @@ class SessionService:
 
     async def stop(self) -> None:
         """Take no more steps; what a step has left undone is resumed at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        tasks = self._spawned | ({self._task} if self._task is not None else set())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def spawn(self, work: Coroutine[Any, Any, object], failure: str) -> None:
+        """Begin work that nobody waits for; if it fails, `failure` is logged."""
+        task = asyncio.create_task(self._run_or_log(work, failure))
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+        task.add_done_callback(lambda _: work.close())  # a task cancelled before its first step has not started it
+
+    async def _run_or_log(self, work: Coroutine[Any, Any, object], failure: str) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("%s", failure)
 
     async def end(self, session: Session, reason: str) -> bool:
         """End a session and show why; returns False if it has ended already."""
@@ -92,6 +118,9 @@ class SessionService:
                 await self.services.db.sessions.end(session.id, self.services.clock())
 
     async def _run(self) -> None:
+        await asyncio.gather(self._resume_all_and_go_on(), self.redrawer.run())
+
+    async def _resume_all_and_go_on(self) -> None:
         # All at once: a film that one still has to make delays the others only as long as it takes.
         await asyncio.gather(*(self._resume(session) for session in await self.services.db.sessions.active()))
         await self.timer.run()
@@ -106,6 +135,14 @@ class SessionService:
         except Exception:
             log.exception("session %s could not be resumed", session.id)
 
+    async def _redraw(self, session: Session) -> bool:
+        handler = self._handlers.get(session.kind)
+        await self.set_locale(session.guild_id)
+        try:
+            return handler is None or await handler.redraw(session)
+        except discord.NotFound:
+            return True  # the message is gone, and with it what it showed
+
     async def _step(self, session: Session) -> None:
         await self.set_locale(session.guild_id)
         if session.phase == RESTORED:
@@ -116,9 +153,3 @@ class SessionService:
             await handler.step(session)
         else:
             await self.end(session, tr("I no longer know this kind of session, so it ends here."))
-
-
-def round_job_id(session_id: str, number: int, attempt: int = 0) -> str:
-    """Return the id of the job that draws a round: always the same, so that a repeated step draws it once."""
-    text = f"{session_id}\0{number}\0{attempt}"
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

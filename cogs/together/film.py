@@ -49,9 +49,8 @@ async def attach_film(client: Client, film: ResultFilm) -> None:
 
     The result does not depend on it: if no film can be made, that is logged.
     """
-    place = client.get_partial_messageable(film.channel_id, guild_id=film.guild_id)
     try:
-        message = await retry_until_available(lambda: place.fetch_message(film.message_id))
+        message = await _fetch(client, film)
         if len(message.attachments) > 1:
             return
         file = await _make(client, film)
@@ -59,6 +58,19 @@ async def attach_film(client: Client, film: ResultFilm) -> None:
             await message.edit(attachments=[*message.attachments, file], allowed_mentions=NO_MENTIONS)
     except (FilmNotMade, UserError, *TRANSPORT_ERRORS) as error:
         log.warning("message %s gets no film: %s", film.message_id, error)
+
+
+async def attach_film_again(client: Client, film: ResultFilm) -> None:
+    """Make the film of a message, if it has one, again: without what is gone. Raises an error of Discord."""
+    message = await _fetch(client, film)
+    if len(message.attachments) > 1:
+        await message.edit(attachments=message.attachments[:1], allowed_mentions=NO_MENTIONS)
+        await attach_film(client, film)
+
+
+async def _fetch(client: Client, film: ResultFilm) -> discord.Message:
+    place = client.get_partial_messageable(film.channel_id, guild_id=film.guild_id)
+    return await retry_until_available(lambda: place.fetch_message(film.message_id))
 
 
 async def _make(client: Client, film: ResultFilm) -> discord.File | None:

@@ -14,7 +14,9 @@ MAX_PHRASE = 5  # words in a known phrase
 # Letters of languages that write no spaces: kana, Chinese characters.
 _UNSPACED = "\u3041-\u3096\u30a1-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _TOKEN = re.compile(rf"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])\w)+|[^\W_]|[\u2600-\u27bf\U0001f300-\U0001faff]")
-_IGNORED = re.compile(r"<[^<>\s]+>|https?://\S+|\b\d+(?:k|p|px|mm)\b|\b\d+[:/x]\d+\b", re.IGNORECASE)
+_IGNORED = re.compile(
+    r"<[^<>\s]+>|https?://\S+|\b\d+(?:k|p|px|mm)\b|\b\d+[:/x]\d+\b|[:：]\s?\d*[.,]?\d+\s?\)", re.IGNORECASE
+)
 # Plurals: in English -s, -es, -ies and -ves, in German -en and -n, in French -x.
 _ENDINGS = (("ies", "y"), ("ves", "f"), ("es", ""), ("s", ""), ("x", ""), ("en", ""), ("n", ""))
 _SHORTEST_STEM = 3

@@ -10,6 +10,15 @@ from generation.planning.actions import OUTPAINT_STRENGTH
 
 THEME_WEIGHT = 0.6  # of the theme beside a piece's own words
 CANDIDATES = 4
+CELL_MULTIPLE = 8  # pixels, so that a border lies between two latents
+
+
+def cell_side(width: int) -> int:
+    """Return the side of a cell, for a model that draws squares of `width` pixels: three eighths of that.
+
+    Around the two by two cells of a piece, an eighth on each side shows what is painted there: it is drawn to fit.
+    """
+    return max(CELL_MULTIPLE, width * 3 // 8 // CELL_MULTIPLE * CELL_MULTIPLE)
 
 
 def first_piece(theme: Params, words: str, seed: int) -> Params:
@@ -18,7 +27,7 @@ def first_piece(theme: Params, words: str, seed: int) -> Params:
 
 
 def next_piece(theme: Params, words: str, seed: int, source: ImageRef, mask: ImageRef) -> Params:
-    """Return the params of the candidates for a square that is painted in part; white in `mask` is not.
+    """Return the params of the candidates for a place that is painted in part; where `mask` is white, it is not.
 
     They cost one ordinary grid, however large the canvas is.
     """

@@ -7,6 +7,7 @@ import math
 from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.params import Params
+from generation.planning.control import control_factor
 from generation.planning.guidance import guidance_weights
 from generation.planning.readings import reading_rows
 from generation.planning.style import has_style
@@ -47,7 +48,7 @@ def compute_cost(params: Params, model: Model | None) -> int:
     pixels = pixels_per_step * steps_before_stop(params.stop, first) + hires_pixels
     images = params.count if params.film is None else params.film.steps
     rows = images * len(guidance_weights(params)) + has_style(params)
-    return max(pixels_per_step, pixels) * rows
+    return int(max(pixels_per_step, pixels) * rows * control_factor(params))
 
 
 def _pixels_per_step(params: Params, model: Model | None) -> int:

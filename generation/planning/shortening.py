@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from generation.params import Word
+from generation.planning.emphasis import WEIGHTED_GROUP
 
 MAX_WORDS = 60  # that are weighed one by one; a longer text is weighed in phrases
 MASS_KEPT = (1.0, 0.75, 0.5, 0.35, 0.2)  # of the importance of all words, in each of the shorter texts
@@ -21,12 +22,13 @@ _UNSPACED_WORD = re.compile(
     + _UNSPACED
     + "]+"
 )
+_SPACED = re.compile(rf"(?:{WEIGHTED_GROUP}|\S)+\s*")  # `(red fox:1.3)` is one word
 _ENDS = " ,;:、，；"
 
 
 def split_words(text: str) -> tuple[str, ...]:
     """Return the words of a text, or its phrases if there are too many; joined they are the text again."""
-    words = _with_punctuation([piece for spaced in re.findall(r"\S+\s*", text) for piece in _pieces(spaced)])
+    words = _with_punctuation([piece for spaced in _SPACED.findall(text) for piece in _pieces(spaced)])
     if len(words) <= MAX_WORDS:
         return words
     clauses = tuple(match for match in _CLAUSE.findall(text) if match.strip())

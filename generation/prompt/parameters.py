@@ -11,9 +11,10 @@ from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
-from generation.params import MAX_SEED, Params, Upload
-from generation.planning.actions import MAX_ZOOM, MIN_ZOOM
+from generation.params import MAX_SEED, ControlWeight, Params, Upload
+from generation.planning.actions import DEFAULT_KEEP, MAX_ZOOM, MIN_ZOOM
 from generation.planning.style import DEFAULT_STYLE_WEIGHT, MAX_STYLE_WEIGHT
+from generation.prompt.controls import Controls
 from generation.prompt.values import (
     AspectRatio,
     Choice,
@@ -99,6 +100,10 @@ def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float
     if not isinstance(params.source, Upload) or params.strength == strength_for(1):
         return None
     return image_weight_for(params.strength)
+
+
+def _control_value(params: Params, registry: ModelRegistry | None) -> tuple[ControlWeight | str, ...] | None:
+    return (*params.controls, *filter(None, [params.control_code])) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +259,17 @@ PARAMETERS = (
         requires=Capability.STYLE,
     ),
     Parameter(
+        names=("control",),
+        value_type=Controls(),
+        field="controls",
+        example="canny:0.8",
+        default="none",
+        help="ControlNets, and the picture whose edges, depth or pose they take over: a link, or the `control` option.",
+        get_value=_control_value,
+        repeatable=True,
+        requires=Capability.CONTROL,
+    ),
+    Parameter(
         names=("model", "version", "v"),
         value_type=ModelName(),
         field="model",
@@ -398,6 +414,15 @@ PARAMETERS = (
         example="1.5",
         default="2",
         help="How far Custom Zoom zooms out; works in its form only.",
+    ),
+    Parameter(
+        names=("keep",),
+        value_type=Integer(0, 100),
+        field="keep",
+        example="40",
+        default=str(DEFAULT_KEEP),
+        help="How much of the picture is kept when its words are edited; works in that form only.",
+        requires=Capability.PROMPT_EDITS,
     ),
     _speed_parameter(Speed.FAST, "Runs this job before relaxed jobs."),
     _speed_parameter(Speed.RELAX, "Runs this job after fast jobs."),

@@ -19,6 +19,8 @@ from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.params import ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
+from generation.prompt.controls import control_problems, split_controls
+from generation.prompt.edits import edit_problems
 from generation.prompt.errors import PromptError, quote, unsupported
 from generation.prompt.infotext_conversion import convert_infotext
 from generation.prompt.layers import ParameterLayer, layer_from_defaults, layer_from_prompt
@@ -35,6 +37,10 @@ MAX_IMAGES = 5
 MAX_LORAS = 5
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 _ALL_EXCEPT_MODEL = frozenset(parameter.field for parameter in PARAMETERS) - {"model"}
+_FORM_PARAMETERS = {
+    "zoom": Text("`--zoom` works in the Custom Zoom form only"),
+    "keep": Text("`--keep` works in the form of *Edit words* only"),
+}
 _TOKEN = re.compile(r"<([\w.-]+)>")
 
 
@@ -60,7 +66,7 @@ def parse_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    allow_zoom: bool = False,
+    form: str = "",
     new_seed: Callable[[], int] = random_seed,
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
@@ -73,7 +79,7 @@ def parse_prompt(
         attached=attached,
         defaults=defaults,
         options=options,
-        allow_zoom=allow_zoom,
+        form=form,
         new_seed=new_seed,
     )
     if reading.problems:
@@ -89,14 +95,14 @@ def read_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    allow_zoom: bool = False,
+    form: str = "",
     new_seed: Callable[[], int] = random_seed,
 ) -> PromptReading:
     """Read one prompt with `attached` images, and find all its problems.
 
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
     last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
-    typed. `--zoom` is valid only with `allow_zoom`.
+    typed. `form` is the parameter that is valid because the prompt was typed into the form for it: "zoom" or "keep".
     """
     text, left_out = convert_infotext(text, registry)
     prompt = split_prompt(text, options)
@@ -105,15 +111,20 @@ def read_prompt(
     sources = (prompt, *typed.expanded.values())
     links = tuple(link for source in sources for link in source.links)
     images = (PENDING_IMAGE,) * (attached + len(links))
-    parts = parse_parts(" ".join(source.text for source in sources if source.text))
+    whole = " ".join(source.text for source in sources if source.text)
+    parts = parse_parts(whole)
     given, problems = _apply_defaults(typed, defaults, has_image=bool(images))
-    if "zoom" in given and not allow_zoom:
-        problems.append(Text("`--zoom` works in the Custom Zoom form only"))
-    problems += [*weight_problems(parts, given.get("no", ())), *_image_problems(len(images), parts, typed)]
+    problems += [problem for name, problem in _FORM_PARAMETERS.items() if name in given and name != form]
+    problems += [
+        *weight_problems(parts, given.get("no", ())),
+        *edit_problems(whole),
+        *_image_problems(len(images), parts, typed),
+    ]
     problems += [*_unsupported_inputs(len(images), parts, model), *_style_problems(typed.values, given)]
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
+    problems += control_problems(given.get("controls", ()), typed.scope)
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
-    request = None if problems else _build_request(given, parts, images, links, model, new_seed)
+    request = None if problems else _build_request(given, parts, images, links, typed.scope, new_seed)
     if request is not None and left_out:
         request = replace(request, left_out=left_out)
     return PromptReading(parts, typed.typed, links, tuple(problems), request, left_out)
@@ -180,6 +191,7 @@ def _apply_defaults(
             overridden.add("num_inference_steps")  # else a draft could cost more than half
         if not has_image:
             overridden.add("strength")
+        overridden.add("controls")  # they need a picture, which belongs to one prompt
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
         problems += layer.problems
@@ -187,7 +199,7 @@ def _apply_defaults(
 
 
 def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[str]:
-    return [*(part.text for part in parts), *given.get("no", ()), given.get("negative_prompt") or ""]
+    return [*(text for part in parts for text in part.texts), *given.get("no", ()), given.get("negative_prompt") or ""]
 
 
 def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer) -> list[Text]:
@@ -195,9 +207,9 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         return [
             Text("A prompt can have at most {limit} pictures; this one has {number}", limit=MAX_IMAGES, number=images)
         ]
-    if images == 1 and not any(part.text for part in parts):
+    if images == 1 and not any(_all_texts(parts, {})):
         return [Text("Add some text, or a second picture to blend with")]
-    if images == 0 and not any(part.text for part in parts):
+    if images == 0 and not any(_all_texts(parts, {})):
         return [Text("Say what to draw: there is no text and no picture")]
     if images == 0 and "strength" in typed.values:
         return [
@@ -232,6 +244,8 @@ def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model
         )
     if has_weights and Capability.PROMPT_WEIGHTS not in model.capabilities:
         problems.append(unsupported("`::`", model, Capability.PROMPT_WEIGHTS))
+    if any(part.edited for part in parts) and Capability.PROMPT_EDITS not in model.capabilities:
+        problems.append(unsupported("`[…:…:…]`", model, Capability.PROMPT_EDITS))
     return problems
 
 
@@ -240,10 +254,11 @@ def _build_request(
     parts: tuple[PromptPart, ...],
     images: tuple[ImageRef, ...],
     links: tuple[str, ...],
-    model: Model,
+    scope: Scope,
     new_seed: Callable[[], int],
 ) -> PromptRequest:
-    job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom") if name in given}
+    model = scope.model
+    job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom", "keep") if name in given}
     fields = {name: value for name, value in given.items() if name not in job_settings}
     draft = fields.get("draft", False)
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
@@ -258,6 +273,8 @@ def _build_request(
         "source": next(iter(images), None),
         "blended": images[1:],
         "style": PENDING_IMAGE if "style_code" in fields else None,
+        "control": PENDING_IMAGE if fields.get("controls") else None,
+        **split_controls(fields.get("controls", ()), scope),
         "width": width,
         "height": height,
         "seed": fields["seed"] if "seed" in fields else new_seed(),

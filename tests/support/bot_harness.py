@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import discord
 import pytest
 from discord import app_commands
 from discord.ext import commands
@@ -35,6 +36,8 @@ from generation.worker.devices import list_devices, worker_names
 from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
+from preview import server as server_module
+from preview.validation import commands as command_rules
 from tests.support import fake_engine
 from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
@@ -74,7 +77,7 @@ class BotHarness:
             )
             for name in worker_names(devices)
         ]
-        async with open_services(config, Fleet(workers), clock or self.server.world.clock.time) as services:
+        async with open_services(config, Fleet(workers, registry), clock or self.server.world.clock.time) as services:
             self.app = App(services)
             self.serving = asyncio.create_task(self.app.run_forever())
             try:
@@ -179,6 +182,18 @@ def _fast_status_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_message, "EDIT_INTERVAL_S", 0.02)
 
 
+@pytest.fixture(autouse=True)
+def _fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let discord.py retry at once: it pauses for 1, 3, 5, 7 and 9 s, which it does not let one set."""
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(0.0 if isinstance(seconds, int) else seconds)  # of a rate limit, they are a float
+
+    fast = SimpleNamespace(**vars(asyncio) | {"sleep": sleep})
+    for module in (discord.http, discord.webhook.async_):
+        monkeypatch.setattr(module, "asyncio", fast)
+
+
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[SimpleNamespace]:
     """Yield a context that forks processes from one that has imported the engine, which takes longer than most tests.
@@ -212,6 +227,24 @@ TRANSLATE_ONCE = {
 }
 
 
+def _remember_problems(check: Callable[..., Any]) -> Callable[..., Any]:
+    """Check equal commands once a process: at every start of a bot it would take a tenth of most tests."""
+    known: dict[str, Any] = {}
+
+    def check_once(body: Any, **options: bool) -> Any:
+        if not isinstance(body, list):
+            return check(body, **options)
+        key = json.dumps(body)
+        if key not in known:
+            known[key] = check(body, **options)
+        return known[key]
+
+    return check_once
+
+
+CHECK_BODY_ONCE, CHECK_COMMANDS_ONCE = map(_remember_problems, (server_module.check_body, command_rules.check_commands))
+
+
 @pytest.fixture
 async def harness(
     tmp_path: Path,
@@ -224,6 +257,8 @@ async def harness(
     monkeypatch.setattr(commands.AutoShardedBot, "__init__", bot_init)
     for kind, translate_once in TRANSLATE_ONCE.items():
         monkeypatch.setattr(kind, "get_translated_payload", translate_once)
+    monkeypatch.setattr(server_module, "check_body", CHECK_BODY_ONCE)
+    monkeypatch.setattr(command_rules, "check_commands", CHECK_COMMANDS_ONCE)
     make_model(tmp_path / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with FakeDiscord(World(), openapi=openapi, limits=()) as server:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -43,6 +43,7 @@ class Machine:
 
     def __init__(self, folder: Path, cluster: Path, address: str, head: Head) -> None:
         self.folder, self.cluster, self.address, self.head = folder, cluster, address, head
+        self.program = ROOT / "main.py"
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(exist_ok=True)
 
@@ -50,7 +51,7 @@ class Machine:
         """Start `main.py cluster` with some settings; its output goes to the folder's `output`."""
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "main.py"), "cluster", *command],
+                [sys.executable, str(self.program), "cluster", *command],
                 cwd=self.folder,
                 env=self._environment(settings),
                 stdout=output,
@@ -60,7 +61,7 @@ class Machine:
     def call(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run `main.py cluster` to its end."""
         return subprocess.run(
-            [sys.executable, str(ROOT / "main.py"), "cluster", *command],
+            [sys.executable, str(self.program), "cluster", *command],
             cwd=self.folder,
             env=self._environment(settings),
             capture_output=True,
@@ -88,7 +89,7 @@ class Machine:
         """Return the processes below the command whose command line or title has `name`."""
         assert self.process is not None
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return [process for process in below if name in " ".join(process.cmdline())]
+        return [process for process in below if name in _command_line(process)]
 
     def kill(self, name: str) -> None:
         """Kill processes of this machine as if they had crashed."""
@@ -104,6 +105,20 @@ class Machine:
         self.process.wait()
         self.process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let the machine answer nothing inside the block, as if its line were cut."""
+        assert self.process is not None
+        processes = psutil.Process(self.process.pid).children(recursive=True)
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
     def stop(self) -> None:
         """Stop the command as a service manager does."""
         if self.process is not None and self.process.poll() is None:
@@ -111,6 +126,12 @@ class Machine:
         if self.process is not None:
             self.process.wait(TIMEOUT_S)
             self.process = None
+
+
+def _command_line(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):  # it is ending
+        return " ".join(process.cmdline())
+    return ""
 
 
 @contextmanager
@@ -154,7 +175,7 @@ class Machines:
     def start_node(self, address: str, name: str, **settings: str) -> Machine:
         """Start a node that generates on the CPU."""
         node = next((each for each in self.all if each.folder.name == name), None) or self.add(address, name)
-        port = self.head_address.port + PORTS_OF_A_MACHINE * len(self.all)
+        port = self.head_address.port + PORTS_OF_A_MACHINE * self.all.index(node)
         given = {"NODE_NAME": name, "DEVICE": "cpu", "JOBS_AT_ONCE": "3", "THREADS": "1", **settings}
         node.run("join", "--port", str(port), "--store", STORE_MB, **given)
         return node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from db.guilds import AuditEntry, Block
 from db.sessions import Session, SessionKind
 from preview import User
 from tests.support.bot_harness import BotHarness
+from tests.support.timing import TIMEOUT_S
 
 
 def make_session(**changes: Any) -> Session:
@@ -36,3 +38,11 @@ async def block(services: Services, harness: BotHarness, user: User) -> None:
         entry,
         Block(guild_id=harness.guild.id, person_id=user.id, reason="x", until=None, by_id=harness.mod.id, at=now),
     )
+
+
+async def is_fresh(services: Services) -> bool:
+    """Wait until no message of a session shows anything that is gone."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while await services.db.sessions.stale():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+    return True

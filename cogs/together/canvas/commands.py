@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from typing import Any, Literal
 
@@ -26,27 +25,21 @@ from bot.ui.prompt_block import format_prompt_block
 from cogs.together.canvas import messages
 from cogs.together.canvas.finding import FoundCanvas, find_canvas
 from cogs.together.canvas.handler import IDLE_S, CanvasHandler
+from cogs.together.server_group import server_group
 from db.canvases import PAINTING, Canvas
 from db.sessions import Session, SessionKind
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.params import Params, to_dict
-from generation.prompt import is_link
+from generation.planning.canvas import cell_side
 
 MAX_PROMPT = 1500  # characters
-ONLY_SERVERS = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
-log = logging.getLogger(__name__)
 
 
 class CanvasCommand(commands.Cog):
     """Start, show and finish canvases."""
 
-    canvas = app_commands.Group(
-        name="canvas",
-        description="One large picture by many hands, piece by piece",
-        allowed_contexts=ONLY_SERVERS,
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
-    )
+    canvas = server_group("canvas", "One large picture by many hands, piece by piece")
 
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
@@ -54,7 +47,7 @@ class CanvasCommand(commands.Cog):
 
     async def cog_load(self) -> None:
         """Take the steps of canvases from now on."""
-        self.client.sessions.register(SessionKind.CANVAS, self.handler)
+        self.client.sessions.register(self.handler)
         self.services.db.jobs.subscribe(self.handler.on_state_change)
         self.client.jobs.runner.presenters.append(self.handler.present)
         self.client.jobs.runner.composers.append(self.handler.finishing.compose)
@@ -63,15 +56,6 @@ class CanvasCommand(commands.Cog):
         """Leave the store, which outlives this client."""
         self.services.db.jobs.unsubscribe(self.handler.on_state_change)
         await self.handler.stop()
-
-    @commands.Cog.listener("on_ready")
-    @commands.Cog.listener("on_person_erased")
-    async def redraw(self) -> None:
-        """Draw again what shows pieces that were erased; a crash may have come first."""
-        try:
-            await self.handler.redraw_stale()
-        except Exception:
-            log.exception("canvases with erased pieces could not be drawn again")
 
     @canvas.command(description="Start a canvas: everybody paints pieces of one large picture")
     @app_commands.describe(
@@ -113,7 +97,7 @@ class CanvasCommand(commands.Cog):
         await self.services.policy.authorize(participant.context, request)
         session = self._session(interaction, params)
         canvas = Canvas(
-            session_id=session.id, columns=columns, rows=rows, cell=params.width // 2, neighbours=neighbours
+            session_id=session.id, columns=columns, rows=rows, cell=cell_side(params.width), neighbours=neighbours
         )
         if not destination_from(interaction).by_channel:
             raise UserError(tr("I need to be able to send messages and files here for that."))
@@ -129,7 +113,7 @@ class CanvasCommand(commands.Cog):
         (request,) = requests
         if request.private:
             raise UserError(tr("A canvas is for everybody to see: leave out `--stealth`."))
-        if request.links or is_link(request.params.style_code):
+        if request.has_links:
             raise UserError(tr("A canvas begins empty: leave out the links to pictures."))
         (params,) = await self.client.prompts.resolve_images(interaction, requests, None)
         model = self.services.registry.resolve(params)

@@ -16,9 +16,9 @@ from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, retry_until_available
 from bot.images.films import FilmNotMade
 from bot.jobs.delivery import ResultMessage
-from bot.policy.policy import JobRequest, RequestContext
+from bot.policy.policy import JobRequest
 from bot.policy.visibility import allows_nsfw
-from bot.sessions.service import round_job_id
+from bot.sessions.jobs import host_context, round_job_id, session_destination
 from bot.ui.errors import user_message
 from bot.ui.i18n import tr
 from bot.ui.job_text import MAX_DESCRIPTION_LENGTH, image_description
@@ -29,11 +29,11 @@ from cogs.together.canvas.pictures import CanvasPictures
 from cogs.together.canvas.standing import StandingMessage, needs_spoiler
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
-from db.sessions import Move, Round, Session, SessionKind
+from db.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.files.infotext import infotext
 from generation.films.order import FilmOrder
-from generation.job import Action, Destination, Job, Requester
+from generation.job import Action, Job, Requester
 from generation.messages import Grid
 from generation.params import Params, Tile, from_dict
 from generation.planning.canvas import finished_canvas
@@ -53,19 +53,12 @@ class Finishing:
         self._client, self._services = client, client.services
         self._sessions, self._canvases = client.services.db.sessions, client.services.db.canvases
         self._pictures, self._message = pictures, message
+        self._posting = set[str]()  # the canvases whose end is being posted
 
     async def begin(self, session: Session) -> bool:
         """Take the step that ends the painting; returns False if it was taken already."""
         made = Round(session_id=session.id, number=1, job_id=round_job_id(session.id, 1))
-        move = Move(
-            session_id=session.id,
-            phase=session.phase,
-            round=session.round,
-            to_phase=FINISHING,
-            to_round=1,
-            due_at=None,
-        )
-        if not await self._sessions.move_to_round(move, made):
+        if not await self._sessions.move_to_round(session.step_to(FINISHING, 1), made):
             return False
         moved = await self._sessions.get(session.id)
         if moved is not None:
@@ -81,7 +74,7 @@ class Finishing:
         job = self._job(session, standing)
         request = JobRequest(action=Action.PICK, params=from_dict(session.settings["params"]))
         try:
-            await self._client.jobs.submit_for(_host_context(session), request, job, _credits(standing))
+            await self._client.jobs.submit_for(host_context(session), request, job, _credits(standing))
         except UserError as error:
             await self._client.sessions.end(session, user_message(error))
 
@@ -90,13 +83,12 @@ class Finishing:
         record = await self._services.db.jobs.get(round_job_id(session.id, 1))
         await (self.submit(session) if record is None else self._take_notice(session, record))
 
-    async def look_after(self, job_id: str) -> bool:
-        """End the canvas whose picture a job has put together; returns False for another job."""
+    async def look_after(self, job_id: str) -> None:
+        """End the canvas whose picture a job has put together."""
         found = await self._find(job_id)
         record = await self._services.db.jobs.get(job_id) if found else None
         if found is not None and record is not None:
             await self._take_notice(found, record)
-        return found is not None
 
     async def _find(self, job_id: str) -> Session | None:
         made = await self._sessions.find_round(job_id)
@@ -126,7 +118,7 @@ class Finishing:
             action=Action.PICK,
             params=params,
             requester=Requester(session.host_id, settings["host_name"]),
-            destination=_destination(session),
+            destination=session_destination(session),
             parent=None,
             asked_at=self._services.clock(),
         )
@@ -208,20 +200,19 @@ class Finishing:
             return None
         return await asyncio.to_thread(_packed, picture, _table(standing))
 
-    async def redraw(self, session: Session) -> None:
-        """Put the last picture together again, of which pieces are gone."""
+    async def redraw(self, session: Session) -> bool:
+        """Put the last picture together again, of which pieces are gone; returns False while it is being posted."""
+        if session.id in self._posting:
+            return False
         record = await self._services.db.jobs.get(round_job_id(session.id, 1))
         standing = await self._message.standing(session)
         if standing is None or (record is not None and record.deleted):
-            return
-        await self._client.sessions.set_locale(session.guild_id)
-        try:
-            if record is not None and record.result_message_id is not None:
-                await self._redraw_finished(standing, record)
-            else:
-                await self._redraw_farewell(standing)
-        except discord.NotFound:
-            log.info("canvas %s: the message with its last picture is gone", session.id)
+            return True
+        if record is not None and record.result_message_id is not None:
+            await self._redraw_finished(standing, record)
+        else:
+            await self._redraw_farewell(standing)
+        return True
 
     async def _redraw_finished(self, standing: Standing, record: JobRecord) -> None:
         job, files = record.job, self._services.images.files
@@ -233,6 +224,7 @@ class Finishing:
             )
         await files.delete_thumbnail(Tile(job.id, 0))
         await files.save(job.id, Grid((picture,), image, suffix, 0.0))
+        await self._services.db.picture_index.index_again(job.id)
         hidden = record.sensitive and not allows_nsfw(self._client, job.destination.result_channel_id)
         description = image_description(job, self._services.registry)
         await self._attach_extras(
@@ -247,14 +239,20 @@ class Finishing:
             return
         made = Round(session_id=session.id, number=1, job_id=round_job_id(session.id, 1), facts={REASON: reason})
         await self._sessions.add_round(made)
-        place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
-        text, files = await self._farewell(standing, made)
+        self._posting.add(session.id)
         try:
-            message = await retry_until_available(lambda: place.send(text, files=files, allowed_mentions=NO_MENTIONS))
+            await self._post_farewell(standing, made)
         except TRANSPORT_ERRORS as error:
             log.info("canvas %s: could not post its end: %s", session.id, error)
-        else:
-            await self._sessions.set_round_message(session.id, 1, message.id)
+        finally:
+            self._posting.discard(session.id)
+
+    async def _post_farewell(self, standing: Standing, made: Round) -> None:
+        session = standing.session
+        place = self._client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+        text, files = await self._farewell(standing, made)
+        message = await retry_until_available(lambda: place.send(text, files=files, allowed_mentions=NO_MENTIONS))
+        await self._sessions.set_round_message(session.id, 1, message.id)
 
     async def _farewell(self, standing: Standing, made: Round) -> tuple[str, list[discord.File]]:
         text = f"🖼️ {made.facts[REASON]}"
@@ -302,24 +300,3 @@ def _credits(standing: Standing) -> list[Credit]:
         Credit(person_id=person, part="placed", weight=float(number)) for person, number in standing.counts().items()
     ]
     return [Credit(person_id=standing.session.host_id, part="worded"), *placed]
-
-
-def _host_context(session: Session) -> RequestContext:
-    """Return the host with the roles of the start: a clock has no member at hand."""
-    return RequestContext(
-        guild_id=session.guild_id,
-        channel_ids=frozenset({session.place_id, *session.settings["channels"]}),
-        person_id=session.host_id,
-        role_ids=frozenset(session.settings["roles"]),
-    )
-
-
-def _destination(session: Session) -> Destination:
-    return Destination(
-        guild_id=session.guild_id,
-        channel_id=session.place_id,
-        by_channel=True,
-        token="",
-        token_expires_at=0.0,
-        upload_limit=int(session.settings["upload_limit"]),
-    )

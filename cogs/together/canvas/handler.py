@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import discord
 
 from bot.client import Client
-from bot.discord_calls import TRANSPORT_ERRORS, is_outage
 from bot.jobs.delivery import ResultMessage
 from bot.ui.i18n import tr
 from cogs.together.canvas import messages
@@ -22,8 +19,7 @@ from cogs.together.canvas.pictures import CanvasPictures
 from cogs.together.canvas.standing import StandingMessage
 from db.canvases import PAINTING, Claim, Piece
 from db.jobs import JobState
-from db.sessions import Session
-from generation.errors import UserError
+from db.sessions import Session, SessionKind
 from generation.job import Job
 from generation.params import Tile
 
@@ -32,13 +28,13 @@ MAX_CLAIM_S = 1800.0  # with candidates that were drawn again
 LEAST_S = 180.0  # to choose, however long the candidates took
 EXTENSION_S, MAX_DRAWING_S = 120.0, 3600.0  # while candidates are being drawn
 PAUSE_S = 30.0  # between two pieces of one person
-RETRY_S = 300.0  # after an outage
 IDLE_S = 14 * 24 * 3600.0  # before a canvas that nobody paints is finished
-log = logging.getLogger(__name__)
 
 
 class CanvasHandler:
     """Take the steps of canvases."""
+
+    kind = SessionKind.CANVAS
 
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
@@ -46,8 +42,6 @@ class CanvasHandler:
         self.pictures = CanvasPictures(client.services.images.files)
         self.message = StandingMessage(client, self.pictures)
         self.finishing = Finishing(client, self.pictures, self.message)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._redrawing = asyncio.Lock()
 
     async def step(self, session: Session) -> None:
         """Free the places whose time is up; finish a canvas that nobody paints."""
@@ -66,7 +60,6 @@ class CanvasHandler:
         """Finish what a crash interrupted, free the places without a job, and show the present state."""
         if session.phase == FINISHING:
             await self.finishing.resume(session)
-            await self.redraw_stale()
             return
         if await self.canvases.get(session.id) is None:  # the bot ended between the session and its canvas
             await self.sessions.end(session.id, self.services.clock())
@@ -83,7 +76,6 @@ class CanvasHandler:
         await self.canvases.free_all(session.id)
         await self.finishing.say_farewell(session, reason)
         self.message.refresh(session.id)
-        self._spawn(self.redraw_stale())  # pieces may have gone while this was posted
 
     async def changed(self, session_id: str) -> None:
         """Set when the next step is due, and show the present state."""
@@ -115,7 +107,10 @@ class CanvasHandler:
 
     async def place(self, claim: Claim, index: int, *, sensitive: bool) -> Piece | None:
         """Place a candidate; returns None if its time is up. The cells are on the disk before they count."""
-        await self.pictures.cut(claim, Tile(claim.job_id, index))
+        canvas = await self.canvases.get(claim.session_id)
+        if canvas is None:
+            return None
+        await self.pictures.cut(canvas, claim, Tile(claim.job_id, index))
         placed = await self.canvases.place(claim, index, self.services.clock(), sensitive=sensitive)
         if placed:
             await self.changed(claim.session_id)
@@ -152,50 +147,22 @@ class CanvasHandler:
         """Delete a piece for a moderator; returns False if it is not there any more."""
         if not await self.canvases.take_out(session.id, number):
             return False
-        self._spawn(self.redraw_stale())
+        self.client.sessions.redrawer.wake()
         return True
 
     async def _tidy(self, session_id: str) -> None:
         await self.pictures.tidy(session_id, await self.canvases.cells(session_id))
 
-    async def redraw_stale(self) -> None:
-        """Draw again what still shows pieces that their painters had erased, or that a moderator took out.
-
-        What cannot be drawn again stays marked, for the next time; an outage is waited for.
-        """
-        is_down = False
-        async with self._redrawing:
-            for session_id, stale in (await self.canvases.stale()).items():
-                try:
-                    await self._tidy(session_id)
-                    is_shown = await self._redraw(session_id)
-                except (UserError, *TRANSPORT_ERRORS) as error:
-                    log.warning("canvas %s could not be drawn again: %s", session_id, error)
-                    is_down |= is_outage(error)
-                    continue
-                if is_shown:
-                    await self.canvases.set_fresh(session_id, stale)
-        if is_down:
-            self._spawn(self._redraw_later())
-
-    async def _redraw_later(self) -> None:
-        await asyncio.sleep(RETRY_S)
-        await self.redraw_stale()
-
-    async def _redraw(self, session_id: str) -> bool:
-        """Show the present state everywhere; returns False while the picture is being finished."""
-        session = await self.sessions.get(session_id)
-        if session is None:
-            return True
-        await self.canvases.set_due(session_id, IDLE_S)
+    async def redraw(self, session: Session) -> bool:
+        """Show the pieces that are left; returns False while the picture is being finished."""
+        if session.ended_at is None and session.phase != PAINTING:
+            return False
+        await self._tidy(session.id)
+        await self.canvases.set_due(session.id, IDLE_S)
         self.client.sessions.timer.wake()
-        try:
-            await self.message.show(session_id)
-        except discord.NotFound:
-            log.info("canvas %s: its message is gone", session_id)
-        if session.ended_at is not None:
-            await self.finishing.redraw(session)
-        return session.ended_at is not None or session.phase == PAINTING
+        with suppress(discord.NotFound):  # its last picture may be there
+            await self.message.show(session.id)
+        return session.ended_at is None or await self.finishing.redraw(session)
 
     # --- jobs
 
@@ -219,28 +186,15 @@ class CanvasHandler:
     def on_state_change(self, job_id: str, state: JobState) -> None:
         """Free a place whose candidates failed or were cancelled, and take notice of a finished picture."""
         if state in (JobState.POSTED, JobState.FAILED, JobState.CANCELLED):
-            self._spawn(self._look_after(job_id, state))
-
-    def _spawn(self, step: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(step)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self.client.sessions.spawn(self._look_after(job_id, state), f"the end of job {job_id} could not be handled")
 
     async def _look_after(self, job_id: str, state: JobState) -> None:
-        try:
-            if state is not JobState.POSTED and (claim := await self.canvases.claim_of_job(job_id)):
-                await self.let_go(claim)
-            if await self.finishing.look_after(job_id):
-                await self.redraw_stale()
-        except Exception:
-            log.exception("the end of job %s could not be handled", job_id)
+        if state is not JobState.POSTED and (claim := await self.canvases.claim_of_job(job_id)):
+            await self.let_go(claim)
+        await self.finishing.look_after(job_id)
 
     async def stop(self) -> None:
         """Show nothing more."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks))
         await self.message.stop()
 
 

@@ -210,10 +210,10 @@ async def _draw(interaction: Interaction, handler: CanvasHandler, session: Sessi
 
 async def _params(handler: CanvasHandler, session: Session, claim: Claim) -> Params:
     theme, place, files = from_dict(session.settings["params"]), (claim.x, claim.y), handler.services.images.files
-    canvas, cells = await handler.canvases.get(session.id), await handler.canvases.cells_of_square(session.id, *place)
+    canvas, cells = await handler.canvases.get(session.id), await handler.canvases.cells_around(session.id, *place)
     if canvas is None or not cells:
         return first_piece(theme, claim.words, new_seed())
-    square, mask = await handler.pictures.square_to_paint(canvas, place, cells)
+    square, mask = await handler.pictures.square_to_paint(canvas, theme.width, place, cells)
     source, white = await files.save_upload(square), await files.save_upload(mask)
     return next_piece(theme, claim.words, new_seed(), source, white)
 

@@ -6,14 +6,13 @@ from bot.client import Client
 from bot.images.contest_pictures import PODIUM_SIDES
 from bot.ui.i18n import tr
 from cogs.together.contest.messages import prompt_words
-from cogs.together.contest.results import MAX_PROMPT, decide
+from cogs.together.contest.results import MAX_PROMPT, Result
 from cogs.together.film import ResultFilm, attach_film
 from db.sessions import Session
 
 
-async def attach_podium_film(client: Client, session: Session, vote_round: int, message_id: int) -> None:
+async def attach_podium_film(client: Client, session: Session, result: Result, message_id: int) -> None:
     """Add the film of the best pictures to the message with a contest's result, unless it has one."""
-    result = await decide(client.services, session, vote_round)
     best = result.entries[: len(PODIUM_SIDES)]
     winner = await client.services.db.jobs.get(best[0].tile.job_id) if best else None
     if winner is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
 import secrets
@@ -46,11 +45,13 @@ from cogs.together.contest.phases import (
     phase_round,
 )
 from cogs.together.contest.pictures import PairPictures
+from cogs.together.contest.results import Result
 from db.ballots import winner
 from db.sessions import Move, Round, Session, SessionKind
 
 log = logging.getLogger(__name__)
 
+VOTE_ROUND = "vote_round"  # among the facts of a result: the round in which people compared pictures
 THEME_VOTE = "theme"  # what the room votes about; stored with the ballots
 RETRY_S = 3600.0  # before a result that could not be posted is posted again
 GIVE_UP_S = 30 * DAY_S  # after which a result is not posted any more
@@ -77,12 +78,13 @@ class Post:
 class ContestHandler:
     """Take the steps of contests."""
 
+    kind = SessionKind.CONTEST
+
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
         self.sessions, self.ballots = client.services.db.sessions, client.services.db.ballots
         self.contests = client.services.db.contests
         self._strengths: dict[str, tuple[float, dict[int, float]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self.pictures = PairPictures(client.services.images.files)
 
     async def step(self, session: Session) -> None:
@@ -109,6 +111,17 @@ class ContestHandler:
         if (ended := await self.sessions.get(session.id)) is not None:
             await follow(self.client, await self.show(ended))
         await self.begin(session.guild_id)
+
+    async def redraw(self, session: Session) -> bool:
+        """Show what is left: in the result, or as the present state."""
+        made = await self._round(session)
+        if made.message_id is None:
+            return session.ended_at is not None or bool(made.facts.get("silent"))
+        if VOTE_ROUND in made.facts:
+            await self._edit_result(session, made, made.message_id)
+        elif session.ended_at is None:
+            await self._edit_phase(session)
+        return True
 
     # --- the show
 
@@ -225,7 +238,7 @@ class ContestHandler:
             text = tr("Nobody has voted yet. The vote ends {when}.", when=f"<t:{int(more)}:R>")
             await self._extend(session, VOTING_MORE, more, text)
             return
-        facts = await self._theme_facts(session) | {"vote_round": session.round}
+        facts = await self._theme_facts(session) | {VOTE_ROUND: session.round}
         now = self.services.clock()
         if await self._advance(session, RESULT, now, facts, announces=False):
             await self._step_again(session)
@@ -269,18 +282,12 @@ class ContestHandler:
         now = self.services.clock()
         if now - at >= REFRESH_S:
             self._strengths[session.id] = (now, known)
-            task = asyncio.create_task(self._estimate(session, now))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            failure = f"session {session.id}: the strengths of its entries could not be estimated"
+            self.client.sessions.spawn(self._estimate(session, now), failure)
         return known
 
     async def _estimate(self, session: Session, now: float) -> None:
-        try:
-            known = await results.strengths_of(self.services, session, session.round)
-        except Exception:
-            log.exception("session %s: the strengths of its entries could not be estimated", session.id)
-        else:
-            self._strengths[session.id] = (now, known)
+        self._strengths[session.id] = (now, await results.strengths_of(self.services, session, session.round))
 
     # --- the result
 
@@ -352,7 +359,8 @@ class ContestHandler:
 
     async def _announce(self, session: Session, made: Round) -> bool:
         """Post the message of a phase, unless it is found in the channel; returns False if that is not possible."""
-        post = await self._result_post(session) if session.phase == RESULT else await self._phase_post(session)
+        result = await results.decide(self.services, session, _vote_round(made)) if session.phase == RESULT else None
+        post = await (self._phase_post(session) if result is None else self._result_post(session, result))
         channel = self.client.get_partial_messageable(session.channel_id, guild_id=session.guild_id)
 
         async def send() -> int:
@@ -369,24 +377,35 @@ class ContestHandler:
         except discord.HTTPException as error:
             log.info("session %s: could not post in its channel: %s", session.id, error)
             return False
-        if session.phase == RESULT:  # first: a restart announces it again until its message is stored
-            await attach_podium_film(self.client, session, int(str(made.facts["vote_round"])), message_id)
+        if result is not None:  # first: a restart announces it again until its message is stored
+            await attach_podium_film(self.client, session, result, message_id)
         await self.sessions.set_round_message(session.id, made.number, message_id)
         return True
 
     async def show_again(self, session: Session) -> None:
         """Show the present state in the message of the phase, such as without a theme that was taken out."""
+        try:
+            await self._edit_phase(session)
+        except discord.HTTPException as error:
+            log.info("session %s: the message of its phase could not be updated: %s", session.id, error)
+
+    async def _edit_phase(self, session: Session) -> None:
         show = await self.show(session)
         if show.round.message_id is None:
             return
         channel = self.client.get_partial_messageable(session.channel_id, guild_id=session.guild_id)
-        message = channel.get_partial_message(show.round.message_id)
-        try:
-            await message.edit(
-                content=messages.phase_text(show), view=messages.phase_view(show), allowed_mentions=NO_MENTIONS
-            )
-        except discord.HTTPException as error:
-            log.info("session %s: the message of its phase could not be updated: %s", session.id, error)
+        await channel.get_partial_message(show.round.message_id).edit(
+            content=messages.phase_text(show), view=messages.phase_view(show), allowed_mentions=NO_MENTIONS
+        )
+
+    async def _edit_result(self, session: Session, made: Round, message_id: int) -> None:
+        result = await results.podium_left(self.services, session, _vote_round(made))
+        post = await self._result_post(session, result)
+        channel = self.client.get_partial_messageable(session.channel_id, guild_id=session.guild_id)
+        await channel.get_partial_message(message_id).edit(
+            content=post.content, attachments=post.files(), allowed_mentions=NO_MENTIONS
+        )
+        await attach_podium_film(self.client, session, result, message_id)
 
     async def _phase_post(self, session: Session) -> Post:
         show = await self.show(session)
@@ -397,15 +416,18 @@ class ContestHandler:
         users = [*pinged, *([show.round.worded_by] if session.phase in NAMING_PHASES and show.round.worded_by else [])]
         return Post(content="\n".join(lines), view=messages.phase_view(show), mentions=_mentions(users, role))
 
-    async def _result_post(self, session: Session) -> Post:
+    async def _result_post(self, session: Session, result: Result) -> Post:
         show = await self.show(session)
-        result = await results.decide(self.services, session, int(str(show.round.facts["vote_round"])))
         return Post(
             content=await results.result_text(self.services, show, result),
             view=messages.phase_view(show),
             mentions=_mentions(results.named_winners(result)),
             picture=await results.podium(self.client, session, result),
         )
+
+
+def _vote_round(made: Round) -> int:
+    return int(str(made.facts[VOTE_ROUND]))
 
 
 def _mentions(users: list[int], role: int | None = None) -> discord.AllowedMentions:

@@ -66,6 +66,14 @@ async def decide(services: Services, session: Session, vote_round: int) -> Resul
     return Result(sorted(ranked, key=lambda entry: entry.rank or 0), comparisons)
 
 
+async def podium_left(services: Services, session: Session, vote_round: int) -> Result:
+    """Return what is left of the podium of a decided contest: nobody moves up to the place of a deleted picture."""
+    entries = await services.db.contests.entries(session.id)
+    best = [entry for entry in entries if entry.rank is not None and entry.rank <= len(PODIUM_SIDES)]
+    comparisons = await services.db.contests.comparisons(session.id, vote_round)
+    return Result(sorted(best, key=lambda entry: entry.rank or 0), comparisons)
+
+
 def named_winners(result: Result) -> list[int]:
     """Return the winners whom the text names: hundreds may share a place, and Discord pings at most a hundred."""
     best = result.entries[: len(PODIUM_SIDES)]
@@ -74,7 +82,7 @@ def named_winners(result: Result) -> list[int]:
 
 async def result_text(services: Services, show: Show, result: Result) -> str:
     """Return the text of the result, with the authors of the best pictures."""
-    if not result.entries:
+    if not result.entries and not result.comparisons:
         return "\n".join([title(show), tr("Nobody voted, so nobody won.")])
     records = await services.db.jobs.get_many(entry.tile.job_id for entry in result.entries[: len(PODIUM_SIDES)])
     lines = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.client import Client
 from bot.ui import job_text
 from bot.ui.i18n import tr
-from cogs.together.film import ResultFilm, attach_film
+from cogs.together.film import ResultFilm, attach_film, attach_film_again
 from db.sessions import Session
 from generation.job import Action, Job
 from generation.params import Tile
@@ -13,9 +13,18 @@ from generation.params import Tile
 
 async def attach_jam_film(client: Client, session: Session, last: Job, message_id: int) -> None:
     """Add the film of a jam to the message with its `last` picture, unless it has one."""
+    await attach_film(client, await _film(client, session, last, message_id))
+
+
+async def redraw_jam_film(client: Client, session: Session, last: Job, message_id: int) -> None:
+    """Make the film of a jam again, without pictures that were deleted; raises an error of Discord."""
+    await attach_film_again(client, await _film(client, session, last, message_id))
+
+
+async def _film(client: Client, session: Session, last: Job, message_id: int) -> ResultFilm:
     picture = job_text.image_description(last, client.services.registry)
     to = last.destination
-    film = ResultFilm(
+    return ResultFilm(
         guild_id=session.guild_id,
         channel_id=to.result_channel_id,
         message_id=message_id,
@@ -24,7 +33,6 @@ async def attach_jam_film(client: Client, session: Session, last: Job, message_i
         description=tr("Film: the pictures that won each round, in order. The last one: {picture}", picture=picture),
         upload_limit=to.upload_limit,
     )
-    await attach_film(client, film)
 
 
 async def _winning_tiles(client: Client, session: Session, last: Job) -> list[Tile]:

@@ -5,32 +5,48 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import discord
 
 from bot.client import Client
-from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, post_once
+from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, IsPosted, find_message, post_once
 from bot.images.telephone_strip import StripPicture, draw_strip
 from bot.jobs.delivery import ResultMessage
 from bot.jobs.recovery import post_unless_found
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld
+from bot.sessions.jobs import round_job_id
 from bot.ui.i18n import tr
 from bot.ui.job_views import result_view
 from cogs.together.bell import pinged_people
 from cogs.together.film import ResultFilm, attach_film
 from cogs.together.telephone import messages
 from cogs.together.telephone.left_over import drop_left_over
-from cogs.together.telephone.phases import FINALE, REVEAL, suspense_of, to_phase
+from cogs.together.telephone.phases import FINALE, FINALE_ROUND, REVEAL, suspense_of
 from cogs.together.telephone.steps import Step, live_steps
 from db.jobs import JobState
-from db.sessions import Session, SessionKind
+from db.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Job
 
 log = logging.getLogger(__name__)
 
 MAX_PINGED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """All pictures of a telephone in one; None if there are none left."""
+
+    data: bytes | None
+    spoiler: bool
+
+    def files(self) -> list[discord.File]:
+        """Return the strip as a new file, because discord.py can send a file only once."""
+        if self.data is None:
+            return []
+        description = tr("All pictures of the telephone in order, with their words")
+        return [discord.File(io.BytesIO(self.data), "telephone.webp", spoiler=self.spoiler, description=description)]
 
 
 class Reveal:
@@ -45,7 +61,7 @@ class Reveal:
         following = await self._next(session)
         due_at = self.services.clock() + suspense_of(session) if following else None
         phase, number = (REVEAL, following.made.number) if following else (FINALE, session.round)
-        if session.phase != REVEAL or not await self.sessions.move(to_phase(session, phase, number, due_at)):
+        if session.phase != REVEAL or not await self.sessions.move(session.step_to(phase, number, due_at)):
             return False
         self.client.sessions.timer.wake()
         moved = await self.sessions.get(session.id)
@@ -118,10 +134,9 @@ class Reveal:
         record = await self.services.db.jobs.get(made.job_id) if made else None
         if record is None or record.result_message_id is None or record.deleted:
             return
-        channel = self.client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
         view = self.ordinary_view(record.job)
         try:
-            await channel.get_partial_message(record.result_message_id).edit(view=view)
+            await self._channel(session).get_partial_message(record.result_message_id).edit(view=view)
         except discord.HTTPException as error:
             log.info("session %s: the button of a picture could not be removed: %s", session.id, error)
 
@@ -141,31 +156,45 @@ class Reveal:
             await drop_left_over(self.client, session)
 
     async def _post_strip(self, session: Session, steps: list[Step]) -> int:
-        channel = self.client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+        channel = self._channel(session)
         text, view = messages.finale_text(steps), messages.finale_view(session.id)
-        strip, is_sensitive = await self._strip(session, steps)
-        spoiler = is_sensitive and not allows_nsfw(self.client, session.place_id)
+        strip = await self._strip(session, steps)
 
         async def send() -> int:
-            files = [] if strip is None else [self._strip_file(strip, spoiler=spoiler)]
             sent = await channel.send(
-                text, files=files, view=view, allowed_mentions=NO_MENTIONS, nonce=f"{session.id}-end"
+                text, files=strip.files(), view=view, allowed_mentions=NO_MENTIONS, nonce=f"{session.id}-end"
             )
             return sent.id
 
-        def is_posted(message: discord.Message) -> bool:
-            rows = (row for row in message.components if isinstance(row, discord.ActionRow))
-            ids = [getattr(item, "custom_id", None) for row in rows for item in row.children]
-            return messages.again_button(session.id).custom_id in ids
+        message_id = await post_once(channel, session.made_at, _is_finale_of(session), send, search_first=True)
+        made = Round(session_id=session.id, number=FINALE_ROUND, job_id=round_job_id(session.id, FINALE_ROUND))
+        await self.sessions.add_round(made)
+        await self.sessions.set_round_message(session.id, FINALE_ROUND, message_id)
+        return message_id
 
-        return await post_once(channel, session.made_at, is_posted, send, search_first=True)
+    async def redraw(self, session: Session) -> None:
+        """Leave only what may still be shown in the last message; delete it if that is nothing."""
+        message_id, steps = await self._find_finale(session), await live_steps(self.services, session)
+        if message_id is None:
+            return
+        message = self._channel(session).get_partial_message(message_id)
+        if not steps:
+            await message.delete()
+            return
+        files = (await self._strip(session, steps)).files()
+        await message.edit(content=messages.finale_text(steps), attachments=files, allowed_mentions=NO_MENTIONS)
+        await self._attach_film(session, steps, message_id)
 
-    def _strip_file(self, strip: bytes, *, spoiler: bool) -> discord.File:
-        description = tr("All pictures of the telephone in order, with their words")
-        return discord.File(io.BytesIO(strip), "telephone.webp", spoiler=spoiler, description=description)
+    async def _find_finale(self, session: Session) -> int | None:
+        made = await self.sessions.round(session.id, FINALE_ROUND)
+        if made is not None:
+            return made.message_id
+        return await find_message(self._channel(session), session.made_at, _is_finale_of(session))
 
-    async def _strip(self, session: Session, steps: list[Step]) -> tuple[bytes | None, bool]:
-        """Return all pictures in one, and whether the classifier flagged any of them."""
+    def _channel(self, session: Session) -> discord.PartialMessageable:
+        return self.client.get_partial_messageable(session.place_id, guild_id=session.guild_id)
+
+    async def _strip(self, session: Session, steps: list[Step]) -> Strip:
         withheld = await is_nsfw_withheld(self.services.policy, self.client, session.guild_id, session.place_id)
         shown = [each for each in steps if not (each.record.sensitive and withheld)]
         pictures: list[StripPicture] = []
@@ -177,7 +206,8 @@ class Reveal:
             name = step.record.job.requester.name
             pictures.append(StripPicture(image, step.words, f"🤖 {name}" if step.is_robot else name))
         strip = await asyncio.to_thread(draw_strip, pictures) if pictures else None
-        return strip, any(each.record.sensitive for each in shown)
+        is_sensitive = any(each.record.sensitive for each in shown)
+        return Strip(strip, is_sensitive and not allows_nsfw(self.client, session.place_id))
 
     async def _attach_film(self, session: Session, steps: list[Step], message_id: int) -> None:
         film = ResultFilm(
@@ -190,3 +220,14 @@ class Reveal:
             upload_limit=int(session.settings.get("upload_limit", 0)) or steps[-1].record.job.destination.upload_limit,
         )
         await attach_film(self.client, film)
+
+
+def _is_finale_of(session: Session) -> IsPosted:
+    """Return a test for the last message of a game, which has its button to play again."""
+    again = messages.again_button(session.id).custom_id
+
+    def is_finale(message: discord.Message) -> bool:
+        rows = (row for row in message.components if isinstance(row, discord.ActionRow))
+        return again in [getattr(item, "custom_id", None) for row in rows for item in row.children]
+
+    return is_finale

@@ -15,8 +15,10 @@ from generation.engine.conditioning.prompt_drift import drift_targets
 from generation.engine.device.transfer import to_device
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.params import Params
+from generation.planning.emphasis import read_emphasis
 from generation.planning.film_pictures import walk_end
 from generation.planning.guidance import ConditioningText, append_text, guidance_weights
+from generation.planning.prompt_stages import prompt_stages
 
 MAX_CACHED_TEXTS = 512
 
@@ -26,6 +28,13 @@ class PromptEmbedding(NamedTuple):
 
     states: Tensor
     pooled: Tensor
+
+
+class _Chunk(NamedTuple):
+    """The tokens of one call of an encoder, and the weight of each."""
+
+    ids: list[int]
+    weights: list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,16 @@ class Conditioning:
     guidance: Tensor
 
 
+class Stage(NamedTuple):
+    """The conditioning of a job from a step on."""
+
+    first_step: int
+    conditioning: Conditioning
+
+
+_Embeddings = dict[ConditioningText, list[PromptEmbedding]]
+
+
 class PromptEncoder:
     """Encodes texts and caches the latest embeddings."""
 
@@ -61,15 +80,33 @@ class PromptEncoder:
         self._guidance_width: int | None = pipeline.unet.config.time_cond_proj_dim
         self._cached_embed = lru_cache(MAX_CACHED_TEXTS)(self._embed)
 
-    def encode(self, params: Params, places: Sequence[float] = ()) -> Conditioning:
-        """Return the conditioning for a prompt; raises UserError if no part of it has a weight above 0.
+    def encode(self, params: Params, places: Sequence[float], steps: int) -> tuple[Stage, ...]:
+        """Return the conditioning for a prompt, for each stage of one whose words change; all are equally long.
 
         With `places`, tile *i* is at places[i] of the way from this prompt, at 0, to the other end of its walk, at 1.
+        Raises UserError if no part of the prompt has a weight above 0.
         """
+        stages = [(first, *self._embed_stage(each, params, places)) for first, each in prompt_stages(params, steps)]
+        chunks = self._longest([each for _, _, texts in stages for own in texts.values() for each in own])
+        return tuple(
+            Stage(first, self._conditioning(params, weights, embeddings, chunks))
+            for first, weights, embeddings in stages
+        )
+
+    def _embed_stage(
+        self, stage: Params, params: Params, places: Sequence[float]
+    ) -> tuple[dict[ConditioningText, float], _Embeddings]:
+        """Return the weights and embeddings of a stage's texts; `params` say how chaos and weird perturb them."""
         has_guidance_embedding = self._guidance_width is not None
-        weights = guidance_weights(replace(params, guidance_scale=1.0) if has_guidance_embedding else params)
-        embeddings = self._walk(weights, params, places) if places else self._own_embeddings(weights, params)
-        embedded = self._padded([embedding for own in embeddings.values() for embedding in own])
+        weights = guidance_weights(replace(stage, guidance_scale=1.0) if has_guidance_embedding else stage)
+        if places:
+            return weights, self._walk(weights, guidance_weights(walk_end(stage)), params, places)
+        return weights, {text: self._embeddings(text, params) for text in weights}
+
+    def _conditioning(
+        self, params: Params, weights: dict[ConditioningText, float], embeddings: _Embeddings, chunks: int
+    ) -> Conditioning:
+        embedded = [self._pad(embedding, chunks) for own in embeddings.values() for embedding in own]
         mask = self._tensor([not self._is_zeroed(text) for text, own in embeddings.items() for _ in own])[:, None]
         return Conditioning(
             embeddings=(torch.cat([embedding.states for embedding in embedded]) * mask[..., None]).to(self._dtype),
@@ -106,18 +143,17 @@ class PromptEncoder:
         """Return whether the model was trained with zeros in place of this text's embedding."""
         return self._force_zeros_for_empty_prompt and text == ConditioningText("")
 
-    def _own_embeddings(
-        self, texts: Iterable[ConditioningText], params: Params
-    ) -> dict[ConditioningText, list[PromptEmbedding]]:
-        return {text: self._embeddings(text, params) for text in texts}
-
     def _walk(
-        self, texts: Iterable[ConditioningText], params: Params, places: Sequence[float]
-    ) -> dict[ConditioningText, list[PromptEmbedding]]:
+        self,
+        texts: Iterable[ConditioningText],
+        others: Iterable[ConditioningText],
+        params: Params,
+        places: Sequence[float],
+    ) -> _Embeddings:
         """Return an embedding for each place of a text that changes; both ends have texts of the same weights."""
         end = walk_end(params)
         between = {}
-        for text, other in zip(texts, guidance_weights(end), strict=True):
+        for text, other in zip(texts, others, strict=True):
             first, last = self._embeddings(text, replace(params, count=1)), self._embeddings(other, end)
             if text == other and not text.perturbed:
                 between[text] = first
@@ -152,8 +188,19 @@ class PromptEncoder:
         return PromptEmbedding(torch.cat(states, dim=-1), pooled[-1])
 
     def _embed_with(self, tokenizer: Any, encoder: Any, text: str) -> PromptEmbedding:
-        """Embed with one encoder; models with two use the penultimate layer, and pool the first chunk only."""
-        ids = self._tensor(self._chunks(tokenizer, text))
+        """Embed with one encoder; a word of weight w is at w of the way from the empty text to it, as in ComfyUI."""
+        chunks = self._chunks(tokenizer, text)
+        embedded = self._run(encoder, [chunk.ids for chunk in chunks])
+        weights = [weight for chunk in chunks for weight in chunk.weights]
+        if all(weight == 1 for weight in weights):
+            return embedded
+        empty = self._run(encoder, [chunk.ids for chunk in self._chunks(tokenizer, "")]).states
+        ways = self._tensor(weights)[None, :, None].to(empty.dtype)
+        return embedded._replace(states=torch.lerp(empty.tile(1, len(chunks), 1), embedded.states, ways))
+
+    def _run(self, encoder: Any, chunks: list[list[int]]) -> PromptEmbedding:
+        """Run one encoder; models with two use the penultimate layer, and pool the first chunk only."""
+        ids = self._tensor(chunks)
         if len(self._text_encoders) == 1:
             states: Tensor = encoder(ids)[0]
             return PromptEmbedding(states.reshape(1, -1, states.shape[-1]), states.new_zeros(1, 0))
@@ -161,19 +208,25 @@ class PromptEncoder:
         states = encoded.hidden_states[-2]
         return PromptEmbedding(states.reshape(1, -1, states.shape[-1]), encoded[0][:1])
 
-    def _chunks(self, tokenizer: Any, text: str) -> list[list[int]]:
+    def _chunks(self, tokenizer: Any, text: str) -> list[_Chunk]:
         limit = self._context_length - 2
-        ids = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-        chunks = [ids[start : start + limit] for start in range(0, len(ids), limit)] or [[]]
-        return [
-            [tokenizer.bos_token_id, *chunk, tokenizer.eos_token_id, *[tokenizer.pad_token_id] * (limit - len(chunk))]
-            for chunk in chunks
+        tokens = [
+            (token, weight)
+            for piece, weight in read_emphasis(text)
+            for token in tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
         ]
+        pieces = [tokens[start : start + limit] for start in range(0, len(tokens), limit)] or [[]]
+        return [_chunk(tokenizer, piece, limit) for piece in pieces]
 
     def _padded(self, embeddings: list[PromptEmbedding]) -> list[PromptEmbedding]:
         """Pad all embeddings to the length of the longest."""
-        chunks = max(embedding.states.shape[1] // self._context_length for embedding in embeddings)
+        chunks = self._longest(embeddings)
         return [self._pad(embedding, chunks) for embedding in embeddings]
+
+    def _longest(self, embeddings: Iterable[PromptEmbedding]) -> int:
+        """Return how many chunks the longest embedding has."""
+        length: int = max(embedding.states.shape[1] for embedding in embeddings) // self._context_length
+        return length
 
     def _pad(self, embedding: PromptEmbedding, chunks: int) -> PromptEmbedding:
         missing = chunks - embedding.states.shape[1] // self._context_length
@@ -182,6 +235,16 @@ class PromptEncoder:
         return embedding._replace(
             states=torch.cat([embedding.states, *[self._cached_embed("").states] * missing], dim=1)
         )
+
+
+def _chunk(tokenizer: Any, tokens: Sequence[tuple[int, float]], limit: int) -> _Chunk:
+    """Return tokens between those that begin and end a text, padded; those have the weight 1."""
+    padding = limit - len(tokens)
+    ids = [token for token, _ in tokens]
+    return _Chunk(
+        [tokenizer.bos_token_id, *ids, tokenizer.eos_token_id, *[tokenizer.pad_token_id] * padding],
+        [1.0, *(weight for _, weight in tokens), *[1.0] * (padding + 1)],
+    )
 
 
 def _between(start: PromptEmbedding, end: PromptEmbedding, place: float) -> PromptEmbedding:

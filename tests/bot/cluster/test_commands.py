@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from bot.cluster import commands
+from bot.cluster.ray_process import MAX_SOCKET_PATH, SOCKET_IN_SESSION, session_folder
 from bot.config import Config, ConfigError
 from bot.machines import make_cluster, own_address
 from generation.cluster.files import ClusterFiles
@@ -16,7 +18,7 @@ from generation.cluster.hello import answering
 from generation.cluster.node import Node
 from generation.cluster.ray_settings import Head
 from generation.cluster.versions import Versions
-from generation.command_line import ROOT, as_typed
+from generation.command_line import ROOT, as_typed, tool_as_typed
 from generation.errors import UserError
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
@@ -74,7 +76,7 @@ def test_nobody_starts_without_the_files_or_an_address(config, command):
     ("change", "told"),
     [
         ({"atelier": "0.1.0-00000000"}, "scripts/update"),
-        ({"ray": "2.61.0"}, 'pip install "ray==2.61.0"'),
+        ({"ray": "2.61.0"}, tool_as_typed("pip", "install ray==2.61.0")),
         ({"python": "3.11.8"}, "Install Python 3.11.8"),
     ],
 )
@@ -114,6 +116,13 @@ def test_show_says_which_machines_fit_and_which_have_one_name(config, monkeypatc
     fits, *same = capsys.readouterr().out.splitlines()[-3:]
     assert fits.endswith("fits")
     assert all("does not fit: another has this name: set NODE_NAME" in line for line in same)
+
+
+def test_each_cluster_has_a_folder_of_its_own_for_sockets_whose_path_fits(tmp_path):
+    near, long, other = (session_folder(Path("/srv", part, "ray")) for part in ("atelier", "a" * 90, "b" * 90))
+    assert near == Path("/srv/atelier/ray")
+    assert long != other
+    assert max(len(str(folder / SOCKET_IN_SESSION)) for folder in (near, long, other)) <= MAX_SOCKET_PATH
 
 
 @pytest.mark.parametrize("address", ["localhost:6380", "127.0.0.1:6380", "10.0.0.5", "10.0.0.5:80", "nonsense"])

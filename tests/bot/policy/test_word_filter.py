@@ -186,6 +186,12 @@ def test_a_refusal_names_every_word_as_the_owners_wrote_it():
         check_prompt(BLOCKED, parse_params("g0re with zombies", REGISTRY))
 
 
+@pytest.mark.parametrize("prompt", ["a (naked:1.2) man", "(naked:0.9) (man:1.1)", "(na:1.0)(ked:1.0) man"])
+def test_weights_between_words_hide_nothing(prompt):
+    with pytest.raises(PromptError, match="naked man"):
+        check_prompt(BLOCKED, parse_params(prompt, REGISTRY))
+
+
 def test_a_warning_does_not_refuse_the_prompt():
     assert "`blood`" in (check_prompt(BLOCKED, parse_params("a blood moon", REGISTRY)) or "")
     assert check_prompt(BLOCKED, parse_params("a moon", REGISTRY)) is None
@@ -251,3 +257,11 @@ def nested_words(lengths: range) -> WordFilter:
     units = ("a", "ab", "xq", "字", "a ")
     nested = [unit * number + end for unit in units for number in lengths for end in ("", "x", "*")]
     return WordFilter(dict.fromkeys(nested, "refuse"))
+
+
+@pytest.mark.parametrize(
+    "prompt", ["[go:xx:.5]re", "[xx:go:.9]re", "a [:go:3]re [x:y:.5]", "[a:[b:gore:150]:.99]", "g[o:a:.5][a:re:10]"]
+)
+def test_words_that_change_are_checked_with_each_other(prompt):
+    with pytest.raises(PromptError):
+        check_prompt(BLOCKED, parse_params(prompt, REGISTRY))

@@ -8,6 +8,7 @@ import io
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from bot.jobs.deletion import delete_job
 from cogs.together.jam import handler as jam_handler
 from cogs.together.jam.film import attach_jam_film
 from db.jobs import JobState
@@ -16,7 +17,7 @@ from generation.job import Action
 from generation.params import Tile
 from preview.state.world import walk_components
 from tests.support.bot_harness import eventually
-from tests.support.sessions import block
+from tests.support.sessions import block, is_fresh
 
 ROUND_S = 181
 
@@ -193,6 +194,38 @@ async def assert_film_of(harness, services, last, rounds):
     job = (await services.db.jobs.get(rounds[3].job_id)).job
     await attach_jam_film(harness.client, session, job, last.id)  # as after a restart before the jam was ended
     assert harness.server.world.messages[last.id].attachments == [picture, film]
+
+
+async def test_a_deleted_picture_leaves_the_film_of_a_jam(harness, cy):
+    async with harness.bot() as services:
+        jam = await Jam.start(harness, services, rounds=3)
+        rounds = []
+        for number in (1, 2, 3):
+            rounds.append(await jam.round(number))
+            for user in (harness.ben, cy):
+                await jam.vote(user, rounds[-1], 1)
+            jam.pass_time()
+        last = await harness.server.wait_for(harness.channel, lambda message: "the jam is finished" in message.content)
+        await jam.phase("ended")
+        picture, film = last.attachments
+        (made, *_) = await services.db.sessions.rounds((await jam.session()).id)
+        await delete_job(services, harness.client.delivery, await services.db.jobs.get(made.job_id))
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: len(last.attachments) == 2 and film not in last.attachments)
+        assert await is_fresh(services)
+        assert last.attachments[0] == picture
+
+
+async def test_an_erased_person_takes_their_words_off_the_offers(harness, cy):
+    async with harness.bot() as services:
+        jam = await Jam.start(harness, services)
+        first = await jam.round(1)
+        await (await suggest(harness, cy, first, "with gargoyles")).response()
+        await eventually(lambda: "gargoyles" in str(first.components))
+        await services.db.personal_data.begin_erasure(cy.id, services.clock())
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: "gargoyles" not in str(first.components))
+        assert await is_fresh(services)
 
 
 async def test_a_late_vote_is_refused_privately_with_who_won(harness, cy):

@@ -112,6 +112,22 @@ async def test_a_cancelled_job_ends_at_once_and_its_neighbour_goes_on(machines):
         assert (await neighbour).tiles == (b"also fine",)
 
 
+async def test_a_cancelled_job_makes_no_more_than_the_step_it_is_at(machines):
+    config = config_of(machines, models=(EMBEDDED,))
+    params = parse_prompt("a red boat on the sea --steps 50", ModelRegistry.from_refs(config.models)).params
+    async with cluster_bot(config, load=None) as bot:
+        worker, seen = await bot.worker("alpha"), list[int]()
+        task = asyncio.create_task(
+            worker.generate(Generate("0" * 12, params, 1, 10**7), lambda at: seen.append(at.step))
+        )
+        await until(lambda: len(seen) > 2)
+        task.cancel()
+        reached = seen[-1]
+        await asyncio.wait({task}, timeout=TIMEOUT_S)
+        assert task.cancelled()
+    assert seen[-1] <= reached + 2  # its progress is told five times a second, so it may have been a step ahead
+
+
 async def test_nothing_of_the_bots_secrets_is_in_a_nodes_environment(machines, monkeypatch):
     monkeypatch.setenv("DISCORD_TOKEN", "secret")
     monkeypatch.setenv("SIGNING_KEY", "/srv/keys/key.pem")
@@ -183,7 +199,7 @@ async def test_a_killed_bot_leaves_no_actor(machines):
     await until(lambda: not alpha_of(machines).processes("ray::Drawer"))
 
 
-async def test_a_lost_node_loses_its_jobs_blamelessly_and_joins_again(machines):
+async def test_a_lost_node_loses_its_jobs_blamelessly_and_joins_again(machines, capfd):
     async with cluster_bot(config_of(machines)) as bot:
         worker = await bot.worker("alpha")
         task = await begin(worker, "fine")
@@ -195,6 +211,7 @@ async def test_a_lost_node_loses_its_jobs_blamelessly_and_joins_again(machines):
         await until(lambda: worker not in bot.fleet.workers)  # the node joins again by itself, as another
         again = await bot.worker("alpha")
         assert (await again.generate(request("fine"), lambda _: None)).tiles == (b"fine",)
+    assert "Traceback" not in capfd.readouterr().err  # it is expected, and one line of the log
 
 
 async def test_a_node_without_power_is_parted_and_comes_back(machines):
@@ -273,6 +290,19 @@ def test_a_stranger_is_refused_before_ray_is_asked(machines, tmp_path):
     wrong = join(CLUSTER_FILES=str(copied))
     assert wrong.returncode == 2
     assert "does not know this token" in wrong.stderr
+
+
+def test_a_machine_with_other_code_is_told_what_to_do_before_it_joins(machines, tmp_path):
+    for entry in ("bot", "db", "models", "pyproject.toml"):
+        (tmp_path / entry).symlink_to(ROOT / entry)
+    shutil.copy(ROOT / "main.py", tmp_path)
+    shutil.copytree(ROOT / "generation", tmp_path / "generation", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "generation" / "newer.py").touch()
+    machine = machines.add("127.0.0.4", "other")
+    machine.program = tmp_path / "main.py"
+    joined = machines.all.pop().call("join")
+    assert joined.returncode == 2
+    assert "update both with `scripts/update`" in joined.stderr
 
 
 def test_show_lists_the_machines(machines):

@@ -49,6 +49,7 @@ VOCABULARY = Vocabulary.from_json(KNOWN, SYNONYMS)
     "bonhomme de neige",
     "https://example.org/a.png a boat",
     "a boat <charturn>",
+    "a (red:1.25) boat on the (sea：1,3)",
     "",
     "1 cat",
 ])  # fmt: skip

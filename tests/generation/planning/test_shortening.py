@@ -73,3 +73,8 @@ def test_what_is_short_already_is_left_alone(words: list[Word]) -> None:
 
 def test_commas_at_the_ends_are_dropped() -> None:
     assert join_words(["boat, ", "sunset, "]) == "boat, sunset"
+
+
+def test_a_weighted_group_is_one_word() -> None:
+    words = split_words("a (red fox:1.3), in (the) snow")
+    assert words == ("a ", "(red fox:1.3), ", "in ", "(the) ", "snow")

@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bot.ui.text import escape_markdown
+from generation.edited_text import TextEdit
 from generation.errors import UserError
 from generation.models.adapters import Adapters
 from generation.models.lora import Lora
@@ -45,6 +46,7 @@ SYNTAX_MARKS = [
     *("https://example.org/a.png", "<@123>", " - ", "(fast)", " by ", "Image #1 ", "/imagine", "prompt:", "-# "),
     *("3:2", ".5", "-1", "2", "\n", " ", "@everyone", "مرحبا", "赤い", "，", "、", "：：", "🦊", "👩\u200d🚀", "İ"),
     *("\u200b", "\u202e", "\ufdd0", "\ud800"),
+    *("[", "]", "(", ")", ":.5]", "::.4]", ":7]", "[red:blue:.5]", "[", "]"),
     *("<lora:", "<lora:ink:0.8>", "<moss>", " --lora ink:-.5", "ink"),
     *(f" --{name} " for name in (*BY_NAME, *PLANNED)),
 ]
@@ -53,7 +55,19 @@ SYNTAX_MARKS = [
 _pieces = st.lists(st.sampled_from(SYNTAX_MARKS) | st.text(max_size=5), max_size=25)
 typed_texts = st.text(max_size=80) | _pieces.map("".join)  # arbitrary text, and text that resembles broken prompts
 shown_texts = typed_texts.map(normalize_text).filter(bool)
-_part = st.builds(PromptPart, shown_texts, st.floats(-1000, 1000) | st.just(1.0))
+_moments = st.integers(1, 9999).map(lambda number: number / 10_000) | st.integers(1, 999).map(float)
+_words = shown_texts.filter(lambda text: not set("()[]") & set(text)).map(lambda text: f"x{text}")
+_edits = st.builds(lambda before, after, at: TextEdit((before,), (after,), at), _words, _words, _moments)
+_nested_edits = st.builds(lambda edit, after, at: TextEdit(("the ", edit), (after,), at), _edits, _words, _moments)
+
+
+def _edited_part(words: str, edit: TextEdit, weight: float) -> PromptPart:
+    edited = (f"{words} ", edit)
+    return PromptPart(PromptPart("", edited=edited).texts[0], weight, edited)
+
+
+_weights = st.floats(-1000, 1000) | st.just(1.0)
+_part = st.builds(PromptPart, shown_texts, _weights) | st.builds(_edited_part, _words, _edits | _nested_edits, _weights)
 _lora_use = st.builds(
     LoraWeight, st.sampled_from([lora.name for lora in LORAS]), st.floats(-2, 2).map(abs) | st.just(-0.5)
 )
@@ -238,7 +252,7 @@ def test_the_example_of_a_parameter_is_valid_and_has_an_effect(parameter):
     here = ModelRegistry((OTHER, MODEL, replace(MODEL, name="niji 6")), ADDITIONS)
     base = "a fox" if parameter.name == "sref" else "a fox --sref 4f2a1c"
     plain, changed = (
-        parse_prompt(f"{base} {typed}", here, attached=1, new_seed=lambda: 1, allow_zoom=True)
+        parse_prompt(f"{base} {typed}", here, attached=1, new_seed=lambda: 1, form="zoom")
         for typed in ("", f"--{parameter.name} {parameter.example}")
     )
     assert changed != plain

@@ -307,9 +307,9 @@ def test_a_problem_in_a_setting_quotes_the_setting(layer, expected):
 
 
 def test_the_zoom_parameter_is_valid_in_the_custom_zoom_form_only():
-    assert parse_request("a fox --zoom 1.5", allow_zoom=True).zoom == 1.5
-    assert parse_request("a fox", allow_zoom=True).zoom is None
-    assert parse_problems("a fox --zoom 3 --q x", allow_zoom=True) == [
+    assert parse_request("a fox --zoom 1.5", form="zoom").zoom == 1.5
+    assert parse_request("a fox", form="zoom").zoom is None
+    assert parse_problems("a fox --zoom 3 --q x", form="zoom") == [
         "`--zoom` must be between 1 and 2",
         "`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `x`",
     ]

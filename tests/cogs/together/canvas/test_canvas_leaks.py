@@ -7,13 +7,12 @@ import asyncio
 import pytest
 from PIL import ImageChops
 
-from cogs.together.canvas import handler
-from db.sessions import SessionKind
+from bot.sessions import redrawing
 from generation.params import Tile
 from tests.cogs.together.canvas.test_canvas import Painting
 from tests.support.bot_harness import eventually
 from tests.support.payloads import Payloads
-from tests.support.sessions import block
+from tests.support.sessions import block, is_fresh
 
 
 @pytest.fixture
@@ -49,6 +48,8 @@ async def test_nobody_blocked_private_or_erased_appears_on_a_canvas(harness, peo
         await painting.paint(evangeline, "green geese")
         await eventually(lambda: "2 people" in painting.standing.content)
         await block(services, harness, benedict)
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: f"<@{benedict.id}>" not in painting.standing.content)
         after_block = Payloads(harness)
         who = await (await harness.person(cy).press(painting.standing, "📜 Who did what")).message()
         assert '"purple owls" · somebody' in who.content
@@ -95,24 +96,15 @@ async def test_an_erased_piece_leaves_the_finished_picture_and_its_film(harness)
         whole = await painting.open_tile(Tile(job_id, 0))
         for (x, y), picture in ours.items():
             same = (
-                ImageChops.difference(whole.crop((32 * x, 32 * y, 32 * x + 32, 32 * y + 32)), picture).getbbox() is None
+                ImageChops.difference(whole.crop((24 * x, 24 * y, 24 * x + 24, 24 * y + 24)), picture).getbbox() is None
             )
             assert same is ((x, y) in left)
         await eventually(lambda: "1 person" in painting.standing.content)
         assert await is_fresh(services)
 
 
-async def is_fresh(services):
-    async with asyncio.timeout(20):
-        while await services.db.canvases.stale():  # noqa: ASYNC110 (nothing tells of it)
-            await asyncio.sleep(0.02)
-    return True
-
-
-@pytest.mark.parametrize("outage", [False, True])
-async def test_an_erasure_that_cannot_be_shown_is_shown_later(harness, monkeypatch, outage):
-    monkeypatch.setattr(handler, "RETRY_S", 0.1)
-    monkeypatch.setattr(handler, "is_outage", lambda error: outage)  # discord.py repeats real ones for half a minute
+async def test_an_erasure_that_cannot_be_shown_is_shown_later(harness, monkeypatch):
+    monkeypatch.setattr(redrawing, "RETRY_S", 0.1)
     async with harness.bot() as services:
         painting = await Painting.start(harness, services, "a mosaic sea", width=3, height=3)
         await painting.paint(harness.ada, "a boat")
@@ -123,9 +115,9 @@ async def test_an_erasure_that_cannot_be_shown_is_shown_later(harness, monkeypat
         failing = harness.server.faults.fail("PATCH", path, status=403, times=1)
         await erase(harness, harness.ben)
         await eventually(lambda: failing.hits == 1)
-        if not outage:
-            assert f"<@{harness.ben.id}>" in last.content
-            await harness.client.sessions.handler(SessionKind.CANVAS).redraw_stale()
+        assert f"<@{harness.ben.id}>" in last.content
+        await asyncio.sleep(0.2)
+        harness.client.sessions.redrawer.wake()
         await eventually(lambda: f"<@{harness.ben.id}>" not in last.content)
         assert await is_fresh(services)
 

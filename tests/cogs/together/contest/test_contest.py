@@ -20,7 +20,7 @@ from preview.users.friends import follow, friends_of, use
 from tests.cogs.together.test_jam import Jam
 from tests.support.bot_harness import eventually
 from tests.support.payloads import Payloads
-from tests.support.sessions import block
+from tests.support.sessions import block, is_fresh
 
 WEEK_S = 7 * DAY_S
 
@@ -679,6 +679,40 @@ async def test_an_erased_person_decides_whether_their_pictures_stay(harness, cy,
         result = await contest.message("voted")
         assert ("**a whale** · somebody\n" in result.content) is leaves
     assert after.found(harness.ben.id, "ben") == []
+
+
+@pytest.mark.parametrize("how", ["erased", "left", "deleted"])
+async def test_a_picture_that_goes_after_the_result_leaves_the_podium(harness, cy, how):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        await contest.message("Enter up to 2")
+        picture = await contest.enter(harness.ben, "a whale")
+        await contest.enter(harness.ada, "a castle")
+        await contest.enter(cy, "a teapot")
+        contest.pass_time(5 * DAY_S + 1)
+        vote = await contest.message("which of two")
+        for user in (harness.mod, harness.ada, cy):
+            await contest.compare(user, vote, ["a whale", "a castle", "a teapot"])
+        contest.pass_time(2 * DAY_S + 1)
+        result = await contest.message("voted")
+        await contest.phase("entries", 2)
+        assert f"🥇 **a whale** · <@{harness.ben.id}>" in result.content
+        second = next(line for line in result.content.splitlines() if "**a castle**" in line)
+        before = [each.id for each in result.attachments]
+        if how == "deleted":
+            person = harness.person(harness.ben)
+            await person.submit_modal(await person.press(picture, "Delete"), {})
+            await eventually(lambda: picture.deleted)
+            harness.client.sessions.redrawer.wake()
+        else:
+            await erase(harness, harness.ben, **({"entries": "leave"} if how == "left" else {}))
+        await eventually(lambda: f"<@{harness.ben.id}>" not in result.content)
+        assert await is_fresh(services)
+        assert ("🥇 **a whale** · somebody\n" in result.content) is (how == "left")
+        assert ("a whale" in result.content) is (how == "left")
+        assert second in result.content.splitlines(), "nobody moves up"
+        assert len(result.attachments) == 2
+        assert not {each.id for each in result.attachments} & set(before)
 
 
 async def test_what_is_stored_about_a_contest_is_exported(harness):

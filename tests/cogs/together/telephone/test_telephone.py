@@ -24,7 +24,7 @@ from preview.users.friends import follow, friends_of, use, use_at_random
 from tests.cogs.test_describe import set_words
 from tests.support.bot_harness import eventually
 from tests.support.payloads import Payloads
-from tests.support.sessions import block
+from tests.support.sessions import block, is_fresh
 
 TURN_S = 301
 WORDS = ("a castle by the sea", "a sandcastle with flags", "a birthday cake")
@@ -137,10 +137,8 @@ async def test_three_people_pass_a_picture_on_and_see_all_in_the_end(harness, cy
         strip, film = last.attachments
         assert (strip.filename, film.filename.startswith("film_")) == ("telephone.webp", True)
         assert telephone.picture(last).width > 3 * 320
-        records = [
-            await services.db.jobs.get(made.job_id)
-            for made in await services.db.sessions.rounds((await telephone.session()).id)
-        ]
+        *turns, _ = await services.db.sessions.rounds((await telephone.session()).id)
+        records = [await services.db.jobs.get(made.job_id) for made in turns]
         assert [(each.state, each.job.destination.private) for each in records] == [(JobState.POSTED, False)] * 3
         assert [each.job.requester.id for each in records] == [each.id for each in players]
         assert {each.job.params.count for each in records} == {1}
@@ -373,6 +371,77 @@ async def test_an_erased_player_leaves_nothing(harness, cy):
             assert first.id not in [row["person"] for row in rows]
         facts = await services.db.connection.fetch_all("SELECT facts, worded_by FROM collab_rounds")
         assert not any(row["worded_by"] == first.id for row in facts)
+
+
+async def played(harness, services, cy):
+    """Play a game of three to its end; return it, its players and its last message."""
+    telephone = await begin(harness, services, cy)
+    players = [await telephone.write(number, words) for number, words in enumerate(WORDS, 1)]
+    for number in (1, 2, 3):
+        shown = await telephone.message(f"picture {number} of 3")
+        await telephone.phase("reveal", number)
+        await telephone.next(shown, harness.mod)
+    last = await telephone.message("From **a castle by the sea** to **a birthday cake**")
+    await telephone.phase("ended")
+    return telephone, players, last
+
+
+async def erased(harness, user):
+    person = harness.person(user)
+    summary = await (await person.command("privacy", harness.channel)).message()
+    await person.submit_modal(await person.press(summary, "Delete everything"), {})
+    await eventually(lambda: any("All your data is deleted" in each.content for each in _all(harness)))
+
+
+@pytest.mark.parametrize("how", ["erased", "blocked", "deleted"])
+async def test_what_is_gone_leaves_the_strip_and_the_film(harness, cy, how):
+    async with harness.bot() as services:
+        telephone, players, last = await played(harness, services, cy)
+        before, width = [each.id for each in last.attachments], telephone.picture(last).width
+        if how == "erased":
+            await erased(harness, players[2])
+        elif how == "blocked":
+            await block(services, harness, players[2])
+        else:
+            shown = await telephone.message("picture 3 of 3")
+            person = harness.person(players[2])
+            await person.submit_modal(await person.press(shown, "Delete"), {})
+            await eventually(lambda: shown.deleted)
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: "to **a sandcastle with flags**" in last.content)
+        assert await is_fresh(services)
+        assert f"<@{players[2].id}>" not in last.content
+        assert f"<@{players[0].id}>" in last.content
+        strip, film = last.attachments
+        assert not {strip.id, film.id} & set(before)
+        assert telephone.picture(last).width < width
+        with Image.open(io.BytesIO(harness.server.core.files.get(film.id))) as opened:
+            assert opened.format == "WEBP"
+        assert "📞 Play again" in last.labels
+
+
+async def test_the_last_message_goes_when_nothing_of_it_is_left(harness, cy):
+    async with harness.bot() as services:
+        _, players, last = await played(harness, services, cy)
+        rows = "DELETE FROM collab_rounds WHERE round = 9"  # a game from before its message was stored
+        await services.db.connection.write(rows, {})
+        for player in players:
+            await block(services, harness, player)
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: last.deleted)
+        assert await is_fresh(services)
+
+
+async def test_an_erased_player_leaves_the_lobby(harness, cy):
+    async with harness.bot() as services:
+        telephone = await Telephone.start(harness, services)
+        await telephone.join(cy)
+        lobby = await telephone.message("looks for players")
+        await eventually(lambda: f"<@{cy.id}>" in lobby.content)
+        await erased(harness, cy)
+        await eventually(lambda: "1 of 3" in lobby.content)
+        assert f"<@{cy.id}>" not in lobby.content
+        assert "🙋 Join" in lobby.labels
 
 
 def _all(harness):

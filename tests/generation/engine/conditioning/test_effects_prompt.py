@@ -43,6 +43,13 @@ def test_weights_set_how_much_there_is_of_a_colour(mixed_backgrounds: list[Drawi
     assert shares[1] <= 0.25 and 0.2 < shares[2] < 0.8 and shares[3] >= 0.75
 
 
+def test_weights_of_words_act_within_a_text(embedded_model: EmbeddedModelHarness) -> None:
+    """They act less on this model than on others; `test_encoder` proves the formula itself."""
+    texts = ("(red:0.2) (blue:1.8) background", "red blue background", "(red:1.8) (blue:0.2) background")
+    drawings = embedded_model.generate(*(f"{text} --s 0" for text in texts))
+    assert is_increasing([_warmth(drawing) for drawing in drawings], 3)
+
+
 def test_no_removes_what_the_prompt_would_show(
     embedded_model: EmbeddedModelHarness, mixed_backgrounds: list[Drawing]
 ) -> None:

@@ -35,6 +35,12 @@ def test_no_step_waits_for_the_device(report: dict[str, Any]) -> None:
     assert waits_of(report["from a picture"], "images")  # other threads may wait, and that is seen
 
 
+def test_the_step_loop_reads_no_table_of_a_sampler(report: dict[str, Any]) -> None:
+    readers = {name: set(case["table readers"]) for name, case in report.items()}
+    assert set().union(*readers.values()) == {"images"}
+    assert readers["samplers"] and readers["samplers over a region"] and readers["hires"]
+
+
 def test_a_grid_is_fetched_with_one_wait(report: dict[str, Any]) -> None:
     fetches = {name: len(waits_of(case, "post-processor")) for name, case in report.items() if name != "previews"}
     assert fetches == {name: report[name]["jobs"] for name in fetches}
