@@ -49,7 +49,7 @@ from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, read_source
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.compiled import CompiledUnet
-from generation.engine.networks.control import ControlNetworks
+from generation.engine.networks.control import ControlNetwork, ControlNetworks
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.engine.networks.row_buckets import bucket_of, call_padded
 from generation.engine.networks.sampler_tables import SamplerTables
@@ -207,21 +207,22 @@ class DenoisingEngine:
         variant = self._variants.get(request.params)
         source = read_source(request, self._upscaler)
         vae = self._vae.suited(request.params)
+        networks = self._control_networks(request, source)
         with self._image_stream.after(None):
             encoded = None if source is None else encode_source(source, vae, self._unet_lock)
             style = encode_style(request, vae, self.model, self._unet_lock)
-            controls = self._load_controls(request, encoded)
+            controls = encode_controls(request, networks)
             images = () if encoded is None else chain.from_iterable(encoded.images)
             pictures = (control.picture for control in controls)
             self._image_stream.finish(*images, *pictures, *([] if style is None else [style]))
         return _JobInputs(variant, encoded, style, controls)
 
-    def _load_controls(self, request: Generate, encoded: EncodedSource | None) -> tuple[Control, ...]:
-        """Return what guides a request through ControlNets; an enlarged image needs no guidance."""
-        if not has_control(request.params) or is_upscale(request.params, encoded):
+    def _control_networks(self, request: Generate, source: SourceImage | None) -> tuple[ControlNetwork, ...]:
+        """Return the ControlNets that guide a request; an enlarged image needs no guidance."""
+        if not has_control(request.params) or is_upscale(request.params, source):
             return ()
         check_size(request.params.width, request.params.height, self._vae)
-        return encode_controls(request, self._controls.get(request.params))
+        return self._controls.get(request.params)
 
     def _upscale(self, job: DenoisingJob, mark: Any) -> _HiresInputs:
         """Return a first pass's latents at twice their size, and its controls; raises UserError if they overflowed."""
