@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 import webbrowser
 from collections.abc import Iterator
 from dataclasses import replace
@@ -55,6 +56,7 @@ async def generate_from_cli(
     source = await asyncio.to_thread(_read_image, image) if image else None
     style = await asyncio.to_thread(_read_image, Path(params.style_code)) if params.style else None
     followed = await asyncio.to_thread(_read_image, control) if control else None
+    await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
     request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source, style=style, control=followed)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
@@ -153,12 +155,20 @@ def _read_image(image: Path) -> bytes:
         raise UserError(f"Cannot read {image}: {error.strerror}") from None
 
 
+def _create_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise UserError(f"Cannot write to {out}: {error.strerror}") from None
+
+
 def _write_files(grid: Grid, params: Params, job_id: str, out: Path) -> list[Path]:
     stem = f"{slugify(params.parts[0].text)}_{job_id}"
     files = {out / f"{stem}.{grid.suffix}": grid.image}
     files |= {out / f"{stem}-{index + 1}.png": tile for index, tile in enumerate(grid.tiles)}
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for path, data in files.items():
             path.write_bytes(data)
     except OSError as error:

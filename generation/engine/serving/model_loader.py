@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
 from generation.engine.base import Emit, Engine
 from generation.engine.denoising.engine import DenoisingEngine
@@ -25,7 +26,7 @@ from generation.engine.networks.load_check import find_load_problem
 from generation.engine.networks.model_size import expected_size
 from generation.engine.networks.pipeline_loader import NETWORKS, load_pipeline
 from generation.engine.output.safety_classifier import load_classifier
-from generation.errors import UserError, first_line
+from generation.errors import ModelUnreachable, UserError, first_line
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Loading
 from generation.models.adapters import NO_ADAPTERS, Adapters
@@ -180,6 +181,22 @@ def _explain(model: Model, error: Exception) -> Exception:
     if problem := find_load_problem(model):
         return problem
     if isinstance(error, OSError) and not Path(model.ref).exists():  # the hub may answer later
-        return error
+        return _explain_download(model, error)
     log.info("%s cannot be loaded", model.ref, exc_info=error)
     return UserError(f"{model.ref} cannot be loaded: {type(error).__name__}: {first_line(error)}")
+
+
+def _explain_download(model: Model, error: OSError) -> OSError:
+    """Return what kept a model from being downloaded: diffusers says of each failure that a file is missing."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, LocalEntryNotFoundError) for cause in causes):
+        return ModelUnreachable(f"{model.ref} is not on this machine, and huggingface.co cannot be reached")
+    if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
+        return ModelUnreachable(f"huggingface.co has no {model.ref}, or only for those with access: see HF_TOKEN")
+    return error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
