@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from bot.config import Config, ConfigError, describe_misspelt, secret_variables
-from bot.draining import read_draining, set_draining
 from bot.env_file import load_settings
 from bot.instance_lock import acquire_instance_lock
 from db.backup import BackupError, create_backup, restore_backup
@@ -88,7 +87,7 @@ def _read_config(command: str | None, *, with_files: bool) -> Config:
     if command is None and not config.discord_token and "DISCORD_TOKEN" not in " ".join(problems):
         problems.insert(0, "DISCORD_TOKEN is not set")
     if with_files and command in (None, "imagine", "preview"):
-        from bot.services import find_unusable_files
+        from bot.workers import find_unusable_files
 
         problems += find_unusable_files(config)
     if problems:
@@ -162,6 +161,8 @@ def _run_cluster_command(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _drain(config: Config, name: str | None, *, undo: bool) -> int:
+    from bot.draining import read_draining, set_draining
+
     names = set_draining(config.data_dir, name, drained=not undo) if name else read_draining(config.data_dir)
     print(f"Drained: {', '.join(names)}" if names else "Every GPU is used.")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 import webbrowser
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,9 +16,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from bot.config import Config
 from bot.registry import load_registry
-from bot.services import make_worker
-from bot.ui import job_text
 from bot.ui.text import slugify
+from bot.workers import make_worker
 from generation import messages
 from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
@@ -35,7 +35,7 @@ from generation.prompt import (
     parse_prompt,
     with_parameter,
 )
-from generation.worker.worker import Broken, LocalWorker, Restarting, WorkerState
+from generation.worker.worker import STARTING_PART, Broken, LocalWorker, Restarting, WorkerState
 
 CONTROL_FILE = "0" * 12  # stands in a prompt for the picture in a file
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
@@ -56,6 +56,7 @@ async def generate_from_cli(
     source = await asyncio.to_thread(_read_image, image) if image else None
     style = await asyncio.to_thread(_read_image, Path(params.style_code)) if params.style else None
     followed = await asyncio.to_thread(_read_image, control) if control else None
+    await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
     request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source, style=style, control=followed)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
@@ -134,7 +135,7 @@ def _notice_failure(state: WorkerState, failure: asyncio.Future[None]) -> None:
 
 def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:
     if (now := worker.loading) is not None:
-        starting = now.part == job_text.ENGINE_PART
+        starting = now.part == STARTING_PART
         description = "Starting the engine" if starting else f"Loading {now.model}: {now.part}"
         bars.update(task, description=description, completed=now.done, total=now.total)
     elif isinstance(worker.state, messages.Ready):
@@ -154,12 +155,20 @@ def _read_image(image: Path) -> bytes:
         raise UserError(f"Cannot read {image}: {error.strerror}") from None
 
 
+def _create_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise UserError(f"Cannot write to {out}: {error.strerror}") from None
+
+
 def _write_files(grid: Grid, params: Params, job_id: str, out: Path) -> list[Path]:
     stem = f"{slugify(params.parts[0].text)}_{job_id}"
     files = {out / f"{stem}.{grid.suffix}": grid.image}
     files |= {out / f"{stem}-{index + 1}.png": tile for index, tile in enumerate(grid.tiles)}
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for path, data in files.items():
             path.write_bytes(data)
     except OSError as error:

@@ -52,12 +52,14 @@ class Config:
     upscaler: Path | None = None
     threads: int = 0
     compile: bool = False
+    fp8: bool = False
     jobs_at_once: int = 0
     running_per_person: int = 3
     waiting_per_person: int = 10
     waiting_in_all: int = 200
     step_timeout: int = 120
     sensitive_classifier: str = ""
+    describer: str = ""
     allowed_guilds: frozenset[int] = frozenset()
     retention_days: int = 0
     metrics_port: int = 0
@@ -291,11 +293,13 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "upscaler": _path,
     "threads": _number(0, 1024),
     "compile": _yes_or_no,
+    "fp8": _yes_or_no,
     "jobs_at_once": _number(0, 1024),
     "running_per_person": _number(1, 100_000),
     "waiting_per_person": _number(1, 100_000),
     "waiting_in_all": _number(1, 100_000),
     "sensitive_classifier": _model,
+    "describer": _model,
     "step_timeout": _number(1, 100_000),
     "allowed_guilds": _guilds,
     "retention_days": _number(0, 36_500),

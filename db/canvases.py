@@ -261,11 +261,19 @@ class CanvasStore:
         )
         return [_cell_from_row(dict(row)) for row in rows]
 
-    async def cells_of_square(self, session_id: str, x: int, y: int) -> list[Cell]:
-        """Return the painted cells of one square: at most four, however large the canvas is."""
+    async def cells_around(self, session_id: str, x: int, y: int) -> list[Cell]:
+        """Return the painted cells of one square and beside it: at most sixteen, however large the canvas is."""
         rows = await self._connection.fetch_all(
-            f"{CELLS} AND canvas_cells.x BETWEEN :x AND :x + 1 AND canvas_cells.y BETWEEN :y AND :y + 1",
+            f"{CELLS} AND canvas_cells.x BETWEEN :x - 1 AND :x + 2 AND canvas_cells.y BETWEEN :y - 1 AND :y + 2",
             {"session": session_id, "x": x, "y": y},
+        )
+        return [_cell_from_row(dict(row)) for row in rows]
+
+    async def cells_of_first_piece(self, session_id: str) -> list[Cell]:
+        """Return the cells of the oldest piece that is there."""
+        rows = await self._connection.fetch_all(
+            f"{CELLS} AND piece = (SELECT min(number) FROM canvas_pieces WHERE session = :session)",
+            {"session": session_id},
         )
         return [_cell_from_row(dict(row)) for row in rows]
 

@@ -410,3 +410,10 @@ async def test_a_misspelt_setting_is_told(tmp_path):
     assert "RETENTION_DAY is not a setting: did you mean RETENTION_DAYS?" in output
     _, output = await run(tmp_path, "doctor", MODEL="models/storybook", DISCORD_API_URL="http://127.0.0.1:9")
     assert "bad  settings: RETENTION_DAY is not a setting: did you mean RETENTION_DAYS?" in output
+
+
+async def test_a_folder_that_cannot_be_written_is_named_before_anything_is_loaded(tmp_path):
+    (tmp_path / "file").touch()
+    code, output = await run(tmp_path, "imagine", "a red boat", "--out", "file/pictures")
+    assert (code, "Cannot write to file/pictures: Not a directory" in output) == (2, True)
+    assert "Loading" not in output

@@ -77,6 +77,7 @@ class SessionService:
         task = asyncio.create_task(self._run_or_log(work, failure))
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)
+        task.add_done_callback(lambda _: work.close())  # a task cancelled before its first step has not started it
 
     async def _run_or_log(self, work: Coroutine[Any, Any, object], failure: str) -> None:
         try:

@@ -63,6 +63,7 @@ class NodeSettings:
     memory: int = 0
     capacity: int = 0
     compile_unets: bool = False
+    fp8: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> NodeSettings:

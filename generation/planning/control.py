@@ -11,7 +11,7 @@ COST = Fraction(1, 2)  # of a ControlNet, as a share of its model's UNet, of whi
 
 def has_control(params: Params) -> bool:
     """Return whether a ControlNet acts on the picture at all."""
-    return params.control is not None and bool(params.control_set)
+    return params.control is not None and bool(params.control_set) and params.reading is None
 
 
 def control_factor(params: Params) -> Fraction:

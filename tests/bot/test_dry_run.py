@@ -44,6 +44,13 @@ def test_a_dry_run_prints_what_was_read(capsys):
     }
 
 
+@pytest.mark.parametrize("typed", ["a [red:blue:.4] boat", "a [red：blue：０.4] boat"])
+def test_a_dry_run_prints_how_words_change(capsys, typed):
+    code, printed = dry_run(capsys, typed)
+    assert code == 0
+    assert printed["text"] == [{"text": "a red boat", "weight": 1.0, "edited": "a [red:blue:0.4] boat"}]
+
+
 def test_a_dry_run_prints_controlnets_and_their_picture(capsys, monkeypatch):
     registry = load_registry(CONFIG)
     canny = ControlNet("canny", Path("a"), registry.default.cross_attention_dim, "canny")

@@ -107,7 +107,10 @@ class CanvasHandler:
 
     async def place(self, claim: Claim, index: int, *, sensitive: bool) -> Piece | None:
         """Place a candidate; returns None if its time is up. The cells are on the disk before they count."""
-        await self.pictures.cut(claim, Tile(claim.job_id, index))
+        canvas = await self.canvases.get(claim.session_id)
+        if canvas is None:
+            return None
+        await self.pictures.cut(canvas, claim, Tile(claim.job_id, index))
         placed = await self.canvases.place(claim, index, self.services.clock(), sensitive=sensitive)
         if placed:
             await self.changed(claim.session_id)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -20,14 +21,21 @@ from generation.engine.denoising.batching import Batcher, BatchSlice
 from generation.engine.denoising.control import Control, control_conditions, encode_controls
 from generation.engine.denoising.hires import prepare_hires_pass, upscale_latents
 from generation.engine.denoising.job import DenoisingJob
-from generation.engine.denoising.job_setup import EncodedSource, check_size, encode_source, is_upscale, prepare_job
+from generation.engine.denoising.job_setup import (
+    EncodedSource,
+    check_size,
+    encode_source,
+    is_upscale,
+    pass_strengths,
+    prepare_job,
+)
 from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
 from generation.engine.denoising.reading import ReadingJob
 from generation.engine.denoising.reading_setup import prepare_reading
 from generation.engine.denoising.rows import Rows, join_rows
 from generation.engine.denoising.style import encode_style
-from generation.engine.denoising.usual_rows import usual_rows
+from generation.engine.denoising.usual_rows import usual_params, usual_rows
 from generation.engine.device.dtype_guard import StepGate
 from generation.engine.device.gpu_sync import StepThrottle
 from generation.engine.device.oom import (
@@ -41,8 +49,7 @@ from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, read_source
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.compiled import CompiledUnet
-from generation.engine.networks.control import ControlNetworks
-from generation.engine.networks.lora import with_own_lora
+from generation.engine.networks.control import ControlNetwork, ControlNetworks
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.engine.networks.row_buckets import bucket_of, call_padded
 from generation.engine.networks.sampler_tables import SamplerTables
@@ -167,7 +174,7 @@ class DenoisingEngine:
 
         Raises UserError for a model of an unsupported family, FileNotFoundError or OSError for a missing one.
         """
-        return cls(with_own_lora(load_pipeline(ref, device, emit)), emit)
+        return cls(load_pipeline(ref, device, emit), emit)
 
     @property
     def busy(self) -> bool:
@@ -179,35 +186,43 @@ class DenoisingEngine:
         if request.trail:
             self._post_processor.develop(request)
             return
-        pictures = request.source, request.style, request.control
-        needs_loading = request.params.lora_set or any(picture is not None for picture in pictures)
         inputs = (
             self._image_threads.submit(self._load_inputs, request)
-            if needs_loading
+            if self._needs_loading(request)
             else _completed_future(_JobInputs(self._variants.base))
         )
         begin = partial(self._first_pass, request, time.monotonic())
         self._waiting[request.job_id] = _WaitingJob(request, inputs, begin, partial(self.add, request))
 
+    def _needs_loading(self, request: Generate) -> bool:
+        pictures = request.source, request.style, request.control
+        if request.params.lora_set or any(picture is not None for picture in pictures):
+            return True
+        return not all(self._samplers.has(request.params, strength) for strength in pass_strengths(request))
+
     def _load_inputs(self, request: Generate) -> _JobInputs:
+        with self._step_gate.step():  # a table must not be read while the default dtype is another
+            for strength in pass_strengths(request):
+                self._samplers.get(request.params, strength)
         variant = self._variants.get(request.params)
         source = read_source(request, self._upscaler)
         vae = self._vae.suited(request.params)
+        networks = self._control_networks(request, source)
         with self._image_stream.after(None):
             encoded = None if source is None else encode_source(source, vae, self._unet_lock)
             style = encode_style(request, vae, self.model, self._unet_lock)
-            controls = self._load_controls(request, encoded)
+            controls = encode_controls(request, networks)
             images = () if encoded is None else chain.from_iterable(encoded.images)
             pictures = (control.picture for control in controls)
             self._image_stream.finish(*images, *pictures, *([] if style is None else [style]))
         return _JobInputs(variant, encoded, style, controls)
 
-    def _load_controls(self, request: Generate, encoded: EncodedSource | None) -> tuple[Control, ...]:
-        """Return what guides a request through ControlNets; an enlarged image needs no guidance."""
-        if not has_control(request.params) or is_upscale(request.params, encoded):
+    def _control_networks(self, request: Generate, source: SourceImage | None) -> tuple[ControlNetwork, ...]:
+        """Return the ControlNets that guide a request; an enlarged image needs no guidance."""
+        if not has_control(request.params) or is_upscale(request.params, source):
             return ()
         check_size(request.params.width, request.params.height, self._vae)
-        return encode_controls(request, self._controls.get(request.params))
+        return self._controls.get(request.params)
 
     def _upscale(self, job: DenoisingJob, mark: Any) -> _HiresInputs:
         """Return a first pass's latents at twice their size, and its controls; raises UserError if they overflowed."""
@@ -250,7 +265,12 @@ class DenoisingEngine:
         self._throttle.wait()
 
     def warm_up(self) -> None:
-        """Compile the UNet for one grid, if it is to be compiled, and begin with several grids in one call."""
+        """Read the usual sampler's table, and compile the UNet for one grid if it is to be compiled.
+
+        Compiling it for several grids in one call begins as well.
+        """
+        with suppress(UserError):  # a job that asks for it gets the error
+            self._samplers.get(usual_params(self.model), 1.0)
         if self._compiled:
             grids = usual_rows(self.model, self._variants.base.encoder, self._vae, self._samplers, self._max_rows)
             self._compiled.warm_up(map(self._given, grids))
@@ -388,7 +408,26 @@ class DenoisingEngine:
         if isinstance(job, DenoisingJob) and not job.done and now - running.previewed_at >= PREVIEW_INTERVAL_S:
             running.previewed_at = now
             self._post_processor.preview(PreviewRequest(job.job_id, *job.progress, job.predict_original_sample()))
-        self._finish_if_done(running)
+        if isinstance(job, ReadingJob) and job.is_answered:
+            self._think(running, job)
+        else:
+            self._finish_if_done(running)
+
+    def _think(self, running: _ActiveJob, job: ReadingJob) -> None:
+        """Let a reading ask further: on another thread where that waits for the device."""
+        if not self._image_stream.is_asynchronous:
+            job.think()
+            self._finish_if_done(running)
+            return
+        del self._running[job.job_id]
+        mark = self._image_stream.handover()
+
+        def think() -> None:
+            with self._image_stream.after(mark, *job.answers):
+                job.think()
+
+        thought = self._image_threads.submit(think)
+        self._waiting[job.job_id] = _WaitingJob(job.request, thought, lambda _: running)
 
     def _finish_if_done(self, running: _ActiveJob) -> None:
         job = running.job

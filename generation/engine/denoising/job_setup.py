@@ -63,6 +63,15 @@ def check_size(width: int, height: int, vae: Vae) -> None:
         )
 
 
+def pass_strengths(request: Generate) -> tuple[float, ...]:
+    """Return the strength of each pass that a request needs a sampler's table for; a reading needs none."""
+    params = request.params
+    if params.reading is not None:
+        return ()
+    first = 1.0 if request.source is None else params.strength
+    return (first, HIRES_STRENGTH) if has_hires_pass(params) else (first,)
+
+
 def prepare_job(
     request: Generate,
     encoded: EncodedSource | None,
@@ -86,7 +95,7 @@ def prepare_job(
     noises = _noises(request)
     first_pass = _first_pass(params, sampler, samplers)
     style = None
-    if style_latents is not None and not is_upscale(params, encoded):
+    if style_latents is not None and not is_upscale(params, None if encoded is None else encoded.source):
         text = encoder.embed_texts([""], stages[0].conditioning.embeddings.shape[1] // encoder.text_length(1))
         style = style_reference(request, style_latents, text, vae)
     if encoded is None:
@@ -112,9 +121,9 @@ def prepare_job(
     return DenoisingJob(request, sampler, latents, stages, noises, constraint, windows, first_pass, style, controls)
 
 
-def is_upscale(params: Params, encoded: EncodedSource | None) -> bool:
+def is_upscale(params: Params, source: SourceImage | None) -> bool:
     """Return whether an image of the bot is drawn larger: it has its style and its composition already."""
-    return encoded is not None and isinstance(params.source, Tile) and encoded.source.upscale_factor > 1
+    return source is not None and isinstance(params.source, Tile) and source.upscale_factor > 1
 
 
 def _noises(request: Generate) -> list[Noise]:

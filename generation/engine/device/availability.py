@@ -48,6 +48,14 @@ def built_without_cuda(name: str, installed: str) -> DeviceUnavailable:
     )
 
 
+def no_fp8(device: str) -> DeviceUnavailable:
+    """Return the error of a device that cannot multiply in 8 bits."""
+    return DeviceUnavailable(
+        f"FP8=yes, but {device} cannot multiply in 8 bits",
+        "it needs an NVIDIA GPU of the RTX 40 series, an L4, an H100 or a newer one; set FP8=no.",
+    )
+
+
 def no_apple_gpu(name: str) -> DeviceUnavailable:
     """Return the error of a machine without Apple's GPU."""
     return DeviceUnavailable(

@@ -18,13 +18,16 @@ from safetensors.torch import load_file
 from generation.command_line import tool_as_typed
 from generation.engine.device.device import choose_device
 from generation.engine.networks import noise_schedulers
+from generation.engine.networks.fp8 import use_fp8
 from generation.engine.networks.ldm_checkpoint import LdmCheckpoint, vae_dtype
+from generation.engine.networks.lora_deltas import merge_lora
 from generation.engine.networks.text_encoder_files import SkipInitialization, load_text_encoder
 from generation.errors import UserError
 from generation.messages import Loading
 from generation.models.catalogue import find_entry
 from generation.models.checkpoint import inspect_checkpoint
 from generation.models.json_files import read_json
+from generation.models.lora import Lora
 from generation.models.model import Model, defaults_from_unet, describe_model
 from generation.models.model_files import WEIGHT_FILES, variant_order
 from generation.models.pipeline_config import (
@@ -83,9 +86,17 @@ class Pipeline:
 
 
 def load_pipeline(
-    ref: str, device: str, report: Callable[[Loading], None], precision: torch.dtype | None = None
+    ref: str,
+    device: str,
+    report: Callable[[Loading], None],
+    precision: torch.dtype | None = None,
+    *,
+    fp8: bool = False,
 ) -> Pipeline:
     """Load the model at `ref`, reporting each part; `precision` is the device's best unless given.
+
+    A model that is a few-step LoRA of another has it added to the weights of that one. With `fp8`, the linear layers of
+    the UNet multiply in 8 bits.
 
     Raises UserError for a model of an unsupported family, FileNotFoundError or OSError for a missing one.
     """
@@ -101,9 +112,18 @@ def load_pipeline(
         loaded[part] = source.load(part, text_encoder_dtype(precision) if part in TEXT_ENCODERS else precision)
         if part in NETWORKS:
             loaded[part] = _require_numbers(network_to_device(loaded[part], torch_device), f"the {part} of {model.ref}")
+    if model.lora_file:
+        merge_lora({part: loaded.get(part) for part in NETWORKS}, Lora(model.name, _lora_path(model)), model.name)
+    if fp8:
+        use_fp8(loaded["unet"])
     loaded["scheduler"] = _select_scheduler(model, loaded["scheduler"])
     pipeline = Pipeline(model, torch_device, force_zeros_for_empty_prompt=source.force_zeros_for_empty_prompt, **loaded)
     return replace(pipeline, model=_with_actual_config(pipeline))
+
+
+def _lora_path(model: Model) -> Path:
+    local = Path(model.ref, model.lora_file)
+    return local if local.is_file() else Path(hf_hub_download(model.ref, model.lora_file))
 
 
 def _select_scheduler(model: Model, model_scheduler: Any) -> Any:

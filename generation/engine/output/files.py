@@ -40,11 +40,30 @@ class OutputWriter:
         return self._sign(encode_png(image, self._infotext(index, request)), "png", request, index)
 
     def build_grid(
-        self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float
+        self,
+        images: Sequence[Image.Image],
+        tiles: Sequence[bytes],
+        request: Generate,
+        started: float,
+        sheet: tuple[bytes, str] | None = None,
     ) -> Grid:
-        """Return the result of a job begun at `started` (time.monotonic), from its images and their files."""
-        grid_image, suffix = self._encode_grid_image(images, tiles, request)
+        """Return the result of a job begun at `started` (time.monotonic), from its images and their files.
+
+        `sheet` is the file of several images, if it has been encoded before.
+        """
+        grid_image, suffix = sheet or self._encode_grid_image(images, tiles, request)
         return Grid(tuple(tiles), grid_image, suffix, time.monotonic() - started, self.is_sensitive(images))
+
+    def encode_sheet(self, images: Sequence[Image.Image], request: Generate) -> tuple[bytes, str]:
+        """Return a signed file with all images of a job, whose parameters differ, and its suffix."""
+        return self._encode_joined(images, request, f"{SETTING}: {request.job_id}", None)
+
+    def _encode_joined(
+        self, images: Sequence[Image.Image], request: Generate, text: str, index: int | None
+    ) -> tuple[bytes, str]:
+        limit = request.upload_limit - self._signer.max_signature_bytes
+        grid_image, suffix = encode_to_limit(make_grid(images), limit, text)
+        return self._sign(grid_image, suffix, request, index), suffix
 
     def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
         """Return the classifier's verdict."""
@@ -54,18 +73,12 @@ class OutputWriter:
     def _encode_grid_image(
         self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate
     ) -> tuple[bytes, str]:
-        """Compose the tiles; a single one is used unchanged if it fits the limit, else encoded with its parameters.
-
-        Several have different parameters, and the same job.
-        """
-        alone = len(tiles) == 1
-        if alone and len(tiles[0]) <= request.upload_limit:
+        """Compose the tiles; a single one is used unchanged if it fits the limit, else encoded with its parameters."""
+        if len(tiles) > 1:
+            return self.encode_sheet(images, request)
+        if len(tiles[0]) <= request.upload_limit:
             return tiles[0], "png"
-        text = self._infotext(0, request) if alone else f"{SETTING}: {request.job_id}"
-        grid_image, suffix = encode_to_limit(
-            make_grid(images), request.upload_limit - self._signer.max_signature_bytes, text
-        )
-        return self._sign(grid_image, suffix, request, 0 if alone else None), suffix
+        return self._encode_joined(images, request, self._infotext(0, request), 0)
 
     def _sign(self, data: bytes, suffix: str, request: Generate, index: int | None) -> bytes:
         name = request.job_id if index is None else str(Tile(request.job_id, index))
@@ -78,7 +91,7 @@ class OutputWriter:
         return infotext(params, self._model, index, job_id=request.job_id, with_prompt=self._include_prompts)
 
 
-def encode_sheet(tiles: Sequence[Image.Image], params: Params) -> bytes:
+def encode_video_sheet(tiles: Sequence[Image.Image], params: Params) -> bytes:
     """Return the tiles of a video's step side by side as a JPEG, no larger than the film of a finished grid."""
     sheet = make_grid(tiles)
     factor = size_of(params)[0] / tiles[0].width

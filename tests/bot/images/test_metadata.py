@@ -12,7 +12,7 @@ import pytest
 
 from bot.config import Config, ConfigError
 from bot.images.metadata import metadata_policy
-from bot.services import make_worker
+from bot.workers import make_worker
 from generation.command_line import install_as_typed
 from generation.files.metadata import MetadataPolicy
 from generation.messages import Generate

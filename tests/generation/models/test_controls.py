@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from bot.config import Config
 from bot.doctor.adapters import check_adapters
 from bot.doctor.result import CheckStatus
-from bot.services import find_unusable_files
+from bot.workers import find_unusable_files
 from generation.models.adapters import scan_adapters
 from generation.models.catalogue import Family
 from generation.models.controls import ControlNet, kind_of, scan_controls

@@ -149,6 +149,21 @@ async def test_placed_pixels_never_change_and_new_pieces_go_on_from_them(harness
         assert [part.text for part in record.job.params.parts] == ["boat 5", "a mosaic harbour"]
         assert record.job.params.parts[1].weight == pytest.approx(0.6)
         assert (record.job.params.width, record.job.params.height, record.job.params.count) == (64, 64, 4)
+        palette = Image.open(io.BytesIO(await services.images.files.read(record.job.params.style))).convert("RGB")
+        assert record.job.params.style_is_palette
+        assert palette.size == (48, 48)
+        assert palette.crop((0, 0, 24, 24)).tobytes() == first[1, 1].tobytes(), "the first piece"
+
+
+async def test_without_a_palette_each_piece_has_colours_of_its_own(harness):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services, colours="free")
+        await painting.paint(harness.ada)
+        await painting.paint(harness.ben, "a pier")
+        (_, piece) = await services.db.canvases.pieces(painting.id)
+        params = (await services.db.jobs.get(piece.tile.job_id)).job.params
+        assert (params.style, params.style_is_palette) == (None, False)
+        assert params.source is not None
 
 
 async def test_who_let_a_place_go_and_whose_time_is_up_leave_it_to_others(harness):
@@ -261,9 +276,9 @@ async def test_a_full_canvas_becomes_one_picture_with_everybodys_credit(harness,
         names = [attachment.filename for attachment in last.attachments]
         assert [name.rpartition(".")[2] for name in names] == ["png", "webp", "zip", "webp"]
         whole = Image.open(io.BytesIO(harness.server.core.files.get(last.attachments[0].id))).convert("RGB")
-        assert whole.size == (96, 96)
+        assert whole.size == (72, 72)
         for (x, y), picture in (await painting.pixels()).items():
-            box = (32 * x, 32 * y, 32 * x + 32, 32 * y + 32)
+            box = (24 * x, 24 * y, 24 * x + 24, 24 * y + 24)
             assert ImageChops.difference(whole.crop(box), picture).getbbox() is None
         job_id = (await services.db.sessions.round(painting.id, 1)).job_id
         parts = {(credit.person_id, credit.part) for credit in await services.db.lineage.credits(job_id)}
@@ -303,7 +318,7 @@ async def test_a_finished_canvas_is_found_by_its_picture_and_exported(harness):
         with zipfile.ZipFile(io.BytesIO(harness.server.core.files.get(exported.attachments[0].id))) as archive:
             (name,) = [name for name in archive.namelist() if f"{job_id}-0" in name]
             with Image.open(io.BytesIO(archive.read(name))) as opened:
-                assert opened.size == (96, 96)
+                assert opened.size == (72, 72)
 
         (piece, _) = await services.db.canvases.pieces(painting.id)
         handler = harness.client.sessions.handler(CanvasHandler)
