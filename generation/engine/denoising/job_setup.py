@@ -114,7 +114,7 @@ def prepare_job(
         constraint = LowPassConstraint(round(source.upscale_factor), clean, noise)
         reduced = replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
         stages = encoder.encode(drawn_words(reduced), request.places, len(sampler.steps))
-    elif params.mix and sampler.steps and not is_upscale(params, encoded):
+    elif params.mix and sampler.steps and not is_upscale(params, source):
         until = SHAPES_SHARE * sampler.steps[0].noise_fraction
         constraint = MixConstraint(params.mix_keep / 100, until, clean, noise)
     latents = _initial_latents(params, sampler, constraint, clean, noise)
