@@ -77,7 +77,7 @@ async def test_every_page_fits_its_screen_and_is_accessible(harness, size):
         for path in paths:
             await page.goto(gallery.url + path)
             await page.locator("main[aria-busy=false]").wait_for()
-            await page.wait_for_load_state("networkidle")
+            await page.wait_for_function("[...document.images].every((each) => each.complete)")
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
             assert await page.evaluate(SMALL_TARGETS) == [], path
             await assert_accessible(page)
