@@ -356,6 +356,7 @@ PARAMS = [
     "style",
     "style_code",
     "style_weight",
+    "style_is_palette",
     "controls",
     "control",
     "control_code",

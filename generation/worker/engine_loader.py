@@ -47,15 +47,15 @@ def load_engine(
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is imported
     if compile_unets:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / COMPILE_CACHE_DIR))
-    import torch
-
     from generation.engine.device.lean_imports import import_libraries, without_garbage_collection
 
-    if environment and not torch.cuda.is_available():
-        raise no_such_gpu(device)
-    if threads or processes > 1:
-        torch.set_num_threads(max(1, (threads or torch.get_num_threads()) // processes))
     with without_garbage_collection():
+        import torch
+
+        if environment and not torch.cuda.is_available():
+            raise no_such_gpu(device)
+        if threads or processes > 1:
+            torch.set_num_threads(max(1, (threads or torch.get_num_threads()) // processes))
         if not compile_unets:
             import_libraries()
         from generation.engine.device.oom import default_budgets
