@@ -1,8 +1,11 @@
-# docker build --build-arg TORCH=cpu .   (or cuda, or a name of PyTorch's index such as cu126 or rocm6.4)
+# docker build --build-arg TORCH=cpu --build-arg EXTRAS=c2pa,film .
+# TORCH is cpu, cuda, or a name of PyTorch's index such as cu126 or rocm6.4. EXTRAS are those of pyproject.toml, or none.
 FROM python:3.11-slim-bookworm
 
 ARG TORCH=cpu
+ARG EXTRAS=
 ENV ATELIER_TORCH=${TORCH} \
+    ATELIER_EXTRAS=${EXTRAS} \
     PIP_NO_CACHE_DIR=1 \
     PYTHONUNBUFFERED=1
 

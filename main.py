@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import logging
 import os
 import signal
 import sys
@@ -13,10 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dotenv import load_dotenv
-
-from bot.config import Config, ConfigError, secret_variables
-from bot.draining import read_draining, set_draining
+from bot.config import Config, ConfigError, describe_misspelt, secret_variables
+from bot.env_file import load_settings
 from bot.instance_lock import acquire_instance_lock
 from db.backup import BackupError, create_backup, restore_backup
 from db.backup_rotation import add_backup
@@ -27,6 +26,8 @@ from generation.command_line import as_typed
 from generation.errors import UserError
 from generation.models.registry import ModelRegistry
 
+log = logging.getLogger(__name__)
+
 MISSING_TOKEN_HELP = f"""\
 To set it up:
   {as_typed("setup")}
@@ -35,7 +36,7 @@ To try Atelier without a Discord account:
   {as_typed("imagine a red boat on the sea --out pictures")}
 How to get a token: docs/discord.md"""
 
-IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
+IMAGINE_OPTIONS = ("--out", "--image", "--control-picture")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
 # The preview has its own servers, runs beside the bot, and shows the bot's last output, read as UTF-8, on its page.
@@ -52,14 +53,16 @@ def main() -> int:
         os.umask(0o077)  # prompts, images and tokens are private
     if arguments.command == "setup":
         return _set_up(arguments)
-    load_dotenv(Path(".env"))
     try:
+        names = load_settings(Path(".env"))
         config = _read_config(arguments.command, with_files=not getattr(arguments, "dry_run", False))
         if arguments.command != "preview":  # whose bot reads them from the environment again
             _forget_secrets()
         # The progress bar says what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logs.configure(logs.LogConfig(level=level, style=config.log_format))
+        for problem in describe_misspelt(names):
+            log.warning("%s", problem)
         if arguments.command == "cluster":
             return _run_cluster_command(arguments, config)
         if arguments.command == "drain":
@@ -84,7 +87,7 @@ def _read_config(command: str | None, *, with_files: bool) -> Config:
     if command is None and not config.discord_token and "DISCORD_TOKEN" not in " ".join(problems):
         problems.insert(0, "DISCORD_TOKEN is not set")
     if with_files and command in (None, "imagine", "preview"):
-        from bot.services import find_unusable_files
+        from bot.workers import find_unusable_files
 
         problems += find_unusable_files(config)
     if problems:
@@ -120,7 +123,12 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
             from bot.cli import generate_from_cli
 
             await generate_from_cli(
-                config, " ".join(arguments.prompt), arguments.out, arguments.image, show=arguments.open
+                config,
+                " ".join(arguments.prompt),
+                arguments.out,
+                arguments.image,
+                arguments.control_picture,
+                show=arguments.open,
             )
         case "doctor":
             from bot.doctor.run import run_checks
@@ -153,6 +161,8 @@ def _run_cluster_command(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _drain(config: Config, name: str | None, *, undo: bool) -> int:
+    from bot.draining import read_draining, set_draining
+
     names = set_draining(config.data_dir, name, drained=not undo) if name else read_draining(config.data_dir)
     print(f"Drained: {', '.join(names)}" if names else "Every GPU is used.")
     return 0
@@ -247,6 +257,7 @@ def _parse_arguments() -> argparse.Namespace:
     imagine.add_argument("prompt", nargs="*", help="the prompt with parameters: a red boat on the sea --ar 3:2")
     imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the images (pictures)")
     imagine.add_argument("--image", type=Path, help="an image to start from")
+    imagine.add_argument("--control-picture", type=Path, help="an image for the ControlNets of --control")
     imagine.add_argument(
         "--dry-run", action="store_true", help="only print what was read of the prompt, as JSON; draw nothing"
     )

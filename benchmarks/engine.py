@@ -29,7 +29,7 @@ from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.device.device import choose_device
 from generation.files.grid_image import encode_to_limit, make_grid
 from generation.files.png_encoder import encode_png
-from generation.messages import Event, Failed, Finished, Generate, Grid, Progress
+from generation.messages import Event, Failed, Finished, Generate, Grid, Progress, Read
 from generation.models.model import EMBEDDED
 from generation.params import Params, PromptPart
 
@@ -72,6 +72,10 @@ class TimedEngine:
                 with self._changed:
                     self.finished_at[job_id] = self.clock()
                     self.grids[job_id] = grid
+                    self._changed.notify_all()
+            case Read(job_id):
+                with self._changed:
+                    self.finished_at[job_id] = self.clock()
                     self._changed.notify_all()
             case Failed(job_id, _, text):
                 raise RuntimeError(f"{job_id} failed: {text}")
@@ -210,13 +214,16 @@ def similarity(timed_engine: TimedEngine, stocks: Mapping[str, Any]) -> list[str
         images[ENGINE] = [Image.open(io.BytesIO(tile)) for tile in timed_engine.grids[f"like-{number}"].tiles]
         plain, *others = images
         for label in others:
-            rows[label] += map(_psnr, images[label], images[plain])
+            rows[label] += map(psnr, images[label], images[plain])
     title = f"| against the plain stock pipeline, {4 * len(PROMPTS)} images | median PSNR | worst |"
-    lines = [f"| {label} | {statistics.median(psnr):.1f} dB | {min(psnr):.1f} dB |" for label, psnr in rows.items()]
+    lines = [
+        f"| {label} | {statistics.median(values):.1f} dB | {min(values):.1f} dB |" for label, values in rows.items()
+    ]
     return [title, "| --- | --- | --- |", *lines]
 
 
-def _psnr(one: Image.Image, other: Image.Image) -> float:
+def psnr(one: Image.Image, other: Image.Image) -> float:
+    """Return the peak signal-to-noise ratio of two images, in dB."""
     difference = np.asarray(one, dtype=float) - np.asarray(other, dtype=float)
     return float(20 * np.log10(255 / max(np.sqrt((difference**2).mean()), 1e-6)))
 

@@ -347,8 +347,9 @@ class CanvasKills(SessionKills):
             data = self.folder / "data" / "cells" / name[:2] / f"{name}.png"
             tile = self.folder / "data" / "tiles" / job_id[:2] / f"{job_id}-{index}.png"
             with Image.open(data) as cell, Image.open(tile) as square:
-                side = cell.width
-                cut = square.convert("RGB").crop((right * side, down * side, (right + 1) * side, (down + 1) * side))
+                side, margin = cell.width, square.width // 2 - cell.width
+                left, top = margin + right * side, margin + down * side
+                cut = square.convert("RGB").crop((left, top, left + side, top + side))
                 if cell.convert("RGB").tobytes() != cut.tobytes():
                     self.wrong.append(f"cell {name} differs from its candidate")
                 found[name] = hashlib.sha256(data.read_bytes()).hexdigest()
@@ -362,12 +363,15 @@ class CanvasKills(SessionKills):
             ids = {part.get("custom_id", "") for part in message.buttons}
             posted.update({each.split(":")[2] for each in ids if each.startswith("canvas:look:")})
             posted.update({each.split(":")[-1].partition("-")[0] for each in ids if each.startswith("details:")})
-        sessions = self._rows("SELECT id, phase FROM collab_sessions")
+        # Without its canvas, a session was killed before its message, and ended by the next start.
+        sessions = self._rows(
+            "SELECT id, phase, EXISTS (SELECT 1 FROM canvases WHERE session = id) FROM collab_sessions"
+        )
         finished = dict(self._rows("SELECT session, job_id FROM collab_rounds"))
-        for session, phase in sessions:
-            if posted[session] != 1:
+        for session, phase, has_canvas in sessions:
+            if posted[session] != has_canvas:
                 self.wrong.append(f"{session}: {posted[session]} messages")
-            if phase == "ended" and posted[finished[session]] != 1:
+            if phase == "ended" and has_canvas and posted[finished.get(session, "")] != 1:
                 self.wrong.append(f"{session}: {posted[finished[session]]} finished pictures")
         doubled = self._rows("SELECT session, count(*) FROM canvas_claims GROUP BY session, person HAVING count(*) > 1")
         self.wrong += [f"{session}: {number} claims of one person" for session, number in doubled]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 import webbrowser
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,9 +16,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from bot.config import Config
 from bot.registry import load_registry
-from bot.services import make_worker
-from bot.ui import job_text
 from bot.ui.text import slugify
+from bot.workers import make_worker
 from generation import messages
 from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
@@ -26,25 +26,38 @@ from generation.messages import Generate, Grid
 from generation.models.registry import ModelRegistry
 from generation.models.unknown_words import unknown_words_note
 from generation.params import Params, Upload
-from generation.prompt import PromptError, PromptRequest, convert_infotext, is_link, parse_prompt
-from generation.worker.worker import Broken, LocalWorker, Restarting, WorkerState
+from generation.prompt import (
+    PromptError,
+    PromptRequest,
+    control_parameter,
+    convert_infotext,
+    is_link,
+    parse_prompt,
+    with_parameter,
+)
+from generation.worker.worker import STARTING_PART, Broken, LocalWorker, Restarting, WorkerState
 
+CONTROL_FILE = "0" * 12  # stands in a prompt for the picture in a file
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
 
 
-async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path | None, *, show: bool = False) -> None:
+async def generate_from_cli(
+    config: Config, prompt: str, out: Path, image: Path | None, control: Path | None = None, *, show: bool = False
+) -> None:
     """Generate `prompt` into the folder `out`, and print the paths, the model, the seed and the time.
 
     With `show`, open the grid. Raises UserError for problems the user can fix.
     """
     logging.getLogger("generation.worker").setLevel(logging.CRITICAL)  # its errors are printed as one sentence
     registry = load_registry(config)
-    params = parse_cli_prompt(prompt, registry, with_image=image is not None)
+    params = parse_cli_prompt(prompt, registry, with_image=image is not None, with_control=control is not None)
     single_model_registry = replace(registry, models=(registry.resolve(params),))  # loads only the model of this prompt
     worker = make_worker(config, single_model_registry)
     source = await asyncio.to_thread(_read_image, image) if image else None
     style = await asyncio.to_thread(_read_image, Path(params.style_code)) if params.style else None
-    request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source, style=style)
+    followed = await asyncio.to_thread(_read_image, control) if control else None
+    await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
+    request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source, style=style, control=followed)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
     try:
@@ -68,12 +81,13 @@ async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path 
         raise UserError(f"No program was found to open {sheet}")
 
 
-def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool) -> Params:
+def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool, with_control: bool = False) -> Params:
     """Parse a prompt typed in the terminal; raise PromptError for what works in Discord only."""
-    request = parse_prompt(prompt, registry, attached=int(with_image))
+    typed = with_parameter(prompt, control_parameter(CONTROL_FILE)) if with_control else prompt
+    request = parse_prompt(typed, registry, attached=int(with_image))
     if problems := list(_impossible(request)):
         raise PromptError(*problems)
-    return request.with_images([Upload("")] if with_image else [])
+    return replace(request.with_images([Upload("")] if with_image else []), control_code="")
 
 
 def _impossible(request: PromptRequest) -> Iterator[str]:
@@ -81,6 +95,8 @@ def _impossible(request: PromptRequest) -> Iterator[str]:
         yield "Links to pictures do not work in the terminal: use --image FILE"
     if is_link(request.params.style_code):
         yield "Links to pictures do not work in the terminal: use --sref FILE"
+    if request.params.control_code not in ("", CONTROL_FILE):
+        yield "Links to pictures and their codes do not work in the terminal: use --control-picture FILE"
     if request.repeat > 1:
         yield "`--repeat` does not work in the terminal: run the command once for each grid"
     if request.params.video:
@@ -119,7 +135,7 @@ def _notice_failure(state: WorkerState, failure: asyncio.Future[None]) -> None:
 
 def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:
     if (now := worker.loading) is not None:
-        starting = now.part == job_text.ENGINE_PART
+        starting = now.part == STARTING_PART
         description = "Starting the engine" if starting else f"Loading {now.model}: {now.part}"
         bars.update(task, description=description, completed=now.done, total=now.total)
     elif isinstance(worker.state, messages.Ready):
@@ -139,12 +155,20 @@ def _read_image(image: Path) -> bytes:
         raise UserError(f"Cannot read {image}: {error.strerror}") from None
 
 
+def _create_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise UserError(f"Cannot write to {out}: {error.strerror}") from None
+
+
 def _write_files(grid: Grid, params: Params, job_id: str, out: Path) -> list[Path]:
     stem = f"{slugify(params.parts[0].text)}_{job_id}"
     files = {out / f"{stem}.{grid.suffix}": grid.image}
     files |= {out / f"{stem}-{index + 1}.png": tile for index, tile in enumerate(grid.tiles)}
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for path, data in files.items():
             path.write_bytes(data)
     except OSError as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from generation.cluster.node import NAME
 from generation.models.model import EMBEDDED
 
 DISCORD_API_URL = "https://discord.com/api/v10"
+GALLERY_EXAMPLE = "https://pictures.example.org"
+MIN_SIMILARITY = 0.8  # of a misspelt name, so that DATABASE_URL of another program is none
 NO_DEVICE = "none"  # this machine generates nothing: those of the cluster do
 GENERATED = "generated"  # in place of a file: the bot makes its own certificate
 _BYTES = {"gib": 2**30, "gb": 10**9, "mib": 2**20, "mb": 10**6}
@@ -45,15 +48,18 @@ class Config:
     node_name: str = ""
     loras: Path | None = None
     embeddings: Path | None = None
+    controls: Path | None = None
     upscaler: Path | None = None
     threads: int = 0
     compile: bool = False
+    fp8: bool = False
     jobs_at_once: int = 0
     running_per_person: int = 3
     waiting_per_person: int = 10
     waiting_in_all: int = 200
     step_timeout: int = 120
     sensitive_classifier: str = ""
+    describer: str = ""
     allowed_guilds: frozenset[int] = frozenset()
     retention_days: int = 0
     metrics_port: int = 0
@@ -100,6 +106,15 @@ class Config:
 def env_name(setting: str) -> str:
     """Return the environment variable that sets a field of `Config`."""
     return "MODEL" if setting == "models" else setting.upper()
+
+
+def describe_misspelt(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each name that is nearly a setting's; other programs' names are left alone."""
+    known = [env_name(setting) for setting in Config.__dataclass_fields__]
+    near = {
+        name: difflib.get_close_matches(name.upper(), known, 1, MIN_SIMILARITY) for name in names if name not in known
+    }
+    return [f"{name} is not a setting: did you mean {found[0]}?" for name, found in near.items() if found]
 
 
 def secret_variables() -> list[str]:
@@ -156,7 +171,8 @@ def _yes_or_no(name: str, text: str) -> bool:
 
 def _url(name: str, text: str) -> str:
     if not _is_url(text):
-        raise ConfigError(f"{name} must be an address such as {DISCORD_API_URL}, not {text!r}")
+        example = GALLERY_EXAMPLE if name == "GALLERY_URL" else DISCORD_API_URL
+        raise ConfigError(f"{name} must be an address such as {example}, not {text!r}")
     return text.rstrip("/")
 
 
@@ -273,14 +289,17 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "node_name": _node_name,
     "loras": _path,
     "embeddings": _path,
+    "controls": _path,
     "upscaler": _path,
     "threads": _number(0, 1024),
     "compile": _yes_or_no,
+    "fp8": _yes_or_no,
     "jobs_at_once": _number(0, 1024),
     "running_per_person": _number(1, 100_000),
     "waiting_per_person": _number(1, 100_000),
     "waiting_in_all": _number(1, 100_000),
     "sensitive_classifier": _model,
+    "describer": _model,
     "step_timeout": _number(1, 100_000),
     "allowed_guilds": _guilds,
     "retention_days": _number(0, 36_500),

@@ -7,7 +7,8 @@ from typing import Any
 
 from bot.config import Config
 from bot.registry import load_registry
-from generation.params import LoraWeight
+from generation.edited_text import write_edits
+from generation.params import ControlWeight, LoraWeight, PromptPart
 from generation.prompt import PromptReading, read_prompt
 
 
@@ -20,7 +21,7 @@ def print_dry_run(config: Config, prompt: str, *, with_image: bool) -> int:
 
 def _describe(reading: PromptReading) -> dict[str, Any]:
     return {
-        "text": [{"text": part.text, "weight": part.weight} for part in reading.parts if part.text],
+        "text": [_describe_part(part) for part in reading.parts if part.text or part.edited],
         "parameters": {name: _plain(name, value) for name, value in reading.parameters.items()},
         "links": reading.links,
         "left_out": reading.left_out,
@@ -28,9 +29,15 @@ def _describe(reading: PromptReading) -> dict[str, Any]:
     }
 
 
+def _describe_part(part: PromptPart) -> dict[str, Any]:
+    """Return the words and weight of a part, and how its words change where they do."""
+    described: dict[str, Any] = {"text": part.text, "weight": part.weight}
+    return described | ({"edited": write_edits(part.edited)} if part.edited else {})
+
+
 def _plain(name: str, value: Any) -> Any:
     if name == "aspect":
         return "{}:{}".format(*value)
     if isinstance(value, tuple):
         return [_plain("", each) for each in value]
-    return {"name": value.name, "weight": value.weight} if isinstance(value, LoraWeight) else value
+    return {"name": value.name, "weight": value.weight} if isinstance(value, LoraWeight | ControlWeight) else value

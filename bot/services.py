@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from bot.config import GENERATED, Config, ConfigError
+from bot.config import Config
 from bot.draining import Draining
 from bot.images.films import FilmMaker
 from bot.images.link_fetcher import LinkFetcher
@@ -22,23 +21,17 @@ from bot.machines import machine_name, make_cluster
 from bot.policy.allowlist import denial_message
 from bot.policy.policy import Policy
 from bot.registry import load_registry
+from bot.workers import make_worker
 from db.connection import DATABASE_FILE
 from db.database import Database
 from db.image_files import ImageStore
 from db.retention import Retention, retention_days_by_guild
 from generation.cluster.membership import Cluster
-from generation.errors import UserError
-from generation.models.adapters import scan_adapters
-from generation.models.model import describe_model
-from generation.models.model_files import check_classifier_files, require_local_files
 from generation.models.registry import ModelRegistry
-from generation.models.upscaler import describe_upscaler
 from generation.queue.limits import QueueLimits
 from generation.queue.queue import Queue
 from generation.worker.devices import list_devices, worker_names
-from generation.worker.engine_loader import load_engine
 from generation.worker.fleet import Fleet
-from generation.worker.worker import LocalWorker
 
 
 @dataclass(slots=True)
@@ -124,34 +117,6 @@ async def background_task(work: Coroutine[None, None, None]) -> AsyncIterator[No
         await asyncio.wait({task})
 
 
-def find_unusable_files(config: Config) -> list[str]:
-    """Return what is wrong with the models, other files and the device, one sentence each."""
-
-    def certificate() -> None:
-        if config.signing_certificate != GENERATED:  # that one is made at the start
-            metadata_policy(config)
-
-    checks: list[tuple[str, Callable[[], object]]] = [
-        *(("MODEL", partial(_require_usable_model, ref)) for ref in config.models),
-        ("LORAS", partial(scan_adapters, config.loras, None)),
-        ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
-        ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
-        ("SIGNING_CERTIFICATE", certificate),
-        ("DEVICE", partial(list_devices, config.device)),
-    ]
-    problems = []
-    for setting, check in checks:
-        try:
-            check()
-        except (ConfigError, UserError, OSError) as error:
-            problems.append(str(error) if setting in str(error) else f"{setting}: {error}")
-    return problems
-
-
-def _require_usable_model(ref: str) -> None:
-    require_local_files(describe_model(ref))
-
-
 def make_fleet(config: Config) -> Fleet:
     """Build a worker for each device that DEVICE names. Raises like `make_worker`."""
     registry, devices = load_registry(config), list_devices(config.device)
@@ -165,53 +130,6 @@ def make_fleet(config: Config) -> Fleet:
             for device, name in zip(devices, worker_names(devices), strict=True)
         ]
     )
-
-
-def make_worker(
-    config: Config,
-    registry: ModelRegistry | None = None,
-    device: str | None = None,
-    *,
-    name: str = "",
-    processes: int = 1,
-) -> LocalWorker:
-    """Build a worker for `registry`, or all configured models, on `device`, or the first one that DEVICE names.
-
-    `processes` is the number of workers that share the machine. Raises like `load_registry` and `list_devices`. Also
-    raises UserError for a model on this machine whose files are incomplete or damaged, FileNotFoundError if the
-    upscaler does not exist, UserError if its file is not an upscaler, and ConfigError if images cannot be signed as
-    configured.
-    """
-    registry = registry or load_registry(config)
-    for model in registry.models:
-        require_local_files(model)
-    if config.sensitive_classifier and Path(config.sensitive_classifier).is_dir():
-        check_classifier_files(config.sensitive_classifier)
-    upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
-    return LocalWorker(
-        registry,
-        device or _own_device(config),
-        config.threads,
-        capacity=config.jobs_at_once,
-        step_timeout=config.step_timeout,
-        load=partial(
-            load_engine,
-            metadata_policy=metadata_policy(config),
-            classifier=config.sensitive_classifier,
-            upscaler=upscaler,
-            memory=config.model_memory,
-            compile_unets=config.compile,
-            processes=processes,
-        ),
-        name=name,
-    )
-
-
-def _own_device(config: Config) -> str:
-    devices = list_devices(config.device)
-    if not devices:
-        raise ConfigError("DEVICE=none: this machine generates nothing itself")
-    return devices[0]
 
 
 def _limits(config: Config) -> QueueLimits:

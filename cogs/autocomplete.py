@@ -1,8 +1,8 @@
-"""Autocompletion of models that a server allows and of LoRAs that fit a model."""
+"""Autocompletion of models that a server allows, and of LoRAs and ControlNets that fit a model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from discord import app_commands
 
@@ -12,6 +12,7 @@ from bot.ui.text import truncate
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 from generation.models.model import Model
+from generation.prompt.controls import READS_PICTURES
 from generation.prompt.errors import quote
 
 MAX_CHOICES = 25  # of an autocompletion or a select, by Discord's rules
@@ -33,19 +34,26 @@ async def complete_model(services: Services, guild_id: int | None, typed: str) -
 
 def complete_lora(services: Services, model: Model, typed: str) -> list[app_commands.Choice[str]]:
     """Return choices of the LoRAs that fit `model` and match the text typed after the last comma."""
+    loras = services.registry.adapters.compatible_with(model).loras
+    return _complete_last({lora.name: lora.trigger_words for lora in loras}, typed)
+
+
+def complete_control(services: Services, model: Model, typed: str) -> list[app_commands.Choice[str]]:
+    """Return choices of the ControlNets that fit `model` and match the text typed after the last comma."""
+    controls = services.registry.adapters.compatible_with(model).controls
+    hint = tr("takes a finished map")
+    return _complete_last({control.name: "" if control.kind in READS_PICTURES else hint for control in controls}, typed)
+
+
+def _complete_last(hints: Mapping[str, str], typed: str) -> list[app_commands.Choice[str]]:
+    """Return choices that complete the name after the last comma, each with a hint."""
     before, comma, last = typed.rpartition(",")
     name, colon, weight = last.strip().partition(":")
-    loras = [
-        lora
-        for lora in services.registry.adapters.compatible_with(model).loras
-        if normalize_name(name) in normalize_name(lora.name)
-    ]
-    matches = [(f"{before}{comma}{' ' if comma else ''}{lora.name}{colon}{weight}", lora) for lora in loras]
+    names = [each for each in hints if normalize_name(name) in normalize_name(each)]
+    matches = [(f"{before}{comma}{' ' if comma else ''}{each}{colon}{weight}", hints[each]) for each in names]
     return [
-        app_commands.Choice(
-            name=truncate(" · ".join(filter(None, [text, lora.trigger_words])), MAX_CHOICE_LENGTH), value=text
-        )
-        for text, lora in matches[:MAX_CHOICES]
+        app_commands.Choice(name=truncate(" · ".join(filter(None, [text, hint])), MAX_CHOICE_LENGTH), value=text)
+        for text, hint in matches[:MAX_CHOICES]
         if len(text) <= MAX_CHOICE_LENGTH
     ]
 

@@ -13,6 +13,7 @@ from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_value
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from generation.models.adapters import is_compatible, target_family
+from generation.models.controls import ControlNet
 from generation.models.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
@@ -23,7 +24,7 @@ from generation.prompt.preferences import MAX_OPTIONS
 JOB_PARAMETERS = ("repeat", "fast", "relax", "turbo", "stealth", "public")
 MAX_MODELS_SHOWN, MAX_NAME_LENGTH = 12, 40  # models, and characters of each
 MAX_VOCABULARY_LENGTH = 700  # characters of the known words
-MAX_LORAS_SHOWN, MAX_EMBEDDINGS_SHOWN = 8, 6
+MAX_LORAS_SHOWN, MAX_EMBEDDINGS_SHOWN, MAX_CONTROLS_SHOWN = 8, 6, 12
 ADVANCED_PARAMETERS = ("weird", "stop", "steps", "cfg", "sampler", "negative", "seed", "sameseed")
 
 
@@ -193,17 +194,29 @@ def _adapters(registry: ModelRegistry) -> str:
             *([tr("- … and {number} more", number=hidden)] if hidden > 0 else []),
             *([] if loras else [tr("No LoRAs are installed here.")]),
             *_embedding_lines(embeddings),
+            *_control_lines(registry),
         ]
     )
 
 
-def _is_compatible(adapter: Lora | TextualInversion, registry: ModelRegistry) -> bool:
+def _is_compatible(adapter: Lora | TextualInversion | ControlNet, registry: ModelRegistry) -> bool:
     return any(is_compatible(adapter, model) for model in registry.models)
 
 
 def _lora_line(lora: Lora) -> str:
     details = filter(None, [escape_markdown(truncate(lora.trigger_words, MAX_NAME_LENGTH)), target_family(lora)])
     return " · ".join([f"- `{truncate(lora.name, MAX_NAME_LENGTH)}`", *details])
+
+
+def _control_lines(registry: ModelRegistry) -> list[str]:
+    names = {control.name: None for control in registry.adapters.controls if _is_compatible(control, registry)}
+    if not names:
+        return []
+    shown = ", ".join(f"`{truncate(name, MAX_NAME_LENGTH)}`" for name in list(names)[:MAX_CONTROLS_SHOWN])
+    shown = _with_more(shown, len(names) - MAX_CONTROLS_SHOWN)
+    return [
+        tr("`--control canny:0.8` with a picture (option `control`) follows it by a ControlNet: {names}", names=shown)
+    ]
 
 
 def _embedding_lines(embeddings: Sequence[TextualInversion]) -> list[str]:

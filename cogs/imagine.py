@@ -21,19 +21,20 @@ from bot.ui.job_views import BLUE
 from bot.ui.modals import ModalValues, modals
 from bot.ui.prompt_block import extract_prompt
 from bot.ui.text import truncate
-from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_lora, complete_model
+from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_control, complete_lora, complete_model
 from cogs.batch import confirm_batch
 from cogs.prompt_modal import PROMPT, TARGET_PATTERN, PromptTarget, reject_prompt
+from cogs.references import NO_REFERENCES, References
 from generation.errors import UserError
 from generation.job import Action
-from generation.params import ImageRef, Upload
+from generation.models.model import Model
+from generation.params import Upload
 from generation.prompt import (
     PromptError,
     PromptRequest,
-    is_link,
+    control_parameter,
     lora_parameter,
     model_parameter,
-    style_parameter,
     with_parameter,
     without_model,
 )
@@ -41,8 +42,6 @@ from generation.prompt import (
 MAX_REPAIRED_LENGTH = 2000  # characters
 MAX_MODEL_LENGTH = 60  # characters of a name on a button
 Image = discord.Attachment | Upload | None
-StyleImage = discord.Attachment | ImageRef | None
-ATTACHED = style_parameter("attached")  # stands for a style whose picture is not stored yet
 
 
 class Imagine(commands.Cog):
@@ -58,6 +57,8 @@ class Imagine(commands.Cog):
         model="The model to draw with, the same as --model in the prompt",
         lora="A LoRA such as ink:0.8, the same as --lora in the prompt",
         style="A picture whose style is taken over, the same as --sref in the prompt",
+        control="A picture whose edges, depth or pose are taken over by a ControlNet",
+        controlnet="The ControlNet that reads it, such as canny:0.8, the same as --control in the prompt",
     )
     async def imagine(
         self,
@@ -67,12 +68,16 @@ class Imagine(commands.Cog):
         model: app_commands.Range[str, 1, MAX_CHOICE_LENGTH] | None = None,
         lora: app_commands.Range[str, 1, MAX_CHOICE_LENGTH] | None = None,
         style: discord.Attachment | None = None,
+        control: discord.Attachment | None = None,
+        controlnet: app_commands.Range[str, 1, MAX_CHOICE_LENGTH] | None = None,
     ) -> None:
         if model:
             prompt = with_parameter(prompt, model_parameter(model))
         if lora:
             prompt = with_parameter(prompt, lora_parameter(lora))
-        await submit_prompt(interaction, prompt, image, style)
+        if controlnet:
+            prompt = with_parameter(prompt, control_parameter(controlnet))
+        await submit_prompt(interaction, prompt, image, References(style, control))
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -80,9 +85,16 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return complete_lora(self.services, await self._model(interaction), typed)
+
+    @imagine.autocomplete("controlnet")
+    async def _complete_control(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return complete_control(self.services, await self._model(interaction), typed)
+
+    async def _model(self, interaction: Interaction) -> Model:
+        """Return the model that the command names so far, else the usual one."""
         matches = self.services.registry.match(interaction.namespace.model or "")
-        model = matches[0] if matches else (await load_prompt_defaults(self.services, interaction)).model
-        return complete_lora(self.services, model, typed)
+        return matches[0] if matches else (await load_prompt_defaults(self.services, interaction)).model
 
 
 @modals.route(f"prompt:{Action.IMAGINE}")
@@ -92,20 +104,22 @@ async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalVal
     await submit_prompt(interaction, values.texts[PROMPT], Upload(target.payload) if target.payload else None)
 
 
-async def submit_prompt(interaction: Interaction, prompt: str, image: Image, style: StyleImage = None) -> None:
+async def submit_prompt(
+    interaction: Interaction, prompt: str, image: Image, references: References = NO_REFERENCES
+) -> None:
     """Submit the job of a prompt; ask first if there are several, and return an invalid prompt with its errors.
 
-    A `style` that is given apart from the prompt becomes a parameter of it.
+    The `references` become parameters of it.
     """
     client = interaction.client
     try:
-        requests = await _read(interaction, prompt, image, style)
-        async with await _deferred_if_slow(interaction, requests, image, style, prompt):
+        requests = await _read(interaction, references.placed_in(prompt), image)
+        async with await _deferred_if_slow(interaction, requests, image, references, prompt):
             if isinstance(image, discord.Attachment):
                 image = await client.services.images.uploads.import_attachment(image)
-            if style is not None:
-                prompt = with_parameter(prompt, style_parameter(await _style_code(interaction, requests, style)))
-                requests = await _read(interaction, prompt, image, None)
+            if references:
+                prompt = await references.stored_in(interaction, prompt, requests)
+                requests = await _read(interaction, prompt, image)
             if isinstance(requests, UserError):
                 raise requests
             several = len(requests) > 1
@@ -125,29 +139,12 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image, sty
         await reject_prompt(interaction, error, target, prompt, *buttons)
 
 
-async def _read(
-    interaction: Interaction, prompt: str, image: Image, style: StyleImage
-) -> list[PromptRequest] | UserError:
+async def _read(interaction: Interaction, prompt: str, image: Image) -> list[PromptRequest] | UserError:
     """Return what was read of a prompt, or what is wrong with it."""
-    typed = prompt if style is None else with_parameter(prompt, ATTACHED)
     try:
-        return await interaction.client.prompts.parse(interaction, typed, with_image=image is not None)
+        return await interaction.client.prompts.parse(interaction, prompt, with_image=image is not None)
     except UserError as error:
         return error
-
-
-async def _style_code(
-    interaction: Interaction, requests: list[PromptRequest] | UserError, style: discord.Attachment | ImageRef
-) -> str:
-    """Store the picture of a style and return its code; only its owner can use it if one of the jobs is private."""
-    client = interaction.client
-    if isinstance(style, discord.Attachment):
-        style = await client.services.images.uploads.import_attachment(style)
-    preferred = await client.services.db.preferences.get(interaction.user.id)
-    private = isinstance(requests, UserError) or any(
-        is_private(interaction, request.private, preferred) for request in requests
-    )
-    return await client.prompts.styles.add(interaction, style, private=private)
 
 
 class DefaultModelButton(PersistentItem, template=rf"default_model:{TARGET_PATTERN}"):
@@ -176,12 +173,16 @@ async def _default_model_buttons(
 
 
 async def _deferred_if_slow(
-    interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image, style: StyleImage, prompt: str
+    interaction: Interaction,
+    requests: list[PromptRequest] | UserError,
+    image: Image,
+    references: References,
+    prompt: str,
 ) -> AbstractAsyncContextManager[None]:
     """Return a context that defers the response if images have to be downloaded and that takes long."""
     single = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
-    has_links = single is not None and (bool(single.links) or is_link(single.params.style_code))
-    if not any(isinstance(each, discord.Attachment) for each in (image, style)) and not has_links:
+    has_links = single is not None and single.has_links
+    if not isinstance(image, discord.Attachment) and not references.attached and not has_links:
         return nullcontext()
     services = interaction.client.services
     await services.policy.check_access(context_from(interaction))

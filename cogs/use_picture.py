@@ -1,4 +1,4 @@
-"""Use this picture…: the form for a picture in any message, as an image prompt or to find where it comes from."""
+"""Use this picture…: the form for a picture in any message, to draw from it, describe it or find it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from bot.ui.text import escape_markdown, truncate
 from cogs.find import Search, start_search
 from cogs.imagine import submit_prompt
 from cogs.readings.describe import describe_upload
+from cogs.references import References
 from generation.errors import UserError
-from generation.params import Tile, Upload
+from generation.params import ImageRef, Tile, Upload
 
 MODAL = "use"  # the custom_id prefix of the form
 PURPOSE_FIELD, PROMPT_FIELD = "purpose", "prompt"
@@ -65,9 +66,19 @@ async def find_similar(interaction: Interaction, picture: UsedPicture, _: str) -
 
 async def take_its_style(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
     """Draw what the prompt says in the style of the picture; of its first tile, if the bot made it."""
+    await submit_prompt(interaction, prompt, None, References(style=await _single(interaction, picture)))
+
+
+async def follow_it(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
+    """Draw what the prompt says along the lines of the picture, as the ControlNet of the prompt reads it."""
+    await submit_prompt(interaction, prompt, None, References(control=await _single(interaction, picture)))
+
+
+async def _single(interaction: Interaction, picture: UsedPicture) -> ImageRef:
+    """Return the picture; its first tile, if it is a grid that the bot made and the user may use."""
     tile = Tile(picture.job_id, 0) if picture.job_id is not None else None
     is_tile = tile is not None and await interaction.client.prompts.styles.may_use(interaction, tile)
-    await submit_prompt(interaction, prompt, None, tile if is_tile else picture.upload)
+    return tile if tile is not None and is_tile else picture.upload
 
 
 async def describe_it(interaction: Interaction, picture: UsedPicture, _: str) -> None:
@@ -79,6 +90,7 @@ async def describe_it(interaction: Interaction, picture: UsedPicture, _: str) ->
 PURPOSES: dict[str, UseHandler] = {
     "prompt": draw_from_it,
     "style": take_its_style,
+    "control": follow_it,
     "describe": describe_it,
     "find": find_it,
     "like": find_similar,
@@ -90,6 +102,7 @@ def _labels() -> dict[str, tuple[str, str]]:
     return {
         "prompt": (tr("Image prompt"), tr("Draw from it what the prompt below says")),
         "style": (tr("Style"), tr("Draw what the prompt below says in its style")),
+        "control": (tr("ControlNet"), tr("Draw what the prompt below says over its edges, depth or pose")),
         "describe": (tr("Describe"), tr("Find prompts that could have drawn it")),
         "find": (tr("Which picture is this?"), tr("Find the job that made it: prompt, author, place")),
         "like": (tr("Pictures like this"), tr("Find pictures that look like it")),
@@ -141,7 +154,9 @@ def _prompt_field() -> discord.ui.Label[Any]:
         required=False,
     )
     return discord.ui.Label(
-        text=tr("Prompt"), description=tr("Only for an image prompt or a style: say what to draw."), component=field
+        text=tr("Prompt"),
+        description=tr("For an image prompt, a style or a ControlNet: say what to draw."),
+        component=field,
     )
 
 

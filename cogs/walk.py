@@ -24,7 +24,7 @@ from generation.models.capabilities import Capability
 from generation.params import TILE_PATTERN, Params, Tile
 from generation.planning import actions
 from generation.planning.walks import LENGTHS, PICTURES_PER_SECOND, walk, walk_between
-from generation.prompt import PromptError, PromptRequest, is_link, model_parameter
+from generation.prompt import PromptError, PromptRequest, model_parameter
 from generation.prompt.errors import unsupported
 from generation.prompt.weights import format_parts
 
@@ -88,7 +88,7 @@ async def _read_start(interaction: Interaction, typed: str) -> PromptRequest:
     requests = await interaction.client.prompts.parse(interaction, typed, with_image=False)
     if len(requests) != 1:
         raise UserError(tr("A walk begins with one picture: leave out choices in braces and `--repeat`."))
-    if requests[0].links or is_link(requests[0].params.style_code):
+    if requests[0].has_links:
         raise UserError(_words_only())
     _require_walks(interaction, requests[0].params)
     (params,) = await interaction.client.prompts.resolve_images(interaction, requests, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from db.connection import Connection
@@ -81,6 +81,11 @@ UNDO = """
           AND later.x BETWEEN canvas_pieces.x - 2 AND canvas_pieces.x + 2
           AND later.y BETWEEN canvas_pieces.y - 2 AND canvas_pieces.y + 2)
 """
+CELLS = """
+    SELECT canvas_cells.x, canvas_cells.y, piece, job_id, tile_index
+    FROM canvas_cells JOIN canvas_pieces ON canvas_pieces.number = canvas_cells.piece
+    WHERE canvas_cells.session = :session
+"""
 # Each painter with the number of the newest piece.
 PAINTERS = """
     SELECT person, max(number) AS newest FROM canvas_pieces WHERE session = :session
@@ -152,14 +157,8 @@ class CanvasStore:
         """Store a new canvas, whose session is stored already."""
         await self._connection.write(
             """INSERT INTO canvases (session, columns, rows, cell, neighbours)
-               VALUES (:session, :columns, :rows, :cell, :neighbours)""",
-            {
-                "session": canvas.session_id,
-                "columns": canvas.columns,
-                "rows": canvas.rows,
-                "cell": canvas.cell,
-                "neighbours": canvas.neighbours,
-            },
+               VALUES (:session_id, :columns, :rows, :cell, :neighbours)""",
+            asdict(canvas),
         )
 
     async def get(self, session_id: str) -> Canvas | None:
@@ -258,21 +257,23 @@ class CanvasStore:
     async def cells(self, session_id: str) -> list[Cell]:
         """Return the painted cells of a canvas, row by row."""
         rows = await self._connection.fetch_all(
-            """SELECT canvas_cells.x, canvas_cells.y, piece, job_id, tile_index
-               FROM canvas_cells JOIN canvas_pieces ON canvas_pieces.number = canvas_cells.piece
-               WHERE canvas_cells.session = :session ORDER BY canvas_cells.x, canvas_cells.y""",
-            {"session": session_id},
+            f"{CELLS} ORDER BY canvas_cells.x, canvas_cells.y", {"session": session_id}
         )
         return [_cell_from_row(dict(row)) for row in rows]
 
-    async def cells_of_square(self, session_id: str, x: int, y: int) -> list[Cell]:
-        """Return the painted cells of one square: at most four, however large the canvas is."""
+    async def cells_around(self, session_id: str, x: int, y: int) -> list[Cell]:
+        """Return the painted cells of one square and beside it: at most sixteen, however large the canvas is."""
         rows = await self._connection.fetch_all(
-            """SELECT canvas_cells.x, canvas_cells.y, piece, job_id, tile_index
-               FROM canvas_cells JOIN canvas_pieces ON canvas_pieces.number = canvas_cells.piece
-               WHERE canvas_cells.session = :session AND canvas_cells.x BETWEEN :x AND :x + 1
-                 AND canvas_cells.y BETWEEN :y AND :y + 1""",
+            f"{CELLS} AND canvas_cells.x BETWEEN :x - 1 AND :x + 2 AND canvas_cells.y BETWEEN :y - 1 AND :y + 2",
             {"session": session_id, "x": x, "y": y},
+        )
+        return [_cell_from_row(dict(row)) for row in rows]
+
+    async def cells_of_first_piece(self, session_id: str) -> list[Cell]:
+        """Return the cells of the oldest piece that is there."""
+        rows = await self._connection.fetch_all(
+            f"{CELLS} AND piece = (SELECT min(number) FROM canvas_pieces WHERE session = :session)",
+            {"session": session_id},
         )
         return [_cell_from_row(dict(row)) for row in rows]
 

@@ -140,6 +140,13 @@ class PictureIndex:
         rows = await self._connection.fetch_all(IS_SHOWN, {"job": job_id})
         return ShownPicture(**dict(rows[0])) if rows else None
 
+    async def index_again(self, job_id: str) -> None:
+        """Make the fingerprints of a job anew: its picture has changed."""
+        await self._connection.write_atomically(
+            ("DELETE FROM fingerprints WHERE job_id = :job", {"job": job_id}),
+            ("INSERT OR IGNORE INTO to_index SELECT id FROM jobs WHERE id = :job", {"job": job_id}),
+        )
+
     async def forget_thread(self, thread_id: int) -> None:
         """Remove the pictures of a deleted thread."""
         await self._connection.write_atomically(

@@ -44,12 +44,14 @@ EXPORT_QUERIES = {
                   AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = credits.job AND asker_id = :person)""",
     "readings": """SELECT id AS job_id, prompts, words FROM jobs JOIN readings ON readings.job_id = jobs.id
                    WHERE asker_id = :person ORDER BY asked_at""",
-    "styles": "SELECT code, image, guild_id, channel_id, at FROM styles WHERE person_id = :person ORDER BY at",
+    "styles": "SELECT code, image, guild_id, channel_id, at, purpose FROM styles WHERE person_id = :person ORDER BY at",
     "blocks": "SELECT guild_id, reason, until, at FROM blocks WHERE person_id = :person",
 }
 JOBS_PAGE = """
     SELECT *, EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
-                      AND digest = substr(json_extract(params, '$.style'), 8)) AS brought_style
+                      AND digest = substr(json_extract(params, '$.style'), 8)) AS brought_style,
+              EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
+                      AND digest = substr(json_extract(params, '$.control'), 8)) AS brought_control
     FROM jobs WHERE asker_id = :person AND (asked_at, id) > (:at, :id) ORDER BY asked_at, id LIMIT :most
 """
 UNFINISHED_JOBS = (

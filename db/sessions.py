@@ -50,6 +50,17 @@ class Session:
         """Return the channel in which the session takes place: its thread, if it has one."""
         return self.channel_id if self.thread_id is None else self.thread_id
 
+    def step_to(self, phase: str, number: int, due_at: float | None = None) -> Move:
+        """Return the step from the present phase and round to others, with the time of the step after it."""
+        return Move(
+            session_id=self.id,
+            phase=self.phase,
+            round=self.round,
+            to_phase=phase,
+            to_round=number,
+            due_at=due_at,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:

@@ -1,4 +1,4 @@
-"""The codes of style references: who brought each picture, and where others can use it."""
+"""The codes of pictures for styles and ControlNets: who brought each one, and where others can use it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from db.connection import Connection
 from generation.params import ImageRef, format_ref, parse_ref
+
+Purpose = Literal["style", "control"]
 
 MIN_CODE_LENGTH = 6  # hex digits; a code that another picture has gets one more
 MAX_RECENT = 200  # of a server's styles, from which one is drawn
@@ -20,17 +23,17 @@ _FIND = """
 """
 _RECENT_OF_GUILD = """
     SELECT code, image, person_id, guild_id, channel_id FROM styles
-    WHERE guild_id = :guild ORDER BY at DESC LIMIT :most
+    WHERE guild_id = :guild AND purpose = 'style' ORDER BY at DESC LIMIT :most
 """
 _RECENT_OF_PERSON = """
     SELECT code, image, person_id, guild_id, channel_id FROM styles
-    WHERE person_id = :person ORDER BY at DESC LIMIT :most
+    WHERE person_id = :person AND purpose = 'style' ORDER BY at DESC LIMIT :most
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """A style reference; without a guild, only the person who brought it can use it."""
+    """A picture with a code; without a guild, only the person who brought it can use it."""
 
     code: str
     image: ImageRef
@@ -45,15 +48,17 @@ class StyleStore:
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection, self._clock = connection, clock
 
-    async def add(self, image: ImageRef, person_id: int, guild_id: int = 0, channel_id: int = 0) -> str:
-        """Store a picture as a style and return its code; adding it again changes nothing.
+    async def add(
+        self, image: ImageRef, person_id: int, guild_id: int = 0, channel_id: int = 0, *, purpose: Purpose = "style"
+    ) -> str:
+        """Store a picture and return its code; adding it again changes at most that it is a style too.
 
         With a guild, its members can use it; without one, only the person.
         """
         code = await self._free_code(format_ref(image))
         await self._connection.write(
-            """INSERT INTO styles VALUES (:code, :person, :guild, :channel, :image, :now)
-               ON CONFLICT (code, person_id, guild_id) DO NOTHING""",
+            """INSERT INTO styles VALUES (:code, :person, :guild, :channel, :image, :now, :purpose)
+               ON CONFLICT (code, person_id, guild_id) DO UPDATE SET purpose = 'style' WHERE :purpose = 'style'""",
             {
                 "code": code,
                 "person": person_id,
@@ -61,6 +66,7 @@ class StyleStore:
                 "channel": channel_id,
                 "image": format_ref(image),
                 "now": self._clock(),
+                "purpose": purpose,
             },
         )
         return code

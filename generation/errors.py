@@ -22,6 +22,10 @@ class OutOfMemoryError(UserError):
     """There was not enough memory for this job; the worker keeps running."""
 
 
+class ModelUnreachable(OSError):
+    """A model is not on this machine and cannot be downloaded now; a later try may succeed."""
+
+
 class WorkerCrashed(Exception):
     """The GPU process ended during a job; the job itself is not at fault."""
 

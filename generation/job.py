@@ -36,6 +36,7 @@ class Action(StrEnum):
     SHORTEN = "shorten"
     DESCRIBE = "describe"
     WALK = "walk"
+    EDIT_WORDS = "edit_words"
 
 
 class Speed(StrEnum):
@@ -106,6 +107,11 @@ class Job:
     asked_at: float
     speed: Speed = Speed.FAST
     locale: str = ""
+
+    @property
+    def is_taken_out(self) -> bool:
+        """Return whether its picture is a tile of another job. One that was put together from pieces is its own."""
+        return self.action is Action.PICK and self.parent is not None
 
 
 def new_job_id() -> str:

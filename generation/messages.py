@@ -11,7 +11,7 @@ from generation.params import Params, Word
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Generate `params` for a job; `source`, `mask`, `blended` and `style` are encoded images.
+    """Generate `params` for a job; `source`, `mask`, `blended`, `style` and `control` are encoded images.
 
     `upload_limit` is the maximum size of the grid image in bytes. `order` is the job's slot number: if more rows wait
     for a step than fit into a batch, the lowest order goes first. With the `trail` of a finished job, its steps are
@@ -29,6 +29,7 @@ class Generate:
     trail: bytes = b""
     places: tuple[float, ...] = ()
     style: bytes | None = None
+    control: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,15 @@ class Unloaded:
 class Offered:
     """What a machine of the cluster can generate with, by name: it is sent no jobs for anything else.
 
-    `capacity` is the number of jobs worth sending at once, 0 if that depends on the device.
+    `controls` are the keys of ControlNets. `capacity` is the number of jobs worth sending at once, 0 if that depends on
+    the device.
     """
 
     models: frozenset[str]
     loras: frozenset[str]
     missing_embeddings: frozenset[str]
     capacity: int = 0
+    controls: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from generation.edited_text import EditedText, pieces_from_values, possible_texts
+
 MAX_SEED = 2**32 - 1
 TILE_PATTERN = r"(?P<job_id>[0-9a-f]{12})-(?P<index>[0-3])"
 
 
 @dataclass(frozen=True, slots=True)
 class PromptPart:
-    """A part of the prompt and its weight; a negative weight steers away from the text."""
+    """A part of the prompt and its weight; a negative weight steers away from the text.
+
+    If its words change while the picture is drawn, they are `edited`, and `text` is what the first steps draw.
+    """
 
     text: str
     weight: float = 1.0
+    edited: EditedText = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return every text that the part can have."""
+        return possible_texts(self.edited) if self.edited else (self.text,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,14 @@ class LoraWeight:
     weight: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class ControlWeight:
+    """The name of a ControlNet and how strongly it acts."""
+
+    name: str
+    weight: float = 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     """All settings that an image depends on, with the model's defaults filled in.
@@ -140,7 +159,9 @@ class Params:
     there are several images, drawn around the source or on a walk, and the params are those of the first. With `video`,
     the steps are kept for a film of how the images appear; the images are the same. With a `reading` nothing is drawn:
     the prompt, or the source, is read. The image takes over the look of `style`, a reference known by its `style_code`,
-    as much as `style_weight` (0 to 1000) says.
+    as much as `style_weight` (0 to 1000) says, or, with `style_is_palette`, some of its colours alone. It follows the
+    picture `control`, a reference known by its `control_code`, as each of the ControlNets in `controls` reads it. With
+    `mix`, these words are drawn on the shapes of the source, which are kept as much as `mix_keep` (0 to 100) says.
     """
 
     parts: tuple[PromptPart, ...]
@@ -178,6 +199,17 @@ class Params:
     style: ImageRef | None = None
     style_code: str = ""
     style_weight: int = 100
+    style_is_palette: bool = False
+    controls: tuple[ControlWeight, ...] = ()
+    control: ImageRef | None = None
+    control_code: str = ""
+    mix: str = ""
+    mix_keep: int = 50
+
+    @property
+    def control_set(self) -> tuple[ControlWeight, ...]:
+        """Return the ControlNets of non-zero weight."""
+        return tuple(use for use in self.controls if use.weight)
 
     @property
     def lora_set(self) -> tuple[LoraWeight, ...]:
@@ -193,13 +225,13 @@ class Params:
         """Return all parts, `--no` items with weight −0.5, scaled so that the positive weights sum to 1."""
         parts = (*self.parts, *(PromptPart(item, -0.5) for item in self.no))
         total = sum(part.weight for part in parts if part.weight > 0)
-        return tuple(PromptPart(part.text, part.weight / total) for part in parts)
+        return tuple(dataclasses.replace(part, weight=part.weight / total) for part in parts)
 
 
 def to_dict(params: Params) -> dict[str, Any]:
     """Return `params` as plain values for JSON; image references become strings."""
     values = dataclasses.asdict(params)
-    named = {"source": params.source, "mask": params.mask, "style": params.style}
+    named = {"source": params.source, "mask": params.mask, "style": params.style, "control": params.control}
     images = {name: image and format_ref(image) for name, image in named.items()}
     return values | images | {"blended": [format_ref(image) for image in params.blended]}
 
@@ -209,7 +241,7 @@ def from_dict(values: dict[str, Any]) -> Params:
     return Params(
         **values
         | {
-            "parts": tuple(PromptPart(**part) for part in values["parts"]),
+            "parts": _parts(values["parts"]),
             "no": tuple(values.get("no", ())),
             "aspect": tuple(values.get("aspect", (1, 1))),
             "source": _parse_optional(values.get("source")),
@@ -221,8 +253,14 @@ def from_dict(values: dict[str, Any]) -> Params:
             "film": _film_plan(values.get("film")),
             "reading": ReadingKind(values["reading"]) if values.get("reading") else None,
             "style": _parse_optional(values.get("style")),
+            "controls": tuple(ControlWeight(**use) for use in values.get("controls", ())),
+            "control": _parse_optional(values.get("control")),
         }
     )
+
+
+def _parts(values: list[dict[str, Any]]) -> tuple[PromptPart, ...]:
+    return tuple(PromptPart(**part | {"edited": pieces_from_values(part.get("edited", ()))}) for part in values)
 
 
 def _film_plan(values: dict[str, Any] | None) -> FilmPlan | None:
@@ -234,8 +272,7 @@ def _film_plan(values: dict[str, Any] | None) -> FilmPlan | None:
 def _walk_end(values: dict[str, Any] | None) -> WalkEnd | None:
     if not values:
         return None
-    parts = tuple(PromptPart(**part) for part in values["parts"])
-    return WalkEnd(parts, values["seed"], tuple(Tile(**tile) for tile in values["tiles"]))
+    return WalkEnd(_parts(values["parts"]), values["seed"], tuple(Tile(**tile) for tile in values["tiles"]))
 
 
 def format_ref(image: ImageRef) -> str:

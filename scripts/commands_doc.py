@@ -72,6 +72,7 @@ BUTTON_DESCRIPTIONS = {
     Action.VARY_SUBTLE: "Four pictures near this one.",
     Action.VARY_STRONG: "Four pictures that keep the idea of this one.",
     Action.VARY_REGION: "Redraws a part of it: a named one, numbered squares, or your own mask.",
+    Action.EDIT_WORDS: "The same picture with other words: same seed, same size; `--keep` says how much of it stays.",
     Action.ZOOM_2: "The picture in the middle of one that shows twice as much.",
     Action.ZOOM_1_5: "The picture in the middle of one that shows half as much again.",
     Action.ZOOM_CUSTOM: "The same with a factor, a shape and a prompt of your own.",

@@ -1,4 +1,5 @@
-# Creates, repairs or updates .venv. -dev adds the tools for tests. PYTHON names an interpreter, ATELIER_TORCH a build.
+# Creates, repairs or updates .venv. --dev adds the tools for tests, --extra NAME other packages. PYTHON names an
+# interpreter, ATELIER_TORCH a build.
 $ErrorActionPreference = "Stop"
 Set-Location (Split-Path $PSScriptRoot)
 

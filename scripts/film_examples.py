@@ -16,7 +16,7 @@ from bot.config import Config
 from bot.images.films import FilmMaker
 from bot.jobs.film_pictures import WalkPictures
 from bot.registry import load_registry
-from bot.services import make_worker
+from bot.workers import make_worker
 from generation.files.metadata import NullSigner
 from generation.films.order import AppearanceOrder, FilmOrder, ZoomOrder
 from generation.job import new_job_id

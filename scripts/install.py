@@ -1,4 +1,4 @@
-"""Create or repair .venv and install Atelier's packages: `python -m scripts.install [--dev] [--torch cpu]`.
+"""Create or repair .venv and install Atelier's packages: `python -m scripts.install`.
 
 It runs on a bare Python before anything is installed, so it needs nothing but the standard library.
 """
@@ -62,12 +62,20 @@ class Environment:
         inside, _, packages = running.stdout.strip().partition(" ")
         return running.returncode == 0 and inside == "True" and Path(packages).is_dir()
 
-    def has_packages(self) -> bool:
-        """Return whether every package that pyproject.toml asks for is there: somebody may have removed one."""
+    def project(self) -> dict[str, Any]:
+        """Return what pyproject.toml says of the project."""
         import tomllib  # not in the old Pythons to which `main` says that they are too old
 
-        project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        names = [re.split(r"[\s<>=!~\[;]", each, maxsplit=1)[0] for each in project.get("dependencies", [])]
+        found: dict[str, Any] = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        return found
+
+    def extras(self) -> list[str]:
+        """Return the names of what may be installed too, but for development tools, which have an option."""
+        return sorted(set(self.project().get("optional-dependencies", {})) - {"dev"})
+
+    def has_packages(self) -> bool:
+        """Return whether every package that pyproject.toml asks for is there: somebody may have removed one."""
+        names = [re.split(r"[\s<>=!~\[;]", each, maxsplit=1)[0] for each in self.project().get("dependencies", [])]
         code = "import sys; from importlib.metadata import version; [version(name) for name in sys.argv[1:]]"
         return _run([self.python, "-c", code, *names]).returncode == 0
 
@@ -81,7 +89,8 @@ class Environment:
             self.folder.unlink()
         elif self.folder.exists():
             shutil.rmtree(self.folder)
-        command = [uv, "venv", "--quiet", "--python", sys.executable] if uv else [sys.executable, *VENV]
+        # uv's environments have no pip unless it is asked for, and the documentation installs some packages with it.
+        command = [uv, "venv", "--quiet", "--seed", "--python", sys.executable] if uv else [sys.executable, *VENV]
         made = _run([*command, str(self.folder)])
         if made.returncode:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -93,9 +102,11 @@ class Environment:
             self.create(None)
 
 
-def install(environment: Environment, *, dev: bool, choice: str | None, machine: Machine) -> None:
+def install(
+    environment: Environment, *, dev: bool, choice: str | None, machine: Machine, extras: Sequence[str] = ()
+) -> None:
     """Install the packages unless the record says that they are there. Raises InstallError."""
-    wanted = _wanted(environment, dev, choice, machine)
+    wanted = _wanted(environment, dev, choice, machine, extras)
     record = environment.record()
     usable = environment.is_usable()
     if usable and record == wanted and environment.has_packages():
@@ -106,21 +117,29 @@ def install(environment: Environment, *, dev: bool, choice: str | None, machine:
             if environment.folder.exists():
                 print("Rebuilding .venv: it is incomplete, or its Python is gone.", flush=True)
             environment.create(uv)
-        environment.stamp.unlink(missing_ok=True)
+        # Not finished, but what was chosen is kept if it is interrupted.
+        environment.stamp.write_text(json.dumps({**wanted, "files": ""}), encoding="utf-8")
         build = _announce(environment, wanted, machine)
         _install_packages(environment, uv, build, wanted)
         environment.stamp.write_text(json.dumps(wanted), encoding="utf-8")
 
 
-def _wanted(environment: Environment, dev: bool, choice: str | None, machine: Machine) -> dict[str, Any]:
-    """Return the record of the installation to make. Development tools and a chosen build stay once installed."""
+def _wanted(
+    environment: Environment, dev: bool, choice: str | None, machine: Machine, extras: Sequence[str]
+) -> dict[str, Any]:
+    """Return the record of the installation to make. Development tools, extras and a chosen build stay."""
     record = environment.record()
+    known = environment.extras()
+    if unknown := [extra for extra in extras if extra not in known]:
+        raise InstallError(f"There is no extra named {', '.join(unknown)}. There are: {', '.join(known)}.")
+    every = sorted({*extras, *(extra for extra in record.get("extras", []) if extra in known)})
     files = b"".join((environment.root / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
     return {
         "files": hashlib.sha256(files).hexdigest(),
         "dev": dev or bool(record.get("dev")),
         "choice": choice or record.get("choice") or "auto",
         "gpu": machine.gpu,
+        **({"extras": every} if every else {}),
     }
 
 
@@ -147,7 +166,8 @@ def _announce(environment: Environment, wanted: dict[str, Any], machine: Machine
 
 def _install_packages(environment: Environment, uv: str | None, build: Build | None, wanted: dict[str, Any]) -> None:
     started = time.monotonic()
-    packages = ["-c", "constraints.txt", "-e", ".[dev]" if wanted["dev"] else "."]
+    extras = [*wanted.get("extras", []), *(["dev"] if wanted["dev"] else [])]
+    packages = ["-c", "constraints.txt", "-e", f".[{','.join(extras)}]" if extras else "."]
     # uv does not read pip's configuration, which is all there is where PyTorch's index cannot be reached.
     if uv and build != CONFIGURED and _install_with_uv(uv, environment, build, packages):
         print(f"Installed in {_duration(started)}.", flush=True)
@@ -346,6 +366,7 @@ def main() -> int:
     """Install what is missing; return 2 if the user has to do something first."""
     parser = argparse.ArgumentParser(description="Create or repair .venv and install Atelier's packages.")
     parser.add_argument("--dev", action="store_true", help="also install the tools for tests and checks")
+    parser.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install c2pa, film, …")
     parser.add_argument("--torch", help="auto, cpu, cuda, rocm, or a name such as cu126 (auto, or the last choice)")
     arguments = parser.parse_args()
     if sys.version_info < MIN_PYTHON:
@@ -356,7 +377,8 @@ def main() -> int:
         print(f"ATELIER_TORCH must be auto, cpu, cuda, rocm or a name such as cu126, not {choice!r}", file=sys.stderr)
         return 2
     try:
-        install(Environment(ROOT), dev=arguments.dev, choice=choice, machine=find_machine())
+        extras = [*arguments.extra, *os.environ.get("ATELIER_EXTRAS", "").replace(",", " ").split()]
+        install(Environment(ROOT), dev=arguments.dev, choice=choice, machine=find_machine(), extras=extras)
     except InstallError as error:
         print(f"scripts/install: {error}", file=sys.stderr)
         return 2

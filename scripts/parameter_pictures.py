@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from bot.cli import UPLOAD_LIMIT, parse_cli_prompt
 from bot.config import Config
 from bot.registry import load_registry
-from bot.services import make_worker
+from bot.workers import make_worker
 from generation.errors import UserError
 from generation.job import new_job_id
 from generation.messages import Generate

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,8 @@ class Updater:
         self.python = str(root / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
         owner = root.owner() if os.name != "nt" and os.geteuid() == 0 else "root"
         self.prefix = ["runuser", "-u", owner, "--"] if owner != "root" else []
+        self.sudo = f"sudo -u {owner} " if self.prefix else ""  # the same in what is printed
+        self.has_service = False
 
     def run(self) -> None:
         """Update, or do nothing if this is the newest version. Raises UpdateError."""
@@ -80,7 +83,8 @@ class Updater:
 
     def _restart(self) -> None:
         """Restart the service, or say that the bot has to be restarted; it migrates its database when it starts."""
-        if not shutil.which("systemctl") or not self._service_runs():
+        self.has_service = bool(shutil.which("systemctl")) and self._service_runs()
+        if not self.has_service:
             print("Restart the bot if it is running: the new version begins with its next start.")
             return
         sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
@@ -92,10 +96,21 @@ class Updater:
         return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
     def _way_back(self, old: str, backup: str) -> str:
-        lines = ["To go back, stop the bot, then:", f"  git reset --keep {old}", "  scripts/environment"]
+        """Return the commands that bring the old version and its data back, as they are typed."""
+        stop, start = (f"  sudo systemctl {verb} {self.service}" for verb in ("stop", "start"))
+        commands = [f"git reset --keep {old}", "scripts/environment"]
         if backup:
-            lines.append(f"  {self.python} main.py restore {backup} --replace")
-        return "\n".join([*lines, "and start it again. `git pull` later brings the new version back."])
+            commands.append(f"{shlex.quote(self.python)} main.py restore {shlex.quote(backup)} --replace")
+        return "\n".join(
+            [
+                "To go back:" if self.has_service else "To go back, stop the bot, then:",
+                f"  cd {shlex.quote(str(self.root))}",
+                *([stop] if self.has_service else []),
+                *(f"  {self.sudo}{command}" for command in commands),
+                *([start] if self.has_service else ["and start it again."]),
+                "`scripts/update` later brings the new version back.",
+            ]
+        )
 
     def _read(self, *command: str) -> str:
         ended = subprocess.run([*self.prefix, *command], cwd=self.root, capture_output=True, text=True, check=False)

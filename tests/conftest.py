@@ -38,6 +38,7 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000, 20, 20)  # the bot and the engine make few cycles, and many objects
         gc.enable()
 
 

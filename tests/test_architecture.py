@@ -43,9 +43,9 @@ ORDERS = {
     "bot": (
         ("config", "discord_calls", "discord_responses", "admission"),
         ("registry",),
-        ("instance_lock", "ui"),
+        ("env_file", "instance_lock", "ui"),
         ("policy", "images"),
-        ("machines", "draining"),
+        ("machines", "draining", "workers"),
         ("services", "gateway_hooks"),
         ("finding",),
         ("jobs", "monitoring"),
@@ -59,6 +59,7 @@ ORDERS = {
         ("cluster",),
     ),
     "generation": (
+        ("edited_text",),
         ("errors", "logs", "params", "text", "command_line"),
         ("models", "job"),
         ("planning", "messages"),
@@ -95,8 +96,13 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, code: str) -> Iterator[str]:
-    """Yield every module that `code` imports, wherever it does so, relative and literal dynamic imports included."""
+@cache
+def imports(path: Path, code: str) -> tuple[str, ...]:
+    """Return every module that `code` imports, wherever it does so, relative and literal dynamic imports included."""
+    return tuple(_imports(path, code))
+
+
+def _imports(path: Path, code: str) -> Iterator[str]:
     package = module_name(path).split(".")[: None if path.name == "__init__.py" else -1]
     for node in ast.walk(ast.parse(code, str(path))):
         match node:
@@ -287,13 +293,13 @@ def test_the_bots_process_imports_neither_torch_nor_ray_nor_their_friends():
 
 def test_the_example_of_settings_names_each_once_with_its_default():
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
-    settings = [match[1] for line in lines if (match := re.fullmatch(r"#?([A-Z_]+=.*)", line))]
+    settings = [match[1] for line in lines if (match := re.fullmatch(r"#?([A-Z_0-9]+=.*)", line))]
     names = [setting.partition("=")[0] for setting in settings]
     assert sorted(names) == sorted(env_name(name) for name in Config.__dataclass_fields__)
 
 
 def test_the_example_of_settings_is_what_holds_without_it(tmp_path):
-    example = re.sub(r"^#(?=[A-Z_]+=)", "", (ROOT / ".env.example").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    example = re.sub(r"^#(?=[A-Z_0-9]+=)", "", (ROOT / ".env.example").read_text(encoding="utf-8"), flags=re.MULTILINE)
     (tmp_path / ".env").write_text(example, encoding="utf-8")
     given = {name: value or "" for name, value in dotenv_values(tmp_path / ".env").items()}
     given["MODEL"] = str(ROOT / given["MODEL"])
@@ -302,5 +308,5 @@ def test_the_example_of_settings_is_what_holds_without_it(tmp_path):
 
 def test_the_example_of_settings_explains_each():
     blocks = re.split(r"\n\s*\n", (ROOT / ".env.example").read_text(encoding="utf-8"))
-    assigning = [block for block in blocks if re.search(r"^#?[A-Z_]+=", block, re.MULTILINE)]
+    assigning = [block for block in blocks if re.search(r"^#?[A-Z_0-9]+=", block, re.MULTILINE)]
     assert [block for block in assigning if not block.startswith("# ")] == []

@@ -15,6 +15,7 @@ SETTINGS = {env_name(name) for name in Config.__dataclass_fields__}
 OTHERS = {
     "HF_HOME",
     "ATELIER_CONTAINER",
+    "ATELIER_EXTRAS",
     "ATELIER_TORCH",
     "PIP_NO_CACHE_DIR",
     "PYTHONUNBUFFERED",
@@ -108,7 +109,9 @@ def test_the_health_check_asks_the_port_of_the_metrics():
 
 
 def test_the_build_of_pytorch_is_an_argument():
-    assert arguments("ARG") == ["TORCH=cpu"]
+    assert arguments("ARG") == ["TORCH=cpu", "EXTRAS="]
     assert environment()["ATELIER_TORCH"] == "${TORCH}"
     assert compose()["build"]["args"]["TORCH"] == "${ATELIER_TORCH:-cpu}"
+    assert environment()["ATELIER_EXTRAS"] == "${EXTRAS}"
+    assert compose()["build"]["args"]["EXTRAS"] == "${ATELIER_EXTRAS:-}"
     assert compose("compose.cuda.yaml")["build"]["args"]["TORCH"] == "${ATELIER_TORCH:-cuda}"

@@ -35,6 +35,17 @@ def test_every_link_leads_somewhere(page):
         assert not anchor or anchor in anchors(target), link
 
 
+FOR_DEVELOPERS = {"architecture.md", "performance.md", "CONTRIBUTING.md"}
+NOT_IN_PATH = re.compile(r"(?<![/\w])(?:python main\.py|python -c|pip install|hf download)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_an_owner_types_works_without_an_active_environment(page):
+    """Debian has no `python`, its `pip install` refuses, and nobody need activate `.venv`."""
+    if page.name not in FOR_DEVELOPERS and page.parent.name != "decisions":
+        assert NOT_IN_PATH.findall(text(page)) == []
+
+
 @cache
 def commands() -> str:
     ended = subprocess.run([sys.executable, ROOT / "main.py", "--help"], capture_output=True, text=True, check=True)

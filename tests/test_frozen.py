@@ -25,6 +25,7 @@ from bot.ui.modals import modals
 from db.connection import Connection
 from db.jobs import JobState
 from generation import params
+from generation.edited_text import TextEdit
 from generation.errors import OutOfMemoryError, UserError, WorkerCrashed
 from generation.job import Action, Speed
 from generation.models import model
@@ -47,6 +48,7 @@ TILE_ACTIONS = [
     "vary_subtle",
     "vary_strong",
     "vary_region",
+    "edit_words",
     "zoom_2",
     "zoom_1_5",
     "zoom_custom",
@@ -198,6 +200,7 @@ ACTIONS = [
     "shorten",
     "describe",
     "walk",
+    "edit_words",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -235,7 +238,7 @@ TABLES = {
     "session_bells": "session person",
     "shown": "id job_id guild_id channel_id thread_id person_id at",
     "shown_words": "place author model prompt",
-    "styles": "code person_id guild_id channel_id image at",
+    "styles": "code person_id guild_id channel_id image at purpose",
     "suggestions": "session person round name words at",
     "tallies": "person_id guild_id asked_at seconds",
     "telephone_players": "session person lot name roles",
@@ -276,15 +279,18 @@ SETTINGS = [
     "NODE_NAME",
     "LORAS",
     "EMBEDDINGS",
+    "CONTROLS",
     "UPSCALER",
     "THREADS",
     "COMPILE",
+    "FP8",
     "JOBS_AT_ONCE",
     "RUNNING_PER_PERSON",
     "WAITING_PER_PERSON",
     "WAITING_IN_ALL",
     "STEP_TIMEOUT",
     "SENSITIVE_CLASSIFIER",
+    "DESCRIBER",
     "ALLOWED_GUILDS",
     "RETENTION_DAYS",
     "METRICS_PORT",
@@ -350,6 +356,12 @@ PARAMS = [
     "style",
     "style_code",
     "style_weight",
+    "style_is_palette",
+    "controls",
+    "control",
+    "control_code",
+    "mix",
+    "mix_keep",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [
@@ -484,7 +496,8 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(Preferences) == PREFERENCES
     assert names(GuildSettings) == GUILD_SETTINGS
     assert names(RoleLimits) == BOUNDS
-    assert names(PromptPart) == ["text", "weight"]
+    assert names(PromptPart) == ["text", "weight", "edited"]
+    assert names(TextEdit) == ["before", "after", "at"]
     assert names(LoraWeight) == ["name", "weight"]
     assert names(Frame) == ["left", "top", "width", "height"]
     assert names(FilmPlan) == ["kind", "steps", "words", "to"]

@@ -390,3 +390,30 @@ async def test_the_log_follows_a_job_through_both_processes(running_bot):
     bot_lines = [line for line in job_lines if line["process"] == "bot"]
     origin = str(running_bot.guild.id), str(running_bot.ada.id)
     assert {(line["guild"], line["person"]) for line in bot_lines} == {origin}
+
+
+async def test_a_settings_file_in_another_encoding_is_named(tmp_path):
+    (tmp_path / ".env").write_bytes("DISCORD_TOKEN=x\n".encode("utf-16"))  # as PowerShell's > writes it
+    code, output = await run(tmp_path, "backup", "x.zip")
+    assert (code, output.startswith("atelier: .env is not in UTF-8")) == (2, True)
+
+
+async def test_a_byte_order_mark_does_not_hide_the_first_setting(tmp_path):
+    (tmp_path / ".env").write_text("DEVICE=gpu\n", encoding="utf-8-sig")
+    code, output = await run(tmp_path, "backup", "x.zip")
+    assert (code, "DEVICE must be" in output) == (2, True)
+
+
+async def test_a_misspelt_setting_is_told(tmp_path):
+    (tmp_path / ".env").write_text("RETENTION_DAY=3\n", encoding="utf-8")
+    _, output = await run(tmp_path, "backup", "x.zip")
+    assert "RETENTION_DAY is not a setting: did you mean RETENTION_DAYS?" in output
+    _, output = await run(tmp_path, "doctor", MODEL="models/storybook", DISCORD_API_URL="http://127.0.0.1:9")
+    assert "bad  settings: RETENTION_DAY is not a setting: did you mean RETENTION_DAYS?" in output
+
+
+async def test_a_folder_that_cannot_be_written_is_named_before_anything_is_loaded(tmp_path):
+    (tmp_path / "file").touch()
+    code, output = await run(tmp_path, "imagine", "a red boat", "--out", "file/pictures")
+    assert (code, "Cannot write to file/pictures: Not a directory" in output) == (2, True)
+    assert "Loading" not in output

@@ -6,12 +6,14 @@ import ast
 import signal
 import socket
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from db import image_files
 from preview import supervisor
+from tests.support.timing import TIMEOUT_S
 from tests.test_architecture import ROOT, sources
 from tests.test_main import bot, run, server  # noqa: F401
 
@@ -35,30 +37,30 @@ def program() -> list[Path]:
     return [path for path in sources() if path.parts[0] in PROGRAM]
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    """Return the syntax tree of a file of the repository, which several tests read."""
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
 def test_no_module_of_the_program_needs_posix_to_be_imported():
-    found = {
-        str(path): names
-        for path in program()
-        if (names := POSIX_MODULES & set(top_level_imports((ROOT / path).read_text(encoding="utf-8"))))
-    }
+    found = {str(path): names for path in program() if (names := POSIX_MODULES & set(top_level_imports(parse(path))))}
     assert found == {}
 
 
-def top_level_imports(code: str) -> list[str]:
-    body = ast.parse(code).body
+def top_level_imports(module: ast.Module) -> list[str]:
+    body = module.body
     plain = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
     return plain + [str(node.module) for node in body if isinstance(node, ast.ImportFrom)]
 
 
 def test_what_windows_lacks_is_used_only_where_it_is_guarded():
-    found = {
-        path.as_posix(): used for path in program() if (used := posix_names((ROOT / path).read_text(encoding="utf-8")))
-    }
+    found = {path.as_posix(): used for path in program() if (used := posix_names(parse(path)))}
     assert found == GUARDED
 
 
-def posix_names(code: str) -> set[str]:
-    attributes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute)]
+def posix_names(module: ast.Module) -> set[str]:
+    attributes = [node for node in ast.walk(module) if isinstance(node, ast.Attribute)]
     return {ast.unparse(node) for node in attributes} & POSIX_NAMES | {node.attr for node in attributes} & LOOP_METHODS
 
 
@@ -67,7 +69,7 @@ def test_texts_are_read_and_written_as_utf8():
     careless = [
         f"{path}:{node.lineno}"
         for path in program()
-        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        for node in ast.walk(parse(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("read_text", "write_text")
@@ -83,18 +85,19 @@ async def test_the_bot_draws_stops_and_backs_up_without_posix(server, tmp_path, 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
+    # In fresh interpreters: a forked one has loaded what Windows lacks, and takes nothing away.
     pretend = {"PYTHONPATH": str(PRETEND), "METRICS_PORT": str(port)}
-    async with bot(server, tmp_path, tiny_model, **pretend) as process:
+    async with bot(server, tmp_path, tiny_model, fresh=True, **pretend) as process:
         ada = server.world.add_user("ada")
         channel = server.world.add_channel(server.world.add_guild("Studio", ada))
         await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
         await server.wait_for(channel, lambda message: "U1" in message.labels)
-        code, output = await run(tmp_path, "restore", "nothing.zip", **pretend)
+        code, output = await run(tmp_path, "restore", "nothing.zip", fresh=True, **pretend)
         assert (code, "another Atelier is using" in output) == (2, True), output
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
-    assert (await run(tmp_path, "backup", "kept.zip", **pretend))[0] == 0
-    code, output = await run(tmp_path, "restore", "kept.zip", "--replace", **pretend)
+    assert (await run(tmp_path, "backup", "kept.zip", fresh=True, **pretend))[0] == 0
+    code, output = await run(tmp_path, "restore", "kept.zip", "--replace", fresh=True, **pretend)
     assert code == 0, output
 
 
@@ -106,15 +109,14 @@ async def test_the_preview_runs_and_stops_its_bot_without_posix(tmp_path, monkey
     monkeypatch.delattr(supervisor.os, "killpg")
     monkeypatch.setattr(asyncio.SelectorEventLoop, "connect_read_pipe", None)
     code = (
-        "import signal, sys, time; print('ready', flush=True)\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('clean', flush=True)))\ntime.sleep(600)"
+        "import os, signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('clean', flush=True)))\n"
+        "os.write(1, b'ready\\n')\ntime.sleep(600)"
     )
     watched = supervisor.BotSupervisor([sys.executable, "-c", code])
     watched.environment, ready = dict(os.environ), asyncio.Event()
     watched.on_change = lambda: ready.set() if watched.state()["words"] == "ready" else None
     task = asyncio.create_task(watched.run_forever())
-    await asyncio.wait_for(ready.wait(), 60)
-    await asyncio.sleep(0.5)  # until the handler is set
+    await asyncio.wait_for(ready.wait(), TIMEOUT_S)
     task.cancel()
     await asyncio.wait([task])
     assert watched.state()["words"] == "clean"

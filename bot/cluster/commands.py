@@ -12,7 +12,7 @@ from pathlib import Path
 from bot.cluster.ray_process import run_until_stopped, session_folder, taken_port
 from bot.config import NO_DEVICE, Config, ConfigError
 from bot.machines import cluster_files, head_of, list_nodes, machine_name, own_address
-from bot.services import find_unusable_files
+from bot.workers import find_unusable_files
 from generation.cluster.files import ClusterFiles
 from generation.cluster.hello import HeadUnreachable, answering, ask
 from generation.cluster.node import NAME, RESOURCE, NodeSettings, labels_of
@@ -117,12 +117,14 @@ def _node_settings(config: Config) -> NodeSettings:
         devices=list_devices(config.device),
         loras=_absolute_or_empty(config.loras),
         embeddings=_absolute_or_empty(config.embeddings),
+        controls=_absolute_or_empty(config.controls),
         upscaler=_absolute_or_empty(config.upscaler),
         classifier=_absolute(config.sensitive_classifier) if config.sensitive_classifier else "",
         threads=config.threads,
         memory=config.model_memory,
         capacity=config.jobs_at_once,
         compile_unets=config.compile,
+        fp8=config.fp8,
     )
 
 

@@ -1,4 +1,4 @@
-"""Check that the LoRAs and embeddings in the folders can be used, and with which models."""
+"""Check that the LoRAs, embeddings and ControlNets in the folders can be used, and with which models."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from bot.config import Config
 from bot.doctor.result import CheckResult, failed, passed
 from generation.errors import UserError
 from generation.models.adapters import Adapters, is_compatible, scan_adapters
+from generation.models.controls import ControlNet
 from generation.models.lora import Lora
 from generation.models.registry import ModelRegistry
 from generation.models.textual_inversion import TextualInversion
 
-FIX_FOLDERS = "Set LORAS and EMBEDDINGS to existing folders, or leave them empty."
+FIX_FOLDERS = "Set LORAS, EMBEDDINGS and CONTROLS to existing folders, or leave them empty."
 FIX_FILE = "Remove or replace this file: the bot ignores it."
 
 
 def check_adapters(config: Config) -> list[CheckResult]:
-    """Check the folders that LORAS and EMBEDDINGS name; return nothing if neither is set."""
-    if not (config.loras or config.embeddings):
+    """Check the folders that LORAS, EMBEDDINGS and CONTROLS name; return nothing if none is set."""
+    if not (config.loras or config.embeddings or config.controls):
         return []
     try:
-        adapters, unusable = scan_adapters(config.loras, config.embeddings)
+        adapters, unusable = scan_adapters(config.loras, config.embeddings, config.controls)
     except FileNotFoundError as error:
         return [failed("adapters", str(error), FIX_FOLDERS)]
     text = f"LoRAs: {len(adapters.loras)}, embeddings: {len(adapters.embeddings)}"
+    text += f", ControlNets: {len(adapters.controls)}" if config.controls else ""
     if incompatible := _incompatible(adapters, config.models):
         text += f"; compatible with none of the models: {', '.join(incompatible)}"
     return [passed("adapters", text), *(failed("adapters", reason, FIX_FILE) for reason in unusable)]
@@ -35,5 +37,9 @@ def _incompatible(adapters: Adapters, refs: Sequence[str]) -> list[str]:
         models = ModelRegistry.from_refs(refs).models
     except (FileNotFoundError, UserError):  # `check_models` reports it
         return []
-    everything: list[Lora | TextualInversion] = [*adapters.loras, *adapters.embeddings]
+    everything: list[Lora | TextualInversion | ControlNet] = [
+        *adapters.loras,
+        *adapters.embeddings,
+        *adapters.controls,
+    ]
     return [each.name for each in everything if not any(is_compatible(each, model) for model in models)]

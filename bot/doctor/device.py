@@ -11,7 +11,7 @@ from typing import Any
 from bot.doctor.model import largest_parameter_count
 from bot.doctor.probe import FIX_REINSTALL, run_probe
 from bot.doctor.result import CheckResult, failed, in_daemon_thread, passed
-from generation.engine.device.availability import DeviceUnavailable
+from generation.engine.device.availability import DeviceUnavailable, no_fp8
 from generation.worker.devices import isolated, list_devices, no_such_gpu
 
 MIN_FREE_BYTES = 2**30  # bytes
@@ -25,11 +25,14 @@ class ProbeError(Exception):
         self.fix = fix
 
 
-async def check_device(setting: str, models: Sequence[str] = ()) -> list[CheckResult]:
-    """Check that each device DEVICE names can compute, and that the largest model fits into its memory."""
+async def check_device(setting: str, models: Sequence[str] = (), *, fp8: bool = False) -> list[CheckResult]:
+    """Check that each device DEVICE names can compute, and that the largest model fits into its memory.
+
+    With `fp8`, it must multiply in 8 bits.
+    """
     weights = await in_daemon_thread(lambda: largest_parameter_count(models))
     try:
-        found = [_evaluate(each, weights) for each in await probe_devices(setting)]
+        found = [_evaluate(each, weights, fp8=fp8) for each in await probe_devices(setting)]
         return found or [passed("device", "none here: only the machines of the cluster generate")]
     except ProbeError as error:
         return [failed("device", str(error), error.fix)]
@@ -80,7 +83,7 @@ def memory_needed(weights: int) -> int:
     return weights + MIN_FREE_BYTES
 
 
-def _evaluate(device: dict[str, Any], weights: int = 0) -> CheckResult:
+def _evaluate(device: dict[str, Any], weights: int = 0, *, fp8: bool = False) -> CheckResult:
     text = f"{device['name']} ({device['device']}), {_gib(device['free'])} of {_gib(device['total'])} GiB free"
     if (workers := device.get("workers", 1)) > 1:
         text += f" for each of {workers} workers"
@@ -89,8 +92,11 @@ def _evaluate(device: dict[str, Any], weights: int = 0) -> CheckResult:
     needed = memory_needed(weights * device["bytes"])
     if weights and needed > device["total"]:
         return failed("device", f"{text}; the model needs {_gib(needed)}", "Choose a smaller MODEL, or set DEVICE=cpu.")
+    if fp8 and not device["fp8"]:
+        error = no_fp8(device["device"])
+        return failed("device", f"{text}; {error.problem}", f"{error.fix[0].upper()}{error.fix[1:]}")
     hint = "; without a GPU, a picture takes seconds to minutes" if device["device"] == "cpu" else ""
-    return passed("device", f"{text}; PyTorch {device['torch']}{hint}")
+    return passed("device", f"{text}; PyTorch {device['torch']}{', products in 8 bits' if fp8 else ''}{hint}")
 
 
 def _suggest_fix(name: str) -> str:

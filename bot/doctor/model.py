@@ -10,7 +10,9 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from bot.doctor.probe import FIX_REINSTALL, run_probe
 from bot.doctor.result import CheckResult, CheckStatus, failed, in_daemon_thread, passed, skipped
+from generation.command_line import tool_as_typed
 from generation.errors import UserError
+from generation.models.captioner import check_captioner_files
 from generation.models.file_errors import FIX_DOWNLOAD, MissingFileError, ModelFileError
 from generation.models.model import describe_model
 from generation.models.model_files import check_classifier_files, check_model_files
@@ -38,14 +40,14 @@ def check_model(ref: str) -> list[CheckResult]:
         model = describe_model(ref)
         weights = check_model_files(model)
     except LocalEntryNotFoundError:  # before FileNotFoundError, its base class
-        commands = " and ".join(f"`hf download {ref}`" for ref in filter(None, (model.ref, model.base, model.partner)))
+        commands = " and ".join(map(_download, filter(None, (model.ref, model.base, model.partner))))
         fix = f"Start the bot or run {commands}, then check again."
         return [
             skipped("model", f"{model.ref} is not on this machine yet: the bot downloads it at its first start", fix)
         ]
     except ModelFileError as error:
         if isinstance(error, MissingFileError) and not Path(model.ref).exists():
-            fix = f"Start the bot or run `hf download {model.ref}`, then check again."
+            fix = f"Start the bot or run {_download(model.ref)}, then check again."
             return [skipped("model", f"{error.problem}: the bot downloads the rest at its first start", fix)]
         return [failed("model", error.problem, error.fix)]
     except (OSError, UserError) as error:
@@ -59,7 +61,7 @@ def check_model(ref: str) -> list[CheckResult]:
     size = sum(path.stat().st_size for path in weights)
     text = f"{model.name} is complete, with {size / 2**20:.0f} MiB of weights"
     if package := missing_package(model.sampler or ""):
-        text += f"; its own sampler needs `pip install {package}`, without it euler is used"
+        text += f"; its own sampler needs `{tool_as_typed('pip', f'install {package}')}`, without it euler is used"
     return [passed("model", text)]
 
 
@@ -97,7 +99,7 @@ def check_classifier(ref: str) -> list[CheckResult]:
     """Check the files of the NSFW classifier, if one is set."""
     if not ref:
         return [passed("classifier", "none is set, so sensitive pictures are not detected")]
-    fix = f"Start the bot or run `hf download {ref}`, then check again."
+    fix = f"Start the bot or run {_download(ref)}, then check again."
     try:
         check_classifier_files(ref)
     except LocalEntryNotFoundError:
@@ -113,6 +115,24 @@ def check_classifier(ref: str) -> list[CheckResult]:
     return [passed("classifier", f"{ref} is complete")]
 
 
+def check_describer(ref: str) -> list[CheckResult]:
+    """Check the files of the captioner that DESCRIBER names; return nothing if none is set."""
+    if not ref:
+        return []
+    fix = f"Start the bot or run {_download(ref)}, then check again."
+    try:
+        check_captioner_files(ref)
+    except LocalEntryNotFoundError:
+        return [skipped("describer", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)]
+    except HFValidationError:
+        return [failed("describer", f"{ref} does not exist", "Set DESCRIBER to a model's folder or hub id.")]
+    except ModelFileError as error:
+        return [failed("describer", error.problem, error.fix)]
+    except UserError as error:
+        return [failed("describer", str(error), "Set DESCRIBER to such a model, or leave it empty.")]
+    return [passed("describer", f"{ref} is complete")]
+
+
 def check_upscaler(path: Path | None) -> list[CheckResult]:
     """Check the file that UPSCALER names; return nothing if none is set."""
     if path is None:
@@ -125,3 +145,7 @@ def check_upscaler(path: Path | None) -> list[CheckResult]:
     except (FileNotFoundError, UserError) as error:
         return [failed("upscaler", str(error), fix)]
     return [passed("upscaler", f"{path.name} enlarges {found.factor}×")]
+
+
+def _download(ref: str) -> str:
+    return f"`{tool_as_typed('hf', f'download {ref}')}`"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable
+from pathlib import Path
 
 from bot.config import Config
 from bot.doctor.account import check_account
 from bot.doctor.adapters import check_adapters
 from bot.doctor.cluster import check_cluster
 from bot.doctor.device import check_device
-from bot.doctor.model import check_classifier, check_models, check_models_load, check_upscaler
+from bot.doctor.model import check_classifier, check_describer, check_models, check_models_load, check_upscaler
 from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
+from bot.doctor.settings import check_settings
 from bot.doctor.storage import check_database, check_disk
 
 CHECK_TIMEOUT_S = 60.0  # seconds; the account checks have timeouts of their own too
@@ -41,13 +43,15 @@ def _start_checks(config: Config) -> list[_Check]:
         return subject, asyncio.ensure_future(with_timeout(seconds, subject, work))
 
     return [
+        check("settings", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_settings(Path(".env")))),
         check("token", 3 * CHECK_TIMEOUT_S, check_account(config)),
         check("model", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_models(config.models))),
         check("model", DEVICE_TIMEOUT_S, check_models_load(config.models)),
         check("adapters", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_adapters(config))),
         check("classifier", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_classifier(config.sensitive_classifier))),
+        check("describer", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_describer(config.describer))),
         check("upscaler", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_upscaler(config.upscaler))),
-        check("device", DEVICE_TIMEOUT_S, check_device(config.device, config.models)),
+        check("device", DEVICE_TIMEOUT_S, check_device(config.device, config.models, fp8=config.fp8)),
         check("cluster", DEVICE_TIMEOUT_S, check_cluster(config)),
         check("disk", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_disk(config.data_dir))),
         check("database", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_database(config.data_dir))),

@@ -19,7 +19,6 @@ from db.jobs import JobRecord, JobState
 from db.picture_index import FINGERPRINTS_BELOW, WORDS_BELOW, Fingerprints, ShownPicture, Words, shown_statements
 from generation.errors import UserError
 from generation.files.fingerprint import fingerprints, outlines
-from generation.job import Action
 from generation.params import Tile
 from generation.prompt import format_prompt
 
@@ -157,7 +156,7 @@ class PictureIndexer:
     async def _fingerprints(self, record: JobRecord, shown: ShownPicture | None) -> Fingerprints | None:
         """Return the fingerprints of a posted result's tiles, or None if it has no tiles of its own any more."""
         job = record.job
-        if record.state is not JobState.POSTED or record.deleted or job.action is Action.PICK:
+        if record.state is not JobState.POSTED or record.deleted or job.is_taken_out:
             return None
         try:
             vectors = await self._vectors(record)

@@ -11,7 +11,6 @@ from bot.policy.visibility import can_read
 from db.gallery import View
 from db.jobs import JobRecord, JobState
 from db.picture_index import ShownPicture
-from generation.job import Action
 
 
 def viewable_channels(guild: discord.Guild, may_view: Callable[[discord.abc.GuildChannel], bool]) -> frozenset[int]:
@@ -45,7 +44,7 @@ async def shown_picture(client: discord.Client, record: JobRecord, fetched: dict
     guild = client.get_guild(to.guild_id) if to.guild_id is not None else None
     if guild is None or to.private or record.deleted or record.state is not JobState.POSTED:
         return None
-    if job.action is Action.PICK or record.suffix is None:
+    if job.is_taken_out or record.suffix is None:
         return None
     channel = await _find_channel(client, guild, to.result_channel_id, fetched)
     thread = channel if isinstance(channel, discord.Thread) and not channel.is_private() else None

@@ -36,13 +36,13 @@ class Overview:
     busy: Sequence[Position] = ()
 
 
-def cut_cells(tile: bytes, cells: Iterable[Position]) -> dict[Position, tuple[bytes, bytes]]:
-    """Return cells of a square of 2×2, each as a PNG and as a small JPEG."""
+def cut_cells(tile: bytes, cells: Iterable[Position], side: int) -> dict[Position, tuple[bytes, bytes]]:
+    """Return cells of the square of 2×2 in the middle of a picture, each as a PNG and as a small JPEG."""
     square = _open(tile)
-    side = square.width // 2
+    margin = square.width // 2 - side
     found: dict[Position, tuple[bytes, bytes]] = {}
     for right, down in cells:
-        cell = square.crop((right * side, down * side, (right + 1) * side, (down + 1) * side))
+        cell = square.crop(_box(right, down, side, margin))
         small = cell.resize((min(side, SMALL_SIDE),) * 2, Image.Resampling.LANCZOS)
         found[right, down] = (
             _encoded(cell, "PNG", compress_level=3),
@@ -51,17 +51,23 @@ def cut_cells(tile: bytes, cells: Iterable[Position]) -> dict[Position, tuple[by
     return found
 
 
-def square_to_paint(side: int, cells: Mapping[Position, bytes]) -> tuple[bytes, bytes]:
-    """Return a square of 2×2 `cells` as PNG, of which some are missing, and the mask that is white where they are."""
-    pictures = {place: _open(data) for place, data in cells.items()}
-    square, mask = (
-        Image.new("RGB", (2 * side, 2 * side), _mean(pictures.values())),
-        Image.new("L", (2 * side,) * 2, 255),
-    )
+def square_to_paint(side: int, width: int, cells: Mapping[Position, bytes]) -> tuple[bytes, bytes]:
+    """Return a picture with a square of 2×2 cells in its middle and their neighbours in its margins, and a mask.
+
+    Some of the cells are missing: there the mask is white. Positions count from the square's upper left cell.
+    """
+    pictures, margin = {place: _open(data) for place, data in cells.items()}, width // 2 - side
+    square, mask = Image.new("RGB", (width, width), _mean(pictures.values())), Image.new("L", (width, width), 255)
     for (right, down), picture in pictures.items():
-        square.paste(picture, (right * side, down * side))
-        mask.paste(0, (right * side, down * side, (right + 1) * side, (down + 1) * side))
+        box = _box(right, down, side, margin)
+        square.paste(picture, box[:2])
+        mask.paste(0, box)
     return _encoded(square, "PNG", compress_level=3), _encoded(mask, "PNG")
+
+
+def _box(right: int, down: int, side: int, margin: int) -> tuple[int, int, int, int]:
+    left, top = margin + right * side, margin + down * side
+    return left, top, left + side, top + side
 
 
 def pitch_of(columns: int, rows: int) -> int:

@@ -129,12 +129,14 @@ def _collect_job_files(job: dict[str, Any], images: ImageStore, resizer: ImageRe
 
 def _job_images(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
     params = from_dict(job["params"])
-    if job["suffix"] and job["action"] != Action.PICK:  # a picked image is a tile of another job's grid
+    if job["suffix"] and not _is_taken_out(job):
         for index in range(params.count if params.film is None else params.film.steps):
             tile = Tile(job["id"], index)
             yield f"{_generated_name(job, params)}_{tile}.png", tile
     if job["action"] in ACTIONS_WITH_UPLOADS:
-        for image in (params.source, params.mask, *params.blended, params.style if job["brought_style"] else None):
+        style = params.style if job["brought_style"] else None
+        control = params.control if job["brought_control"] else None
+        for image in (params.source, params.mask, *params.blended, style, control):
             if isinstance(image, Upload):
                 yield f"brought/{image.digest[:16]}.png", image
 
@@ -142,8 +144,13 @@ def _job_images(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
 def _film_file(job: dict[str, Any], images: ImageStore) -> Iterator[tuple[str, Path]]:
     """Yield the name and path of a job's film, if it made one."""
     params = from_dict(job["params"])
-    if params.film is not None and job["suffix"] and job["action"] != Action.PICK:
+    if params.film is not None and job["suffix"] and not _is_taken_out(job):
         yield f"{_generated_name(job, params)}_film.{job['suffix']}", images.grid_path(job["id"], job["suffix"])
+
+
+def _is_taken_out(job: dict[str, Any]) -> bool:
+    """Return whether a job's image is a tile of another job's grid."""
+    return job["action"] == Action.PICK and job["parent_job"] is not None
 
 
 def _generated_name(job: dict[str, Any], params: Params) -> str:

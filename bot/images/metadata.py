@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.config import GENERATED, Config, ConfigError
 from bot.ui.text import slugify
+from generation.command_line import install_as_typed
 from generation.errors import UserError
 from generation.files.metadata import MetadataPolicy
 from generation.params import Params
@@ -33,7 +34,7 @@ def metadata_policy(config: Config) -> MetadataPolicy:
         )
         policy.load_signer()
     except ImportError:
-        raise ConfigError("SIGNING_CERTIFICATE needs more packages: pip install '.[c2pa]'") from None
+        raise ConfigError(f"SIGNING_CERTIFICATE needs more packages: {install_as_typed('c2pa')}") from None
     except (UserError, OSError) as error:
         raise ConfigError(f"SIGNING_CERTIFICATE cannot be used: {error}") from None
     return policy

@@ -36,6 +36,7 @@ from db.storage import retry_until_stored
 from generation.errors import MachineLost, UserError, WorkerCrashed, WorkerLost
 from generation.job import Action, Job
 from generation.messages import Generate, Grid, Reading, Ready
+from generation.planning.control import has_control
 from generation.planning.style import has_style
 from generation.prompt import format_prompt
 from generation.worker.worker import Broken, Worker
@@ -226,8 +227,10 @@ class JobRunner:
         if image is None:
             return None
         title, description = tr("Drawn from"), tr("The pictures that this was drawn from")
-        if job.params.source is None:
+        if job.params.source is None and job.params.control is None:
             title, description = tr("In the style of"), tr("The picture whose style this has")
+        elif job.params.source is None and job.params.style is None:
+            title, description = tr("Drawn over"), tr("The picture whose edges, depth or pose this has")
         if inputs.is_masked(job.params):
             title, description = tr("Changed here"), tr("The part of the picture that was drawn anew")
         return Inputs(image, f"{inputs.FILENAME_PREFIX}{job.id}.jpg", title, description)
@@ -325,9 +328,11 @@ class JobRunner:
             mask = await files.read(params.mask) if params.mask else None
             blended = tuple([await files.read(image) for image in params.blended])
             style = await files.read(params.style) if has_style(params) and params.style else None
+            control = await files.read(params.control) if has_control(params) and params.control else None
         except FileNotFoundError:
             raise UserError(tr("The picture to start from is not kept any more.")) from None
-        return Generate(job.id, params, order, job.destination.upload_limit, source, mask, blended, style=style)
+        limit = job.destination.upload_limit
+        return Generate(job.id, params, order, limit, source, mask, blended, style=style, control=control)
 
     async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:
         message = await self.build_result_message(job, image, suffix, job.destination.result_channel_id)

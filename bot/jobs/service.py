@@ -102,7 +102,7 @@ class JobService:
         private = is_private(interaction, private, preferred, await self._require_visible_parent(interaction, parent))
         speed_is_explicit, speed = speed is not None, speed or preferred.speed
         request = JobRequest(
-            action=await self._effective_action(action, parent),
+            action=await self.effective_action(action, parent),
             params=params,
             speed=speed,
             speed_is_explicit=speed_is_explicit,
@@ -170,7 +170,7 @@ class JobService:
             raise UserError(tr("This picture is private, so only its owner can make something from it."))
         return record.job if record else None
 
-    async def _effective_action(self, action: Action, parent: Tile | None) -> Action:
+    async def effective_action(self, action: Action, parent: Tile | None) -> Action:
         """Return the action to authorize: a reroll counts as the action that it repeats."""
         effective, tile = action, parent
         while (

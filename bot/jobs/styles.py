@@ -1,4 +1,4 @@
-"""Style references: turn what was typed after `--sref` into a picture and its code."""
+"""Pictures with codes: turn what was typed after `--sref` and `--control` into a picture and its code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import discord
 from bot.policy.visibility import can_read_here, can_view_job
 from bot.services import Services
 from bot.ui.i18n import tr
-from db.styles import Style
+from db.styles import Purpose, Style
 from generation.errors import UserError
 from generation.params import ImageRef, Params, Tile
 from generation.prompt import PENDING_IMAGE, is_link
@@ -26,46 +26,54 @@ Interaction = discord.Interaction[Any]
 
 
 class StyleReferences:
-    """Find the pictures of styles, and give those that are new a code."""
+    """Find the pictures of styles and those that ControlNets read, and give the new ones a code."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def resolve(self, interaction: Interaction, params: Params, *, private: bool) -> Params:
-        """Return params with the picture of their style and its code; raise UserError if there is none to be used.
+        """Return params with the pictures of their codes; raise UserError for one that cannot be used.
 
         A picture that a public job brings can be used by its server from now on, a `private` job's by nobody else.
         """
-        if params.style != PENDING_IMAGE:
-            return params
-        style = await self._find(interaction, params.style_code)
-        image = style.image if isinstance(style, Style) else style
-        if not isinstance(style, Style) or style.person_id == interaction.user.id:
-            code = await self.add(interaction, image, private=private)
-        else:
-            code = style.code
-        return replace(params, style=image, style_code=code)
+        if params.style == PENDING_IMAGE:
+            image, code = await self._resolve(interaction, params.style_code, "style", private=private)
+            params = replace(params, style=image, style_code=code)
+        if params.control == PENDING_IMAGE:
+            image, code = await self._resolve(interaction, params.control_code, "control", private=private)
+            params = replace(params, control=image, control_code=code)
+        return params
 
-    async def add(self, interaction: Interaction, image: ImageRef, *, private: bool) -> str:
-        """Store a picture as a style and return its code."""
+    async def _resolve(
+        self, interaction: Interaction, typed: str, purpose: Purpose, *, private: bool
+    ) -> tuple[ImageRef, str]:
+        """Return the picture that was typed, and its code."""
+        found = await self._find(interaction, typed, purpose)
+        image = found.image if isinstance(found, Style) else found
+        if isinstance(found, Style) and found.person_id != interaction.user.id:
+            return image, found.code
+        return image, await self.add(interaction, image, purpose, private=private)
+
+    async def add(self, interaction: Interaction, image: ImageRef, purpose: Purpose = "style", *, private: bool) -> str:
+        """Store a picture and return its code."""
         is_shared = not private and interaction.guild_id is not None and await self._is_public(image)
         place = (interaction.guild_id or 0, interaction.channel_id or 0) if is_shared else (0, 0)
-        return await self._services.db.styles.add(image, interaction.user.id, *place)
+        return await self._services.db.styles.add(image, interaction.user.id, *place, purpose=purpose)
 
     async def may_use(self, interaction: Interaction, tile: Tile) -> bool:
-        """Return whether the user may take over the style of a tile."""
+        """Return whether the user may take over the style of a tile, or have a ControlNet read it."""
         record = await self._services.db.jobs.get(tile.job_id)
         return record is not None and not record.deleted and can_view_job(interaction, record.job)
 
-    async def _find(self, interaction: Interaction, typed: str) -> Style | ImageRef:
+    async def _find(self, interaction: Interaction, typed: str, purpose: Purpose) -> Style | ImageRef:
         if is_link(typed):
             return await self._services.images.uploads.import_link(typed, interaction.user.id)
-        if typed.lower() == RANDOM:
+        if typed.lower() == RANDOM and purpose == "style":
             return await self._random(interaction)
         for style in await self._services.db.styles.find(typed.lower(), interaction.user.id, interaction.guild_id or 0):
             if self._is_usable(interaction, style):
                 return await self._require_kept(style)
-        raise UserError(_unknown(typed))
+        raise UserError(_unknown(typed, purpose))
 
     async def _random(self, interaction: Interaction) -> Style:
         """Return one of the server's styles that this person can see; in direct messages one of their own."""
@@ -83,7 +91,7 @@ class StyleReferences:
 
     async def _require_kept(self, style: Style) -> Style:
         if not await self._exists(style):
-            raise UserError(tr("The picture of the style {code} is not kept any more.", code=quote(style.code)))
+            raise UserError(tr("The picture {code} is not kept any more.", code=quote(style.code)))
         return style
 
     async def _exists(self, style: Style) -> bool:
@@ -96,7 +104,13 @@ class StyleReferences:
         return record is not None and not record.job.destination.private
 
 
-def _unknown(typed: str) -> str:
+def _unknown(typed: str, purpose: Purpose) -> str:
+    if purpose == "control":
+        return tr(
+            "There is no picture {code} that you can use here. "
+            "Codes work in the server where their picture was first used.",
+            code=quote(typed),
+        )
     if _MIDJOURNEY_CODE.fullmatch(typed):
         return tr(
             "Midjourney's style codes such as {code} mean nothing here. "

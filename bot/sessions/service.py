@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 import discord
 
@@ -16,11 +16,16 @@ from bot.sessions.timer import SessionTimer
 from bot.ui.i18n import ENGLISH, set_locale, tr
 from db.sessions import ABANDONED, RESTORED, Session, SessionKind
 
+H = TypeVar("H", bound="SessionHandler")
 log = logging.getLogger(__name__)
 
 
 class SessionHandler(Protocol):
     """The steps of one kind of session."""
+
+    @property
+    def kind(self) -> SessionKind:
+        """Return which kind that is."""
 
     async def step(self, session: Session) -> None:
         """Take the step that is due; it must change the session's phase, round or time."""
@@ -44,14 +49,15 @@ class SessionService:
         self.redrawer = Redrawer(services.db.sessions, self._redraw)
         self._handlers: dict[SessionKind, SessionHandler] = {}
         self._task: asyncio.Task[None] | None = None
+        self._spawned = set[asyncio.Task[None]]()
 
-    def register(self, kind: SessionKind, handler: SessionHandler) -> None:
-        """Let `handler` take the steps of a kind of session."""
-        self._handlers[kind] = handler
+    def register(self, handler: SessionHandler) -> None:
+        """Let `handler` take the steps of its kind of session."""
+        self._handlers[handler.kind] = handler
 
-    def handler(self, kind: SessionKind) -> SessionHandler:
-        """Return what takes the steps of a kind of session."""
-        return self._handlers[kind]
+    def handler(self, wanted: type[H]) -> H:
+        """Return the registered handler of a class."""
+        return next(each for each in self._handlers.values() if isinstance(each, wanted))
 
     def start(self) -> None:
         """Resume the sessions that go on, then take their steps by the clock; a second call changes nothing."""
@@ -60,9 +66,24 @@ class SessionService:
 
     async def stop(self) -> None:
         """Take no more steps; what a step has left undone is resumed at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        tasks = self._spawned | ({self._task} if self._task is not None else set())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def spawn(self, work: Coroutine[Any, Any, object], failure: str) -> None:
+        """Begin work that nobody waits for; if it fails, `failure` is logged."""
+        task = asyncio.create_task(self._run_or_log(work, failure))
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+        task.add_done_callback(lambda _: work.close())  # a task cancelled before its first step has not started it
+
+    async def _run_or_log(self, work: Coroutine[Any, Any, object], failure: str) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("%s", failure)
 
     async def end(self, session: Session, reason: str) -> bool:
         """End a session and show why; returns False if it has ended already."""
@@ -132,9 +153,3 @@ class SessionService:
             await handler.step(session)
         else:
             await self.end(session, tr("I no longer know this kind of session, so it ends here."))
-
-
-def round_job_id(session_id: str, number: int, attempt: int = 0) -> str:
-    """Return the id of the job that draws a round: always the same, so that a repeated step draws it once."""
-    text = f"{session_id}\0{number}\0{attempt}"
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

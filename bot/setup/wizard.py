@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from bot.doctor.account import PORTAL
 from bot.doctor.device import ProbeError, probe_devices
 from bot.doctor.rest import RestClient, UnauthorizedError, UnreachableError
 from bot.doctor.servers import invite_url, list_servers
-from bot.setup.env_file import read_settings, write_settings
+from bot.env_file import read_settings, write_settings
 from bot.setup.model_choice import model_choices, resolve_numbers, suggest_model
-from bot.setup.service_file import ROOT, next_steps, service_template, write_service_file
+from bot.setup.service_file import ROOT, find_installation, next_steps, service_templates, write_service_files
 from bot.setup.terminal import Terminal
 from generation.command_line import as_typed
 from generation.errors import UserError
@@ -25,6 +26,7 @@ from generation.models.registry import ModelRegistry
 
 ENV_FILE = ".env"
 MAX_TRIES = 3  # wrong tokens in a row
+TOKEN_SHAPE = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")  # only for a remark: Discord promises no shape
 TOKEN_HELP = f"""\
 1. The bot's token. Discord shows it once: {PORTAL} > Reset Token.
    It is not shown here while you paste it. docs/discord.md has each step."""
@@ -100,6 +102,8 @@ class Wizard:
             return f"Discord refuses this token: copy it from {PORTAL}, not the client secret or the application id."
         except UnreachableError as error:
             self._terminal.say(f"   Not checked: {error}. `{as_typed('doctor')}` checks it later.")
+            if not TOKEN_SHAPE.fullmatch(token):
+                self._terminal.say("   It does not look like a token: those have three parts with dots between them.")
             return ""
         self._terminal.say(f"   Discord knows the bot as {account.name}.")
         self._show_invitation(account)
@@ -145,6 +149,8 @@ class Wizard:
     def _choose_models(self, device: Mapping[str, Any] | None) -> str:
         choices = model_choices(device)
         self._terminal.say("\n3. The models. The first is the default; several are separated by commas.")
+        if device is not None and device["device"] == "cpu":
+            self._terminal.say("   Without a GPU, Storybook takes seconds for a picture, and all others take minutes.")
         if self._options.model is None and self._terminal.interactive:
             for number, choice in enumerate(choices, 1):
                 self._terminal.say(f"   {number:>2}  {choice}")
@@ -173,17 +179,15 @@ class Wizard:
                 self._terminal.say(f"Note: {name} is also set in the environment, which overrides the file.")
 
     def _offer_service(self) -> None:
-        template = service_template()
-        if template is None or self._options.service is False:
+        templates = service_templates()
+        if not templates or self._options.service is False:
             return
         if self._options.service is None:
-            answer = self._terminal.ask(
-                "\n4. Write a service file, to start the bot with this machine? yes or no", "no"
-            )
+            answer = self._terminal.ask("\n4. Write service files, to start the bot with this machine? yes or no", "no")
             if answer.lower() not in ("y", "yes"):
                 return
-        file = write_service_file(self._folder, template)
-        self._terminal.say(f"Wrote {file}. To install it:\n  {next_steps(file)}")
+        files = write_service_files(self._folder, templates, find_installation(read_settings(self._file)))
+        self._terminal.say(f"Wrote {', '.join(file.name for file in files)}. To install them:\n{next_steps(files)}")
 
     def _config(self, **changes: str) -> Config:
         """Read single settings with the address of Discord; the rest of the file may be wrong and does not matter."""

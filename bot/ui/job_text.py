@@ -16,7 +16,7 @@ from generation.planning.film_pictures import film_texts
 from generation.prompt import format_prompt
 from generation.prompt.copied_text import recognize_messages
 from generation.queue.queue import QueuePosition
-from generation.worker.worker import Broken, WorkerState
+from generation.worker.worker import STARTING_PART, Broken, WorkerState
 
 MAX_PROMPT_LENGTH = 800  # characters shown; escaping may double them, and a message holds 2000
 MAX_END_MESSAGE_LENGTH = 250
@@ -25,7 +25,6 @@ MAX_DESCRIPTION_LENGTH = 1024  # of an attachment, by Discord's rules
 MAX_MODEL_NAME_LENGTH = 60
 UNMEASURED_JOB_S = (10, 60)  # seconds that a job may take before one was measured: a large GPU, a small one
 
-ENGINE_PART = "torch"  # `Loading.part` while the GPU process starts
 _DOWNLOADED = re.compile(r", (\d+) MB$")  # at the end of `Loading.part` while files are downloaded
 
 
@@ -140,7 +139,11 @@ def with_dm_reason(text: str, job: Job) -> str:
 
 def attribution(job: Job) -> str:
     """Return the action of a job and its requester."""
-    whom = f"<@{job.requester.id}>"
+    return made_how(job, f"<@{job.requester.id}>")
+
+
+def made_how(job: Job, whom: str) -> str:
+    """Return how somebody made a picture."""
     return _action_label(job, whom) if job.action is not Action.IMAGINE else tr("Drawn for {whom}", whom=whom)
 
 
@@ -199,6 +202,7 @@ _ACTION_LABELS = {
     Action.SHORTEN: "Shortened for {whom}",
     Action.DESCRIBE: "Described for {whom}",
     Action.WALK: "Walk by {whom}",
+    Action.EDIT_WORDS: "Words edited by {whom}",
 }
 
 
@@ -233,7 +237,7 @@ def _loading(state: WorkerState) -> str:
 
 def _loading_part(now: Loading) -> str:
     """Return what is loading; the names of a model's parts mean something to programmers only."""
-    if now.part == ENGINE_PART:
+    if now.part == STARTING_PART:
         return tr("the drawing engine is starting")
     model, number, total = _model_name(now.model), now.done + 1, now.total
     if downloaded := _DOWNLOADED.search(now.part):

@@ -35,6 +35,7 @@ IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
         Action.VARY_SUBTLE: "Vary (Subtle)",
         Action.VARY_STRONG: "Vary (Strong)",
         Action.VARY_REGION: "Vary (Region)",
+        Action.EDIT_WORDS: "Edit words",
     },
     {
         Action.ZOOM_2: "Zoom Out 2×",

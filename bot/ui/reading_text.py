@@ -38,11 +38,11 @@ def shortened(job: Job, reading: StoredReading) -> str:
 def described(job: Job, reading: StoredReading) -> str:
     """Return the text of a described picture: its prompts, the true one first and marked."""
     lines = [tr("Described for {whom}", whom=f"<@{job.requester.id}>"), *_numbered(reading.prompts)]
-    is_known = any(part.text for part in job.params.parts)
+    is_known = any(any(part.texts) for part in job.params.parts)
     if is_known:
         lines.append(f"-# {tr('1 is the prompt that the picture was drawn with.')}")
     if len(reading.prompts) > is_known:
-        lines.append(f"-# {tr('The model found the words that it would draw this picture with.')}")
+        lines.append(f"-# {tr('Prompts that no file tells are guesses from the picture itself.')}")
     return "\n".join(lines)
 
 

@@ -62,6 +62,7 @@ ACTION_LABELS: dict[str, str] = {
     Action.SHORTEN: "shorten",
     Action.DESCRIBE: "describe",
     Action.WALK: "walk",
+    Action.EDIT_WORDS: "edit words",
 }
 
 

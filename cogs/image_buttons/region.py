@@ -24,7 +24,7 @@ from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
 from bot.ui.job_views import BLUE, GREY
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
-from cogs.image_buttons.remix import initial_prompt, parse_edited, with_style
+from cogs.image_buttons.remix import initial_prompt, parse_edited, with_references
 from cogs.prompt_modal import MASK_FIELD, PROMPT, PromptTarget, open_prompt_modal, reject_prompt
 from generation.errors import UserError
 from generation.job import Action
@@ -215,7 +215,7 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
     assert tile is not None
     job = await client.jobs.require_parent(tile)
     parent = job.params
-    request = await with_style(interaction, await parse_edited(interaction, text, parent), job)
+    request = await with_references(interaction, await parse_edited(interaction, text, parent), job)
     registry = client.services.registry
     model = registry.resolve(request.params)
     child = actions.vary_region(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from bot.client import Client, Interaction
 from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import default_model_parameter
 from bot.jobs.requests import left_out_note
-from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem
+from bot.ui.dynamic_items import PersistentItem
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
-from bot.ui.job_views import REMIX, RETRY
+from bot.ui.job_views import REMIX
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
 from cogs.image_buttons.action_params import ACTION_PARAMS, params_for
 from cogs.prompt_modal import PROMPT, STRENGTH_FIELD, PromptTarget, open_prompt_modal, reject_prompt
@@ -23,7 +24,7 @@ from generation.models.registry import ModelRegistry
 from generation.params import TILE_PATTERN, Params, Tile, Upload
 from generation.planning import actions
 from generation.planning.film_pictures import finished_picture
-from generation.prompt import PromptError, PromptRequest, format_prompt, parse_prompt
+from generation.prompt import PENDING_IMAGE, PromptError, PromptRequest, format_prompt, parse_prompt
 
 REMIX_ACTION = {Action.VARY_SUBTLE: Action.REMIX_SUBTLE, Action.VARY_STRONG: Action.REMIX_STRONG}
 BASE_ACTION = {remix: base for base, remix in REMIX_ACTION.items()}
@@ -41,20 +42,7 @@ class CustomZoomButton(PersistentItem, template=rf"{Action.ZOOM_CUSTOM}:{TILE_PA
     """Opens the modal of a zoom by another factor, or into another aspect ratio."""
 
     async def run(self, interaction: Interaction) -> None:
-        await _open(interaction, Action.ZOOM_CUSTOM, self.tile)
-
-
-class RetryButton(PersistentItem, template=rf"{RETRY}:{JOB_PATTERN}"):
-    """Opens the prompt of a job that failed, to be submitted again."""
-
-    async def run(self, interaction: Interaction) -> None:
-        record = await interaction.client.services.db.jobs.get(self.job_id)
-        if record is None:
-            raise UserError(tr("I no longer know this job: copy the prompt and use `/imagine`."))
-        if record.job.requester.id != interaction.user.id:
-            whom = f"<@{record.job.requester.id}>"
-            raise UserError(tr("Only {whom} can retry this job: copy the prompt and use `/imagine`.", whom=whom))
-        await _open(interaction, Action.REROLL, Tile(self.job_id, 0))
+        await open_prompt(interaction, Action.ZOOM_CUSTOM, self.tile)
 
 
 async def remix_tile(interaction: Interaction, tile: Tile) -> None:
@@ -62,7 +50,7 @@ async def remix_tile(interaction: Interaction, tile: Tile) -> None:
     params = (await interaction.client.jobs.require_parent(tile)).params
     model = interaction.client.services.registry.find(params.model)
     is_reroll = model is not None and Action.REMIX_STRONG not in actions.available_actions(params, model)
-    await _open(interaction, Action.REROLL if is_reroll else Action.REMIX_STRONG, tile)
+    await open_prompt(interaction, Action.REROLL if is_reroll else Action.REMIX_STRONG, tile)
 
 
 async def open_remix_modal(interaction: Interaction, action: Action, parent: Job, tile: Tile) -> bool:
@@ -74,7 +62,8 @@ async def open_remix_modal(interaction: Interaction, action: Action, parent: Job
     return True
 
 
-async def _open(interaction: Interaction, action: Action, tile: Tile) -> None:
+async def open_prompt(interaction: Interaction, action: Action, tile: Tile) -> None:
+    """Open the modal with the prompt of a tile, or of a job that failed; raise UserError for one that is too long."""
     parent = await _require_parent(interaction.client, action, tile)
     if not await open_remix_modal(interaction, action, parent, tile):
         raise UserError(
@@ -105,8 +94,8 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
         params = params_for(action, parent.params, tile, registry.resolve(parent.params), actions.new_seed())
         await client.jobs.submit(interaction, action, params, tile, pressed=pressed)
         return
-    request = await parse_edited(interaction, text, parent.params, allow_zoom=action is Action.ZOOM_CUSTOM)
-    request = await with_style(interaction, request, parent)
+    request = await parse_edited(interaction, text, parent.params, forms=_form_parameters(action, parent.params))
+    request = await with_references(interaction, request, parent)
     model = registry.resolve(request.params)
     before = actions.rescaled_for(parent.params, model, registry.find(parent.params.model))
     if action is Action.ZOOM_CUSTOM:
@@ -123,6 +112,12 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
         await respond_ephemeral(interaction, left_out_note(request.left_out))
 
 
+def _form_parameters(action: Action, parent: Params) -> list[str]:
+    """Return the parameters that a button's form allows because it is about a picture."""
+    is_from_picture = action in (*REMIX_ACTION, *BASE_ACTION) or parent.source is not None
+    return [*(["zoom"] if action is Action.ZOOM_CUSTOM else []), *(["mix"] if is_from_picture else [])]
+
+
 async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
     """Return the parent job of a modal; a failed one has no image, and a reroll needs none."""
     record = await client.services.db.jobs.get(tile.job_id)
@@ -131,18 +126,24 @@ async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
 
 
 async def parse_edited(
-    interaction: Interaction, text: str, parent: Params, *, allow_zoom: bool = False
+    interaction: Interaction, text: str, parent: Params, *, forms: Collection[str] = (), seed: int | None = None
 ) -> PromptRequest:
-    """Parse an edited prompt without the user's defaults, which it already contains."""
+    """Parse an edited prompt without the user's defaults, which it already contains; `seed` is for one without any."""
     services = interaction.client.services
     options = await services.db.preferences.options(interaction.user.id)
     image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
-    if not any(part.text for part in parent.parts):
+    if not any(any(part.texts) for part in parent.parts):
         image_count = max(image_count, 2)  # a blend, which needs no text
     registry = services.registry
     defaults = (default_model_parameter(await services.policy.settings(interaction.guild_id), registry),)
     request = parse_prompt(
-        text, registry, attached=image_count, defaults=defaults, options=options, allow_zoom=allow_zoom
+        text,
+        registry,
+        attached=image_count,
+        defaults=defaults,
+        options=options,
+        forms=forms,
+        new_seed=actions.new_seed if seed is None else lambda: seed,
     )
     problems = [tr("Links to pictures cannot be used here: the source is this picture")] if request.links else []
     problems += [tr("`--repeat` cannot be used here")] if request.repeat > 1 else []
@@ -151,10 +152,16 @@ async def parse_edited(
     return request
 
 
-async def with_style(interaction: Interaction, request: PromptRequest, parent: Job) -> PromptRequest:
-    """Return an edited prompt with the picture of its style: the one that the parent has, or another."""
-    if request.params.style_code == parent.params.style_code:
-        return replace(request, params=replace(request.params, style=parent.params.style))
+async def with_references(interaction: Interaction, request: PromptRequest, parent: Job) -> PromptRequest:
+    """Return an edited prompt with the pictures of its style and its ControlNets: those of the parent, or others."""
+    params, before = request.params, parent.params
+    if params.style_code == before.style_code:
+        params = replace(params, style=before.style)
+    if params.control_code == before.control_code:
+        params = replace(params, control=before.control)
+    request = replace(request, params=params)
+    if PENDING_IMAGE not in (params.style, params.control):
+        return request
     client = interaction.client
     preferred = await client.services.db.preferences.get(interaction.user.id)
     private = is_private(interaction, request.private, preferred, parent)
@@ -187,9 +194,11 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
         return actions.with_prompt_of(params_for(action, parent, tile, model, edited.seed), edited)
     if max(parent.aspect) > model.max_aspect * min(parent.aspect):
         edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
-    return replace(ACTION_PARAMS[BASE_ACTION[action]](edited, tile, model, edited.seed), same_seed=edited.same_seed)
+    child = ACTION_PARAMS[BASE_ACTION[action]](edited, tile, model, edited.seed)
+    strength = actions.MIX_STRENGTH if edited.mix else child.strength
+    return replace(child, same_seed=edited.same_seed, strength=strength)
 
 
 async def setup(client: Client) -> None:
     """Add the buttons; discord.py calls this."""
-    client.add_dynamic_items(RemixButton, CustomZoomButton, RetryButton)
+    client.add_dynamic_items(RemixButton, CustomZoomButton)

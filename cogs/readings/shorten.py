@@ -13,7 +13,7 @@ from bot.ui.modals import ModalValues, modals
 from cogs.prompt_modal import PROMPT, PromptTarget, reject_prompt
 from generation.job import Action
 from generation.params import ReadingKind
-from generation.prompt import PromptError, PromptRequest, is_link
+from generation.prompt import PromptError, PromptRequest
 
 
 class Shorten(commands.Cog):
@@ -49,8 +49,10 @@ async def _parse(interaction: Interaction, prompt: str) -> PromptRequest:
     if len(requests) > 1:
         raise PromptError(tr("One prompt can be shortened at a time: leave out choices in braces and `--repeat`"))
     (request,) = requests
-    if request.links or is_link(request.params.style_code):
+    if request.has_links:
         raise PromptError(tr("Only words can be shortened: leave out the links to pictures"))
+    if any(part.edited for part in request.params.parts):
+        raise PromptError(tr("Only words that stay the same can be shortened: leave out `[…:…:…]`"))
     (params,) = await interaction.client.prompts.resolve_images(interaction, requests, None)
     return replace(request, params=params)
 

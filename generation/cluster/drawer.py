@@ -98,6 +98,7 @@ class Drawer:
             upscaler=describe_upscaler(Path(settings.upscaler)) if settings.upscaler else None,
             memory=settings.memory,
             compile_unets=settings.compile_unets,
+            fp8=settings.fp8,
             processes=len(settings.devices),
         )
 

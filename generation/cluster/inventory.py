@@ -24,6 +24,7 @@ class Inventory:
     models: Mapping[str, str]
     loras: Mapping[str, str] = field(default_factory=dict)
     embeddings: Mapping[str, str] = field(default_factory=dict)
+    controls: Mapping[str, str] = field(default_factory=dict)
     classifier: str = ""
     upscaler: str = ""
 
@@ -40,9 +41,14 @@ class Inventory:
 
     def differences(self, bot: Inventory) -> list[str]:
         """Return what of the bot's the machine lacks or has with other weights; it generates without that."""
-        kinds = ("model", self.models, bot.models), ("LoRA", self.loras, bot.loras)
+        kinds = (
+            ("model", self.models, bot.models),
+            ("LoRA", self.loras, bot.loras),
+            ("embedding", self.embeddings, bot.embeddings),
+            ("ControlNet", self.controls, bot.controls),
+        )
         found = []
-        for kind, own, wanted in (*kinds, ("embedding", self.embeddings, bot.embeddings)):
+        for kind, own, wanted in kinds:
             found += [f"it has another file as the {kind} {name}" for name in sorted(_others(own, wanted))]
             found += [f"it lacks the {kind} {name}" for name in sorted(wanted.keys() - own.keys())]
         return found
@@ -76,7 +82,9 @@ def _adapter_fingerprints(adapters: Adapters) -> dict[str, dict[str, str]]:
     embeddings = {
         each.name: _combined({path for path, _ in each.sources}) + "".join(each.keys) for each in adapters.embeddings
     }
-    return {"loras": {lora.name: _combined({lora.path}) for lora in adapters.loras}, "embeddings": embeddings}
+    controls = {each.key: _combined(set(each.weight_files)) for each in adapters.controls}
+    loras = {lora.name: _combined({lora.path}) for lora in adapters.loras}
+    return {"loras": loras, "embeddings": embeddings, "controls": controls}
 
 
 def _fingerprint(ref: str) -> str:

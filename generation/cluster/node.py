@@ -56,12 +56,14 @@ class NodeSettings:
     devices: tuple[str, ...]
     loras: str = ""
     embeddings: str = ""
+    controls: str = ""
     upscaler: str = ""
     classifier: str = ""
     threads: int = 0
     memory: int = 0
     capacity: int = 0
     compile_unets: bool = False
+    fp8: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> NodeSettings:
@@ -75,7 +77,7 @@ class NodeSettings:
 
     def load_registry(self) -> ModelRegistry:
         """Describe this machine's models and adapters. Raises like `ModelRegistry.from_refs` and `scan_adapters`."""
-        adapters, _ = scan_adapters(_path(self.loras), _path(self.embeddings))
+        adapters, _ = scan_adapters(_path(self.loras), _path(self.embeddings), _path(self.controls))
         return ModelRegistry.from_refs(self.models, adapters)
 
     def take_inventory(self) -> Inventory:

@@ -138,6 +138,7 @@ def _compare(node: Node, report: NodeReport, registry: ModelRegistry, bot: BotFi
     return Offered(
         models=common(found.models, own.models),
         loras=common(found.loras, own.loras),
+        controls=common(found.controls, own.controls),
         missing_embeddings=frozenset(own.embeddings) - common(found.embeddings, own.embeddings),
         capacity=report.capacity,
     )

@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from generation.command_line import ROOT
+from generation.command_line import ROOT, install_as_typed, tool_as_typed
 from generation.errors import UserError
 
-INSTALL = 'pip install -c constraints.txt -e ".[cluster]"'
 UNKNOWN = "?"  # what a machine of another version did not tell
 _LABELS = {"atelier": "atelier-version", "ray": "atelier-ray", "python": "atelier-python"}
 _FINGERPRINT_DIGITS = 8
@@ -36,14 +35,13 @@ class Versions:
                 f"it has Atelier {self.atelier}, the bot has {wanted.atelier}: update both with `scripts/update`."
             )
         if _differ(self.ray, wanted.ray):
-            found.append(
-                f'it has Ray {self.ray}, the head has {wanted.ray}: run `pip install "ray=={wanted.ray}"` on it.'
-            )
+            install = tool_as_typed("pip", f"install ray=={wanted.ray}")
+            found.append(f"it has Ray {self.ray}, the head has {wanted.ray}: run `{install}` on it.")
         if _differ(self.python, wanted.python):
             found.append(
                 f"it has Python {self.python}, the head has {wanted.python}: Ray needs the same to the last digit. "
                 f"Install Python {wanted.python} there, for instance with `uv python install {wanted.python}`, make "
-                f".venv anew with it, and run `{INSTALL}`."
+                f".venv anew with it, and run `{install_as_typed('cluster')}`."
             )
         return found
 
@@ -73,7 +71,7 @@ def own_versions() -> Versions:
     try:
         ray = version("ray")
     except PackageNotFoundError:
-        raise UserError(f"Several machines need one more package: {INSTALL}") from None
+        raise UserError(f"Several machines need one more package: {install_as_typed('cluster')}") from None
     return Versions(atelier_version(), ray, platform.python_version())
 
 

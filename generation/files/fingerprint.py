@@ -7,6 +7,7 @@ compares the outlines of all images, then the fingerprints of the best ones, the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ _SCALE = 254.0  # fingerprints have hardly any value above one half
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.int8]
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as fractions
+FULL: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 def fingerprint(image: Image.Image) -> Bytes:
@@ -82,7 +84,7 @@ def likenesses(image: Image.Image, originals: Sequence[Image.Image]) -> list[flo
     small = [_reduced(original) for original in originals]
     if compared.is_flat:
         return [compared.colour_likeness(original) for original in small]
-    first = [max((compared.with_box(original, box), box) for box in _centred_boxes()) for original in small]
+    first = [_best_centred(compared, original) for original in small]
     scores = [score for score, _ in first]
     promising = [number for number, score in enumerate(scores) if score >= MIN_CLIMB]
     for number in sorted(promising, key=lambda number: -scores[number])[:MAX_CLIMBS]:
@@ -105,18 +107,23 @@ class _Compared:
     def __init__(self, image: Image.Image) -> None:
         self._pixels = _pixels(image, COMPARED_SIDE)
         self._shapes, self._details = _shapes(self._pixels), _details(self._pixels)
+        self._mean = self._pixels.mean()
+        self._centred = self._pixels - self._mean
         self.is_flat = float(self._pixels.std(axis=(0, 1)).max()) < FLAT
 
-    def with_box(self, original: Image.Image, box: Box) -> float:
-        """Return the likeness to the part `box` of an image, whichever is the least.
+    def with_box(self, original: Image.Image, box: Box, best: float) -> float:
+        """Return the likeness to the part `box` of an image, whichever is the least; too much if not over `best`.
 
         It is that of shapes, details or colours, or that of the part which differs most: a scene with another object in
         it has nearly the same shapes and colours.
         """
         other = _pixels(original, COMPARED_SIDE, box)
-        shapes, details = (self._shapes * _shapes(other)).sum(), (self._details * _details(other)).sum()
-        colours, worst = self._errors(other)
-        return min(float(shapes), 0.5 + 0.5 * float(details), 1.0 - colours / COLOUR_RANGE, 1.0 - worst / PART_RANGE)
+        likeness = float((self._shapes * _shapes(other)).sum())
+        for further in (self._likeness_of_details, self._likeness_of_colours):
+            if likeness <= best:
+                break
+            likeness = min(likeness, further(other))
+        return likeness
 
     def colour_likeness(self, original: Image.Image) -> float:
         """Return the likeness of two images of a single colour; any other image is unlike this one."""
@@ -125,14 +132,21 @@ class _Compared:
             return 0.0
         return 1.0 - float(np.abs(self._pixels.mean(axis=(0, 1)) - other.mean(axis=(0, 1))).max()) / 255
 
+    def _likeness_of_details(self, other: Floats) -> float:
+        return 0.5 + 0.5 * float((self._details * _details(other)).sum())
+
+    def _likeness_of_colours(self, other: Floats) -> float:
+        colours, worst = self._errors(other)
+        return min(1.0 - colours / COLOUR_RANGE, 1.0 - worst / PART_RANGE)
+
     def _errors(self, other: Floats) -> tuple[float, float]:
         """Return by how many levels the colours differ on the whole, and in the part where they differ most.
 
         One brightness and one contrast for the whole image do not count.
         """
-        centred, own = other - other.mean(), self._pixels - self._pixels.mean()
-        gain = float((centred * own).sum()) / max(float(np.square(centred).sum()), 1.0)
-        expected = np.clip(gain * centred + self._pixels.mean(), 0, 255)
+        centred = other - other.mean()
+        gain = float(np.vdot(centred, self._centred)) / max(float(np.vdot(centred, centred)), 1.0)
+        expected = np.clip(gain * centred + self._mean, 0, 255)
         errors = _by_part(np.square(self._pixels - expected))
         contrasts = _by_part(np.square(expected)) - np.square(_by_part(expected))
         parts = np.sqrt(errors.mean(axis=2)) - EDGE_ERROR * np.sqrt(np.maximum(contrasts, 0).mean(axis=2))
@@ -143,12 +157,21 @@ def _centred_boxes() -> list[Box]:
     return [(margin, margin, 1 - margin, 1 - margin) for margin in (0.0, 0.025, 0.05, 0.08)]
 
 
+def _best_centred(compared: _Compared, original: Image.Image) -> tuple[float, Box]:
+    """Return the greatest likeness to a centred part of an image, and the part."""
+    best, best_box = -math.inf, FULL
+    for box in _centred_boxes():
+        if (found := compared.with_box(original, box, best)) > best:
+            best, best_box = found, box
+    return best, best_box
+
+
 def _climb(compared: _Compared, original: Image.Image, best: float, best_box: Box) -> float:
     """Move the edges of the box one by one, as long as that helps, in ever smaller steps; return the likeness."""
     for step in SEARCH_STEPS:
         for edge, sign in ((edge, sign) for edge in range(4) for sign in (step, -step)):
             box = _moved(best_box, edge, sign)
-            if _is_allowed(box) and (found := compared.with_box(original, box)) > best:
+            if _is_allowed(box) and (found := compared.with_box(original, box, best)) > best:
                 best, best_box = found, box
     return best
 
@@ -163,7 +186,7 @@ def _is_allowed(box: Box) -> bool:
     return 0 <= left <= MAX_CROP and 0 <= top <= MAX_CROP and 1 - MAX_CROP <= right <= 1 and 1 - MAX_CROP <= bottom <= 1
 
 
-def _pixels(image: Image.Image, side: int, box: Box = (0.0, 0.0, 1.0, 1.0)) -> Floats:
+def _pixels(image: Image.Image, side: int, box: Box = FULL) -> Floats:
     left, top, right, bottom = box
     within = (left * image.width, top * image.height, right * image.width, bottom * image.height)
     small = image.resize((side, side), Image.Resampling.BOX, box=within)
@@ -184,7 +207,13 @@ def _vector(pixels: Floats) -> Floats:
 
 
 def _shapes(pixels: Floats) -> Floats:
-    return _unit(pixels - pixels.mean(axis=(0, 1)))
+    return _unit(pixels - _mean_colour(pixels))
+
+
+def _mean_colour(pixels: Floats) -> Floats:
+    """Return the mean colour: `mean(axis=(0, 1))`, which takes twenty times as long."""
+    flat = pixels.reshape(-1, 3)
+    return np.full(len(flat), 1 / len(flat), np.float32) @ flat
 
 
 def _details(pixels: Floats) -> Floats:
@@ -195,9 +224,11 @@ def _details(pixels: Floats) -> Floats:
 
 
 def _halved(pixels: Floats) -> Floats:
-    """Return pixels at half the size; numpy averages four slices much faster than two axes."""
-    sums = pixels[::2, ::2] + pixels[1::2, ::2] + pixels[::2, 1::2] + pixels[1::2, 1::2]
-    return np.asarray(sums / 4)
+    """Return pixels at half the size; numpy adds two times two slices much faster than it averages two axes."""
+    height, width, channels = pixels.shape
+    pairs = pixels.reshape(height // 2, 2, -1)
+    rows = (pairs[:, 0] + pairs[:, 1]).reshape(height // 2, width // 2, 2, channels)
+    return np.asarray((rows[:, :, 0] + rows[:, :, 1]) / 4)
 
 
 def _by_part(pixels: Floats) -> Floats:

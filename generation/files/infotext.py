@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
+from generation.edited_text import write_edits
 from generation.files.job_name import SETTING
+from generation.models.controls import kind_of
 from generation.models.model import Model
 from generation.models.samplers import SAMPLER_LABELS
-from generation.params import Params, Tile
+from generation.params import ControlWeight, Params, PromptPart, Tile
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass
 from generation.planning.guidance import split_by_style
+from generation.planning.mixing import drawn_words
 from generation.prompt import format_prompt
 from generation.prompt.weights import format_number
 
 NEGATIVE_WEIGHT = -0.5
 MIN_WEIGHT = 0.0005  # smaller weights would be rounded to 0
 NEGATIVE = "Negative prompt:"
+# What the web UI calls the ways in which a picture is read for a kind of ControlNet; the others take it as it is.
+_MODULES = {"canny": "canny", "scribble": "scribble_xdog"}
 
 
 def infotext(params: Params, model: Model, tile: int, *, job_id: str = "", with_prompt: bool = True) -> str:
@@ -38,7 +44,8 @@ def infotext(params: Params, model: Model, tile: int, *, job_id: str = "", with_
 
 
 def _positive(params: Params) -> str:
-    positive = [part for part in params.weighted_parts if part.weight > 0]
+    params = drawn_words(params)
+    positive = [_with_notation(part) for part in params.weighted_parts if part.weight > 0]
     weighted = [
         (text, weight) for part in positive for text, weight in split_by_style(part, params) if abs(weight) > MIN_WEIGHT
     ]
@@ -49,6 +56,10 @@ def _positive(params: Params) -> str:
         else " AND ".join(f"{text} :{format_number(round(weight, 3))}" for text, weight in weighted)
     )
     return _sanitize(" ".join(filter(None, [texts, *_loras(params)])))
+
+
+def _with_notation(part: PromptPart) -> PromptPart:
+    return replace(part, text=write_edits(part.edited)) if part.edited else part
 
 
 def _loras(params: Params) -> list[str]:
@@ -84,10 +95,24 @@ def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
         "Model": model.name,
         "Denoising strength": None if strength is None else format_number(strength),
         "Hires upscale": str(HIRES_FACTOR) if has_hires else None,
+        **_controls(params),
         "Tile": str(tile + 1),
         "Lineage": " ".join(map(str, parent_tiles(params))) or None,
     }
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _controls(params: Params) -> dict[str, str]:
+    """Return the ControlNets as the web UI's extension writes them, each a list of settings within one."""
+    if params.control is None:
+        return {}
+    return {f"ControlNet {number}": _control(use) for number, use in enumerate(params.control_set)}
+
+
+def _control(use: ControlWeight) -> str:
+    module, weight = _MODULES.get(kind_of(use.name), "none"), format_number(use.weight)
+    unchanged = "Resize Mode: Crop and Resize, Guidance Start: 0.0, Guidance End: 1.0, Control Mode: Balanced"
+    return f"Module: {module}, Model: {use.name}, Weight: {weight}, {unchanged}"
 
 
 def _sanitize(text: str) -> str:

@@ -1,9 +1,7 @@
-"""The LoRAs and embeddings found in the configured folders, by name."""
+"""The LoRAs, embeddings and ControlNets found in the configured folders, by name."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +10,27 @@ from typing import TypeVar
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.models.catalogue import Family, normalize_name
+from generation.models.controls import ControlNet, scan_controls
+from generation.models.found_files import find_files, is_weights_file, token_name
 from generation.models.lora import Lora, bundled_embeddings, describe_lora
-from generation.models.model import CROSS_ATTENTION_DIMS, PICKLE_SUFFIXES, Model
-from generation.models.safetensors_header import CONVERT_HINT
+from generation.models.model import CROSS_ATTENTION_DIMS, Model
 from generation.models.textual_inversion import TextualInversion, bundled_embedding, describe_embedding, join_halves
 from generation.params import Params
 from generation.text import Text
-
-MACOS_PREFIX = "._"  # of the files that macOS writes beside others on foreign disks
 
 T = TypeVar("T", Lora, TextualInversion)
 
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """The LoRAs and embeddings that prompts may name; no two of a kind share a name."""
+    """The LoRAs, embeddings and ControlNets that prompts may name; no two of a kind share a name.
+
+    Only ControlNets for different families do: the model decides which is meant.
+    """
 
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[TextualInversion, ...] = ()
+    controls: tuple[ControlNet, ...] = ()
 
     def find_lora(self, name: str) -> Lora | None:
         """Return the LoRA of this name; case, spaces and dashes do not matter."""
@@ -51,7 +52,25 @@ class Adapters:
         return Adapters(
             tuple(lora for lora in self.loras if is_compatible(lora, model)),
             tuple(embedding for embedding in self.embeddings if is_compatible(embedding, model)),
+            tuple(control for control in self.controls if is_compatible(control, model)),
         )
+
+    def match_controls(self, typed: str) -> tuple[ControlNet, ...]:
+        """Return the ControlNets of this name or kind, else those whose names start with it."""
+        wanted = normalize_name(typed)
+        names = [(control, normalize_name(control.name), control.kind) for control in self.controls]
+        exact = tuple(control for control, name, _ in names if name == wanted)
+        same_kind = tuple(control for control, _, kind in names if kind and kind == wanted)
+        return exact or same_kind or tuple(each for each, name, _ in names if wanted and name.startswith(wanted))
+
+    def resolve_control(self, name: str, model: Model) -> ControlNet:
+        """Return a job's ControlNet for a model; raise UserError for one that is no longer installed."""
+        matches = self.compatible_with(model).match_controls(name)
+        if not matches:
+            raise UserError(
+                Text("This was drawn with the ControlNet {control}, which is no longer installed.", control=name)
+            )
+        return matches[0]
 
     def resolve_loras(self, params: Params) -> tuple[tuple[Lora, float], ...]:
         """Return the LoRAs of `params` with their weights; raise UserError for one that is no longer installed."""
@@ -66,30 +85,31 @@ class Adapters:
 NO_ADAPTERS = Adapters()
 
 
-def is_compatible(adapter: Lora | TextualInversion, model: Model) -> bool:
+def is_compatible(adapter: Lora | TextualInversion | ControlNet, model: Model) -> bool:
     """Return whether `model` can use the adapter, as far as is known before both are loaded."""
     known = adapter.cross_attention_dim is not None and model.cross_attention_dim is not None
-    return Capability.ADAPTERS in model.capabilities and (
-        not known or adapter.cross_attention_dim == model.cross_attention_dim
-    )
+    needed = Capability.CONTROL if isinstance(adapter, ControlNet) else Capability.ADAPTERS
+    return needed in model.capabilities and (not known or adapter.cross_attention_dim == model.cross_attention_dim)
 
 
-def incompatibility(adapter: Lora | TextualInversion) -> Text:
+def incompatibility(adapter: Lora | TextualInversion | ControlNet) -> Text:
     """Return why a model cannot use the adapter, as the end of a sentence about the adapter."""
     if family := target_family(adapter):
         return Text("it is made for {family}", family=family)
     return Text("it is made for another kind of model")
 
 
-def target_family(adapter: Lora | TextualInversion) -> Family | None:
+def target_family(adapter: Lora | TextualInversion | ControlNet) -> Family | None:
     """Return the family of the models that the adapter is made for; None if unknown."""
     return next(
         (family for family, width in CROSS_ATTENTION_DIMS.items() if width == adapter.cross_attention_dim), None
     )
 
 
-def scan_adapters(loras: Path | None, embeddings: Path | None) -> tuple[Adapters, tuple[str, ...]]:
-    """Describe the files in the folders for LoRAs and embeddings; also return why files were rejected.
+def scan_adapters(
+    loras: Path | None, embeddings: Path | None, controls: Path | None = None
+) -> tuple[Adapters, tuple[str, ...]]:
+    """Describe the files in the folders for LoRAs, embeddings and ControlNets; also return why files were rejected.
 
     Raise FileNotFoundError if a folder does not exist.
     """
@@ -97,7 +117,9 @@ def scan_adapters(loras: Path | None, embeddings: Path | None) -> tuple[Adapters
     found_embeddings, rejected_embeddings = scan_folder(embeddings, describe_embedding) if embeddings else ((), ())
     bundled, rejected_bundled = _bundled_embeddings(found_loras, found_embeddings)
     everything = tuple(sorted((*found_embeddings, *bundled), key=_by_name))
-    return Adapters(found_loras, everything), (*rejected_loras, *rejected_embeddings, *rejected_bundled)
+    found_controls, rejected_controls = scan_controls(controls) if controls else ((), ())
+    rejected = (*rejected_loras, *rejected_embeddings, *rejected_bundled, *rejected_controls)
+    return Adapters(found_loras, everything, found_controls), rejected
 
 
 def _bundled_embeddings(
@@ -130,11 +152,9 @@ def scan_folder(folder: Path, describe: Callable[[Path, str], T]) -> tuple[tuple
 
     Only safetensors and pickled files are considered. Raise FileNotFoundError if the folder does not exist.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder at {folder}")
     found: dict[str, T] = {}
     rejected: list[str] = []
-    paths, unreadable = _files(folder)
+    paths, unreadable = find_files(folder)
     rejected += unreadable
     for path in paths:
         try:
@@ -152,20 +172,6 @@ def scan_folder(folder: Path, describe: Callable[[Path, str], T]) -> tuple[tuple
     return tuple(sorted(found.values(), key=_by_name)), tuple(rejected)
 
 
-def _files(folder: Path) -> tuple[list[Path], list[str]]:
-    """Return the files in a folder and its subfolders, also linked ones, and which folders cannot be read."""
-    found: list[Path] = []
-    errors: list[OSError] = []
-    seen: set[str] = set()
-    for place, subfolders, names in os.walk(folder, onerror=errors.append, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:  # a link to a folder above
-            subfolders.clear()
-            continue
-        seen.add(real)
-        found += [Path(place, name) for name in names if not name.startswith(MACOS_PREFIX)]
-    return sorted(found), [f"{error.filename} cannot be read: {error.strerror}." for error in errors]
-
-
 def _joined(existing: T, adapter: T) -> T | None:
     if isinstance(existing, TextualInversion) and isinstance(adapter, TextualInversion):
         return join_halves(existing, adapter)
@@ -173,17 +179,4 @@ def _joined(existing: T, adapter: T) -> T | None:
 
 
 def _describe(path: Path, describe: Callable[[Path, str], T]) -> T | None:
-    if path.suffix.lower() in PICKLE_SUFFIXES:
-        raise UserError(f"{path} is pickled: loading it could run any program. {CONVERT_HINT}")
-    if path.suffix.lower() != ".safetensors":
-        return None
-    if path.is_symlink() and not path.exists():
-        raise UserError(f"{path} is a link to a file that is missing.")
-    if not path.is_file():
-        return None
-    return describe(path, token_name(path.stem) or "unnamed")
-
-
-def token_name(text: str) -> str:
-    """Turn a file name into one word without characters that are special in a prompt."""
-    return re.sub(r"[^\w.]+", "-", text).strip("-.")
+    return describe(path, token_name(path.stem) or "unnamed") if is_weights_file(path) else None

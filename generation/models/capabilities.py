@@ -22,6 +22,7 @@ class Capability(StrEnum):
     TILED = "draw pictures much larger than its native size"
     ASPECT_RATIO = "draw in other shapes or sizes"
     PROMPT_WEIGHTS = "weight the parts of a prompt"
+    PROMPT_EDITS = "change words while a picture is drawn"
     PROMPT_DRIFT = "make pictures more varied or unusual"
     NEGATIVE_PROMPT = "keep things out of a picture"
     GUIDANCE = "change how closely it follows the prompt"
@@ -33,7 +34,9 @@ class Capability(StrEnum):
     SHORTEN = "weigh the words of a prompt"
     VIDEO = "film how a picture appears"
     WALK = "walk from one picture to another"
+    MIX = "draw another idea on the shapes of a picture"
     STYLE = "take over the style of a picture"
+    CONTROL = "follow a picture by a ControlNet"
 
     @property
     def text(self) -> Text:
@@ -66,6 +69,7 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.BLEND: bool(params.blended),
         Capability.INPAINT: bool(params.frame or params.mask or params.region),
         Capability.PROMPT_WEIGHTS: len(params.parts) > 1 or any(part.weight != 1 for part in params.parts),
+        Capability.PROMPT_EDITS: any(part.edited for part in params.parts),
         Capability.PROMPT_DRIFT: bool(params.chaos or params.weird),
         Capability.NEGATIVE_PROMPT: bool(params.no or params.negative_prompt),
         Capability.SAMPLER: params.sampler is not None,
@@ -76,6 +80,8 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.SHORTEN: params.reading is ReadingKind.SHORTEN,
         Capability.VIDEO: params.video,
         Capability.WALK: params.film is not None and params.film.kind is FilmKind.WALK,
+        Capability.MIX: bool(params.mix),
         Capability.STYLE: params.style is not None,
+        Capability.CONTROL: bool(params.controls),
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

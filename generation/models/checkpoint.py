@@ -38,14 +38,14 @@ _LORA_ELSEWHERE = "is a LoRA, not {wanted}: put it into the folder for LoRAs."
 _SIDES = re.compile(r"\D*(\d{2,5})\D+(\d{2,5})\D*")
 _PREDICTION_NOTES = ("modelspec.prediction_type", "modelspec.predict_key", "prediction_type")
 _FLOW = ("flow", "rectified", "rf")
+_CONTROLNET = r"(control_model|controlnet_\w+)\.|.*input_hint_block\.|zero_convs\.|lora_controlnet$"
 _EMBEDDING = r"(emb_params|string_to_param\b.*|clip_[lg]|text_encoders_[01]|<.*>)$"
 _COMPLETE = "Take a complete model."
 _FOLDER = "Its family is taken as a folder in diffusers' layout only, as docs/models.md shows."
 # What other files hold, by a pattern of one of their keys, in this order; `wanted` is what was looked for.
 _OTHER_FILES = {
     r"edm_": "was trained with EDM noise, which is not supported.",
-    r"(control_model|controlnet_\w+)\.|.*input_hint_block\.|zero_convs\.|lora_controlnet$": "is a ControlNet, "
-    "not {wanted}.",
+    _CONTROLNET: "is a ControlNet, not {wanted}: put it into the folder for ControlNets.",
     r"ip_adapter\.|image_proj\.": "is an IP-Adapter, not {wanted}.",
     r".*motion_modules\.": "is a motion module of AnimateDiff, not {wanted}.",
     r".*(double_blocks|double_stream_modulation_img)\.": f"is a FLUX model in one file. {_FOLDER}",
@@ -119,7 +119,8 @@ def describe_contents(shapes: Shapes, wanted: str) -> str | None:
     """Return what a file is that was found among the adapters but is not what was `wanted`; None if unknown."""
     if wanted != "a LoRA" and _is_lora(shapes):
         return _LORA_ELSEWHERE.format(wanted=wanted)
-    others = {key: reason for key, reason in _OTHER_FILES.items() if (wanted, key) != ("an embedding", _EMBEDDING)}
+    own = {"an embedding": _EMBEDDING, "a ControlNet": _CONTROLNET}.get(wanted)
+    others = {key: reason for key, reason in _OTHER_FILES.items() if key != own}
     if reason := _describe_other(shapes, others, wanted):
         return reason
     if any(key.startswith(UNET) for key in shapes) and any(key.startswith(VAE) for key in shapes):

@@ -64,7 +64,7 @@ class ModelRegistry:
         return exact or tuple(model for model in self.models if wanted and wanted in _aliases(model))
 
     def resolve(self, params: Params) -> Model:
-        """Return the model of `params`; raise UserError if it, or a LoRA of `params`, is no longer installed."""
+        """Return the model of `params`; raise UserError if it, or an adapter of `params`, is no longer installed."""
         if (model := self.find(params.model)) is None:
             names = ", ".join(each.name for each in self.models)
             raise UserError(
@@ -75,6 +75,8 @@ class ModelRegistry:
                 )
             )
         self.adapters.resolve_loras(params)
+        for use in params.control_set:
+            self.adapters.resolve_control(use.name, model)
         return model
 
     def model_name(self, params: Params) -> str:

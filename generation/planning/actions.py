@@ -25,6 +25,9 @@ UPSCALE_CREATIVE = 0.5
 # New areas around or within an image start from its colours stretched over them; only the colours may show in the end.
 OUTPAINT_STRENGTH = 0.95
 BLEND_STRENGTH = 0.6  # as `--iw 1`
+DEFAULT_KEEP = 15  # percent of the steps that *Edit words* draws with the words of the picture
+MIX_STRENGTH = 0.9  # another idea needs much noise: the picture is mixed in at each step
+DEFAULT_MIX_KEEP = 50  # percent of the picture in each step that mixes its shapes with another idea
 PAN_FRACTION = 0.5  # of the length
 MIN_ZOOM, MAX_ZOOM = 1.0, 2.0
 
@@ -93,6 +96,8 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
     native = model.native_size**2
     max_area = MAX_UPSCALED_AREA if Capability.TILED in model.capabilities else MAX_UPSCALED_AREA_UNTILED
     actions = {Action.VARY_SUBTLE, Action.VARY_STRONG, Action.VARY_REGION, Action.REMIX_SUBTLE, Action.REMIX_STRONG}
+    if params.film is None and not params.mix:
+        actions.add(Action.EDIT_WORDS)
     if params.count > 1:
         actions |= {Action.PICK, Action.WALK}
     if 4 * width * height <= max_area * native:
@@ -120,6 +125,12 @@ def reroll(parent: Params, seed: int) -> Params:
 def pick(parent: Params, tile: Tile) -> Params:
     """Return the params of `tile` alone, unchanged: nothing is generated."""
     return replace(_single_tile(parent, tile), count=1, strength=0.0)
+
+
+def alone(parent: Params, tile: Tile) -> Params:
+    """Return the params of one tile of a grid, which draw it again; with chaos, the seed decides on its drift too."""
+    seed = (parent.seed + tile.index) % (MAX_SEED + 1) if parent.chaos else parent.seed_of(tile.index)
+    return replace(parent, seed=seed, count=1, video=False)
 
 
 def vary(parent: Params, tile: Tile, model: Model, strength: float, seed: int) -> Params:
@@ -205,7 +216,8 @@ def with_prompt_of(child: Params, edited: Params) -> Params:
 
     For actions that keep the image's position (zoom, pan, square, region); a variation uses the edited params directly.
     """
-    return replace(edited, **{name: getattr(child, name) for name in _GEOMETRY})
+    edited = replace(edited, **{name: getattr(child, name) for name in _GEOMETRY})
+    return edited if child.frame is None else _within_frame(edited, child.frame)
 
 
 def with_distinct_seeds(parent: Params) -> Params:
@@ -269,16 +281,15 @@ def _derived(parent: Params, tile: Tile, seed: int) -> Params:
 
 
 def _single_tile(parent: Params, tile: Tile) -> Params:
-    """Return params that start from `tile` with its own seed; with chaos, the seed that its drift is derived from."""
+    """Return params that start from `tile` with its own seed."""
     parent = finished_picture(parent)
-    seed = (parent.seed + tile.index) % (MAX_SEED + 1) if parent.chaos else parent.seed_of(tile.index)
-    return _derived(parent, tile, seed)
+    return _derived(parent, tile, alone(parent, tile).seed)
 
 
 def _outpaint(
     parent: Params, tile: Tile, seed: int, aspect: tuple[int, int], canvas: tuple[int, int], frame: Frame
 ) -> Params:
-    return replace(
+    child = replace(
         _derived(parent, tile, seed),
         aspect=aspect,
         width=canvas[0],
@@ -289,6 +300,14 @@ def _outpaint(
         seamless=False,
         hd=False,
     )
+    return _within_frame(child, frame)
+
+
+def _within_frame(params: Params, frame: Frame) -> Params:
+    """Return params without ControlNets if the frame is not the whole canvas: their picture shows no surroundings."""
+    if (frame.width, frame.height) == (params.width, params.height):
+        return params
+    return replace(params, controls=(), control=None, control_code="")
 
 
 def _scaled_frame(frame: Frame, scale_x: float, scale_y: float) -> Frame:

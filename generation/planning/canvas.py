@@ -10,6 +10,15 @@ from generation.planning.actions import OUTPAINT_STRENGTH
 
 THEME_WEIGHT = 0.6  # of the theme beside a piece's own words
 CANDIDATES = 4
+CELL_MULTIPLE = 8  # pixels, so that a border lies between two latents
+
+
+def cell_side(width: int) -> int:
+    """Return the side of a cell, for a model that draws squares of `width` pixels: three eighths of that.
+
+    Around the two by two cells of a piece, an eighth on each side shows what is painted there: it is drawn to fit.
+    """
+    return max(CELL_MULTIPLE, width * 3 // 8 // CELL_MULTIPLE * CELL_MULTIPLE)
 
 
 def first_piece(theme: Params, words: str, seed: int) -> Params:
@@ -18,13 +27,18 @@ def first_piece(theme: Params, words: str, seed: int) -> Params:
 
 
 def next_piece(theme: Params, words: str, seed: int, source: ImageRef, mask: ImageRef) -> Params:
-    """Return the params of the candidates for a square that is painted in part; white in `mask` is not.
+    """Return the params of the candidates for a place that is painted in part; where `mask` is white, it is not.
 
     They cost one ordinary grid, however large the canvas is.
     """
     square = Frame(0, 0, theme.width, theme.height)
     child = first_piece(theme, words, seed)
     return replace(child, source=source, mask=mask, strength=OUTPAINT_STRENGTH, frame=square)
+
+
+def with_palette(piece: Params, first: ImageRef) -> Params:
+    """Return the params of a piece that holds to the colours of the first one."""
+    return replace(piece, style=first, style_is_palette=True)
 
 
 def finished_canvas(theme: Params, columns: int, rows: int, cell: int) -> Params:

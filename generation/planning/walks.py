@@ -26,6 +26,8 @@ def walk(start: Params, parts: tuple[PromptPart, ...], seed: int, pictures: int,
     if (parts, seed) == (start.parts, start.seed):
         raise UserError(Text("Both ends are the same picture: choose two, or give the second prompt a `--seed`."))
     plan = FilmPlan(FilmKind.WALK, pictures, (words,) if words else (), WalkEnd(parts, seed))
+    if parts != start.parts and any(part.edited for part in (*start.parts, *parts)):
+        raise UserError(Text("A walk between two prompts cannot change its words on the way: leave out `[…:…:…]`."))
     weights = [list(guidance_weights(replace(start, parts=each)).values()) for each in (start.parts, parts)]
     if weights[0] != weights[1]:
         raise UserError(Text("Both prompts need the same number of parts, with the same weights."))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from generation.prompt.characters import CLOSING_MARKS
+from generation.prompt.controls import Controls
 from generation.prompt.parameters import BY_NAME
 from generation.prompt.values import Choice, Flag, FreeText, Loras, ModelName, TextList
 
@@ -38,7 +39,7 @@ def is_sentence(name: str, value: str) -> bool:
             return True
         case TextList() | FreeText():
             return bool(_NO_PHRASE.match(value) or _VERB.match(value))
-        case ModelName() | Loras():
+        case ModelName() | Loras() | Controls():
             return _FUNCTION_WORD.match(value) is not None
         case Choice(names=names):
             return not any(each.startswith(value[:3].lower()) for each in names)

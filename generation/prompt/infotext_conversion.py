@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import find_sampler
+from generation.prompt.edits import mark_edits, unmark_edits
 from generation.prompt.infotext import Infotext, find_infotext
 from generation.prompt.infotext_labels import SETTINGS_HEADING
 from generation.prompt.layers import layer_from_prompt
@@ -84,8 +85,13 @@ def _convert_text(infotext: Infotext, left_out: dict[str, None]) -> str:
     if without_breaks != text:
         left_out["BREAK"] = None
     text = remove_tags(without_breaks)
-    parts = [_FOREIGN_SYNTAX.sub(lambda match: escape_all(match[0]), part).strip() for part in _AND.split(text)]
+    parts = [_escape_foreign(part).strip() for part in _AND.split(text)]
     return parts[0] if len(parts) == 1 else " ".join(_AND_WEIGHT.sub(r"::\1", part) + _mark(part) for part in parts)
+
+
+def _escape_foreign(text: str) -> str:
+    """Escape what means something in this package's syntax only; the edits of prompts mean the same in both."""
+    return unmark_edits(_FOREIGN_SYNTAX.sub(lambda match: escape_all(match[0]), mark_edits(text)))
 
 
 def _mark(part: str) -> str:

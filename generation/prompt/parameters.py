@@ -11,9 +11,10 @@ from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
-from generation.params import MAX_SEED, Params, Upload
-from generation.planning.actions import MAX_ZOOM, MIN_ZOOM
+from generation.params import MAX_SEED, ControlWeight, Params, Upload
+from generation.planning.actions import DEFAULT_KEEP, DEFAULT_MIX_KEEP, MAX_ZOOM, MIN_ZOOM
 from generation.planning.style import DEFAULT_STYLE_WEIGHT, MAX_STYLE_WEIGHT
+from generation.prompt.controls import Controls
 from generation.prompt.values import (
     AspectRatio,
     Choice,
@@ -29,7 +30,7 @@ from generation.prompt.values import (
     TextList,
     ValueType,
 )
-from generation.prompt.weights import image_weight_for, strength_for
+from generation.prompt.weights import default_strength, image_weight_for, strength_for
 from generation.text import Text
 
 ValueGetter = Callable[[Params, ModelRegistry | None], Any]
@@ -96,9 +97,13 @@ def _guidance_value(params: Params, registry: ModelRegistry | None) -> float | N
 
 def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float | None:
     # Only an upload can be attached again; the strength for a tile is set by the button.
-    if not isinstance(params.source, Upload) or params.strength == strength_for(1):
+    if not isinstance(params.source, Upload) or params.strength == default_strength(params.mix):
         return None
     return image_weight_for(params.strength)
+
+
+def _control_value(params: Params, registry: ModelRegistry | None) -> tuple[ControlWeight | str, ...] | None:
+    return (*params.controls, *filter(None, [params.control_code])) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +239,16 @@ PARAMETERS = (
         requires=Capability.IMG2IMG,
     ),
     Parameter(
+        names=("mix",),
+        value_type=FreeText(),
+        field="mix",
+        example="a coffee machine",
+        default="nothing",
+        help="Another idea, drawn on the shapes of your picture; `--keep` says how much of them is kept.",
+        get_value=_value_unless("", "mix"),
+        requires=Capability.MIX,
+    ),
+    Parameter(
         names=("sref",),
         value_type=StyleName(),
         field="style_code",
@@ -252,6 +267,17 @@ PARAMETERS = (
         help="How much of the style of `--sref` is taken over; 0 ignores it.",
         get_value=_value_unless(DEFAULT_STYLE_WEIGHT, "style_weight"),
         requires=Capability.STYLE,
+    ),
+    Parameter(
+        names=("control",),
+        value_type=Controls(),
+        field="controls",
+        example="canny:0.8",
+        default="none",
+        help="ControlNets, and the picture whose edges, depth or pose they take over: a link, or the `control` option.",
+        get_value=_control_value,
+        repeatable=True,
+        requires=Capability.CONTROL,
     ),
     Parameter(
         names=("model", "version", "v"),
@@ -398,6 +424,16 @@ PARAMETERS = (
         example="1.5",
         default="2",
         help="How far Custom Zoom zooms out; works in its form only.",
+    ),
+    Parameter(
+        names=("keep",),
+        value_type=Integer(0, 100),
+        field="keep",
+        example="40",
+        default=f"{DEFAULT_MIX_KEEP}, or {DEFAULT_KEEP}",
+        help="How much of the picture is kept, in percent, with `--mix` (50) and in the form of *Edit words* (15).",
+        get_value=lambda params, _: params.mix_keep if params.mix and params.mix_keep != DEFAULT_MIX_KEEP else None,
+        requires=Capability.PROMPT_EDITS,
     ),
     _speed_parameter(Speed.FAST, "Runs this job before relaxed jobs."),
     _speed_parameter(Speed.RELAX, "Runs this job after fast jobs."),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from generation.job import Speed
 from generation.params import MAX_SEED, ImageRef, Params, Upload
+from generation.prompt.syntax import is_link
 
 PENDING_IMAGE = Upload("")  # stands for an image that is not fetched yet
 
@@ -16,10 +17,11 @@ class PromptRequest:
     """The `Params` of a prompt, and how to run its job.
 
     `params` hold PENDING_IMAGE for each image of the prompt: attachments first, then `links`, in order. They hold it as
-    the style too, and what was typed for it as its code: a link, a code or "random". `speed` and
-    `private` are None if the user's settings decide. `repeat` is the number of jobs. `aspect` is None if no aspect
-    ratio was requested, `zoom` if no factor for Custom Zoom was. `left_out` names the settings of pasted infotext that
-    are not used.
+    the style and the picture of ControlNets too, and what was typed for those as their codes: a link, a code or
+    "random". `speed` and `private` are None if the user's settings decide. `repeat` is the number of jobs. `aspect` is
+    None if no aspect ratio was requested, `zoom` if no factor for Custom Zoom was, `keep` if no share for Edit words
+    was. `left_out` names the settings of
+    pasted infotext that are not used.
     """
 
     params: Params
@@ -29,7 +31,13 @@ class PromptRequest:
     repeat: int = 1
     aspect: tuple[int, int] | None = None
     zoom: float | None = None
+    keep: int | None = None
     left_out: tuple[str, ...] = ()
+
+    @property
+    def has_links(self) -> bool:
+        """Return whether the prompt links to a picture that is not imported yet."""
+        return bool(self.links) or is_link(self.params.style_code) or is_link(self.params.control_code)
 
     def expand_repeats(self) -> list[PromptRequest]:
         """Return one request per job; each continues the previous one's seeds, so that no two grids are the same."""

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from generation.models.adapters import incompatibility, is_compatible
+from generation.models.controls import ControlNet
 from generation.models.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
@@ -352,7 +353,7 @@ def _match_lora(typed: str, scope: Scope) -> Lora | ValueProblem:
         text = Text(
             "{typed} matches several LoRAs: {names}. Type more of the name",
             typed=quote(typed),
-            names=_list_names(matches),
+            names=list_names(matches),
         )
         return ValueProblem(text, is_sentence=True)
     if not matches:
@@ -381,18 +382,19 @@ def _unknown_lora(typed: str, scope: Scope) -> Text:
             "There is no LoRA {typed} here. Available for {model}: {names}",
             typed=quote(typed),
             model=model,
-            names=_list_names(compatible),
+            names=list_names(compatible),
         )
     if adapters.loras:
         return Text("There is no LoRA {typed}: none are installed for {model}", typed=quote(typed), model=model)
     return Text("There is no LoRA {typed}: none are installed here", typed=quote(typed))
 
 
-def _list_names(loras: Sequence[Lora]) -> str:
-    names = ", ".join(quote(lora.name) for lora in loras[:MAX_LISTED])
-    if len(loras) <= MAX_LISTED:
+def list_names(adapters: Sequence[Lora | ControlNet]) -> str:
+    """Return the names of the first adapters, and how many more there are."""
+    names = ", ".join(quote(adapter.name) for adapter in adapters[:MAX_LISTED])
+    if len(adapters) <= MAX_LISTED:
         return names
-    return Text("{names} and {number} more", names=names, number=len(loras) - MAX_LISTED)
+    return Text("{names} and {number} more", names=names, number=len(adapters) - MAX_LISTED)
 
 
 @dataclass(frozen=True, slots=True)

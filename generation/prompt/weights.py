@@ -9,10 +9,12 @@ from decimal import Decimal
 
 import regex
 
+from generation.edited_text import edits_of
 from generation.params import PromptPart
+from generation.planning.actions import MIX_STRENGTH
 from generation.prompt.characters import COMMAS, DASHES, PERCENT_SIGNS, STOPS, to_ascii
-from generation.prompt.escaping import escape
-from generation.prompt.syntax import DOUBLE_COLON, unmask
+from generation.prompt.edits import count_edits, mark_edits, read_part, write_part
+from generation.prompt.syntax import DOUBLE_COLON, mask
 from generation.text import Text
 
 MAX_PARTS = 16
@@ -33,11 +35,10 @@ _SPLIT = regex.compile(rf"{DOUBLE_COLON}((?:{_NUMBER})(?:\s?[{PERCENT_SIGNS}](?!
 
 def parse_parts(text: str) -> tuple[PromptPart, ...]:
     """Split `text` at its `::` marks; the number right after a mark is the weight of the part before it."""
-    pieces = _SPLIT.split(text)
+    pieces = _SPLIT.split(mark_edits(text))
     weights = [_weight(typed) if typed else 1.0 for typed in pieces[1::2]]
-    texts = [unmask(piece).strip() for piece in pieces[::2]]
-    parts = (PromptPart(part, weight) for part, weight in zip(texts, [*weights, 1.0], strict=True) if part)
-    return tuple(parts) or (PromptPart(""),)
+    parts = (read_part(piece, weight) for piece, weight in zip(pieces[::2], [*weights, 1.0], strict=True))
+    return tuple(part for part in parts if any(part.texts)) or (PromptPart(""),)
 
 
 def _weight(typed: str) -> float:
@@ -84,9 +85,11 @@ def weight_problems(parts: tuple[PromptPart, ...], no: tuple[str, ...]) -> list[
 def format_parts(parts: tuple[PromptPart, ...]) -> str:
     """Format the parts so that `parse_parts` returns them again."""
     *others, last = parts
-    written = [_format_part(part) for part in others]
-    written.append(_escaped_text(last) if last.weight == 1 else _format_part(last))
-    return " ".join(written)
+    end = _escaped_text(last) if last.weight == 1 else _format_part(last)
+    written = " ".join([*map(_format_part, others), end])
+    if count_edits(mask(written)) == sum(len(edits_of(part.edited)) for part in parts):
+        return written
+    return " ".join([*(f"{_format_part(part)}," for part in others), end])  # else `[a::.4 ]` would be an edit
 
 
 def format_number(value: float) -> str:
@@ -101,13 +104,18 @@ def _format_part(part: PromptPart) -> str:
 
 
 def _escaped_text(part: PromptPart) -> str:
-    text = escape(part.text)
+    text = write_part(part)
     return "\\" + text if text.startswith(tuple(COMMAS + PERCENT_SIGNS)) else text
 
 
 def strength_for(image_weight: float) -> float:
     """Return the strength for an image weight: 1 for weight 0, less for larger weights."""
     return round(math.pow(NOISE_PER_WEIGHT, image_weight), 3)
+
+
+def default_strength(mix: str) -> float:
+    """Return the strength for a picture without `--iw`: more noise with `--mix`."""
+    return MIX_STRENGTH if mix else strength_for(1)
 
 
 def image_weight_for(strength: float) -> float:

@@ -34,6 +34,11 @@ def style_parameter(code: str) -> str:
     return f"--sref {escape(code)}"
 
 
+def control_parameter(typed: str) -> str:
+    """Return the parameter for ControlNets or their picture that were given outside the prompt."""
+    return f"--control {escape(typed)}"
+
+
 def lora_parameter(typed: str) -> str:
     """Return the parameter for LoRAs that were typed outside the prompt."""
     return f"--lora {escape(typed)}"

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from generation import logs
 from generation.engine.base import Emit, Engine
-from generation.errors import MachineLost, UserError, first_line
+from generation.errors import MachineLost, ModelUnreachable, UserError, first_line
 from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
 
 log = logging.getLogger(__name__)
@@ -83,10 +83,10 @@ class _EventSender:
 
     def report_crash(self, error: BaseException) -> None:
         """Log the error and exit immediately: after a CUDA error even an orderly exit may hang."""
-        lost = isinstance(error, MachineLost)
-        if not lost:  # which the bot expects, and logs
+        lost, unreachable = isinstance(error, MachineLost), isinstance(error, ModelUnreachable)
+        if not lost and not unreachable:  # which the bot expects, and logs
             log.critical("the GPU process ends because of an unexpected error", exc_info=error)
-        text = f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
+        text = first_line(error) if unreachable else f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
         self.emit(Crashed(text, lost=lost))
         end_process(1)
 

@@ -42,6 +42,7 @@ from generation.worker.process import EXIT_GRACE, GpuProcess, describe_exit
 # Jobs that fill a UNet call on such a device, and those that keep it busy while others are decoded.
 DEFAULT_CAPACITY = {"cuda": 6, "mps": 2, "cpu": 2}
 KILLED = -9  # the exit code of a process that SIGKILL ended
+STARTING_PART = "torch"  # `Loading.part` while the process starts
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +197,7 @@ class LocalWorker:
         self._fixed_capacity = capacity
         self.loading: Loading | None = None
         self.load_seconds: dict[str, float] = {}
-        self.state: WorkerState = Loading("torch", 0, 1, registry.default.name)
+        self.state: WorkerState = Loading(STARTING_PART, 0, 1, registry.default.name)
         self.draining = False
         self._is_bridge = bridge
         self._offered: Offered | None = None
@@ -225,7 +226,7 @@ class LocalWorker:
     async def start(self) -> None:
         """Start loading the default model, the first time or after `close`; `state` reports its progress."""
         self._closing = False
-        self.state = Loading("torch", 0, 1, self.registry.default.name)
+        self.state = Loading(STARTING_PART, 0, 1, self.registry.default.name)
         self._start_process()
 
     async def close(self) -> None:
@@ -297,7 +298,7 @@ class LocalWorker:
         self._process_ended.clear()
         self._crash = Crashed("")
         self._restart = None
-        self.loading = Loading("torch", 0, 1, self.registry.default.name)
+        self.loading = Loading(STARTING_PART, 0, 1, self.registry.default.name)
         try:
             self._process = GpuProcess(self._load, self._on_event, self._on_end, f"gpu {self.name}".rstrip())
         except OSError as error:

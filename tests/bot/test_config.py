@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import _PARSERS, Config, ConfigError, env_name, secret_variables
+from bot.config import _PARSERS, Config, ConfigError, describe_misspelt, env_name, secret_variables
 from generation.models.model import EMBEDDED
 
 SECRET = "MTA0Nz.G1x2.s3cr3t"
@@ -52,6 +52,7 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
         ("MODEL", "storybook, ~/models/one,,/a/b c.safetensors ,", STORYBOOK_AND_TWO_MORE),
         ("LORAS", "/srv/loras", Path("/srv/loras")),
         ("EMBEDDINGS", "~/words", Path.home() / "words"),
+        ("CONTROLS", "/srv/controls", Path("/srv/controls")),
         ("DEVICE", "CPU", "cpu"),
         ("DEVICE", "auto", "auto"),
         ("DEVICE", "cuda", "cuda"),
@@ -217,6 +218,30 @@ def test_every_setting_has_a_reader():
 def test_settings_cannot_be_changed_later():
     with pytest.raises(FrozenInstanceError):
         Config().threads = 3
+
+
+def test_a_misspelt_name_is_told_and_names_of_other_programs_are_not():
+    names = [
+        "RETENTION_DAY",
+        "MODELS",
+        "discord_token",
+        "HF_HOME",
+        "HF_TOKEN",
+        "ATELIER_TORCH",
+        "DATABASE_URL",
+        "DEVICE",
+    ]
+    told = describe_misspelt(names)
+    assert told == [
+        "RETENTION_DAY is not a setting: did you mean RETENTION_DAYS?",
+        "MODELS is not a setting: did you mean MODEL?",
+        "discord_token is not a setting: did you mean DISCORD_TOKEN?",
+    ]
+
+
+def test_the_example_of_an_address_fits_its_setting():
+    with pytest.raises(ConfigError, match=r"such as https://pictures\.example\.org"):
+        Config.read({"GALLERY_URL": "pictures"})
 
 
 def test_all_wrong_settings_are_told_at_once():

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.config import Config
 from bot.dry_run import print_dry_run
+from bot.registry import load_registry
+from generation.models.adapters import Adapters
+from generation.models.controls import ControlNet
 
 CONFIG = Config()
 
@@ -38,6 +42,21 @@ def test_a_dry_run_prints_what_was_read(capsys):
         "left_out": [],
         "faults": [],
     }
+
+
+@pytest.mark.parametrize("typed", ["a [red:blue:.4] boat", "a [red：blue：０.4] boat"])
+def test_a_dry_run_prints_how_words_change(capsys, typed):
+    code, printed = dry_run(capsys, typed)
+    assert code == 0
+    assert printed["text"] == [{"text": "a red boat", "weight": 1.0, "edited": "a [red:blue:0.4] boat"}]
+
+
+def test_a_dry_run_prints_controlnets_and_their_picture(capsys, monkeypatch):
+    registry = load_registry(CONFIG)
+    canny = ControlNet("canny", Path("a"), registry.default.cross_attention_dim, "canny")
+    monkeypatch.setattr("bot.dry_run.load_registry", lambda _: replace(registry, adapters=Adapters(controls=(canny,))))
+    code, printed = dry_run(capsys, "a fox --control canny:0.5 4f2a1c")
+    assert (code, printed["parameters"]) == (0, {"control": [{"name": "canny", "weight": 0.5}, "4f2a1c"]})
 
 
 def test_a_dry_run_prints_the_faults_beside_what_was_read(capsys):

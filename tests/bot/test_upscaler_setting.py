@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.config import Config
-from bot.services import make_worker
+from bot.workers import make_worker
 from generation.errors import UserError
 from generation.models.model import EMBEDDED
 

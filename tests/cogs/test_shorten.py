@@ -144,6 +144,8 @@ async def test_what_cannot_be_shortened_is_returned_with_the_reason(harness):
     async with harness.bot():
         asked = await shorten(harness, "a {red, blue} fox")
         assert "One prompt can be shortened at a time" in (await asked.message()).content
+        asked = await shorten(harness, "a [red:blue:.5] fox")
+        assert "Only words that stay the same can be shortened" in (await asked.message()).content
         assert (await asked.message()).labels == ["Edit and retry"]
 
 

@@ -25,6 +25,10 @@ def styled(code, image=PICTURE, **changes):
     return make_job(params=replace(make_job().params, style=image, style_code=code), **changes)
 
 
+def controlled(code, **changes):
+    return make_job(params=replace(make_job().params, control=PICTURE, control_code=code), **changes)
+
+
 async def test_a_picture_keeps_its_code(styles):
     code = await styles.add(PICTURE, ADA.id, 1, 2)
     assert len(code) == 6
@@ -103,3 +107,27 @@ async def test_a_style_ends_with_the_last_job_that_used_its_upload(styles, store
     await Retention(connection, ImageStore(tmp_path), 0, guild_days, clock).sweep()
     assert {style.code for style in await styles.recent(ADA.id, 1)} == {kept, new}
     assert unused not in (kept, new)
+
+
+async def test_random_never_draws_a_picture_of_a_controlnet_unless_it_is_a_style_too(styles):
+    code = await styles.add(PICTURE, ADA.id, 1, 2, purpose="control")
+    assert [style.code for style in await styles.find(code, BEN.id, 1)] == [code]
+    assert await styles.recent(BEN.id, 1) == [] == await styles.recent(ADA.id, 0)
+    await styles.add(PICTURE, ADA.id, 1, 2)
+    await styles.add(PICTURE, ADA.id, 1, 2, purpose="control")
+    assert [style.code for style in await styles.recent(BEN.id, 1)] == [code]
+
+
+async def test_a_picture_of_a_controlnet_belongs_to_who_brought_it(styles, store, connection):
+    privacy = PersonalData(connection)
+    code = await styles.add(PICTURE, ADA.id, 1, 2, purpose="control")
+    jobs = [controlled(code), controlled(code, requester=BEN)]
+    for job in jobs:
+        await store.add_job(job)
+    assert [(await privacy.summary(each.id)).uploads for each in (ADA, BEN)] == [1, 0]
+    exported = [(await privacy.export_jobs(each.id, START_CURSOR, 9))[0] for each in (ADA, BEN)]
+    assert [job["brought_control"] for job in exported] == [1, 0]
+    await store.mark_deleted(jobs[1].id)
+    assert await styles.find(code, BEN.id, 1)
+    await store.mark_deleted(jobs[0].id)
+    assert await styles.find(code, BEN.id, 1) == []

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from generation.command_line import CONTAINER, ROOT, as_typed
+from generation.command_line import CONTAINER, ROOT, as_typed, install_as_typed, tool_as_typed, torch_as_typed
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +37,43 @@ def test_a_container_names_compose(monkeypatch):
     monkeypatch.setenv(CONTAINER, "1")
     assert as_typed("doctor") == "docker compose run --rm atelier doctor"
     assert f"{CONTAINER}=1" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("platform", "in_venv", "in_container", "extra", "torch", "tool"),
+    [
+        (
+            "linux",
+            True,
+            False,
+            "scripts/environment --extra film",
+            "scripts/environment --torch cuda",
+            ".venv/bin/hf x",
+        ),
+        ("win32", True, False, r"environment.ps1 --extra film", r"environment.ps1 --torch cuda", r".venv\Scripts\hf x"),
+        (
+            "linux",
+            False,
+            False,
+            'pip install -c constraints.txt -e ".[film]"',
+            "pip install torch==2.0 --index",
+            "hf x",
+        ),
+        ("linux", True, True, "ATELIER_EXTRAS=film docker", "ATELIER_TORCH=cuda docker", ".venv/bin/hf atelier x"),
+    ],
+)
+def test_packages_are_installed_where_the_program_runs(
+    platform, in_venv, in_container, extra, torch, tool, monkeypatch, tmp_path
+):
+    """Debian refuses a pip outside of an environment, and nobody need activate `.venv`."""
+    monkeypatch.setattr(sys, "platform", platform)
+    if not in_venv:
+        monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    if in_container:
+        monkeypatch.setenv(CONTAINER, "1")
+    assert extra in install_as_typed("film")
+    assert torch in torch_as_typed("2.0", "cuda", "I")
+    assert tool in tool_as_typed("hf", "x")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")

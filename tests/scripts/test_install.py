@@ -32,6 +32,7 @@ def build_editable(folder, settings=None, metadata=None):
     with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
         info = "studio-1.0.dist-info"
         extra = 'Provides-Extra: dev\\nRequires-Dist: tools; extra == "dev"\\n'
+        extra += 'Provides-Extra: film\\nRequires-Dist: films; extra == "film"\\n'
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: studio\\nVersion: 1.0\\n"
                        "Requires-Dist: torch\\n" + extra)
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
@@ -54,7 +55,8 @@ def project(tmp_path, monkeypatch) -> Environment:
     """A project whose packages are small files in a folder, for a pip without a network."""
     for name, text in {
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        '[project]\nname = "studio"\nversion = "1.0"\ndependencies = ["torch>=2,<3"]\n',
+        '[project]\nname = "studio"\nversion = "1.0"\ndependencies = ["torch>=2,<3"]\n'
+        '[project.optional-dependencies]\ndev = ["tools"]\nfilm = ["films"]\n',
         "backend.py": BACKEND,
         "constraints.txt": "torch==2.13.0\n",
     }.items():
@@ -63,6 +65,7 @@ def project(tmp_path, monkeypatch) -> Environment:
     wheels.mkdir()
     write_wheel(wheels, "torch", "2.13.0+cpu")
     write_wheel(wheels, "tools", "1.0")
+    write_wheel(wheels, "films", "1.0")
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -76,7 +79,7 @@ def project(tmp_path, monkeypatch) -> Environment:
 def installed(project: Environment) -> set[str]:
     code = "from importlib.metadata import distributions; print(*(d.name for d in distributions()))"
     names = subprocess.run([project.python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    return {name.lower() for name in names} & {"studio", "torch", "tools"}
+    return {name.lower() for name in names} & {"studio", "torch", "tools", "films"}
 
 
 def without_pip(monkeypatch) -> None:
@@ -85,8 +88,8 @@ def without_pip(monkeypatch) -> None:
     monkeypatch.setattr(install, "_install_packages", lambda *_: None)
 
 
-def run_install(project: Environment, *, dev: bool = False) -> None:
-    install.install(project, dev=dev, choice=None, machine=NO_GPU)
+def run_install(project: Environment, *, dev: bool = False, extras: tuple[str, ...] = ()) -> None:
+    install.install(project, dev=dev, choice=None, machine=NO_GPU, extras=extras)
 
 
 @POSIX_ONLY
@@ -109,6 +112,21 @@ def test_the_bot_gets_its_own_packages_and_the_tests_theirs(project, capsys):
     run_install(project)  # the tools stay, and nothing is installed again
     assert "tools" in installed(project)
     assert not project.marker.exists()
+
+
+@POSIX_ONLY
+def test_an_extra_stays_when_the_environment_is_rebuilt(project):
+    run_install(project, extras=("film",))
+    assert installed(project) == {"studio", "torch", "films"}
+    project.marker.write_text("installing\n", encoding="utf-8")  # as a killed installation leaves it
+    (project.folder / "bin" / "python").unlink()
+    run_install(project)
+    assert installed(project) == {"studio", "torch", "films"}
+
+
+def test_an_extra_that_does_not_exist_is_named_with_those_that_do(project):
+    with pytest.raises(InstallError, match=r"no extra named films\. There are: film\."):
+        run_install(project, extras=("films",))
 
 
 @POSIX_ONLY
@@ -360,6 +378,16 @@ def test_the_shell_scripts_can_be_run_and_are_well_formed(name):
     script = ROOT / "scripts" / name
     assert os.access(script, os.X_OK)
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+
+
+@POSIX_ONLY
+def test_a_missing_python_is_named_with_what_to_install():
+    script = ROOT / "scripts" / "environment"
+    environment = {**os.environ, "PYTHON": "python-that-is-not-there"}
+    ended = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[0].endswith("but python-that-is-not-there is not there.")
+    assert "python3-venv" in ended.stderr
 
 
 @POSIX_ONLY

@@ -80,14 +80,28 @@ def test_a_new_version_is_installed_after_a_backup(origin, checkout, capsys):
     assert "Restart the bot" in said
 
 
-def test_going_back_as_it_says_brings_the_old_version(origin, checkout):
-    old = git(checkout, "rev-parse", "HEAD")
+def test_going_back_as_it_says_brings_the_old_version(origin, checkout, capsys):
+    environment = checkout / "scripts" / "environment"
+    environment.write_text("#!/bin/sh\n", encoding="utf-8")
+    environment.chmod(0o755)
     release(origin, "2")
     Updater(checkout, "atelier").run()
-    git(checkout, "reset", "--keep", old)
+    said = capsys.readouterr().out
+    commands = [line for line in said.partition("To go back")[2].splitlines() if line.startswith("  ")]
+    subprocess.run(["sh", "-ec", "\n".join(commands)], check=True, cwd="/")
     assert (checkout / "version").read_text() == "1"
+    assert steps(checkout)[-1] == "restore backups/atelier-20261129-120000.zip"
     Updater(checkout, "atelier").run()
     assert (checkout / "version").read_text() == "2"
+
+
+def test_root_works_as_the_owner_and_says_so(checkout, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(Path, "owner", lambda self: "ada")
+    said = Updater(checkout, "atelier")._way_back("1234", "backups/one.zip")
+    assert "  sudo -u ada git reset --keep 1234\n" in said
+    assert "  sudo -u ada scripts/environment\n" in said
+    assert f"  sudo -u ada {checkout}/.venv/bin/python main.py restore backups/one.zip --replace\n" in said
 
 
 def test_the_newest_version_is_left_alone(checkout, capsys):
@@ -129,7 +143,7 @@ def test_changes_and_commits_of_ones_own_are_named(origin, checkout):
         Updater(checkout, "atelier").run()
 
 
-def test_the_service_is_restarted(origin, checkout, tmp_path, monkeypatch):
+def test_the_service_is_restarted_and_part_of_the_way_back(origin, checkout, tmp_path, monkeypatch, capsys):
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("systemctl", "sudo"):
@@ -141,3 +155,6 @@ def test_the_service_is_restarted(origin, checkout, tmp_path, monkeypatch):
     release(origin, "2")
     Updater(checkout, "studio").run()
     assert "systemctl restart studio" in (tmp_path / "calls").read_text(encoding="utf-8")
+    said = capsys.readouterr().out
+    order = [said.index(words) for words in ("systemctl stop studio", "git reset", "systemctl start studio")]
+    assert order == sorted(order)

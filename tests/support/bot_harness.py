@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import discord
 import pytest
 from discord import app_commands
 from discord.ext import commands
@@ -29,13 +30,17 @@ from bot.jobs.tasks import TaskRegistry
 from bot.registry import load_registry
 from bot.services import Services, open_services
 from bot.ui.i18n import CATALOGUES
+from db.connection import DATABASE_FILE
 from generation.params import Tile
 from generation.worker import process
 from generation.worker.devices import list_devices, worker_names
 from generation.worker.fleet import Fleet
 from generation.worker.worker import LocalWorker
 from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
+from preview import server as server_module
+from preview.validation import commands as command_rules
 from tests.support import fake_engine
+from tests.support.new_database import MakeDatabase
 from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
@@ -45,8 +50,8 @@ FakeDiscord.wait_timeout, FakeDiscord.response_timeout = TIMEOUT_S, RESPONSE_TIM
 class BotHarness:
     """A guild with people in it, and a bot that can be started and stopped."""
 
-    def __init__(self, server: FakeDiscord, folder: Path) -> None:
-        self.server, self.folder = server, folder
+    def __init__(self, server: FakeDiscord, folder: Path, make_database: MakeDatabase) -> None:
+        self.server, self.folder, self._make_database = server, folder, make_database
         self.model = folder / "model"
         world = server.world
         self.ada, self.ben, self.mod = (world.add_user(name) for name in ("ada", "ben", "mod"))
@@ -63,6 +68,7 @@ class BotHarness:
             data_dir=self.folder / "data",
             **{"models": (str(self.model),)} | settings,
         )
+        self._make_database(config.data_dir / DATABASE_FILE)
         registry, devices = load_registry(config), list_devices(config.device)
         workers = [
             LocalWorker(
@@ -179,6 +185,18 @@ def _fast_status_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_message, "EDIT_INTERVAL_S", 0.02)
 
 
+@pytest.fixture(autouse=True)
+def _fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let discord.py retry at once: it pauses for 1, 3, 5, 7 and 9 s, which it does not let one set."""
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(0.0 if isinstance(seconds, int) else seconds)  # of a rate limit, they are a float
+
+    fast = SimpleNamespace(**vars(asyncio) | {"sleep": sleep})
+    for module in (discord.http, discord.webhook.async_):
+        monkeypatch.setattr(module, "asyncio", fast)
+
+
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[SimpleNamespace]:
     """Yield a context that forks processes from one that has imported the engine, which takes longer than most tests.
@@ -212,11 +230,30 @@ TRANSLATE_ONCE = {
 }
 
 
+def _remember_problems(check: Callable[..., Any]) -> Callable[..., Any]:
+    """Check equal commands once a process: at every start of a bot it would take a tenth of most tests."""
+    known: dict[str, Any] = {}
+
+    def check_once(body: Any, **options: bool) -> Any:
+        if not isinstance(body, list):
+            return check(body, **options)
+        key = json.dumps(body)
+        if key not in known:
+            known[key] = check(body, **options)
+        return known[key]
+
+    return check_once
+
+
+CHECK_BODY_ONCE, CHECK_COMMANDS_ONCE = map(_remember_problems, (server_module.check_body, command_rules.check_commands))
+
+
 @pytest.fixture
 async def harness(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fork_server: SimpleNamespace,
+    make_database: MakeDatabase,
 ) -> AsyncIterator[BotHarness]:
     monkeypatch.setattr(process, "multiprocessing", fork_server)
     # discord.py waits for two seconds for more servers before it says that it is ready.
@@ -224,11 +261,13 @@ async def harness(
     monkeypatch.setattr(commands.AutoShardedBot, "__init__", bot_init)
     for kind, translate_once in TRANSLATE_ONCE.items():
         monkeypatch.setattr(kind, "get_translated_payload", translate_once)
+    monkeypatch.setattr(server_module, "check_body", CHECK_BODY_ONCE)
+    monkeypatch.setattr(command_rules, "check_commands", CHECK_COMMANDS_ONCE)
     make_model(tmp_path / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with FakeDiscord(World(), openapi=openapi, limits=()) as server:
         monkeypatch.setattr(Route, "BASE", server.api_url)
-        yield BotHarness(server, tmp_path)
+        yield BotHarness(server, tmp_path, make_database)
     assert not server.crashes
     assert not server.violations, server.violations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
@@ -13,10 +14,12 @@ from torch import Tensor
 
 from generation.engine.denoising import post_processor
 from generation.engine.denoising.engine import DenoisingEngine
+from generation.engine.denoising.job_setup import pass_strengths
 from generation.engine.denoising.post_processor import DenoisingResult
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.vae import Vae
 from generation.engine.output.previews import LatentPreviewer
+from generation.errors import UserError
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, Finished, Generate, Progress, Read, Reading
 from generation.models.adapters import NO_ADAPTERS, Adapters
@@ -34,6 +37,17 @@ def fit_previewer(vae: Vae) -> LatentPreviewer:
     return _previewers[vae._vae]
 
 
+class PreparedEngine(DenoisingEngine):
+    """An engine that has been asked for every sampler before, so that a job begins with the next step."""
+
+    def add(self, request: Generate) -> None:
+        """Accept a job."""
+        with suppress(UserError):
+            for strength in pass_strengths(request):
+                self._samplers.get(request.params, strength)
+        super().add(request)
+
+
 class EngineHarness:
     """An engine, its events, the final latents by job, the rows of each UNet call, and the pixels of all calls."""
 
@@ -49,7 +63,7 @@ class EngineHarness:
         self.pixels = 0
         self._received = threading.Condition()
         with patch.object(post_processor, "LatentPreviewer", fit_previewer):
-            self.engine = DenoisingEngine(pipeline, self._on_event, metadata_policy, adapters=adapters)
+            self.engine = PreparedEngine(pipeline, self._on_event, metadata_policy, adapters=adapters)
         self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._record_call(inputs[0]))
         self._record_latents()
 
@@ -154,12 +168,12 @@ def limit_unet_rows(pipeline: Pipeline, rows: int) -> Any:
     return pipeline.unet.register_forward_pre_hook(refuse)
 
 
-def assert_close(mine: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> None:
-    """Check that latents agree within `tolerance` of their range."""
-    assert mine.shape == theirs.shape
-    assert torch.isfinite(mine).all()
+def assert_close(mine: Tensor, theirs: Tensor, tolerance: float = 1e-4, what: str = "") -> None:
+    """Check that latents agree within `tolerance` of their range; a failure names `what` they are."""
+    assert mine.shape == theirs.shape, what
+    assert torch.isfinite(mine).all(), what
     spread = float(theirs.max() - theirs.min())
-    assert float((mine - theirs).abs().max()) <= tolerance * spread
+    assert float((mine - theirs).abs().max()) <= tolerance * spread, what
 
 
 def run_staggered(harness: EngineHarness, requests: Iterable[Generate], steps_between: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,14 +188,15 @@ def ldm_network_weights(
     """
     with_attention = {name.split(".")[1] for name in unet.state_dict() if re.match(r"up_blocks\.\d\.attentions", name)}
     for name, weight in unet.state_dict().items():
-        yield f"model.diffusion_model.{_unet_name(name, with_attention, per_level)}", weight.contiguous()
+        yield f"model.diffusion_model.{ldm_unet_name(name, with_attention, per_level)}", weight.contiguous()
     for name, weight in vae.state_dict().items():
         key = f"first_stage_model.{_vae_name(name)}"
         is_attention = ".attn_1." in key and weight.ndim == 2
         yield key, (weight[:, :, None, None] if is_attention else weight).contiguous()
 
 
-def _unet_name(name: str, with_attention: set[str], per_level: int) -> str:
+def ldm_unet_name(name: str, with_attention: Collection[str], per_level: int) -> str:
+    """Return the LDM key of a UNet's weight; `with_attention` are the numbers of its upper levels that attend."""
     layer, _, kind = name.rpartition(".")
     if layer in _ENDS:
         return f"{_ENDS[layer]}.{kind}"

@@ -134,7 +134,7 @@ def test_strange_and_empty_prompts_give_an_image(pipeline):
 
 
 def test_image_to_image_stays_near_its_source_at_low_strength_only(pipeline, boats):
-    img2img = StableDiffusionImg2ImgPipeline.from_pretrained(MODEL)
+    img2img = StableDiffusionImg2ImgPipeline.from_pipe(pipeline)
     img2img.set_progress_bar_config(disable=True)
     near, far = (
         img2img(
@@ -154,7 +154,7 @@ def test_image_to_image_stays_near_its_source_at_low_strength_only(pipeline, boa
 def test_inpainting_keeps_the_image_outside_the_mask(pipeline, boats):
     mask = Image.new("L", (256, 256))
     mask.paste(255, (128, 0, 256, 256))
-    inpaint = StableDiffusionInpaintPipeline.from_pretrained(MODEL)
+    inpaint = StableDiffusionInpaintPipeline.from_pipe(pipeline)
     inpaint.set_progress_bar_config(disable=True)
     options = {"width": 256, "height": 256, "num_inference_steps": 6, "generator": generators([4])}
     result = inpaint("a desert at night", image=boats[0], mask_image=mask, strength=1.0, **options).images[0]

@@ -25,26 +25,22 @@ from bot.ui.prompt_block import format_prompt_block
 from cogs.together.canvas import messages
 from cogs.together.canvas.finding import FoundCanvas, find_canvas
 from cogs.together.canvas.handler import IDLE_S, CanvasHandler
+from cogs.together.canvas.painting import PALETTE
+from cogs.together.server_group import server_group
 from db.canvases import PAINTING, Canvas
 from db.sessions import Session, SessionKind
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.params import Params, to_dict
-from generation.prompt import is_link
+from generation.planning.canvas import cell_side
 
 MAX_PROMPT = 1500  # characters
-ONLY_SERVERS = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
 
 
 class CanvasCommand(commands.Cog):
     """Start, show and finish canvases."""
 
-    canvas = app_commands.Group(
-        name="canvas",
-        description="One large picture by many hands, piece by piece",
-        allowed_contexts=ONLY_SERVERS,
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
-    )
+    canvas = server_group("canvas", "One large picture by many hands, piece by piece")
 
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
@@ -52,7 +48,7 @@ class CanvasCommand(commands.Cog):
 
     async def cog_load(self) -> None:
         """Take the steps of canvases from now on."""
-        self.client.sessions.register(SessionKind.CANVAS, self.handler)
+        self.client.sessions.register(self.handler)
         self.services.db.jobs.subscribe(self.handler.on_state_change)
         self.client.jobs.runner.presenters.append(self.handler.present)
         self.client.jobs.runner.composers.append(self.handler.finishing.compose)
@@ -68,6 +64,7 @@ class CanvasCommand(commands.Cog):
         width="Cells from left to right, usually 8; a piece has two by two",
         height="Cells from top to bottom, usually 8",
         order="Go on from other people's pieces only, or freely",
+        colours="Hold to the colours of the first piece, or not",
     )
     async def start(
         self,
@@ -76,9 +73,13 @@ class CanvasCommand(commands.Cog):
         width: app_commands.Range[int, 3, 16] = 8,
         height: app_commands.Range[int, 3, 16] = 8,
         order: Literal["neighbours", "free"] = "neighbours",
+        colours: Literal["hold", "free"] = "hold",
     ) -> None:
+        neighbours, holds_palette = order == "neighbours", colours == "hold"
         try:
-            session = await self._begin(interaction, theme, width, height, neighbours=order == "neighbours")
+            session = await self._begin(
+                interaction, theme, width, height, neighbours=neighbours, holds_palette=holds_palette
+            )
         except UserError as error:
             content, files = format_prompt_block(user_message(error), theme)
             await respond_ephemeral(interaction, content, files=files)
@@ -90,7 +91,7 @@ class CanvasCommand(commands.Cog):
             raise
 
     async def _begin(
-        self, interaction: Interaction, theme: str, columns: int, rows: int, *, neighbours: bool
+        self, interaction: Interaction, theme: str, columns: int, rows: int, *, neighbours: bool, holds_palette: bool
     ) -> Session:
         """Store a new canvas, or raise UserError."""
         participant = participant_from(interaction, self.services.clock())
@@ -100,9 +101,9 @@ class CanvasCommand(commands.Cog):
         params = await self._params(interaction, theme)
         request = JobRequest(action=infer_action(params), params=params)
         await self.services.policy.authorize(participant.context, request)
-        session = self._session(interaction, params)
+        session = self._session(interaction, params, holds_palette=holds_palette)
         canvas = Canvas(
-            session_id=session.id, columns=columns, rows=rows, cell=params.width // 2, neighbours=neighbours
+            session_id=session.id, columns=columns, rows=rows, cell=cell_side(params.width), neighbours=neighbours
         )
         if not destination_from(interaction).by_channel:
             raise UserError(tr("I need to be able to send messages and files here for that."))
@@ -118,7 +119,7 @@ class CanvasCommand(commands.Cog):
         (request,) = requests
         if request.private:
             raise UserError(tr("A canvas is for everybody to see: leave out `--stealth`."))
-        if request.links or is_link(request.params.style_code):
+        if request.has_links:
             raise UserError(tr("A canvas begins empty: leave out the links to pictures."))
         (params,) = await self.client.prompts.resolve_images(interaction, requests, None)
         model = self.services.registry.resolve(params)
@@ -128,13 +129,14 @@ class CanvasCommand(commands.Cog):
             raise UserError(tr("This model cannot go on from a picture: choose another `--model`."))
         return params
 
-    def _session(self, interaction: Interaction, params: Params) -> Session:
+    def _session(self, interaction: Interaction, params: Params, *, holds_palette: bool) -> Session:
         person, now = interaction.user, self.services.clock()
         context = participant_from(interaction, now).context
         assert interaction.guild_id is not None
         settings: dict[str, Any] = {
             "theme": params.parts[0].text,
             "params": to_dict(params),
+            PALETTE: holds_palette,
             "host_name": person.name,
             "roles": sorted(context.role_ids),
             "channels": sorted(context.channel_ids),

@@ -10,8 +10,9 @@ from bot.policy.sessions import participant_from, require_participant
 from bot.ui.i18n import tr
 from cogs.together.canvas.handler import CanvasHandler
 from cogs.together.canvas.messages import Standing
+from cogs.together.finding import find_session
 from db.canvases import PAINTING, Claim
-from db.sessions import Session, SessionKind
+from db.sessions import Session
 from generation.errors import UserError
 
 
@@ -41,21 +42,14 @@ async def begin_private_answer(interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
 
 
-def handler_of(interaction: Interaction) -> CanvasHandler:
-    """Return the handler of canvases."""
-    handler = interaction.client.sessions.handler(SessionKind.CANVAS)
-    assert isinstance(handler, CanvasHandler)
-    return handler
-
-
 async def find_canvas(interaction: Interaction, session_id: str) -> FoundCanvas:
     """Return a canvas of this server, which may be finished; raise UserError if it is not known."""
-    handler = handler_of(interaction)
-    session = await handler.sessions.get(session_id)
-    is_here = session is not None and session.kind is SessionKind.CANVAS and session.guild_id == interaction.guild_id
-    standing = await handler.message.standing(session) if session is not None and is_here else None
-    if session is None or standing is None:
-        raise UserError(tr("I no longer know this canvas."))
+    unknown = tr("I no longer know this canvas.")
+    handler = interaction.client.sessions.handler(CanvasHandler)
+    session = (await find_session(interaction, handler, session_id, unknown)).session
+    standing = await handler.message.standing(session)
+    if standing is None:
+        raise UserError(unknown)
     return FoundCanvas(handler, session, standing)
 
 
@@ -71,7 +65,7 @@ async def require_open(interaction: Interaction, session_id: str) -> FoundCanvas
 
 async def require_claim(interaction: Interaction, job_id: str) -> FoundClaim:
     """Return a person's own claim; raise UserError if it has ended. It may be pressed in a direct message, too."""
-    handler = handler_of(interaction)
+    handler = interaction.client.sessions.handler(CanvasHandler)
     claim = await handler.canvases.claim_of_job(job_id)
     session = await handler.sessions.get(claim.session_id) if claim is not None else None
     if claim is None or session is None:

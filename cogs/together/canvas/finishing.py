@@ -16,9 +16,9 @@ from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, retry_until_available
 from bot.images.films import FilmNotMade
 from bot.jobs.delivery import ResultMessage
-from bot.policy.policy import JobRequest, RequestContext
+from bot.policy.policy import JobRequest
 from bot.policy.visibility import allows_nsfw
-from bot.sessions.service import round_job_id
+from bot.sessions.jobs import host_context, round_job_id, session_destination
 from bot.ui.errors import user_message
 from bot.ui.i18n import tr
 from bot.ui.job_text import MAX_DESCRIPTION_LENGTH, image_description
@@ -29,11 +29,11 @@ from cogs.together.canvas.pictures import CanvasPictures
 from cogs.together.canvas.standing import StandingMessage, needs_spoiler
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
-from db.sessions import Move, Round, Session, SessionKind
+from db.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.files.infotext import infotext
 from generation.films.order import FilmOrder
-from generation.job import Action, Destination, Job, Requester
+from generation.job import Action, Job, Requester
 from generation.messages import Grid
 from generation.params import Params, Tile, from_dict
 from generation.planning.canvas import finished_canvas
@@ -58,15 +58,7 @@ class Finishing:
     async def begin(self, session: Session) -> bool:
         """Take the step that ends the painting; returns False if it was taken already."""
         made = Round(session_id=session.id, number=1, job_id=round_job_id(session.id, 1))
-        move = Move(
-            session_id=session.id,
-            phase=session.phase,
-            round=session.round,
-            to_phase=FINISHING,
-            to_round=1,
-            due_at=None,
-        )
-        if not await self._sessions.move_to_round(move, made):
+        if not await self._sessions.move_to_round(session.step_to(FINISHING, 1), made):
             return False
         moved = await self._sessions.get(session.id)
         if moved is not None:
@@ -82,7 +74,7 @@ class Finishing:
         job = self._job(session, standing)
         request = JobRequest(action=Action.PICK, params=from_dict(session.settings["params"]))
         try:
-            await self._client.jobs.submit_for(_host_context(session), request, job, _credits(standing))
+            await self._client.jobs.submit_for(host_context(session), request, job, _credits(standing))
         except UserError as error:
             await self._client.sessions.end(session, user_message(error))
 
@@ -126,7 +118,7 @@ class Finishing:
             action=Action.PICK,
             params=params,
             requester=Requester(session.host_id, settings["host_name"]),
-            destination=_destination(session),
+            destination=session_destination(session),
             parent=None,
             asked_at=self._services.clock(),
         )
@@ -232,6 +224,7 @@ class Finishing:
             )
         await files.delete_thumbnail(Tile(job.id, 0))
         await files.save(job.id, Grid((picture,), image, suffix, 0.0))
+        await self._services.db.picture_index.index_again(job.id)
         hidden = record.sensitive and not allows_nsfw(self._client, job.destination.result_channel_id)
         description = image_description(job, self._services.registry)
         await self._attach_extras(
@@ -307,24 +300,3 @@ def _credits(standing: Standing) -> list[Credit]:
         Credit(person_id=person, part="placed", weight=float(number)) for person, number in standing.counts().items()
     ]
     return [Credit(person_id=standing.session.host_id, part="worded"), *placed]
-
-
-def _host_context(session: Session) -> RequestContext:
-    """Return the host with the roles of the start: a clock has no member at hand."""
-    return RequestContext(
-        guild_id=session.guild_id,
-        channel_ids=frozenset({session.place_id, *session.settings["channels"]}),
-        person_id=session.host_id,
-        role_ids=frozenset(session.settings["roles"]),
-    )
-
-
-def _destination(session: Session) -> Destination:
-    return Destination(
-        guild_id=session.guild_id,
-        channel_id=session.place_id,
-        by_channel=True,
-        token="",
-        token_expires_at=0.0,
-        upload_limit=int(session.settings["upload_limit"]),
-    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,7 +19,7 @@ from cogs.together.canvas.pictures import CanvasPictures
 from cogs.together.canvas.standing import StandingMessage
 from db.canvases import PAINTING, Claim, Piece
 from db.jobs import JobState
-from db.sessions import Session
+from db.sessions import Session, SessionKind
 from generation.job import Job
 from generation.params import Tile
 
@@ -31,11 +29,12 @@ LEAST_S = 180.0  # to choose, however long the candidates took
 EXTENSION_S, MAX_DRAWING_S = 120.0, 3600.0  # while candidates are being drawn
 PAUSE_S = 30.0  # between two pieces of one person
 IDLE_S = 14 * 24 * 3600.0  # before a canvas that nobody paints is finished
-log = logging.getLogger(__name__)
 
 
 class CanvasHandler:
     """Take the steps of canvases."""
+
+    kind = SessionKind.CANVAS
 
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
@@ -43,7 +42,6 @@ class CanvasHandler:
         self.pictures = CanvasPictures(client.services.images.files)
         self.message = StandingMessage(client, self.pictures)
         self.finishing = Finishing(client, self.pictures, self.message)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def step(self, session: Session) -> None:
         """Free the places whose time is up; finish a canvas that nobody paints."""
@@ -109,7 +107,10 @@ class CanvasHandler:
 
     async def place(self, claim: Claim, index: int, *, sensitive: bool) -> Piece | None:
         """Place a candidate; returns None if its time is up. The cells are on the disk before they count."""
-        await self.pictures.cut(claim, Tile(claim.job_id, index))
+        canvas = await self.canvases.get(claim.session_id)
+        if canvas is None:
+            return None
+        await self.pictures.cut(canvas, claim, Tile(claim.job_id, index))
         placed = await self.canvases.place(claim, index, self.services.clock(), sensitive=sensitive)
         if placed:
             await self.changed(claim.session_id)
@@ -185,17 +186,12 @@ class CanvasHandler:
     def on_state_change(self, job_id: str, state: JobState) -> None:
         """Free a place whose candidates failed or were cancelled, and take notice of a finished picture."""
         if state in (JobState.POSTED, JobState.FAILED, JobState.CANCELLED):
-            task = asyncio.create_task(self._look_after(job_id, state))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.client.sessions.spawn(self._look_after(job_id, state), f"the end of job {job_id} could not be handled")
 
     async def _look_after(self, job_id: str, state: JobState) -> None:
-        try:
-            if state is not JobState.POSTED and (claim := await self.canvases.claim_of_job(job_id)):
-                await self.let_go(claim)
-            await self.finishing.look_after(job_id)
-        except Exception:
-            log.exception("the end of job %s could not be handled", job_id)
+        if state is not JobState.POSTED and (claim := await self.canvases.claim_of_job(job_id)):
+            await self.let_go(claim)
+        await self.finishing.look_after(job_id)
 
     async def stop(self) -> None:
         """Show nothing more."""

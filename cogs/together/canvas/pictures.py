@@ -27,15 +27,23 @@ class CanvasPictures:
     def __init__(self, files: ImageStore) -> None:
         self._files = files
 
-    async def square_to_paint(self, canvas: Canvas, place: Position, cells: Sequence[Cell]) -> tuple[bytes, bytes]:
-        """Return the square that a piece goes on from, and its mask."""
+    async def square_to_paint(
+        self, canvas: Canvas, width: int, place: Position, cells: Sequence[Cell]
+    ) -> tuple[bytes, bytes]:
+        """Return what a piece goes on from, a picture of `width` pixels a side, and its mask."""
         paths = {(cell.x - place[0], cell.y - place[1]): self._path(canvas.session_id, cell, FULL) for cell in cells}
-        return await asyncio.to_thread(lambda: canvas_pictures.square_to_paint(canvas.cell, _read(paths)))
+        return await asyncio.to_thread(lambda: canvas_pictures.square_to_paint(canvas.cell, width, _read(paths)))
 
-    async def cut(self, claim: Claim, tile: Tile) -> None:
+    async def first_piece(self, canvas: Canvas, cells: Sequence[Cell]) -> bytes:
+        """Return the picture of the first piece, whose colours all others hold to."""
+        corner = min(cell.x for cell in cells), min(cell.y for cell in cells)
+        picture, _ = await self.square_to_paint(canvas, 2 * canvas.cell, corner, cells)
+        return picture
+
+    async def cut(self, canvas: Canvas, claim: Claim, tile: Tile) -> None:
         """Store the new cells of a candidate. They count only once the piece is placed in the database."""
         data = await self._files.read(tile)
-        cut = await asyncio.to_thread(canvas_pictures.cut_cells, data, claim.cells)
+        cut = await asyncio.to_thread(canvas_pictures.cut_cells, data, claim.cells, canvas.cell)
         written: dict[Path, bytes] = {}
         for (right, down), (full, small) in cut.items():
             stem = cell_stem(claim.session_id, tile, claim.x + right, claim.y + down)

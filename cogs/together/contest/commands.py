@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import discord
@@ -18,33 +17,25 @@ from cogs.together.contest.finding import require_current
 from cogs.together.contest.handler import ContestHandler
 from cogs.together.contest.moderation import own_part
 from cogs.together.contest.voting import require_open_vote, show_next_pair
+from cogs.together.server_group import server_group
 from db.guilds import AuditEntry
-from db.sessions import SessionKind
 from generation.params import Tile
 
 log = logging.getLogger(__name__)
-
-ONLY_SERVERS = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
 
 
 class ContestCommand(commands.Cog):
     """Take part in the contest of a server."""
 
-    contest = app_commands.Group(
-        name="contest",
-        description="The contest of this server: one theme, anonymous pictures, and the room decides",
-        allowed_contexts=ONLY_SERVERS,
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
-    )
+    contest = server_group("contest", "The contest of this server: one theme, anonymous pictures, and the room decides")
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.handler = ContestHandler(client)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def cog_load(self) -> None:
         """Take the steps of contests from now on, and follow changes of settings."""
-        self.client.sessions.register(SessionKind.CONTEST, self.handler)
+        self.client.sessions.register(self.handler)
         self.client.services.db.guilds.subscribe(self._on_audit)
 
     async def cog_unload(self) -> None:
@@ -64,9 +55,8 @@ class ContestCommand(commands.Cog):
         await self._ensure(guild.id)
 
     def _on_audit(self, entry: AuditEntry) -> None:
-        task = asyncio.create_task(self._ensure(entry.guild_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        failure = f"the contest of server {entry.guild_id} could not be begun or ended"
+        self.client.sessions.spawn(self.handler.ensure(entry.guild_id), failure)
 
     async def _ensure(self, guild_id: int) -> None:
         try:

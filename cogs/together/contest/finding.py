@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import discord
 
 from bot.client import Interaction
 from bot.ui.i18n import tr
 from cogs.together.contest.handler import ContestHandler
-from db.sessions import Session, SessionKind
+from cogs.together.finding import Found, find_session
+from db.sessions import Session
 from generation.errors import UserError
 
-
-@dataclass(frozen=True, slots=True)
-class FoundContest:
-    """A contest as a press finds it."""
-
-    handler: ContestHandler
-    session: Session
-
-
-def handler_of(interaction: Interaction) -> ContestHandler:
-    """Return the handler of contests."""
-    handler = interaction.client.sessions.handler(SessionKind.CONTEST)
-    assert isinstance(handler, ContestHandler)
-    return handler
+FoundContest = Found[ContestHandler]
 
 
 async def find_contest(interaction: Interaction, session_id: str) -> FoundContest:
@@ -38,11 +24,8 @@ async def find_contest(interaction: Interaction, session_id: str) -> FoundContes
 
 async def find_any_contest(interaction: Interaction, session_id: str) -> FoundContest:
     """Return a contest of this server, which may have ended; raise UserError if it is not known."""
-    handler = handler_of(interaction)
-    session = await handler.sessions.get(session_id)
-    if session is None or session.kind is not SessionKind.CONTEST or session.guild_id != interaction.guild_id:
-        raise UserError(tr("I no longer know this contest."))
-    return FoundContest(handler, session)
+    handler = interaction.client.sessions.handler(ContestHandler)
+    return await find_session(interaction, handler, session_id, tr("I no longer know this contest."))
 
 
 def _can_see(interaction: Interaction, session: Session) -> bool:
@@ -54,8 +37,8 @@ def _can_see(interaction: Interaction, session: Session) -> bool:
 
 async def require_current(interaction: Interaction) -> FoundContest:
     """Return the contest that goes on in this server; raise UserError if there is none."""
-    handler = handler_of(interaction)
+    handler = interaction.client.sessions.handler(ContestHandler)
     session = await handler.current(interaction.guild_id) if interaction.guild_id else None
     if session is None or not _can_see(interaction, session):
         raise UserError(tr("There is no contest here. Server owners begin one with `/config contest`."))
-    return FoundContest(handler, session)
+    return Found(handler, session)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
 import secrets
@@ -79,12 +78,13 @@ class Post:
 class ContestHandler:
     """Take the steps of contests."""
 
+    kind = SessionKind.CONTEST
+
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
         self.sessions, self.ballots = client.services.db.sessions, client.services.db.ballots
         self.contests = client.services.db.contests
         self._strengths: dict[str, tuple[float, dict[int, float]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self.pictures = PairPictures(client.services.images.files)
 
     async def step(self, session: Session) -> None:
@@ -282,18 +282,12 @@ class ContestHandler:
         now = self.services.clock()
         if now - at >= REFRESH_S:
             self._strengths[session.id] = (now, known)
-            task = asyncio.create_task(self._estimate(session, now))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            failure = f"session {session.id}: the strengths of its entries could not be estimated"
+            self.client.sessions.spawn(self._estimate(session, now), failure)
         return known
 
     async def _estimate(self, session: Session, now: float) -> None:
-        try:
-            known = await results.strengths_of(self.services, session, session.round)
-        except Exception:
-            log.exception("session %s: the strengths of its entries could not be estimated", session.id)
-        else:
-            self._strengths[session.id] = (now, known)
+        self._strengths[session.id] = (now, await results.strengths_of(self.services, session, session.round))
 
     # --- the result
 

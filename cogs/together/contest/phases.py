@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.sessions.service import round_job_id
+from bot.sessions.jobs import round_job_id
 from bot.ui.i18n import tr
 from db.sessions import Move, Round, Session
 
@@ -72,26 +72,12 @@ def number_of(session: Session) -> int:
 
 def next_phase(session: Session, phase: str, due_at: float | None) -> Move:
     """Return the step to a phase with a message of its own."""
-    return Move(
-        session_id=session.id,
-        phase=session.phase,
-        round=session.round,
-        to_phase=phase,
-        to_round=session.round + 1,
-        due_at=due_at,
-    )
+    return session.step_to(phase, session.round + 1, due_at)
 
 
 def longer(session: Session, phase: str, due_at: float) -> Move:
     """Return the step that gives a phase more time."""
-    return Move(
-        session_id=session.id,
-        phase=session.phase,
-        round=session.round,
-        to_phase=phase,
-        to_round=session.round,
-        due_at=due_at,
-    )
+    return session.step_to(phase, session.round, due_at)
 
 
 def phase_round(session_id: str, number: int, facts: dict[str, object], giver: int | None = None) -> Round:

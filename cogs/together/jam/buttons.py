@@ -28,7 +28,7 @@ from cogs.together.jam.handler import ASLEEP, DRAWING, FINALE, OPEN_PHASES, JamH
 from cogs.together.jam.messages import MAX_WORDS, PREFIX
 from cogs.together.jam.rules import AGAIN, AS_THEY_ARE, MOVE, MOVES, TILE, WORDS, move_label, reworded
 from db.ballots import Ballot, Suggestion
-from db.sessions import ENDED, Round, Session, SessionKind
+from db.sessions import ENDED, Round, Session
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.params import TILE_PATTERN, Tile
@@ -49,16 +49,9 @@ class OpenRound:
     job: Job
 
 
-def handler_of(interaction: Interaction) -> JamHandler:
-    """Return the handler of jams."""
-    handler = interaction.client.sessions.handler(SessionKind.JAM)
-    assert isinstance(handler, JamHandler)
-    return handler
-
-
 async def find_jam(interaction: Interaction, job_id: str) -> tuple[JamHandler, Session, Round]:
     """Return the jam and the round that a job belongs to; raise UserError if there is none here."""
-    handler = handler_of(interaction)
+    handler = interaction.client.sessions.handler(JamHandler)
     made = await handler.sessions.find_round(job_id)
     session = await handler.sessions.get(made.session_id) if made else None
     if made is None or session is None or session.guild_id != interaction.guild_id:

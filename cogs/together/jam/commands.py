@@ -16,7 +16,7 @@ from bot.jobs.requests import infer_action
 from bot.policy.policy import JobRequest, PolicyDenied, RequestContext
 from bot.policy.sessions import participant_from, require_cost, require_host
 from bot.services import Services
-from bot.sessions.service import round_job_id
+from bot.sessions.jobs import round_job_id
 from bot.ui.errors import respond_ephemeral, user_message
 from bot.ui.i18n import audience, tr
 from bot.ui.prompt_block import format_prompt_block
@@ -24,26 +24,20 @@ from bot.ui.text import truncate
 from cogs.together.jam import messages
 from cogs.together.jam.buttons import end_jam
 from cogs.together.jam.handler import DRAWING, JamHandler, progress_text
+from cogs.together.server_group import server_group
 from db.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Speed
 from generation.params import Params, to_dict
-from generation.prompt import is_link
 
 MAX_PROMPT = 1500  # characters
 MAX_THREAD_NAME = 90
-ONLY_SERVERS = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
 
 
 class JamCommand(commands.Cog):
     """Start, end and list jams."""
 
-    jam = app_commands.Group(
-        name="jam",
-        description="The room draws one picture, round by round",
-        allowed_contexts=ONLY_SERVERS,
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
-    )
+    jam = server_group("jam", "The room draws one picture, round by round")
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -51,7 +45,7 @@ class JamCommand(commands.Cog):
 
     async def cog_load(self) -> None:
         """Take the steps of jams from now on."""
-        self.client.sessions.register(SessionKind.JAM, self.handler)
+        self.client.sessions.register(self.handler)
         self.client.services.db.jobs.subscribe(self.handler.on_state_change)
         self.client.jobs.runner.presenters.append(self.handler.present)
 
@@ -131,7 +125,7 @@ class JamCommand(commands.Cog):
         (request,) = requests
         if request.private:
             raise UserError(tr("A jam is for everybody to see: leave out `--stealth`."))
-        if image is not None or request.links or is_link(request.params.style_code):
+        if image is not None or request.has_links:
             await self.client.deferrals.defer(interaction, ephemeral=False)
         uploads = self.client.services.images.uploads
         attached = await uploads.import_attachment(image) if image is not None else None

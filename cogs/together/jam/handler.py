@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 from typing import Any
@@ -12,9 +11,9 @@ import discord
 from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.jobs.delivery import ResultMessage
-from bot.policy.policy import JobRequest, RequestContext
+from bot.policy.policy import JobRequest
 from bot.policy.sessions import without_blocked
-from bot.sessions.service import round_job_id
+from bot.sessions.jobs import host_context, round_job_id, session_destination
 from bot.ui.errors import user_message
 from bot.ui.i18n import tr, trn
 from cogs.together.bell import bell_line, pinged_people
@@ -36,9 +35,9 @@ from cogs.together.jam.rules import (
 from db.ballots import Turnout
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
-from db.sessions import Move, Round, Session, SessionKind
+from db.sessions import Round, Session, SessionKind
 from generation.errors import UserError
-from generation.job import Action, Destination, Job, Requester, Speed
+from generation.job import Action, Job, Requester, Speed
 from generation.params import Params, Tile, from_dict
 from generation.prompt import PromptError
 
@@ -55,10 +54,11 @@ MAX_ATTEMPTS = 2  # the second one draws without the new words
 class JamHandler:
     """Take the steps of jams."""
 
+    kind = SessionKind.JAM
+
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
         self.sessions, self.ballots = client.services.db.sessions, client.services.db.ballots
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def step(self, session: Session) -> None:
         """Take the step that is due."""
@@ -103,7 +103,7 @@ class JamHandler:
         assert made is not None, "stored together with the step"
         try:
             job, request, credited = await self._job_for(session, made)
-            await self.client.jobs.submit_for(_host_context(session), request, job, credited)
+            await self.client.jobs.submit_for(host_context(session), request, job, credited)
         except UserError as error:
             if not (isinstance(error, PromptError) and await self._draw_plainly(session, made)):
                 await self._postpone(session, error)
@@ -148,7 +148,7 @@ class JamHandler:
             action=job_action(action, words),
             params=params,
             requester=Requester(session.host_id, settings["host_name"]),
-            destination=_destination(session, previous.message_id if previous else None),
+            destination=session_destination(session, reply_to=previous.message_id if previous else None),
             parent=parent,
             asked_at=self.services.clock(),
         )
@@ -255,23 +255,18 @@ class JamHandler:
 
     async def _open_vote(self, session: Session) -> None:
         due_at = self.services.clock() + 60 * int(session.settings["minutes"])
-        await self.sessions.move(_move(session, VOTING, session.round, due_at))
+        await self.sessions.move(session.step_to(VOTING, session.round, due_at))
         self.client.sessions.timer.wake()
 
     def on_state_change(self, job_id: str, state: JobState) -> None:
         """Take notice of a round's job that was posted, failed or was cancelled."""
         if state in (JobState.POSTED, JobState.FAILED, JobState.CANCELLED):
-            task = asyncio.create_task(self._look_after(job_id))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.client.sessions.spawn(self._look_after(job_id), f"the end of job {job_id} could not be handled")
 
     async def _look_after(self, job_id: str) -> None:
         record = await self.services.db.jobs.get(job_id)
         if record is not None and not record.job.destination.has_interaction:
-            try:
-                await self._take_notice(record)
-            except Exception:
-                log.exception("the end of job %s could not be handled", job_id)
+            await self._take_notice(record)
 
     async def _take_notice(self, record: JobRecord) -> None:
         if record.state is JobState.POSTED and record.result_message_id is not None:
@@ -314,7 +309,7 @@ class JamHandler:
         decision = decide(session.id, session.round, _without_again(tallies) if final else tallies, suggestions, moves)
         is_finale = final or (decision.tile is not None and decision.action is FINISH)
         made = _next_round(session, job, decision, final=final, is_finale=is_finale)
-        step = _move(session, FINALE if is_finale else DRAWING, made.number, None)
+        step = session.step_to(FINALE if is_finale else DRAWING, made.number, None)
         if not await self.sessions.move_to_round(step, made):
             return
         if decision.worded_by is not None and not is_finale:
@@ -328,10 +323,10 @@ class JamHandler:
         minutes = int(session.settings["minutes"])
         if session.phase == VOTING:
             due_at = self.services.clock() + 60 * minutes
-            if await self.sessions.move(_move(session, EXTENDED, session.round, due_at)):
+            if await self.sessions.move(session.step_to(EXTENDED, session.round, due_at)):
                 text = tr("Two people have to vote. The round ends {when}.", when=f"<t:{int(due_at)}:R>")
                 await self.client.sessions.say(session, text)
-        elif await self.sessions.move(_move(session, ASLEEP, session.round, self.services.clock() + ASLEEP_S)):
+        elif await self.sessions.move(session.step_to(ASLEEP, session.round, self.services.clock() + ASLEEP_S)):
             await self._say_asleep(session, job)
 
     async def _say_asleep(self, session: Session, job: Job) -> None:
@@ -345,7 +340,7 @@ class JamHandler:
     async def wake(self, session: Session) -> bool:
         """Open the vote of a sleeping jam again; returns False if it does not sleep."""
         due_at = self.services.clock() + 60 * int(session.settings["minutes"])
-        woken = session.phase == ASLEEP and await self.sessions.move(_move(session, VOTING, session.round, due_at))
+        woken = session.phase == ASLEEP and await self.sessions.move(session.step_to(VOTING, session.round, due_at))
         self.client.sessions.timer.wake()
         return woken
 
@@ -399,37 +394,4 @@ def _next_round(session: Session, job: Job, decision: Decision, *, final: bool, 
         job_id=round_job_id(session.id, number),
         facts=facts,
         worded_by=None if is_finale else decision.worded_by,
-    )
-
-
-def _move(session: Session, phase: str, number: int, due_at: float | None) -> Move:
-    return Move(
-        session_id=session.id,
-        phase=session.phase,
-        round=session.round,
-        to_phase=phase,
-        to_round=number,
-        due_at=due_at,
-    )
-
-
-def _host_context(session: Session) -> RequestContext:
-    """Return the host with the roles of the start: a clock has no member at hand."""
-    return RequestContext(
-        guild_id=session.guild_id,
-        channel_ids=frozenset({session.place_id, *session.settings["channels"]}),
-        person_id=session.host_id,
-        role_ids=frozenset(session.settings["roles"]),
-    )
-
-
-def _destination(session: Session, reply_to: int | None) -> Destination:
-    return Destination(
-        guild_id=session.guild_id,
-        channel_id=session.place_id,
-        by_channel=True,
-        token="",
-        token_expires_at=0.0,
-        upload_limit=int(session.settings["upload_limit"]),
-        reply_to=reply_to,
     )

@@ -81,7 +81,8 @@ def reworded(params: Params, words: str) -> Params:
         return params
     first, *others = params.parts
     text = f"{first.text}, {words}" if first.text else words
-    return replace(params, parts=(replace(first, text=text), *others))
+    edited = (*first.edited, f", {words}") if first.edited else ()
+    return replace(params, parts=(replace(first, text=text, edited=edited), *others))
 
 
 def next_params(parent: Params, tile: Tile, action: Action, words: str, model: Model, seed: int) -> Params:

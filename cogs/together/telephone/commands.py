@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Mapping
@@ -21,9 +20,11 @@ from bot.policy.policy import PolicyDenied
 from bot.policy.sessions import Participant, participant_from, require_host
 from bot.ui.dynamic_items import PersistentItem
 from bot.ui.i18n import audience, tr, trn
+from cogs.together.finding import Found
+from cogs.together.server_group import server_group
 from cogs.together.telephone import messages
 from cogs.together.telephone.buttons import end_telephone
-from cogs.together.telephone.finding import FoundTelephone, find_any_telephone
+from cogs.together.telephone.finding import find_any_telephone
 from cogs.together.telephone.handler import TelephoneHandler
 from cogs.together.telephone.left_over import drop_left_over
 from cogs.together.telephone.messages import PREFIX, SESSION
@@ -35,7 +36,6 @@ from generation.params import Params, to_dict
 
 log = logging.getLogger(__name__)
 
-ONLY_SERVERS = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
 MIN_SIDE = 256  # pixels
 KEPT_SETTINGS = ("players", "seconds", "role", "in_thread")  # of a game that is played again
 
@@ -43,21 +43,17 @@ KEPT_SETTINGS = ("players", "seconds", "role", "in_thread")  # of a game that is
 class TelephoneCommand(commands.Cog):
     """Start, end and list telephones."""
 
-    telephone = app_commands.Group(
-        name="telephone",
-        description="Picture telephone: one writes, the next one sees only the picture and writes what it is",
-        allowed_contexts=ONLY_SERVERS,
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+    telephone = server_group(
+        "telephone", "Picture telephone: one writes, the next one sees only the picture and writes what it is"
     )
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.handler = TelephoneHandler(client)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def cog_load(self) -> None:
         """Take the steps of telephones from now on."""
-        self.client.sessions.register(SessionKind.TELEPHONE, self.handler)
+        self.client.sessions.register(self.handler)
         self.client.services.db.jobs.subscribe(self.handler.on_state_change)
         self.client.jobs.runner.presenters.append(self.handler.present)
 
@@ -106,7 +102,7 @@ class TelephoneCommand(commands.Cog):
         own = [each for each in found if each.host_id == interaction.user.id] or found
         if not own:
             raise UserError(tr("There is no telephone in this channel."))
-        await end_telephone(interaction, FoundTelephone(self.handler, own[0]))
+        await end_telephone(interaction, Found(self.handler, own[0]))
 
     @telephone.command(name="list", description="The telephones of this server")
     async def show(self, interaction: Interaction) -> None:

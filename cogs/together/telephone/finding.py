@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bot.client import Interaction
 from bot.policy.policy import PolicyDenied
 from bot.policy.sessions import Participant, participant_from, require_participant
 from bot.ui.i18n import tr
+from cogs.together.finding import Found, find_session
 from cogs.together.telephone.handler import TelephoneHandler
-from db.sessions import Session, SessionKind
+from db.sessions import Session
 from generation.errors import UserError
 
-
-@dataclass(frozen=True, slots=True)
-class FoundTelephone:
-    """A telephone as a press finds it."""
-
-    handler: TelephoneHandler
-    session: Session
-
-
-def handler_of(interaction: Interaction) -> TelephoneHandler:
-    """Return the handler of telephones."""
-    handler = interaction.client.sessions.handler(SessionKind.TELEPHONE)
-    assert isinstance(handler, TelephoneHandler)
-    return handler
+FoundTelephone = Found[TelephoneHandler]
 
 
 async def find_any_telephone(interaction: Interaction, session_id: str) -> FoundTelephone:
     """Return a telephone of this server, which may have ended; raise UserError if it is not known."""
-    handler = handler_of(interaction)
-    session = await handler.sessions.get(session_id)
-    if session is None or session.kind is not SessionKind.TELEPHONE or session.guild_id != interaction.guild_id:
-        raise UserError(tr("I no longer know this telephone."))
-    return FoundTelephone(handler, session)
+    handler = interaction.client.sessions.handler(TelephoneHandler)
+    return await find_session(interaction, handler, session_id, tr("I no longer know this telephone."))
 
 
 async def find_telephone(interaction: Interaction, session_id: str) -> FoundTelephone:

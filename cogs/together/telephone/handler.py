@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,7 +12,8 @@ import discord
 from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, post_once
 from bot.jobs.delivery import ResultMessage
-from bot.policy.policy import JobRequest, RequestContext
+from bot.policy.policy import JobRequest
+from bot.sessions.jobs import person_context, session_destination
 from bot.ui.i18n import tr
 from cogs.together.jam.rules import seed_for
 from cogs.together.telephone import messages
@@ -35,7 +35,6 @@ from cogs.together.telephone.phases import (
     attempts,
     seconds_of,
     suspense_of,
-    to_phase,
     turn_again,
     turn_of,
     written,
@@ -47,7 +46,7 @@ from db.lineage import Credit
 from db.sessions import Round, Session, SessionKind
 from db.telephones import Player
 from generation.errors import UserError
-from generation.job import Action, Destination, Job, Requester
+from generation.job import Action, Job, Requester
 from generation.params import Params, PromptPart, from_dict
 
 log = logging.getLogger(__name__)
@@ -56,11 +55,12 @@ log = logging.getLogger(__name__)
 class TelephoneHandler:
     """Take the steps of telephones."""
 
+    kind = SessionKind.TELEPHONE
+
     def __init__(self, client: Client) -> None:
         self.client, self.services = client, client.services
         self.sessions, self.telephones = client.services.db.sessions, client.services.db.telephones
         self.reveal = Reveal(client)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def step(self, session: Session) -> None:
         """Take the step that is due."""
@@ -155,7 +155,7 @@ class TelephoneHandler:
             await self.end_turns(session)
             return True
         now = self.services.clock()
-        move = to_phase(session, TURN, session.round + 1, now + seconds_of(session))
+        move = session.step_to(TURN, session.round + 1, now + seconds_of(session))
         begun = turn_of(player, move.to_round, now)
         if not await self.sessions.move_to_round(move, begun):
             return False
@@ -171,7 +171,7 @@ class TelephoneHandler:
             await self.client.sessions.end(session, tr("Nobody wrote anything, so the telephone ends here."))
             return
         due_at = self.services.clock() + suspense_of(session)
-        if await self.sessions.move(to_phase(session, REVEAL, steps[0].made.number, due_at)):
+        if await self.sessions.move(session.step_to(REVEAL, steps[0].made.number, due_at)):
             self.client.sessions.timer.wake()
             await self._drop_drawing(session)
             if (moved := await self.sessions.get(session.id)) is not None:
@@ -216,7 +216,7 @@ class TelephoneHandler:
     async def write(self, session: Session, made: Round) -> bool:
         """Have what was written in a turn drawn; returns False if the turn is over."""
         if session.phase != TURN or not await self.sessions.move_in_round(
-            to_phase(session, DRAWING, session.round, None), made
+            session.step_to(DRAWING, session.round, None), made
         ):
             return False
         if (moved := await self.sessions.get(session.id)) is not None:
@@ -239,7 +239,8 @@ class TelephoneHandler:
             job = self.job_for(session, made, player)
             request = JobRequest(action=job.action, params=job.params, speed=job.speed)
             credited = [] if made.facts.get(ROBOT) else [Credit(person_id=player.person_id, part="worded")]
-            await self.client.jobs.submit_for(context_of(session, player), request, job, credited)
+            context = person_context(session, player.person_id, player.roles)
+            await self.client.jobs.submit_for(context, request, job, credited)
         except UserError as error:
             log.info("session %s: turn %s cannot be drawn: %s", session.id, made.number, error)
             await self._take_turn_again(session, made)
@@ -251,7 +252,7 @@ class TelephoneHandler:
             action=Action.IMAGINE,
             params=params_for(session, made),
             requester=Requester(player.person_id, player.name),
-            destination=_held_destination(session),
+            destination=session_destination(session, private=True),
             parent=None,
             asked_at=self.services.clock(),
         )
@@ -259,17 +260,12 @@ class TelephoneHandler:
     def on_state_change(self, job_id: str, state: JobState) -> None:
         """Take notice of a turn's job that was drawn, failed or was cancelled."""
         if state in (JobState.GENERATED, JobState.FAILED, JobState.CANCELLED):
-            task = asyncio.create_task(self._look_after(job_id))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.client.sessions.spawn(self._look_after(job_id), f"the end of job {job_id} could not be handled")
 
     async def _look_after(self, job_id: str) -> None:
         record = await self.services.db.jobs.get(job_id)
         if record is not None and record.job.destination.is_held:
-            try:
-                await self._take_notice(record)
-            except Exception:
-                log.exception("the end of job %s could not be handled", job_id)
+            await self._take_notice(record)
 
     async def _take_notice(self, record: JobRecord) -> None:
         made = await self.sessions.find_round(record.job.id)
@@ -291,7 +287,7 @@ class TelephoneHandler:
         if attempts(again) >= MAX_ATTEMPTS or await self._player(session, made) is None:
             await self._next_turn(session)
             return
-        move = to_phase(session, TURN, session.round, now + seconds_of(session))
+        move = session.step_to(TURN, session.round, now + seconds_of(session))
         if await self.sessions.move_in_round(move, again):
             await self._announce_moved(session, again)
 
@@ -359,28 +355,6 @@ def params_for(session: Session, made: Round) -> Params:
     words = str(made.facts.get(WORDS, ""))
     return replace(
         params, parts=(PromptPart(words, 1.0),), count=1, seed=seed_for(session.id, made.number, attempts(made))
-    )
-
-
-def context_of(session: Session, player: Player) -> RequestContext:
-    """Return a player with the roles of the moment of joining: a clock has no member at hand."""
-    return RequestContext(
-        guild_id=session.guild_id,
-        channel_ids=frozenset({session.place_id, *session.settings["channels"]}),
-        person_id=player.person_id,
-        role_ids=frozenset(player.roles),
-    )
-
-
-def _held_destination(session: Session) -> Destination:
-    return Destination(
-        guild_id=session.guild_id,
-        channel_id=session.place_id,
-        by_channel=True,
-        token="",
-        token_expires_at=0.0,
-        upload_limit=int(session.settings["upload_limit"]),
-        private=True,
     )
 
 

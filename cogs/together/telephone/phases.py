@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.sessions.service import round_job_id
-from db.sessions import Move, Round, Session
+from bot.sessions.jobs import round_job_id
+from db.sessions import Round, Session
 from db.telephones import Player
 
 JOINING, TURN, DRAWING, REVEAL, FINALE = "joining", "turn", "drawing", "reveal", "finale"
@@ -28,18 +28,6 @@ def seconds_of(session: Session) -> float:
 def suspense_of(session: Session) -> float:
     """Return how long the reveal waits for a press."""
     return min(seconds_of(session), MAX_SUSPENSE_S)
-
-
-def to_phase(session: Session, phase: str, number: int, due_at: float | None) -> Move:
-    """Return the step to a phase and a round."""
-    return Move(
-        session_id=session.id,
-        phase=session.phase,
-        round=session.round,
-        to_phase=phase,
-        to_round=number,
-        due_at=due_at,
-    )
 
 
 def turn_of(player: Player, number: int, now: float) -> Round:

@@ -15,14 +15,14 @@ from bot.images.telephone_strip import StripPicture, draw_strip
 from bot.jobs.delivery import ResultMessage
 from bot.jobs.recovery import post_unless_found
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld
-from bot.sessions.service import round_job_id
+from bot.sessions.jobs import round_job_id
 from bot.ui.i18n import tr
 from bot.ui.job_views import result_view
 from cogs.together.bell import pinged_people
 from cogs.together.film import ResultFilm, attach_film
 from cogs.together.telephone import messages
 from cogs.together.telephone.left_over import drop_left_over
-from cogs.together.telephone.phases import FINALE, FINALE_ROUND, REVEAL, suspense_of, to_phase
+from cogs.together.telephone.phases import FINALE, FINALE_ROUND, REVEAL, suspense_of
 from cogs.together.telephone.steps import Step, live_steps
 from db.jobs import JobState
 from db.sessions import Round, Session, SessionKind
@@ -61,7 +61,7 @@ class Reveal:
         following = await self._next(session)
         due_at = self.services.clock() + suspense_of(session) if following else None
         phase, number = (REVEAL, following.made.number) if following else (FINALE, session.round)
-        if session.phase != REVEAL or not await self.sessions.move(to_phase(session, phase, number, due_at)):
+        if session.phase != REVEAL or not await self.sessions.move(session.step_to(phase, number, due_at)):
             return False
         self.client.sessions.timer.wake()
         moved = await self.sessions.get(session.id)

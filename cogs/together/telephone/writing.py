@@ -13,6 +13,7 @@ from bot.discord_calls import NO_MENTIONS
 from bot.images.telephone_strip import without_words
 from bot.policy.policy import JobRequest, PolicyDenied
 from bot.policy.visibility import allows_nsfw
+from bot.sessions.jobs import person_context
 from bot.ui.dynamic_items import PersistentItem
 from bot.ui.errors import respond_ephemeral, user_message
 from bot.ui.i18n import audience, tr
@@ -20,7 +21,6 @@ from bot.ui.modals import ModalValues, PersistentModal, modals
 from bot.ui.prompt_block import format_prompt_block
 from cogs.together.telephone import messages
 from cogs.together.telephone.finding import FoundTelephone, find_telephone, require_member
-from cogs.together.telephone.handler import context_of
 from cogs.together.telephone.messages import MAX_WORDS, PREFIX, SESSION
 from cogs.together.telephone.phases import TURN, written
 from cogs.together.telephone.steps import Step
@@ -133,4 +133,5 @@ async def _authorize(interaction: Interaction, found: FoundTelephone, made: Roun
         roles=tuple(participant.context.role_ids),
     )
     job = found.handler.job_for(found.session, made, player)
-    await policy.authorize(context_of(found.session, player), JobRequest(action=job.action, params=job.params))
+    context = person_context(found.session, player.person_id, player.roles)
+    await policy.authorize(context, JobRequest(action=job.action, params=job.params))

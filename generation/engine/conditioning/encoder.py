@@ -18,6 +18,7 @@ from generation.params import Params
 from generation.planning.emphasis import read_emphasis
 from generation.planning.film_pictures import walk_end
 from generation.planning.guidance import ConditioningText, append_text, guidance_weights
+from generation.planning.prompt_stages import prompt_stages
 
 MAX_CACHED_TEXTS = 512
 
@@ -54,6 +55,16 @@ class Conditioning:
     guidance: Tensor
 
 
+class Stage(NamedTuple):
+    """The conditioning of a job from a step on."""
+
+    first_step: int
+    conditioning: Conditioning
+
+
+_Embeddings = dict[ConditioningText, list[PromptEmbedding]]
+
+
 class PromptEncoder:
     """Encodes texts and caches the latest embeddings."""
 
@@ -69,15 +80,33 @@ class PromptEncoder:
         self._guidance_width: int | None = pipeline.unet.config.time_cond_proj_dim
         self._cached_embed = lru_cache(MAX_CACHED_TEXTS)(self._embed)
 
-    def encode(self, params: Params, places: Sequence[float] = ()) -> Conditioning:
-        """Return the conditioning for a prompt; raises UserError if no part of it has a weight above 0.
+    def encode(self, params: Params, places: Sequence[float], steps: int) -> tuple[Stage, ...]:
+        """Return the conditioning for a prompt, for each stage of one whose words change; all are equally long.
 
         With `places`, tile *i* is at places[i] of the way from this prompt, at 0, to the other end of its walk, at 1.
+        Raises UserError if no part of the prompt has a weight above 0.
         """
+        stages = [(first, *self._embed_stage(each, params, places)) for first, each in prompt_stages(params, steps)]
+        chunks = self._longest([each for _, _, texts in stages for own in texts.values() for each in own])
+        return tuple(
+            Stage(first, self._conditioning(params, weights, embeddings, chunks))
+            for first, weights, embeddings in stages
+        )
+
+    def _embed_stage(
+        self, stage: Params, params: Params, places: Sequence[float]
+    ) -> tuple[dict[ConditioningText, float], _Embeddings]:
+        """Return the weights and embeddings of a stage's texts; `params` say how chaos and weird perturb them."""
         has_guidance_embedding = self._guidance_width is not None
-        weights = guidance_weights(replace(params, guidance_scale=1.0) if has_guidance_embedding else params)
-        embeddings = self._walk(weights, params, places) if places else self._own_embeddings(weights, params)
-        embedded = self._padded([embedding for own in embeddings.values() for embedding in own])
+        weights = guidance_weights(replace(stage, guidance_scale=1.0) if has_guidance_embedding else stage)
+        if places:
+            return weights, self._walk(weights, guidance_weights(walk_end(stage)), params, places)
+        return weights, {text: self._embeddings(text, params) for text in weights}
+
+    def _conditioning(
+        self, params: Params, weights: dict[ConditioningText, float], embeddings: _Embeddings, chunks: int
+    ) -> Conditioning:
+        embedded = [self._pad(embedding, chunks) for own in embeddings.values() for embedding in own]
         mask = self._tensor([not self._is_zeroed(text) for text, own in embeddings.items() for _ in own])[:, None]
         return Conditioning(
             embeddings=(torch.cat([embedding.states for embedding in embedded]) * mask[..., None]).to(self._dtype),
@@ -114,18 +143,17 @@ class PromptEncoder:
         """Return whether the model was trained with zeros in place of this text's embedding."""
         return self._force_zeros_for_empty_prompt and text == ConditioningText("")
 
-    def _own_embeddings(
-        self, texts: Iterable[ConditioningText], params: Params
-    ) -> dict[ConditioningText, list[PromptEmbedding]]:
-        return {text: self._embeddings(text, params) for text in texts}
-
     def _walk(
-        self, texts: Iterable[ConditioningText], params: Params, places: Sequence[float]
-    ) -> dict[ConditioningText, list[PromptEmbedding]]:
+        self,
+        texts: Iterable[ConditioningText],
+        others: Iterable[ConditioningText],
+        params: Params,
+        places: Sequence[float],
+    ) -> _Embeddings:
         """Return an embedding for each place of a text that changes; both ends have texts of the same weights."""
         end = walk_end(params)
         between = {}
-        for text, other in zip(texts, guidance_weights(end), strict=True):
+        for text, other in zip(texts, others, strict=True):
             first, last = self._embeddings(text, replace(params, count=1)), self._embeddings(other, end)
             if text == other and not text.perturbed:
                 between[text] = first
@@ -192,8 +220,13 @@ class PromptEncoder:
 
     def _padded(self, embeddings: list[PromptEmbedding]) -> list[PromptEmbedding]:
         """Pad all embeddings to the length of the longest."""
-        chunks = max(embedding.states.shape[1] // self._context_length for embedding in embeddings)
+        chunks = self._longest(embeddings)
         return [self._pad(embedding, chunks) for embedding in embeddings]
+
+    def _longest(self, embeddings: Iterable[PromptEmbedding]) -> int:
+        """Return how many chunks the longest embedding has."""
+        length: int = max(embedding.states.shape[1] for embedding in embeddings) // self._context_length
+        return length
 
     def _pad(self, embedding: PromptEmbedding, chunks: int) -> PromptEmbedding:
         missing = chunks - embedding.states.shape[1] // self._context_length

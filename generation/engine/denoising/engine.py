@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -17,16 +18,24 @@ from torch import Tensor
 
 from generation.engine.denoising.advance import advance, group_by_canvas
 from generation.engine.denoising.batching import Batcher, BatchSlice
+from generation.engine.denoising.control import Control, control_conditions, encode_controls
 from generation.engine.denoising.hires import prepare_hires_pass, upscale_latents
 from generation.engine.denoising.job import DenoisingJob
-from generation.engine.denoising.job_setup import EncodedSource, encode_source, prepare_job
+from generation.engine.denoising.job_setup import (
+    EncodedSource,
+    check_size,
+    encode_source,
+    is_upscale,
+    pass_strengths,
+    prepare_job,
+)
 from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
 from generation.engine.denoising.reading import ReadingJob
 from generation.engine.denoising.reading_setup import prepare_reading
 from generation.engine.denoising.rows import Rows, join_rows
 from generation.engine.denoising.style import encode_style
-from generation.engine.denoising.usual_rows import usual_rows
+from generation.engine.denoising.usual_rows import usual_params, usual_rows
 from generation.engine.device.dtype_guard import StepGate
 from generation.engine.device.gpu_sync import StepThrottle
 from generation.engine.device.oom import (
@@ -40,7 +49,7 @@ from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, read_source
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.compiled import CompiledUnet
-from generation.engine.networks.lora import with_own_lora
+from generation.engine.networks.control import ControlNetwork, ControlNetworks
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.engine.networks.row_buckets import bucket_of, call_padded
 from generation.engine.networks.sampler_tables import SamplerTables
@@ -54,6 +63,7 @@ from generation.messages import Event, Failed, FailureReason, Generate, Progress
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.model import Model
 from generation.planning.compute_cost import HIRES_FACTOR, has_hires_pass
+from generation.planning.control import has_control
 
 # Rows at the model's native size in one UNet call. On a CPU each further row costs as much, so batching adds delay.
 MAX_ROWS = {"cpu": 8, "mps": 8}
@@ -71,6 +81,14 @@ class _JobInputs(NamedTuple):
     variant: ModelVariant
     encoded: EncodedSource | None = None
     style: Tensor | None = None
+    controls: tuple[Control, ...] = ()
+
+
+class _HiresInputs(NamedTuple):
+    """The inputs of a job's second pass."""
+
+    upscaled: Tensor
+    controls: tuple[Control, ...]
 
 
 def _completed_future(inputs: _JobInputs) -> Future[Any]:
@@ -81,11 +99,15 @@ def _completed_future(inputs: _JobInputs) -> Future[Any]:
 
 @dataclass(slots=True)
 class _WaitingJob:
-    """A job whose next pass needs `inputs` that another thread still reads or upscales: an image, LoRAs."""
+    """A job whose next pass needs `inputs` that another thread still reads or upscales: an image, LoRAs.
+
+    `again` reads them once more.
+    """
 
     request: Generate
     inputs: Future[Any]
     begin: Callable[[Any], _ActiveJob]
+    again: Callable[[], None] | None = None
 
 
 @dataclass(slots=True)
@@ -118,6 +140,7 @@ class DenoisingEngine:
         adapters: Adapters = NO_ADAPTERS,
         evict_idle_model: Callable[[], bool] = lambda: False,
         step_gate: StepGate | None = None,
+        controls: ControlNetworks | None = None,
         *,
         compile_unet: bool = False,
     ) -> None:
@@ -129,6 +152,7 @@ class DenoisingEngine:
         self._samplers = SamplerTables(pipeline.scheduler, pipeline.device)
         self._upscaler = upscaler
         self._variants = ModelVariants(pipeline, adapters)
+        self._controls = controls or ControlNetworks(pipeline, adapters)
         self._has_row_buckets = pipeline.device.type == "cuda"
         self._compiled = CompiledUnet(pipeline.unet) if compile_unet else None
         self._unet_lock = unet_lock or threading.Lock()
@@ -150,7 +174,7 @@ class DenoisingEngine:
 
         Raises UserError for a model of an unsupported family, FileNotFoundError or OSError for a missing one.
         """
-        return cls(with_own_lora(load_pipeline(ref, device, emit)), emit)
+        return cls(load_pipeline(ref, device, emit), emit)
 
     @property
     def busy(self) -> bool:
@@ -162,34 +186,53 @@ class DenoisingEngine:
         if request.trail:
             self._post_processor.develop(request)
             return
-        needs_loading = request.source is not None or request.style is not None or request.params.lora_set
         inputs = (
             self._image_threads.submit(self._load_inputs, request)
-            if needs_loading
+            if self._needs_loading(request)
             else _completed_future(_JobInputs(self._variants.base))
         )
         begin = partial(self._first_pass, request, time.monotonic())
-        self._waiting[request.job_id] = _WaitingJob(request, inputs, begin)
+        self._waiting[request.job_id] = _WaitingJob(request, inputs, begin, partial(self.add, request))
+
+    def _needs_loading(self, request: Generate) -> bool:
+        pictures = request.source, request.style, request.control
+        if request.params.lora_set or any(picture is not None for picture in pictures):
+            return True
+        return not all(self._samplers.has(request.params, strength) for strength in pass_strengths(request))
 
     def _load_inputs(self, request: Generate) -> _JobInputs:
+        with self._step_gate.step():  # a table must not be read while the default dtype is another
+            for strength in pass_strengths(request):
+                self._samplers.get(request.params, strength)
         variant = self._variants.get(request.params)
         source = read_source(request, self._upscaler)
         vae = self._vae.suited(request.params)
+        networks = self._control_networks(request, source)
         with self._image_stream.after(None):
             encoded = None if source is None else encode_source(source, vae, self._unet_lock)
             style = encode_style(request, vae, self.model, self._unet_lock)
+            controls = encode_controls(request, networks)
             images = () if encoded is None else chain.from_iterable(encoded.images)
-            self._image_stream.finish(*images, *([] if style is None else [style]))
-        return _JobInputs(variant, encoded, style)
+            pictures = (control.picture for control in controls)
+            self._image_stream.finish(*images, *pictures, *([] if style is None else [style]))
+        return _JobInputs(variant, encoded, style, controls)
 
-    def _upscale(self, job: DenoisingJob, mark: Any) -> Tensor:
-        """Return a first pass's latents at twice their size; raises UserError if they overflowed."""
+    def _control_networks(self, request: Generate, source: SourceImage | None) -> tuple[ControlNetwork, ...]:
+        """Return the ControlNets that guide a request; an enlarged image needs no guidance."""
+        if not has_control(request.params) or is_upscale(request.params, source):
+            return ()
+        check_size(request.params.width, request.params.height, self._vae)
+        return self._controls.get(request.params)
+
+    def _upscale(self, job: DenoisingJob, mark: Any) -> _HiresInputs:
+        """Return a first pass's latents at twice their size, and its controls; raises UserError if they overflowed."""
         with self._image_stream.after(mark, job.result):
             if not job.result.isfinite().all():
                 raise UserError(OVERFLOW_MESSAGE)
             upscaled = upscale_latents(job, self._vae, self._unet_lock)
-            self._image_stream.finish(upscaled)
-        return upscaled
+            controls = encode_controls(job.request, job.networks, HIRES_FACTOR)
+            self._image_stream.finish(upscaled, *(control.picture for control in controls))
+        return _HiresInputs(upscaled, controls)
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
@@ -222,7 +265,12 @@ class DenoisingEngine:
         self._throttle.wait()
 
     def warm_up(self) -> None:
-        """Compile the UNet for one grid, if it is to be compiled, and begin with several grids in one call."""
+        """Read the usual sampler's table, and compile the UNet for one grid if it is to be compiled.
+
+        Compiling it for several grids in one call begins as well.
+        """
+        with suppress(UserError):  # a job that asks for it gets the error
+            self._samplers.get(usual_params(self.model), 1.0)
         if self._compiled:
             grids = usual_rows(self.model, self._variants.base.encoder, self._vae, self._samplers, self._max_rows)
             self._compiled.warm_up(map(self._given, grids))
@@ -251,25 +299,29 @@ class DenoisingEngine:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
+            release_memory(self._pipeline.device)
+            if waiting.again and self._make_room():
+                waiting.again()
+                return
             self._emit(Failed(request.job_id, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE))
         else:
             self._running[request.job_id] = running
             self._finish_if_done(running)
 
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
-        variant, encoded, style = inputs
+        variant, encoded, style, controls = inputs
         if request.params.reading is not None:
             reading = prepare_reading(
                 request, encoded, variant.encoder, self._vae, self._pipeline.scheduler, self.model
             )
             return _ActiveJob(reading, variant, None, started, started)
-        job = prepare_job(request, encoded, style, variant.encoder, self._vae, self.model, self._samplers)
+        job = prepare_job(request, encoded, style, variant.encoder, self._vae, self.model, self._samplers, controls)
         source = None if encoded is None else encoded.source
         return _ActiveJob(job, variant, source, started, started, _trail(job))
 
-    def _hires_pass(self, before: _ActiveJob, upscaled: Tensor) -> _ActiveJob:
+    def _hires_pass(self, before: _ActiveJob, inputs: _HiresInputs) -> _ActiveJob:
         assert isinstance(before.job, DenoisingJob)
-        job = prepare_hires_pass(before.job, upscaled, self._vae, self._samplers)
+        job = prepare_hires_pass(before.job, inputs.upscaled, self._vae, self._samplers, inputs.controls)
         return _ActiveJob(job, before.variant, None, before.started, before.previewed_at, before.trail)
 
     def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
@@ -282,14 +334,16 @@ class DenoisingEngine:
         with suppress_oom():
             rows = join_rows([job.next_rows(count) for job, count in slices])
             with self._unet_lock:
-                predicted = self._call(unet, rows)
+                predicted = self._call(unet, rows, seamless=key.seamless)
             return torch.split(predicted, [each.rows_in_call for each in slices])
         return None
 
-    def _call(self, unet: Any, rows: Rows) -> Tensor:
+    def _call(self, unet: Any, rows: Rows, *, seamless: bool) -> Tensor:
         """Return the UNet's output; on a GPU with one of few numbers of rows, each of which it plans for once."""
         count = (bucket_of(len(rows)) if self._has_row_buckets else None) or len(rows)
-        return call_padded(unet, count, *self._given(rows))[0]
+        latents, timesteps, conditions = self._given(rows)
+        conditions |= control_conditions(rows, latents, conditions, seamless=seamless)
+        return call_padded(unet, count, latents, timesteps, conditions)[0]
 
     def _given(self, rows: Rows) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """Return the UNet's latents, timesteps and conditions."""
@@ -297,13 +351,22 @@ class DenoisingEngine:
 
     def _handle_out_of_memory(self, slices: Sequence[BatchSlice]) -> None:
         release_memory(self._pipeline.device)
-        if self._evict_idle_model():
+        if self._make_room():
             return
         if self._batcher.halve(slices):
             rows = sum(each.rows_in_call for each in slices)
             log.warning("not enough memory for %d rows in a UNet call: using half as many for now", rows)
         else:
             self._fail(slices[0].job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
+
+    def _make_room(self) -> bool:
+        """Give up what no running job uses, ControlNets before models; return whether there was something."""
+        jobs = (running.job for running in self._running.values())
+        used = {network for job in jobs if isinstance(job, DenoisingJob) for network in job.networks}
+        if self._controls.release(used):
+            release_memory(self._pipeline.device)
+            return True
+        return self._evict_idle_model()
 
     def _advance(self, slices: Sequence[BatchSlice], predictions: Sequence[Tensor]) -> None:
         """Make the step of each job that has all its predictions now, those of one canvas size together."""
@@ -345,7 +408,26 @@ class DenoisingEngine:
         if isinstance(job, DenoisingJob) and not job.done and now - running.previewed_at >= PREVIEW_INTERVAL_S:
             running.previewed_at = now
             self._post_processor.preview(PreviewRequest(job.job_id, *job.progress, job.predict_original_sample()))
-        self._finish_if_done(running)
+        if isinstance(job, ReadingJob) and job.is_answered:
+            self._think(running, job)
+        else:
+            self._finish_if_done(running)
+
+    def _think(self, running: _ActiveJob, job: ReadingJob) -> None:
+        """Let a reading ask further: on another thread where that waits for the device."""
+        if not self._image_stream.is_asynchronous:
+            job.think()
+            self._finish_if_done(running)
+            return
+        del self._running[job.job_id]
+        mark = self._image_stream.handover()
+
+        def think() -> None:
+            with self._image_stream.after(mark, *job.answers):
+                job.think()
+
+        thought = self._image_threads.submit(think)
+        self._waiting[job.job_id] = _WaitingJob(job.request, thought, lambda _: running)
 
     def _finish_if_done(self, running: _ActiveJob) -> None:
         job = running.job

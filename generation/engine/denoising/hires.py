@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from generation.engine.conditioning.encoder import Stage
+from generation.engine.denoising.control import Control
 from generation.engine.denoising.job import DenoisingJob, Pass, mix
 from generation.engine.images.constraints import LowPassConstraint
 from generation.engine.images.windows import layout_windows
@@ -22,7 +25,9 @@ def upscale_latents(first: DenoisingJob, vae: Vae, unet_lock: threading.Lock) ->
     return torch.cat([vae.upscale(unet_lock, tile, HIRES_FACTOR) for tile in torch.split(first.result, 1)])
 
 
-def prepare_hires_pass(first: DenoisingJob, upscaled: Tensor, vae: Vae, samplers: SamplerTables) -> DenoisingJob:
+def prepare_hires_pass(
+    first: DenoisingJob, upscaled: Tensor, vae: Vae, samplers: SamplerTables, controls: Sequence[Control] = ()
+) -> DenoisingJob:
     """Prepare the second pass; each tile keeps its own generator and conditioning.
 
     The UNet sees the whole canvas at once, despite its size: through windows it would repeat the prompt in each.
@@ -36,9 +41,10 @@ def prepare_hires_pass(first: DenoisingJob, upscaled: Tensor, vae: Vae, samplers
         first.request,
         sampler,
         mix(sampler.steps[0], upscaled, noise),
-        first.conditioning,
+        [Stage(0, first.conditioning)],
         first.noises,
         LowPassConstraint(HIRES_FACTOR, upscaled, noise),
         layout_windows(canvas, canvas),
         Pass(HIRES_FACTOR, first.steps, first.current_pass.total_steps),
+        controls=controls,
     )

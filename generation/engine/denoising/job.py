@@ -11,13 +11,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from generation.engine.conditioning.encoder import Conditioning
+from generation.engine.conditioning.encoder import Stage
+from generation.engine.denoising.control import Control
 from generation.engine.denoising.rows import LEADER, SHARE, Rows, join_rows, text_columns
 from generation.engine.denoising.style import StyleReference
 from generation.engine.device.transfer import to_device
 from generation.engine.images.constraints import LatentConstraint
 from generation.engine.images.noise import Noise, NoiseBetween, draw_noise
 from generation.engine.images.windows import Windows
+from generation.engine.networks.control import ControlNetwork
 from generation.engine.networks.noise_schedulers import takes_generator
 from generation.engine.networks.sampler_tables import NOISE, SamplerStep, SamplerTable, Term
 from generation.messages import Generate
@@ -56,21 +58,24 @@ class DenoisingJob:
         request: Generate,
         sampler: SamplerTable,
         latents: Tensor,
-        conditioning: Conditioning,
+        stages: Sequence[Stage],
         noises: Sequence[Noise],
         constraint: LatentConstraint | None,
         windows: Windows,
         current_pass: Pass,
         style: StyleReference | None = None,
+        controls: Sequence[Control] = (),
     ) -> None:
         self.request = request
         self.latents = latents
-        self.conditioning, self.noises = conditioning, noises
+        self.conditioning, self.noises = stages[0].conditioning, noises
+        self._later_stages = list(stages[1:])
         self.current_pass = current_pass
         self.index = 0
         self._sampler, self._scheduler = sampler, copy.deepcopy(sampler.scheduler)
         self._constraint = constraint
         self._windows, self._style = windows, style
+        self._controls = [control.cropped(windows) for control in controls]
         time_ids = windows.time_ids(request.params.width * current_pass.factor // windows.canvas[1])
         self._time_ids = to_device(time_ids, latents.device)
         self._row_indices = self._number_rows()
@@ -90,7 +95,7 @@ class DenoisingJob:
         shape = (self.latents.shape[1], *self._windows.size)
         params = self.request.params
         text_length = self.conditioning.embeddings.shape[1]
-        return BatchKey(shape, text_length, params.seamless, params.lora_set, self._style is not None)
+        return BatchKey(shape, text_length, params.seamless, params.lora_set, self.leader_rows > 0)
 
     @property
     def pixels(self) -> int:
@@ -124,9 +129,14 @@ class DenoisingJob:
         return self._rows - sum(len(prediction) for prediction in self._predictions)
 
     @property
+    def networks(self) -> list[ControlNetwork]:
+        """Return the ControlNets that guide it."""
+        return [control.network for control in self._controls]
+
+    @property
     def leader_rows(self) -> int:
         """Return how many rows each call needs beside those that get a prediction: one for a style reference."""
-        return 0 if self._style is None else 1
+        return 1 if self._style is not None and self._style.attention else 0
 
     @property
     def remaining_pixels(self) -> int:
@@ -161,8 +171,9 @@ class DenoisingJob:
             timesteps=self._sampler.timesteps[self.index].expand(count),
             embeddings=self.conditioning.embeddings[texts],
             columns=self._columns(self.conditioning.pooled[texts], self._time_ids[windows]),
+            controls=tuple(control.rows(windows) for control in self._controls),
         )
-        return rows if self._style is None else self._led(rows, self._style)
+        return self._led(rows, self._style) if self._style is not None and self.leader_rows else rows
 
     def _led(self, rows: Rows, style: StyleReference) -> Rows:
         """Return rows that attend to a style reference, whose own row, as noisy as theirs, comes first."""
@@ -248,6 +259,9 @@ class DenoisingJob:
         """End the step with these latents."""
         self.index += 1
         self.latents, self._noise = latents, None
+        if self._later_stages and self._later_stages[0].first_step == self.index:
+            self.conditioning = self._later_stages.pop(0).conditioning
+            self._row_indices = self._number_rows()
 
     @property
     def result(self) -> Tensor:

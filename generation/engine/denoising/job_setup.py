@@ -10,10 +10,11 @@ import torch
 from torch import Generator, Tensor
 
 from generation.engine.conditioning.encoder import PromptEncoder
+from generation.engine.denoising.control import Control
 from generation.engine.denoising.job import DenoisingJob, Pass, mix
 from generation.engine.denoising.style import row_size, style_reference
 from generation.engine.device.transfer import to_device
-from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint
+from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint, MixConstraint
 from generation.engine.images.io import SourceImage
 from generation.engine.images.noise import Noise, NoiseBetween
 from generation.engine.images.windows import Windows, layout_windows
@@ -25,6 +26,7 @@ from generation.models.model import Model
 from generation.params import Params, Tile
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass, steps_before_stop
 from generation.planning.film_pictures import walk_end
+from generation.planning.mixing import SHAPES_SHARE, drawn_words
 from generation.text import Text
 
 
@@ -42,13 +44,14 @@ def encode_source(source: SourceImage, vae: Vae, unet_lock: threading.Lock) -> E
     Raises UserError for a size that the model cannot generate.
     """
     height, width = source.pixels.shape[-2:]
-    _check_size(width, height, vae)
+    check_size(width, height, vae)
     return EncodedSource(
         source, tuple(vae.encode_low_memory(unet_lock, pixels) for pixels in (source.pixels, *source.blended))
     )
 
 
-def _check_size(width: int, height: int, vae: Vae) -> None:
+def check_size(width: int, height: int, vae: Vae) -> None:
+    """Raise UserError for a size that the VAE cannot make."""
     if width % vae.scale or height % vae.scale:
         raise UserError(
             Text(
@@ -60,6 +63,15 @@ def _check_size(width: int, height: int, vae: Vae) -> None:
         )
 
 
+def pass_strengths(request: Generate) -> tuple[float, ...]:
+    """Return the strength of each pass that a request needs a sampler's table for; a reading needs none."""
+    params = request.params
+    if params.reading is not None:
+        return ()
+    first = 1.0 if request.source is None else params.strength
+    return (first, HIRES_STRENGTH) if has_hires_pass(params) else (first,)
+
+
 def prepare_job(
     request: Generate,
     encoded: EncodedSource | None,
@@ -68,6 +80,7 @@ def prepare_job(
     vae: Vae,
     model: Model,
     samplers: SamplerTables,
+    controls: Sequence[Control] = (),
 ) -> DenoisingJob:
     """Prepare a job for its first step; raises UserError for a request that cannot be generated.
 
@@ -76,19 +89,19 @@ def prepare_job(
     """
     params = request.params
     vae = vae.suited(params)
-    _check_size(params.width, params.height, vae)
-    conditioning = encoder.encode(params, request.places)
+    check_size(params.width, params.height, vae)
     sampler = samplers.get(params, 1.0 if encoded is None else params.strength)
+    stages = encoder.encode(drawn_words(params), request.places, len(sampler.steps))
     noises = _noises(request)
     first_pass = _first_pass(params, sampler, samplers)
     style = None
-    if style_latents is not None and not _is_upscale(params, encoded):
-        text = encoder.embed_texts([""], conditioning.embeddings.shape[1] // encoder.text_length(1))
+    if style_latents is not None and not is_upscale(params, None if encoded is None else encoded.source):
+        text = encoder.embed_texts([""], stages[0].conditioning.embeddings.shape[1] // encoder.text_length(1))
         style = style_reference(request, style_latents, text, vae)
     if encoded is None:
         latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale
         windows = unet_windows(latents, vae, model, wrap=params.seamless)
-        return DenoisingJob(request, sampler, latents, conditioning, noises, None, windows, first_pass, style)
+        return DenoisingJob(request, sampler, latents, stages, noises, None, windows, first_pass, style, controls)
     source = encoded.source
     clean = blend_latents([vae.sample(image, noises) for image in encoded.images])
     noise = vae.noise(params.width, params.height, noises)
@@ -99,16 +112,18 @@ def prepare_job(
         constraint = MaskConstraint(to_device(change_map, clean.device), clean, noise)
     elif len(windows) > 1 and source.upscale_factor >= 2:
         constraint = LowPassConstraint(round(source.upscale_factor), clean, noise)
-        conditioning = encoder.encode(
-            replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale)), request.places
-        )
+        reduced = replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
+        stages = encoder.encode(drawn_words(reduced), request.places, len(sampler.steps))
+    elif params.mix and sampler.steps and not is_upscale(params, source):
+        until = SHAPES_SHARE * sampler.steps[0].noise_fraction
+        constraint = MixConstraint(params.mix_keep / 100, until, clean, noise)
     latents = _initial_latents(params, sampler, constraint, clean, noise)
-    return DenoisingJob(request, sampler, latents, conditioning, noises, constraint, windows, first_pass, style)
+    return DenoisingJob(request, sampler, latents, stages, noises, constraint, windows, first_pass, style, controls)
 
 
-def _is_upscale(params: Params, encoded: EncodedSource | None) -> bool:
-    """Return whether an image of the bot is drawn larger: it has its style already."""
-    return encoded is not None and isinstance(params.source, Tile) and encoded.source.upscale_factor > 1
+def is_upscale(params: Params, source: SourceImage | None) -> bool:
+    """Return whether an image of the bot is drawn larger: it has its style and its composition already."""
+    return source is not None and isinstance(params.source, Tile) and source.upscale_factor > 1
 
 
 def _noises(request: Generate) -> list[Noise]:

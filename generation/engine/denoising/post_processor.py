@@ -21,7 +21,7 @@ from generation.engine.device.oom import OOM_MESSAGE, OVERFLOW_MESSAGE, is_out_o
 from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, from_bytes, to_bytes, to_images
 from generation.engine.networks.vae import Vae
-from generation.engine.output.files import OutputWriter
+from generation.engine.output.files import EncodedTile, OutputWriter
 from generation.engine.output.previews import LatentPreviewer, preview_file
 from generation.engine.output.safety_classifier import SafetyClassifier
 from generation.engine.output.trail import pack_trail
@@ -174,9 +174,7 @@ class PostProcessor:
         job_id = result.request.job_id
         try:
             with self._stream.after(mark, result.latents, *result.trail):
-                images = self._decode(result)
-                # Fetching waits for the device, whatever there is to fetch.
-                trail = pack_trail(self._stream.fetch(result.trail)) if images and result.trail else b""
+                images, trail = self._decode(result)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -186,8 +184,8 @@ class PostProcessor:
         else:
             self._encode(result, images, trail)
 
-    def _decode(self, result: DenoisingResult) -> list[Image.Image]:
-        """Return a result's images, of which there are none if the job was cancelled meanwhile.
+    def _decode(self, result: DenoisingResult) -> tuple[list[Image.Image], bytes]:
+        """Return a result's images and its packed trail; there are none if the job was cancelled meanwhile.
 
         Raise UserError if its latents overflowed: the images would be black.
         """
@@ -196,19 +194,21 @@ class PostProcessor:
         sound = [result.latents.isfinite().all()]
         for tile in tiles:
             if result.request.job_id in self._cancelled:
-                return []
+                return [], b""
             decoded = vae.queue_low_memory(self._unet_lock, tile)
             sound.append(decoded.isfinite().all())
             values.append(decoded if result.has_mask else to_bytes(decoded))
             if not self._stream.is_asynchronous:  # there a preview would wait for the tile
                 self._render_previews()
-        *fetched, checks = self._stream.fetch([*values, torch.stack(sound)])
+        checks, *fetched = self._stream.fetch([torch.stack(sound), *values, *result.trail])
+        fetched, trail = fetched[: len(tiles)], fetched[len(tiles) :]
         if not checks[0]:
             raise UserError(OVERFLOW_MESSAGE)
         for index in (~checks[1:]).nonzero().flatten().tolist():
             again = vae.decode_low_memory(self._unet_lock, tiles[index])
             fetched[index] = (again if result.has_mask else to_bytes(again)).cpu()
-        return [image for pixels in fetched for image in self._images(pixels, result.source)]
+        images = [image for pixels in fetched for image in self._images(pixels, result.source)]
+        return images, pack_trail(trail)
 
     def _images(self, pixels: Tensor, source: SourceImage | None) -> list[Image.Image]:
         if source is None or source.mask is None:
@@ -221,20 +221,24 @@ class PostProcessor:
         if not images:
             self._end(job_id, None)
             return
-        tiles = [
-            self._encoders.submit(self._writer.encode_tile, image, index, result.request)
-            for index, image in enumerate(images)
-        ]
-        end = self._encoders.submit(
-            self._build_grid, result, images, tiles, trail
-        )  # begins when all of them have begun
+        submit, request = self._encoders.submit, result.request
+        # The sheet takes longest.
+        sheet = submit(self._writer.encode_sheet, images, request) if len(images) > 1 else None
+        tiles = [submit(self._writer.encode_tile, image, index, request) for index, image in enumerate(images)]
+        end = submit(self._build_grid, result, images, tiles, sheet, trail)  # begins when all of them have begun
         end.add_done_callback(self._raise_in_thread)
 
     def _build_grid(
-        self, result: DenoisingResult, images: list[Image.Image], tiles: Sequence[Future[bytes]], trail: bytes
+        self,
+        result: DenoisingResult,
+        images: list[Image.Image],
+        tiles: Sequence[Future[EncodedTile]],
+        sheet: Future[tuple[bytes, str]] | None,
+        trail: bytes,
     ) -> None:
         files = [tile.result() for tile in tiles]
-        grid = self._writer.build_grid(images, files, result.request, result.started)
+        joined = None if sheet is None else sheet.result()
+        grid = self._writer.build_grid(images, files, result.request, result.started, joined)
         self._end(result.request.job_id, Finished(result.request.job_id, replace(grid, trail=trail)))
 
     def _raise_in_thread(self, task: Future[None]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from generation.engine.networks.control import ControlNetwork
 
 POOLED, TIME_IDS = "pooled", "time_ids"  # SDXL's embedding of the whole text, and its `Windows.time_ids`
 GUIDANCE = "guidance"  # the embedded guidance scale of UNets with distilled guidance
@@ -16,17 +18,37 @@ LEADER, SHARE = "leader", "share"
 
 
 @dataclass(frozen=True, slots=True)
+class ControlledRows:
+    """Consecutive rows of a call, from `start`, that a ControlNet guides: their embedded pictures, and its weight."""
+
+    network: ControlNetwork
+    start: int
+    pictures: Tensor
+    weight: float
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def places(self) -> slice:
+        """Return the places of the rows in the call."""
+        return slice(self.start, self.start + len(self))
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Rows of a UNet call's batch.
 
     A column is a tensor with one entry for each row. Zeros in it change nothing: rows of a job that does not use a
-    column get zeros beside rows of one that does, and a column that no row uses is left out.
+    column get zeros beside rows of one that does, and a column that no row uses is left out. `controls` name the rows
+    that ControlNets guide, so that only these go through them.
     """
 
     latents: Tensor
     timesteps: Tensor
     embeddings: Tensor
     columns: Mapping[str, Tensor]
+    controls: tuple[ControlledRows, ...] = ()
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -68,7 +90,16 @@ def join_rows(parts: Sequence[Rows]) -> Rows:
         torch.cat([part.timesteps for part in parts]),
         torch.cat([part.embeddings for part in parts]),
         {name: torch.cat([_column(part, name, sample) for part in parts]) for name, sample in samples.items()},
+        tuple(_controls(parts)),
     )
+
+
+def _controls(parts: Sequence[Rows]) -> Iterator[ControlledRows]:
+    """Yield the controlled rows of all parts by their places in the joined rows."""
+    before = 0
+    for part in parts:
+        yield from (replace(each, start=before + each.start) for each in part.controls)
+        before += len(part)
 
 
 def _column(rows: Rows, name: str, sample: Tensor) -> Tensor:

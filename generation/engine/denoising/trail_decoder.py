@@ -15,7 +15,7 @@ from generation.engine.device.side_stream import SideStream
 from generation.engine.device.transfer import to_device
 from generation.engine.images.io import from_bytes, to_bytes
 from generation.engine.networks.vae import Vae
-from generation.engine.output.files import OutputWriter, encode_sheet
+from generation.engine.output.files import OutputWriter, encode_video_sheet
 from generation.engine.output.trail import unpack_trail
 from generation.messages import Event, Failed, FailureReason, Finished, Generate, Grid, Progress
 from generation.params import Params
@@ -45,7 +45,7 @@ class TrailDecoder:
                 tiles += self._images(tile, request.params)
                 yield None
             is_sensitive |= self._writer.is_sensitive(tiles)
-            sheets.append(encode_sheet(tiles, request.params))
+            sheets.append(encode_video_sheet(tiles, request.params))
             yield Progress(request.job_id, number + 1, len(trail))
         seconds = time.monotonic() - started
         yield Finished(request.job_id, Grid(tuple(sheets), b"", "jpg", seconds, is_sensitive))

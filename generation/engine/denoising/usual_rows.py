@@ -1,4 +1,4 @@
-"""The rows of the calls that a model gets most: one to four grids of its own size."""
+"""The jobs that a model gets most, and the rows of their calls: one to four grids of its own size."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from generation.models.model import Model
 from generation.params import Params, PromptPart
 
 
-def usual_rows(model: Model, encoder: PromptEncoder, vae: Vae, samplers: SamplerTables, limit: int) -> Iterator[Rows]:
-    """Yield the rows of one grid, of two and so on, up to `limit` rows."""
+def usual_params(model: Model) -> Params:
+    """Return the params of a grid as a model draws it by default."""
     side = model.native_size
-    params = Params(
+    return Params(
         parts=(PromptPart("a picture"),),
         width=side,
         height=side,
@@ -25,7 +25,11 @@ def usual_rows(model: Model, encoder: PromptEncoder, vae: Vae, samplers: Sampler
         num_inference_steps=model.num_inference_steps,
         guidance_scale=model.guidance_scale,
     )
-    job = prepare_job(Generate("", params, 0, 0), None, None, encoder, vae, model, samplers)
+
+
+def usual_rows(model: Model, encoder: PromptEncoder, vae: Vae, samplers: SamplerTables, limit: int) -> Iterator[Rows]:
+    """Yield the rows of one grid, of two and so on, up to `limit` rows."""
+    job = prepare_job(Generate("", usual_params(model), 0, 0), None, None, encoder, vae, model, samplers)
     grid = job.next_rows(job.remaining_rows)
     for grids in range(1, limit // len(grid) + 1):
         yield join_rows([grid] * grids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from generation.command_line import torch_as_typed
 from generation.errors import UserError
 
 CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
@@ -40,10 +41,18 @@ def built_without_cuda(name: str, installed: str) -> DeviceUnavailable:
     """Return the error of a PyTorch without CUDA; a Mac has no other."""
     if sys.platform == "darwin":
         return DeviceUnavailable(f"DEVICE={name}, but a Mac has no CUDA", "set DEVICE=auto or DEVICE=mps.")
+    install = torch_as_typed(installed.partition("+")[0], "cuda", CUDA_WHEELS)
     return DeviceUnavailable(
         f"DEVICE={name}, but this PyTorch ({installed}) was built without CUDA",
-        f"pip install torch=={installed.partition('+')[0]} --index-url {CUDA_WHEELS} --force-reinstall, "
-        "or set DEVICE=auto.",
+        f"`{install}` installs one with it. Or set DEVICE=auto.",
+    )
+
+
+def no_fp8(device: str) -> DeviceUnavailable:
+    """Return the error of a device that cannot multiply in 8 bits."""
+    return DeviceUnavailable(
+        f"FP8=yes, but {device} cannot multiply in 8 bits",
+        "it needs an NVIDIA GPU of the RTX 40 series, an L4, an H100 or a newer one; set FP8=no.",
     )
 
 

@@ -54,3 +54,15 @@ def has_native_bfloat16() -> bool:
     """Return whether the CPU has bfloat16 instructions: it takes half the time with them, and longer without."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(instructions, False) for instructions in ("avx512_bf16", "amx_bf16"))
+
+
+def multiplies_fp8(device: torch.device) -> bool:
+    """Return whether a GPU multiplies in 8 bits with a scale for each row, by trying it."""
+    if device.type != "cuda":
+        return False
+    values, scales = torch.ones(16, 16, device=device).to(torch.float8_e4m3fn), torch.ones(16, 1, device=device)
+    try:
+        torch._scaled_mm(values, values.T, scale_a=scales, scale_b=scales.T, out_dtype=torch.bfloat16)
+    except (RuntimeError, ValueError):  # torch raises both
+        return False
+    return True

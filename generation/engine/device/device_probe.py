@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from generation.engine.device.availability import DeviceUnavailable
-from generation.engine.device.device import choose_device, require_device
+from generation.engine.device.device import choose_device, multiplies_fp8, require_device
 
 
 def probe(name: str) -> dict[str, Any]:
@@ -30,7 +30,8 @@ def probe(name: str) -> dict[str, Any]:
         raise RuntimeError(f"{device} computes wrong results")
     free, total = _memory(device)
     memory = {"free": free, "total": total, "bytes": precision.itemsize}
-    return {"device": str(device), "name": _name(device), "torch": torch.__version__, **memory}
+    facts = {"device": str(device), "name": _name(device), "torch": torch.__version__}
+    return {**facts, "fp8": multiplies_fp8(device), **memory}
 
 
 def _memory(device: torch.device) -> tuple[int, int]:

@@ -74,9 +74,14 @@ def read_source(request: Generate, upscaler: Upscaler | None = None) -> SourceIm
     )
 
 
+def read_fitted(data: bytes, size: tuple[int, int]) -> Image.Image:
+    """Decode an image, cropped to this size; raises UserError for an unreadable file."""
+    return _fit(_decode(data), size)
+
+
 def read_style(data: bytes, size: tuple[int, int]) -> Tensor:
     """Decode a style reference, cropped to this size; raises UserError for an unreadable file."""
-    return to_pixels(_fit(_decode(data), size))
+    return to_pixels(read_fitted(data, size))
 
 
 def _outpaint_source(image: Image.Image, frame: Frame, size: tuple[int, int], mask: Image.Image | None) -> SourceImage:

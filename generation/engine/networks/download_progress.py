@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ def report_downloads(model: Model, report: Report) -> Iterator[Report]:
     huggingface_hub reports them on a terminal only, so its cache is measured. Without these reports a large file on a
     slow line would look like a load that hangs.
     """
+    logging.getLogger("huggingface_hub").handlers.clear()  # its own writes each line of the log a second time
     folders = [_blob_folder(ref) for ref in (model.ref, model.base, model.partner) if ref and not Path(ref).exists()]
     monitor = _DownloadMonitor(folders, report)
     thread = threading.Thread(target=monitor.poll, name=f"downloads of {model.name}", daemon=True)

@@ -100,15 +100,13 @@ class LdmCheckpoint:
 
     def _unet(self) -> Any:
         config = unet_config(shapes_of(self._weights), self._file.family, self._native_size)
-        return _from_state_dict(
+        return build_network(
             diffusers.UNet2DConditionModel, config, convert_ldm_unet_checkpoint(dict(self._weights), config)
         )
 
     def _vae(self) -> Any:
         config = vae_config(shapes_of(self._weights), self._file.family, self._native_size)
-        return _from_state_dict(
-            diffusers.AutoencoderKL, config, convert_ldm_vae_checkpoint(dict(self._weights), config)
-        )
+        return build_network(diffusers.AutoencoderKL, config, convert_ldm_vae_checkpoint(dict(self._weights), config))
 
     def _scheduler(self) -> Any:
         noise = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"} if self._file.zero_terminal_snr else {}
@@ -176,8 +174,8 @@ def vae_dtype(precision: torch.dtype) -> torch.dtype:
     return torch.bfloat16 if multiplies_bfloat16() else torch.float32
 
 
-def _from_state_dict(network_class: Any, config: dict[str, Any], weights: dict[str, Tensor]) -> Any:
-    """Build a network from these weights, without initialising random ones first."""
+def build_network(network_class: Any, config: dict[str, Any], weights: dict[str, Tensor]) -> Any:
+    """Build a network of diffusers from these weights, without initialising random ones first."""
     with torch.device("meta"), SkipInitialization():
         network = network_class.from_config(config)
     network.load_state_dict(weights, assign=True)

@@ -15,15 +15,19 @@ import transformers
 from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file
 
+from generation.command_line import tool_as_typed
 from generation.engine.device.device import choose_device
 from generation.engine.networks import noise_schedulers
+from generation.engine.networks.fp8 import use_fp8
 from generation.engine.networks.ldm_checkpoint import LdmCheckpoint, vae_dtype
+from generation.engine.networks.lora_deltas import merge_lora
 from generation.engine.networks.text_encoder_files import SkipInitialization, load_text_encoder
 from generation.errors import UserError
 from generation.messages import Loading
 from generation.models.catalogue import find_entry
 from generation.models.checkpoint import inspect_checkpoint
 from generation.models.json_files import read_json
+from generation.models.lora import Lora
 from generation.models.model import Model, defaults_from_unet, describe_model
 from generation.models.model_files import WEIGHT_FILES, variant_order
 from generation.models.pipeline_config import (
@@ -82,9 +86,17 @@ class Pipeline:
 
 
 def load_pipeline(
-    ref: str, device: str, report: Callable[[Loading], None], precision: torch.dtype | None = None
+    ref: str,
+    device: str,
+    report: Callable[[Loading], None],
+    precision: torch.dtype | None = None,
+    *,
+    fp8: bool = False,
 ) -> Pipeline:
     """Load the model at `ref`, reporting each part; `precision` is the device's best unless given.
+
+    A model that is a few-step LoRA of another has it added to the weights of that one. With `fp8`, the linear layers of
+    the UNet multiply in 8 bits.
 
     Raises UserError for a model of an unsupported family, FileNotFoundError or OSError for a missing one.
     """
@@ -99,10 +111,19 @@ def load_pipeline(
         report(Loading(part.replace("_", " "), done, len(source.parts), model.name))
         loaded[part] = source.load(part, text_encoder_dtype(precision) if part in TEXT_ENCODERS else precision)
         if part in NETWORKS:
-            loaded[part] = _require_numbers(_to_device(loaded[part], torch_device), f"the {part} of {model.ref}")
+            loaded[part] = _require_numbers(network_to_device(loaded[part], torch_device), f"the {part} of {model.ref}")
+    if model.lora_file:
+        merge_lora({part: loaded.get(part) for part in NETWORKS}, Lora(model.name, _lora_path(model)), model.name)
+    if fp8:
+        use_fp8(loaded["unet"])
     loaded["scheduler"] = _select_scheduler(model, loaded["scheduler"])
     pipeline = Pipeline(model, torch_device, force_zeros_for_empty_prompt=source.force_zeros_for_empty_prompt, **loaded)
     return replace(pipeline, model=_with_actual_config(pipeline))
+
+
+def _lora_path(model: Model) -> Path:
+    local = Path(model.ref, model.lora_file)
+    return local if local.is_file() else Path(hf_hub_download(model.ref, model.lora_file))
 
 
 def _select_scheduler(model: Model, model_scheduler: Any) -> Any:
@@ -144,7 +165,8 @@ def text_encoder_dtype(precision: torch.dtype) -> torch.dtype:
     return torch.float32 if precision is torch.bfloat16 else precision
 
 
-def _to_device(network: Any, device: torch.device) -> Any:
+def network_to_device(network: Any, device: torch.device) -> Any:
+    """Return a network on its device, ready to run."""
     if device.type != "mps":
         network.to(memory_format=torch.channels_last)
     return network.to(device).eval()
@@ -244,7 +266,8 @@ def _usable_class(part: str, name: str, ref: str) -> Any:
     missing = missing_package(name) if part == "scheduler" else None
     if missing is None:
         return getattr(PART_LIBRARIES[part], name)
-    log.warning("%s of %s needs `pip install %s`: euler is used in its place", name, ref, missing)
+    install = tool_as_typed("pip", f"install {missing}")
+    log.warning("%s of %s needs `%s`: euler is used in its place", name, ref, install)
     return diffusers.EulerDiscreteScheduler
 
 

@@ -42,6 +42,8 @@ def call_padded(
 
 def _pad_rows(value: Any, rows: int, target: int) -> Any:
     """Repeat the last row of every tensor in `value`; predictions for the copies are dropped."""
+    if isinstance(value, tuple):
+        return tuple(_pad_rows(part, rows, target) for part in value)
     if isinstance(value, dict):
         return {key: _pad_rows(part, rows, target) for key, part in value.items()}
     if not isinstance(value, Tensor) or rows == target:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -73,19 +73,39 @@ class SamplerTable:
     scheduler: Any = None
 
 
+class _TableKey(NamedTuple):
+    sampler: str | None
+    num_inference_steps: int
+    strength: float
+
+
 class SamplerTables:
-    """The tables of one model's samplers, read when first asked for."""
+    """The tables of one model's samplers, read when first asked for, which may be done on any thread."""
 
     def __init__(self, model_scheduler: Any, device: torch.device) -> None:
         self._model_scheduler, self._device = model_scheduler, device
-        self._cached = lru_cache(MAX_CACHED_TABLES)(self._read)
+        self._tables: dict[_TableKey, SamplerTable] = {}
+        self._lock = threading.Lock()  # else jobs that arrive together would each read the same table
+
+    def has(self, params: Params, strength: float) -> bool:
+        """Return whether a table has been read: reading one takes tens of milliseconds."""
+        return _TableKey(params.sampler, params.num_inference_steps, strength) in self._tables
 
     def get(self, params: Params, strength: float) -> SamplerTable:
         """Return the table of the steps that `strength` leaves, at least one above 0.
 
         Raises UserError for an unknown sampler, and for one that supports neither this number of steps nor this model.
         """
-        return self._cached(params.sampler, params.num_inference_steps, strength)
+        key = _TableKey(params.sampler, params.num_inference_steps, strength)
+        if (table := self._tables.get(key)) is not None:
+            return table
+        with self._lock:
+            if key not in self._tables:
+                table = self._read(*key)
+                if len(self._tables) >= MAX_CACHED_TABLES:
+                    del self._tables[next(iter(self._tables))]  # the oldest
+                self._tables[key] = table
+            return self._tables[key]
 
     def _read(self, sampler: str | None, num_inference_steps: int, strength: float) -> SamplerTable:
         scheduler = create_scheduler(sampler, num_inference_steps, self._model_scheduler)

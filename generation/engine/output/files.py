@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -24,6 +25,13 @@ from generation.params import Params, Tile
 from generation.planning.actions import size_of
 
 
+class EncodedTile(NamedTuple):
+    """The files of one tile."""
+
+    png: bytes
+    thumbnail: bytes
+
+
 class OutputWriter:
     """Writes a model's images as files: tiles with their parameters, and the grid image that is posted.
 
@@ -36,18 +44,41 @@ class OutputWriter:
         self._classifier = classifier
         self._lock = threading.Lock()  # of the signer and the classifier, which work in one thread
 
-    def encode_tile(self, image: Image.Image, index: int, request: Generate) -> bytes:
-        """Return tile number `index` (from 0) as a signed PNG with its generation parameters and its job."""
-        return self._sign(encode_png(image, self._infotext(index, request)), "png", request, index)
+    def encode_tile(self, image: Image.Image, index: int, request: Generate) -> EncodedTile:
+        """Return tile number `index` (from 0) as a signed PNG with its generation parameters and its job.
+
+        Its thumbnail is made here, since the bot would have to decode the PNG first.
+        """
+        png = self._sign(encode_png(image, self._infotext(index, request)), "png", request, index)
+        return EncodedTile(png, encode_thumbnail(image))
 
     def build_grid(
-        self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float
+        self,
+        images: Sequence[Image.Image],
+        tiles: Sequence[EncodedTile],
+        request: Generate,
+        started: float,
+        sheet: tuple[bytes, str] | None = None,
     ) -> Grid:
-        """Return the result of a job begun at `started` (time.monotonic), from its images and their files."""
-        grid_image, suffix = self._encode_grid_image(images, tiles, request)
-        thumbnails = tuple(map(encode_thumbnail, images))  # here, since the bot would have to decode the tiles first
+        """Return the result of a job begun at `started` (time.monotonic), from its images and their files.
+
+        `sheet` is the file of several images, if it has been encoded before.
+        """
+        files, thumbnails = tuple(tile.png for tile in tiles), tuple(tile.thumbnail for tile in tiles)
+        grid_image, suffix = sheet or self._encode_grid_image(images, files, request)
         seconds = time.monotonic() - started
-        return Grid(tuple(tiles), grid_image, suffix, seconds, self.is_sensitive(images), thumbnails=thumbnails)
+        return Grid(files, grid_image, suffix, seconds, self.is_sensitive(images), thumbnails=thumbnails)
+
+    def encode_sheet(self, images: Sequence[Image.Image], request: Generate) -> tuple[bytes, str]:
+        """Return a signed file with all images of a job, whose parameters differ, and its suffix."""
+        return self._encode_joined(images, request, f"{SETTING}: {request.job_id}", None)
+
+    def _encode_joined(
+        self, images: Sequence[Image.Image], request: Generate, text: str, index: int | None
+    ) -> tuple[bytes, str]:
+        limit = request.upload_limit - self._signer.max_signature_bytes
+        grid_image, suffix = encode_to_limit(make_grid(images), limit, text)
+        return self._sign(grid_image, suffix, request, index), suffix
 
     def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
         """Return the classifier's verdict."""
@@ -57,18 +88,12 @@ class OutputWriter:
     def _encode_grid_image(
         self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate
     ) -> tuple[bytes, str]:
-        """Compose the tiles; a single one is used unchanged if it fits the limit, else encoded with its parameters.
-
-        Several have different parameters, and the same job.
-        """
-        alone = len(tiles) == 1
-        if alone and len(tiles[0]) <= request.upload_limit:
+        """Compose the tiles; a single one is used unchanged if it fits the limit, else encoded with its parameters."""
+        if len(tiles) > 1:
+            return self.encode_sheet(images, request)
+        if len(tiles[0]) <= request.upload_limit:
             return tiles[0], "png"
-        text = self._infotext(0, request) if alone else f"{SETTING}: {request.job_id}"
-        grid_image, suffix = encode_to_limit(
-            make_grid(images), request.upload_limit - self._signer.max_signature_bytes, text
-        )
-        return self._sign(grid_image, suffix, request, 0 if alone else None), suffix
+        return self._encode_joined(images, request, self._infotext(0, request), 0)
 
     def _sign(self, data: bytes, suffix: str, request: Generate, index: int | None) -> bytes:
         name = request.job_id if index is None else str(Tile(request.job_id, index))
@@ -81,7 +106,7 @@ class OutputWriter:
         return infotext(params, self._model, index, job_id=request.job_id, with_prompt=self._include_prompts)
 
 
-def encode_sheet(tiles: Sequence[Image.Image], params: Params) -> bytes:
+def encode_video_sheet(tiles: Sequence[Image.Image], params: Params) -> bytes:
     """Return the tiles of a video's step side by side as a JPEG, no larger than the film of a finished grid."""
     sheet = make_grid(tiles)
     factor = size_of(params)[0] / tiles[0].width

@@ -12,6 +12,7 @@ import diffusers
 import torch
 import transformers
 
+from generation.command_line import install_as_typed
 from generation.engine.networks.pipeline_loader import read_index
 from generation.engine.pipelines.pipeline_adapters import PIPELINE_ADAPTERS, PipelineAdapter, PipelineSpec
 from generation.errors import UserError
@@ -99,7 +100,7 @@ class _PipelineFolder:
         except (ImportError, ValueError) as error:
             if not part.startswith("tokenizer") or _can_read_sentencepiece():
                 raise
-            text = f"The {part} of {self._ref} needs missing packages: `pip install sentencepiece protobuf`."
+            text = f"The {part} of {self._ref} needs missing packages: `{install_as_typed('deepfloyd')}`."
             raise UserError(text) from error
         except OSError as error:
             if "file named" not in str(error):  # as diffusers and transformers word it, for folders and the hub

@@ -20,6 +20,10 @@ class MemoryBudget:
         self._sizes.pop(name, None)
         self._sizes[name] = size
 
+    def resize(self, name: str, size: int) -> None:
+        """Correct the size of a model."""
+        self._sizes[name] = size
+
     def touch(self, name: str) -> None:
         """Mark a model as the most recently used; harmless for one that is not counted."""
         if name in self._sizes:

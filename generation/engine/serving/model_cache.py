@@ -103,6 +103,8 @@ class ModelCache:
 
     def request_load(self, model: Model) -> bool:
         """Start loading a model, evicting others for it; False while busy models take up the memory."""
+        for name, cached in self.loaded.items():
+            self._device_budget.resize(name, cached.loaded_model.size)  # with the ControlNets that came since
         evicted = self._device_budget.plan_eviction(self._size(model), self._busy_models())
         if evicted is None:
             return False

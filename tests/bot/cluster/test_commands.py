@@ -18,7 +18,7 @@ from generation.cluster.hello import answering
 from generation.cluster.node import Node
 from generation.cluster.ray_settings import NODE_MANAGER, Head
 from generation.cluster.versions import Versions
-from generation.command_line import ROOT, as_typed
+from generation.command_line import ROOT, as_typed, tool_as_typed
 from generation.errors import UserError
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
@@ -76,7 +76,7 @@ def test_nobody_starts_without_the_files_or_an_address(config, command):
     ("change", "told"),
     [
         ({"atelier": "0.1.0-00000000"}, "scripts/update"),
-        ({"ray": "2.61.0"}, 'pip install "ray==2.61.0"'),
+        ({"ray": "2.61.0"}, tool_as_typed("pip", "install ray==2.61.0")),
         ({"python": "3.11.8"}, "Install Python 3.11.8"),
     ],
 )

@@ -14,16 +14,26 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import discord
+import numpy as np
 import pytest
 from aiohttp import web
+from safetensors.numpy import save_file
 
 from bot.config import Config
 from bot.doctor import account, device, rest, result, run, storage
 from bot.doctor.account import check_account
-from bot.doctor.model import check_classifier, check_model, check_models, check_upscaler, largest_parameter_count
+from bot.doctor.model import (
+    check_classifier,
+    check_describer,
+    check_model,
+    check_models,
+    check_upscaler,
+    largest_parameter_count,
+)
 from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.storage import check_database, check_disk
 from bot.instance_lock import acquire_instance_lock, is_locked
+from bot.workers import find_unusable_files
 from db.connection import DATABASE_FILE
 from db.jobs import JobStore
 from generation.models.catalogue import Family
@@ -414,6 +424,20 @@ def test_a_device_without_free_memory_fails():
     assert device._evaluate(PROBED).status is PASSED
 
 
+def test_a_device_that_cannot_multiply_in_8_bits_fails_where_fp8_is_asked_for():
+    able, unable = PROBED | {"fp8": True}, PROBED | {"fp8": False}
+    assert device._evaluate(unable).status is PASSED
+    failure = device._evaluate(unable, fp8=True)
+    assert (failure.status, "FP8=yes, but cuda:0 cannot multiply in 8 bits" in failure.text) == (FAILED, True)
+    assert failure.fix.startswith("It needs an NVIDIA GPU")
+    assert str(device._evaluate(able, fp8=True)).endswith("PyTorch 2, products in 8 bits")
+
+
+async def test_the_probe_says_whether_a_device_multiplies_in_8_bits():
+    (result,) = await device.check_device("cpu", fp8=True)
+    assert (result.status, "FP8=yes, but cpu" in result.text) == (FAILED, True)
+
+
 async def test_several_devices_are_checked_each_with_its_share_of_the_memory(monkeypatch):
     async def probe(name, environment):
         return PROBED | {"device": "cuda:0", "name": f"GPU {environment['CUDA_VISIBLE_DEVICES']}"}
@@ -598,3 +622,28 @@ async def test_a_check_that_takes_long_is_named_meanwhile(monkeypatch, capsys):
     printed = capsys.readouterr()
     assert printed.err == "...  device: still checking\n"
     assert "ok   device: a card" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("damage", "status", "message"),
+    [
+        (lambda folder: None, PASSED, "is complete"),
+        (lambda folder: (folder / "model.safetensors").unlink(), FAILED, "model.safetensors is missing"),
+        (lambda folder: (folder / "vocab.txt").unlink(), FAILED, "has no tokenizer.json or vocab.txt"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "git"}'), FAILED, "no captioner that can"),
+    ],
+)
+def test_the_captioners_files_are_checked(tmp_path, damage, status, message):
+    (tmp_path / "config.json").write_text('{"model_type": "blip"}')
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    (tmp_path / "vocab.txt").write_text("a")
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "model.safetensors")
+    damage(tmp_path)
+    (found,) = check_describer(str(tmp_path))
+    assert (found.status, message in found.text) == (status, True)
+    problems = find_unusable_files(Config(models=(EMBEDDED,), describer=str(tmp_path)))
+    assert [message in problem for problem in problems] == ([] if status is PASSED else [True])
+
+
+def test_a_bot_without_a_captioner_says_nothing_of_it():
+    assert check_describer("") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from bot.config import Config, ConfigError
 from bot.images.metadata import metadata_policy
-from bot.services import make_worker
+from bot.workers import make_worker
+from generation.command_line import install_as_typed
 from generation.files.metadata import MetadataPolicy
 from generation.messages import Generate
 from generation.prompt import parse_params
@@ -77,7 +79,7 @@ def test_signing_without_its_libraries_names_the_install_command(tmp_path, monke
     monkeypatch.setitem(sys.modules, library, None)
     for module in ("generation.files.c2pa_credentials", "generation.files.c2pa_signing"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    with pytest.raises(ConfigError, match=r"pip install '\.\[c2pa\]'"):
+    with pytest.raises(ConfigError, match=re.escape(install_as_typed("c2pa"))):
         metadata_policy(Config(data_dir=tmp_path, signing_certificate="generated"))
 
 

@@ -10,6 +10,7 @@ from bot.policy.word_filter import MAX_WORDS, WordFilter, WordMatch, WordRule, c
 from generation.errors import UserError
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.params import Upload
 from generation.prompt import PromptError, parse_params
 from tests.support.growth import ENOUGH_S, assert_grows_linearly, seconds
 
@@ -257,3 +258,16 @@ def nested_words(lengths: range) -> WordFilter:
     units = ("a", "ab", "xq", "字", "a ")
     nested = [unit * number + end for unit in units for number in lengths for end in ("", "x", "*")]
     return WordFilter(dict.fromkeys(nested, "refuse"))
+
+
+@pytest.mark.parametrize(
+    "prompt", ["[go:xx:.5]re", "[xx:go:.9]re", "a [:go:3]re [x:y:.5]", "[a:[b:gore:150]:.99]", "g[o:a:.5][a:re:10]"]
+)
+def test_words_that_change_are_checked_with_each_other(prompt):
+    with pytest.raises(PromptError):
+        check_prompt(BLOCKED, parse_params(prompt, REGISTRY))
+
+
+def test_what_is_mixed_in_is_checked():
+    with pytest.raises(PromptError):
+        check_prompt(BLOCKED, parse_params("a fox --mix gore", REGISTRY, source=Upload("cafe")))

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
+from bot import env_file
 from bot.config import Config, ConfigError
 from bot.doctor.device import ProbeError
 from bot.doctor.servers import REQUIRED_PERMISSIONS
+from bot.env_file import read_settings, write_settings
 from bot.setup import wizard
-from bot.setup.env_file import read_settings, write_settings
 from bot.setup.model_choice import model_choices, resolve_numbers, suggest_model
-from bot.setup.service_file import DEPLOY, fill_template, next_steps, service_template
 from bot.setup.wizard import SetupOptions, Wizard
 from tests.support.timing import TIMEOUT_S
 
@@ -134,6 +134,8 @@ async def test_without_a_connection_the_token_is_written_unchecked(run, tmp_path
     offline = {"DISCORD_API_URL": "http://127.0.0.1:9/api/v10"}
     assert await run(terminal, offline, token="some.token", device="cpu", model="storybook") == 0
     assert "Not checked" in terminal.said
+    assert "does not look like a token" in terminal.said
+    assert "Without a GPU" in terminal.said
     assert dotenv_values(tmp_path / ".env")["DISCORD_TOKEN"] == "some.token"
 
 
@@ -193,7 +195,18 @@ def test_a_new_file_explains_every_setting(tmp_path):
     assert read_settings(tmp_path / ".env") == {"DISCORD_TOKEN": "t", "DEVICE": "cpu"}
 
 
-# --- models and the service
+def test_a_file_of_somebody_else_is_named(tmp_path, monkeypatch):
+    """As after `sudo scripts/atelier setup`; tests may run as root, who can read everything."""
+
+    def refuse(path: Path, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(env_file, "dotenv_values", refuse)
+    with pytest.raises(ConfigError, match=r"\.env cannot be read: Permission denied\. It must belong to the user"):
+        read_settings(tmp_path / ".env")
+
+
+# --- models
 
 
 @pytest.mark.parametrize(
@@ -217,30 +230,6 @@ def test_numbers_stand_for_the_models_of_the_list():
     by_name = {choice.name: choice for choice in choices}
     assert by_name["Stable Diffusion XL"].fits
     assert not by_name["FLUX.1 dev"].fits
-
-
-def test_the_service_file_has_the_folder_the_user_and_the_groups_that_exist():
-    template = (DEPLOY / "atelier.service").read_text(encoding="utf-8")
-    text = fill_template(template, Path("/home/ada/atelier"), "root", frozenset({"video"}))
-    assert "/srv/atelier" not in text
-    assert "ExecStart=/home/ada/atelier/.venv/bin/python main.py\n" in text
-    assert "SupplementaryGroups=video\n" in text
-    assert "ProtectHome=no\n" in text
-    assert re.search(r"^ReadWritePaths=/home/ada/atelier", text, re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    ("platform", "words"), [("linux", "systemctl enable --now atelier.service"), ("darwin", "launchctl")]
-)
-def test_each_system_has_its_service_file_and_the_command_for_it(platform, words):
-    template = service_template(platform)
-    assert template is not None
-    assert template.is_file()
-    assert words in next_steps(template, platform)
-
-
-def test_windows_has_no_service_file():
-    assert service_template("win32") is None
 
 
 # --- the command line

@@ -10,7 +10,7 @@ from tests.support.bot_harness import first_tile, open_image
 
 ALL_BUTTONS = [
     *("Upscale (Subtle)", "Upscale (Creative)", "Upscale (4×)"),
-    *("Vary (Subtle)", "Vary (Strong)", "Vary (Region)"),
+    *("Vary (Subtle)", "Vary (Strong)", "Vary (Region)", "Edit words"),
     *("Zoom Out 2×", "Zoom Out 1.5×", "Custom Zoom", "Make Square", "Animate"),
     *("⬅️", "➡️", "⬆️", "⬇️"),
     *("❤️", "Remix", "Details", "Delete"),
@@ -31,7 +31,7 @@ async def test_an_image_has_every_available_button(harness):
 
 @pytest.mark.parametrize(
     ("prompt", "lacks"),
-    [("a fox", {"Make Square"}), ("a fox --tile", {"Vary (Region)", *ALL_BUTTONS[6:15]})],
+    [("a fox", {"Make Square"}), ("a fox --tile", {"Vary (Region)", *ALL_BUTTONS[7:16]})],
 )
 async def test_unavailable_buttons_are_not_shown(harness, prompt, lacks):
     async with harness.bot():

@@ -14,6 +14,7 @@ from generation.cluster.files import ClusterFiles
 from generation.cluster.hello import HeadUnreachable, answering, ask
 from generation.cluster.ray_settings import Head
 from generation.cluster.versions import Versions, atelier_version, own_versions
+from generation.command_line import tool_as_typed
 from generation.errors import UserError
 
 VERSIONS = Versions("0.2.0-12345678", "2.60.0", "3.11.7")
@@ -72,7 +73,7 @@ def test_a_stranger_is_told_nothing_and_harms_nothing(files, head):
     ("change", "told"),
     [
         ({"atelier": "0.2.0-87654321"}, "scripts/update"),
-        ({"ray": "2.59.0"}, 'pip install "ray==2.60.0"'),
+        ({"ray": "2.59.0"}, tool_as_typed("pip", "install ray==2.60.0")),
         ({"python": "3.11.8"}, "Install Python 3.11.7"),
     ],
 )

@@ -10,10 +10,11 @@ import pytest
 from generation.cluster.inventory import SAMPLE_BYTES, SAMPLES, Inventory, common, take_inventory
 from generation.messages import Offered
 from generation.models.adapters import Adapters
+from generation.models.controls import ControlNet
 from generation.models.lora import Lora
-from generation.models.model import EMBEDDED
+from generation.models.model import EMBEDDED, Model
 from generation.models.registry import ModelRegistry
-from generation.params import LoraWeight, PromptPart
+from generation.params import ControlWeight, LoraWeight, PromptPart
 from generation.worker.offer import covers
 from tests.generation.worker.test_worker import request
 
@@ -89,3 +90,14 @@ def test_a_job_goes_only_where_its_model_and_adapters_are(tmp_path):
     assert covers(replace(offered, loras=frozenset({"ink"})), registry, replace(params, loras=(LoraWeight("Ink"),)))
     assert not covers(offered, registry, replace(params, parts=(PromptPart("a <Sad> fox"),)))
     assert not covers(offered, registry, replace(params, negative_prompt="<sad>"))
+
+
+def test_a_job_goes_only_where_its_controlnet_for_its_model_is(tmp_path):
+    first, xl = ControlNet("canny", tmp_path / "a", 768), ControlNet("canny", tmp_path / "b", 2048)
+    models = (Model(name="one", ref="m", cross_attention_dim=768), Model(name="two", ref="m", cross_attention_dim=2048))
+    registry = ModelRegistry(models, Adapters(controls=(first, xl)))
+    offered = Offered(frozenset({"one", "two"}), frozenset(), frozenset(), controls=frozenset({first.key}))
+    params = replace(request("a fox").params, controls=(ControlWeight("canny"),))
+    assert covers(offered, registry, replace(params, model="one"))
+    assert not covers(offered, registry, replace(params, model="two"))
+    assert covers(offered, registry, replace(params, model="two", controls=(ControlWeight("canny", 0),)))

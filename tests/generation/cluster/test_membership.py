@@ -18,6 +18,7 @@ from generation.cluster.membership import Cluster
 from generation.cluster.node import Node
 from generation.cluster.scout import Nodes
 from generation.cluster.versions import Versions
+from generation.command_line import tool_as_typed
 from generation.errors import MachineLost
 from generation.messages import Ready
 from generation.queue.limits import QueueLimits
@@ -144,7 +145,7 @@ async def test_another_version_does_not_join_and_is_told_once(tmp_path, caplog):
     async with room(tmp_path) as found:
         found.show(node("old", versions=OTHER), node("alpha"))
         await found.until_ready("alpha")
-        assert 'pip install "ray==2.60.0"' in found.cluster.refused["old"]
+        assert tool_as_typed("pip", "install ray==2.60.0") in found.cluster.refused["old"]
         found.show(node("old", versions=OTHER))
         await found.until(lambda: not found.names)
         assert sum("old does not join" in record.message for record in caplog.records) == 1

@@ -18,7 +18,7 @@ from generation.files.infotext import infotext
 from generation.files.png_encoder import encode_png
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLER_LABELS, SAMPLERS
-from generation.params import LoraWeight, PromptPart, Tile, Upload
+from generation.params import ControlWeight, LoraWeight, PromptPart, Tile, Upload
 from generation.prompt import format_prompt, parse_params
 from tests.generation.prompt import test_parser
 from tests.generation.prompt.test_parser import all_params, reparse
@@ -109,6 +109,17 @@ def test_the_house_style_is_written_with_its_weight(typed, positive):
 def test_loras_follow_the_text_in_the_web_uis_syntax():
     params = replace(parse_params("hot:: dog", REGISTRY), loras=(LoraWeight("ink", 0.5), LoraWeight("moss")))
     assert infotext(params, MODEL, 0).startswith("hot :0.5 AND dog :0.5 <lora:ink:0.5> <lora:moss:1>\n")
+
+
+def test_controlnets_are_written_as_the_web_uis_extension_writes_them():
+    uses = ControlWeight("canny", 0.8), ControlWeight("depth")
+    params = replace(parse_params("a fox", REGISTRY), controls=uses, control=Upload("ab"), control_code="4f2a1c")
+    found = parse_a1111(infotext(params, MODEL, 0))
+    rest = "Resize Mode: Crop and Resize, Guidance Start: 0.0, Guidance End: 1.0, Control Mode: Balanced"
+    assert found["ControlNet 0"] == f"Module: canny, Model: canny, Weight: 0.8, {rest}"
+    assert found["ControlNet 1"] == f"Module: none, Model: depth, Weight: 1, {rest}"
+    assert "--control canny:0.8, depth 4f2a1c" in found["Atelier"]
+    assert "ControlNet 0" not in parse_a1111(infotext(replace(params, control=None), MODEL, 0))
 
 
 def test_a_second_pass_is_written_as_the_web_uis_hires_fix():

@@ -13,7 +13,7 @@ from generation.errors import UserError
 from generation.job import Action
 from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
-from generation.params import MAX_SEED, Frame, Params, PromptPart, Tile, Upload
+from generation.params import MAX_SEED, ControlWeight, Frame, Params, PromptPart, Tile, Upload
 from generation.planning import actions
 from generation.prompt import parse_params
 from generation.prompt.weights import strength_for
@@ -319,6 +319,31 @@ def test_params_are_rescaled_to_another_models_native_size(native, scale):
 
 def test_params_of_an_unknown_model_stay_unchanged_for_another_model():
     assert actions.rescaled_for(PARENT, replace(MODEL, native_size=1024), None) == PARENT
+
+
+@pytest.mark.parametrize(
+    ("action", "kept"),
+    [
+        (Action.REROLL, True),
+        (Action.VARY_SUBTLE, True),
+        (Action.UPSCALE_SUBTLE, True),
+        (Action.ZOOM_2, False),
+        (Action.PAN_LEFT, False),
+        (Action.MAKE_SQUARE, False),
+    ],
+)
+def test_controlnets_are_left_out_where_the_canvas_grows(action, kept):
+    guided = replace(PARENT, controls=(ControlWeight("canny"),), control=Upload("ab"), control_code="abcdef")
+    child = params_for(action, guided, TILE, MODEL, 4)
+    found = (child.controls, child.control, child.control_code)
+    assert found == ((guided.controls, guided.control, "abcdef") if kept else ((), None, ""))
+    edited = actions.with_prompt_of(child, guided)
+    assert bool(edited.controls) is kept
+
+
+def test_a_region_keeps_its_controlnets():
+    guided = replace(PARENT, controls=(ControlWeight("canny"),), control=Upload("ab"), control_code="abcdef")
+    assert actions.vary_region(guided, TILE, MODEL, 4, region=(1,)).controls == guided.controls
 
 
 def test_the_params_of_an_action_name_its_model():

@@ -65,7 +65,7 @@ PASTED = [
         "1girl, {a|b}, [cat::10] <lora:ink:0.8> <lora:gone:1>\nNegative prompt: ugly\nSteps: 25, CFG scale: 4, "
         "Sampler: Euler a, Seed: 123, Size: 832x1216, Created Date: 2024-01-01T10:00:00Z, "
         'Civitai resources: [{"type":"checkpoint","name":"a, Steps: 3"}], Civitai metadata: {}',
-        ["1girl, {a|b}, [cat::10]"],
+        ["1girl, {a|b}, cat"],
         {"negative": "ugly", "steps": 25, "cfg": 4.0, "sampler": "euler_a", "seed": 123, "aspect": (13, 19)},
         ["<lora:gone:1>"],
     ),

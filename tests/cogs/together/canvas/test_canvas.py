@@ -9,14 +9,15 @@ import zipfile
 import pytest
 from PIL import Image, ImageChops
 
-from cogs.together.canvas.handler import CLAIM_S, PAUSE_S
+from cogs.together.canvas.handler import CLAIM_S, PAUSE_S, CanvasHandler
 from cogs.together.canvas.pictures import CanvasPictures
 from db.backup import create_backup
 from db.retention import Retention
-from db.sessions import SessionKind
+from preview import UploadedFile
 from preview.state.world import walk_components
+from tests.cogs.test_privacy import export_all
 from tests.support.bot_harness import eventually
-from tests.support.sessions import block
+from tests.support.sessions import block, is_fresh
 from tests.support.timing import TIMEOUT_S
 
 
@@ -148,6 +149,21 @@ async def test_placed_pixels_never_change_and_new_pieces_go_on_from_them(harness
         assert [part.text for part in record.job.params.parts] == ["boat 5", "a mosaic harbour"]
         assert record.job.params.parts[1].weight == pytest.approx(0.6)
         assert (record.job.params.width, record.job.params.height, record.job.params.count) == (64, 64, 4)
+        palette = Image.open(io.BytesIO(await services.images.files.read(record.job.params.style))).convert("RGB")
+        assert record.job.params.style_is_palette
+        assert palette.size == (48, 48)
+        assert palette.crop((0, 0, 24, 24)).tobytes() == first[1, 1].tobytes(), "the first piece"
+
+
+async def test_without_a_palette_each_piece_has_colours_of_its_own(harness):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services, colours="free")
+        await painting.paint(harness.ada)
+        await painting.paint(harness.ben, "a pier")
+        (_, piece) = await services.db.canvases.pieces(painting.id)
+        params = (await services.db.jobs.get(piece.tile.job_id)).job.params
+        assert (params.style, params.style_is_palette) == (None, False)
+        assert params.source is not None
 
 
 async def test_who_let_a_place_go_and_whose_time_is_up_leave_it_to_others(harness):
@@ -260,15 +276,56 @@ async def test_a_full_canvas_becomes_one_picture_with_everybodys_credit(harness,
         names = [attachment.filename for attachment in last.attachments]
         assert [name.rpartition(".")[2] for name in names] == ["png", "webp", "zip", "webp"]
         whole = Image.open(io.BytesIO(harness.server.core.files.get(last.attachments[0].id))).convert("RGB")
-        assert whole.size == (96, 96)
+        assert whole.size == (72, 72)
         for (x, y), picture in (await painting.pixels()).items():
-            box = (32 * x, 32 * y, 32 * x + 32, 32 * y + 32)
+            box = (24 * x, 24 * y, 24 * x + 24, 24 * y + 24)
             assert ImageChops.difference(whole.crop(box), picture).getbbox() is None
         job_id = (await services.db.sessions.round(painting.id, 1)).job_id
         parts = {(credit.person_id, credit.part) for credit in await services.db.lineage.credits(job_id)}
         assert {(user.id, "placed") for user in (harness.ada, harness.ben, cy)} <= parts
         await eventually(lambda: "This canvas is finished" in painting.standing.content)
         assert painting.standing.labels == ["🔭 Look around", "📜 Who did what"]
+
+
+async def fingerprints(services, job_id):
+    """Wait until a picture is in the index, and return its fingerprints."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not (found := await services.db.picture_index.vectors_of_jobs([job_id])):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def test_a_finished_canvas_is_found_by_its_picture_and_exported(harness):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services, "a mosaic sea", width=3, height=3)
+        await painting.paint(harness.ada, "a boat")
+        await painting.paint(harness.ben, "a pier")
+        await harness.person(harness.ada).command("canvas finish", harness.channel)
+        last = await harness.server.wait_for(
+            harness.channel, lambda message: "the canvas is finished" in message.content
+        )
+        await painting.until(lambda session: session.ended_at is not None)
+        job_id = (await services.db.sessions.round(painting.id, 1)).job_id
+        before = await fingerprints(services, job_id)
+        copy = io.BytesIO()  # without the metadata, which name the job
+        Image.open(io.BytesIO(harness.server.core.files.get(last.attachments[0].id))).convert("RGB").save(copy, "JPEG")
+        upload = UploadedFile("copy.jpg", copy.getvalue())
+        asked = await harness.person(harness.ben).command("find", harness.channel, image=upload)
+        found = await asked.wait_for(lambda message: not message.loading)
+        assert f"/{harness.channel.id}/{last.id})" in found.content
+
+        (exported,) = await export_all(harness)
+        with zipfile.ZipFile(io.BytesIO(harness.server.core.files.get(exported.attachments[0].id))) as archive:
+            (name,) = [name for name in archive.namelist() if f"{job_id}-0" in name]
+            with Image.open(io.BytesIO(archive.read(name))) as opened:
+                assert opened.size == (72, 72)
+
+        (piece, _) = await services.db.canvases.pieces(painting.id)
+        handler = harness.client.sessions.handler(CanvasHandler)
+        await handler.take_out(await services.db.sessions.get(painting.id), piece.number)
+        assert await is_fresh(services)
+        harness.client.indexer._posted.set()
+        assert await fingerprints(services, job_id) != before, "of the picture as it is now"
 
 
 async def test_two_thirds_of_the_painters_finish_a_canvas(harness, cy):
@@ -449,7 +506,7 @@ async def test_an_old_message_is_posted_anew(harness):
         assert painting.standing.id != first.id
         assert (await services.db.sessions.get(painting.id)).message_id == painting.standing.id
         harness.server.core.delete_message(painting.standing)
-        handler = harness.client.sessions.handler(SessionKind.CANVAS)
+        handler = harness.client.sessions.handler(CanvasHandler)
         handler.message.refresh(painting.id)
         await harness.server.wait_for(harness.channel, lambda message: "4 of 16" in message.content)
 

@@ -96,7 +96,7 @@ async def test_an_erased_piece_leaves_the_finished_picture_and_its_film(harness)
         whole = await painting.open_tile(Tile(job_id, 0))
         for (x, y), picture in ours.items():
             same = (
-                ImageChops.difference(whole.crop((32 * x, 32 * y, 32 * x + 32, 32 * y + 32)), picture).getbbox() is None
+                ImageChops.difference(whole.crop((24 * x, 24 * y, 24 * x + 24, 24 * y + 24)), picture).getbbox() is None
             )
             assert same is ((x, y) in left)
         await eventually(lambda: "1 person" in painting.standing.content)

@@ -9,6 +9,7 @@ import pytest
 
 from generation.engine.conditioning.prompt_drift import drift_targets
 from generation.params import MAX_SEED, PromptPart
+from tests.support.conditioning import encode
 from tests.support.embedded_model import (
     Drawing,
     EmbeddedModelHarness,
@@ -104,7 +105,7 @@ def test_chaos_and_weird_cost_no_rows(harness: EngineHarness, changes: dict[str,
 
 def test_only_chaos_gives_each_tile_an_embedding_of_its_own(harness: EngineHarness) -> None:
     encoder = harness.engine._variants.base.encoder
-    chaotic, weird = (encoder.encode(make_params(count=4, **to)) for to in ({"chaos": 50}, {"weird": 50}))
+    chaotic, weird = (encode(encoder, make_params(count=4, **to)) for to in ({"chaos": 50}, {"weird": 50}))
     assert (len(chaotic.embeddings), chaotic.embedding_indices.tolist()) == (5, [0, 1, 2, 3, 4, 4, 4, 4])
     assert (len(weird.embeddings), weird.embedding_indices.tolist()) == (2, [0, 0, 0, 0, 1, 1, 1, 1])
 
@@ -112,7 +113,7 @@ def test_only_chaos_gives_each_tile_an_embedding_of_its_own(harness: EngineHarne
 def test_negative_texts_are_not_perturbed(harness: EngineHarness) -> None:
     encoder = harness.engine._variants.base.encoder
     wanted = make_params(parts=(PromptPart("fox"), PromptPart("fog", -0.5)), negative_prompt="snow")
-    plain, perturbed = encoder.encode(wanted), encoder.encode(replace(wanted, chaos=50, weird=50))
+    plain, perturbed = encode(encoder, wanted), encode(encoder, replace(wanted, chaos=50, weird=50))
     assert (plain.embeddings[0] != perturbed.embeddings[0]).any()
     assert (plain.embeddings[1:] == perturbed.embeddings[1:]).all()
 

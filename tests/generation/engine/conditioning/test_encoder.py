@@ -12,6 +12,7 @@ from generation.engine.conditioning.encoder import PromptEncoder
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.params import PromptPart
 from generation.planning.guidance import guidance_weights
+from tests.support.conditioning import encode
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
 
 CONTEXT = 77
@@ -88,7 +89,7 @@ def test_a_normal_prompt_is_embedded_as_the_stock_pipeline_does(
 ) -> None:
     stock = StableDiffusionPipeline.from_pretrained(pipeline.model.ref)
     theirs, negative = stock.encode_prompt(text, "cpu", 1, True)
-    conditioning = encoder.encode(make_params(text, negative_prompt="blurry" if text == "" else None))
+    conditioning = encode(encoder, make_params(text, negative_prompt="blurry" if text == "" else None))
     assert torch.allclose(conditioning.embeddings[0], theirs[0], atol=1e-5)
     if text:
         assert torch.allclose(conditioning.embeddings[1], negative[0], atol=1e-5)
@@ -96,27 +97,27 @@ def test_a_normal_prompt_is_embedded_as_the_stock_pipeline_does(
 
 def test_a_long_prompt_is_not_truncated(encoder: PromptEncoder) -> None:
     start = "a very long description " * 12
-    fox, owl = (encoder.encode(make_params(start + end)).embeddings for end in ("fox", "owl"))
+    fox, owl = (encode(encoder, make_params(start + end)).embeddings for end in ("fox", "owl"))
     assert fox.shape[1] == 4 * CONTEXT
     assert not torch.allclose(fox, owl)
 
 
 def test_the_chunks_of_a_long_prompt_are_embedded_like_separate_prompts(encoder: PromptEncoder) -> None:
     length = CONTEXT - 2
-    both = encoder.encode(make_params("1" * length + "2" * length, guidance_scale=1.0)).embeddings
-    each = [encoder.encode(make_params(digit * length, guidance_scale=1.0)).embeddings for digit in "12"]
+    both = encode(encoder, make_params("1" * length + "2" * length, guidance_scale=1.0)).embeddings
+    each = [encode(encoder, make_params(digit * length, guidance_scale=1.0)).embeddings for digit in "12"]
     assert torch.allclose(both, torch.cat(each, dim=1), atol=1e-5)
 
 
 @pytest.mark.parametrize(("tokens", "chunks"), [(0, 1), (75, 1), (76, 2), (150, 2), (151, 3)])
 def test_a_prompt_takes_as_many_encoder_passes_as_it_needs(encoder: PromptEncoder, tokens: int, chunks: int) -> None:
-    conditioning = encoder.encode(make_params("1" * tokens, negative_prompt="snow"))
+    conditioning = encode(encoder, make_params("1" * tokens, negative_prompt="snow"))
     assert conditioning.embeddings.shape[:2] == (2, chunks * CONTEXT)
 
 
 def test_a_long_negative_prompt_makes_the_prompt_as_long(encoder: PromptEncoder, harness: EngineHarness) -> None:
     wanted = make_params("fox", negative_prompt="1" * 100)
-    assert encoder.encode(wanted).embeddings.shape[1] == 2 * CONTEXT
+    assert encode(encoder, wanted).embeddings.shape[1] == 2 * CONTEXT
     harness.generate(make_request("a", wanted))
     assert torch.isfinite(harness.latents["a"]).all()
 
@@ -125,7 +126,7 @@ def test_a_text_is_embedded_once(encoder: PromptEncoder, pipeline: Pipeline) -> 
     passes: list[int] = []
     hook = pipeline.text_encoder.register_forward_pre_hook(lambda *_: passes.append(1))
     for seed in range(5):
-        encoder.encode(make_params("a castle", seed=seed, no=("snow",)))
+        encode(encoder, make_params("a castle", seed=seed, no=("snow",)))
     hook.remove()
     assert len(passes) == 3
 
@@ -133,7 +134,7 @@ def test_a_text_is_embedded_once(encoder: PromptEncoder, pipeline: Pipeline) -> 
 def test_a_weighted_word_is_that_far_from_the_empty_text(encoder: PromptEncoder) -> None:
     """ComfyUI's formula for `(word:1.3)`; the weights of padding and of the marks at both ends are 1."""
     empty, plain, weighted = (
-        encoder.encode(make_params(text, guidance_scale=1.0)).embeddings for text in ("", "12", "1(2:1.3)")
+        encode(encoder, make_params(text, guidance_scale=1.0)).embeddings for text in ("", "12", "1(2:1.3)")
     )
     expected = plain.clone()
     expected[:, 2] = empty[:, 2] + 1.3 * (plain[:, 2] - empty[:, 2])
@@ -142,14 +143,14 @@ def test_a_weighted_word_is_that_far_from_the_empty_text(encoder: PromptEncoder)
 
 
 def test_weights_of_one_change_nothing(encoder: PromptEncoder) -> None:
-    plain, weighted = (encoder.encode(make_params(text)).embeddings for text in ("12", "(1:1.0)(2:1.0)"))
+    plain, weighted = (encode(encoder, make_params(text)).embeddings for text in ("12", "(1:1.0)(2:1.0)"))
     assert torch.equal(plain, weighted)
 
 
 def test_a_weight_reaches_words_in_every_chunk(encoder: PromptEncoder) -> None:
     digits = "1" * (CONTEXT - 2)
     plain, weighted = (
-        encoder.encode(make_params(digits + text, guidance_scale=1.0)).embeddings for text in ("2", "(2:1.5)")
+        encode(encoder, make_params(digits + text, guidance_scale=1.0)).embeddings for text in ("2", "(2:1.5)")
     )
     assert torch.equal(plain[:, :CONTEXT], weighted[:, :CONTEXT])
     assert not torch.allclose(plain[:, CONTEXT + 1], weighted[:, CONTEXT + 1])

@@ -21,6 +21,7 @@ from generation.messages import Failed, FailureReason
 from generation.models.adapters import Adapters
 from generation.models.textual_inversion import TextualInversion, describe_embedding
 from generation.params import Params
+from tests.support.conditioning import encode
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
 from tests.support.tiny_model import WIDTH
 from tests.support.tiny_xl import WIDTHS, build_tiny_xl
@@ -88,7 +89,7 @@ def test_an_embedding_generates_what_it_generates_in_diffusers(
 
 def _encode(pipeline: Pipeline, text: str) -> tuple[Tensor, Tensor]:
     with torch.inference_mode():
-        conditioning = PromptEncoder(pipeline).encode(make_params(text, guidance_scale=1.0))
+        conditioning = encode(PromptEncoder(pipeline), make_params(text, guidance_scale=1.0))
     return conditioning.embeddings, conditioning.pooled
 
 

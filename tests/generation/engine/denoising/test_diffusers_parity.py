@@ -39,14 +39,20 @@ def stock(tiny_model: Path) -> StableDiffusionPipeline:
 
 
 @pytest.mark.parametrize("steps", [1, 7])
-@pytest.mark.parametrize("sampler", [None, *SAMPLERS])
-def test_every_sampler_matches_the_stock_pipeline(
-    harness: EngineHarness, stock: Any, sampler: str | None, steps: int
-) -> None:
-    wanted = make_params(sampler=sampler, num_inference_steps=steps, count=2)
+def test_every_sampler_matches_the_stock_pipeline(harness: EngineHarness, stock: Any, steps: int) -> None:
+    jobs = {
+        sampler or "own": make_params(sampler=sampler, num_inference_steps=steps, count=2)
+        for sampler in (None, *SAMPLERS)
+    }
+    harness.generate(*(make_request(name, wanted) for name, wanted in jobs.items()))
+    for name, wanted in jobs.items():
+        assert_close(harness.latents[name], stock_latents(stock, wanted, width=64, height=64), what=name)
+
+
+def test_a_job_alone_matches_the_stock_pipeline(harness: EngineHarness, stock: Any) -> None:
+    wanted = make_params(count=2)
     harness.generate(make_request("a", wanted))
-    theirs = stock_latents(stock, wanted, width=64, height=64)
-    assert_close(harness.latents["a"], theirs)
+    assert_close(harness.latents["a"], stock_latents(stock, wanted, width=64, height=64))
 
 
 def test_staggered_jobs_that_differ_in_everything_match_solo_runs(harness: EngineHarness, stock: Any) -> None:
@@ -111,18 +117,20 @@ def test_all_kinds_of_prediction_agree_with_the_stock_pipeline(any_pipeline: Pip
     harness.close()
 
 
-@pytest.mark.parametrize(
-    ("sampler", "strength"),
-    [*((sampler, 0.55) for sampler in SAMPLERS), *((None, strength) for strength in (0.2, 0.999, 1.0))],
-)
-def test_img2img_matches_the_stock_pipeline(
-    harness: EngineHarness, stock: Any, sampler: str | None, strength: float
-) -> None:
-    wanted = make_params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
-    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
+def test_img2img_matches_the_stock_pipeline(harness: EngineHarness, stock: Any) -> None:
+    cases = [*((sampler, 0.55) for sampler in SAMPLERS), *((None, strength) for strength in (0.2, 0.999, 1.0))]
+    jobs = {
+        f"{sampler} {strength}": make_params(
+            sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2
+        )
+        for sampler, strength in cases
+    }
+    source = to_png_bytes(sample_image())
+    harness.generate(*(make_request(name, wanted, source=source) for name, wanted in jobs.items()))
     oracle = disable_progress_bar(StableDiffusionImg2ImgPipeline(**stock.components))
-    theirs = stock_latents(oracle, wanted, image=sample_image(), strength=strength)
-    assert_close(harness.latents["a"], theirs)
+    for name, wanted in jobs.items():
+        theirs = stock_latents(oracle, wanted, image=sample_image(), strength=wanted.strength)
+        assert_close(harness.latents[name], theirs, what=name)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +151,12 @@ def test_inpainting_matches_the_stock_pipeline(
     assert_close(harness.latents["a"], theirs)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_tile_generated_alone_matches_its_grid(harness: EngineHarness, sampler: str) -> None:
-    grid = make_params(sampler=sampler, count=4)
-    alone = replace(grid, seed=grid.seed + 3, count=1)
-    harness.generate(make_request("grid", grid), make_request("alone", alone))
-    assert_close(harness.latents["alone"], harness.latents["grid"][3:], 1e-5)
+def test_a_tile_generated_alone_matches_its_grid(harness: EngineHarness) -> None:
+    grids = {sampler: make_params(sampler=sampler, count=4) for sampler in SAMPLERS}
+    alone = {f"{sampler} alone": replace(grid, seed=grid.seed + 3, count=1) for sampler, grid in grids.items()}
+    harness.generate(*(make_request(name, wanted) for name, wanted in (grids | alone).items()))
+    for sampler in SAMPLERS:
+        assert_close(harness.latents[f"{sampler} alone"], harness.latents[sampler][3:], 1e-5, sampler)
 
 
 @pytest.mark.parametrize("mask", [None, to_png_bytes(sample_image(90, 90))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from diffusers import LatentConsistencyModelPipeline, LCMScheduler, UNet2DCondit
 from safetensors.torch import save_file
 from torch import Tensor
 
-from generation.engine.networks.lora import with_own_lora
+from generation.engine.networks.fp8 import round_rows
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.models.catalogue import CATALOGUE, Family
 from generation.models.model import describe_model
@@ -161,13 +162,17 @@ def test_a_few_step_lora_is_added_to_the_weights_of_its_base_model(
     write_kohya(alone / entry.lora_file, layers)
     fake_hub_cache(base, tmp_path / "cache", entry.base, monkeypatch)
     fake_hub_cache(alone, tmp_path / "cache", entry.hub_id, monkeypatch)
-    pipeline = with_own_lora(_load(name))
+    pipeline = _load(name)
     model = pipeline.model
+    unchanged = replace(_load(base), model=model, scheduler=pipeline.scheduler)
     assert (model.name, model.sampler, model.num_inference_steps) == (entry.name, sampler, 4)
     wanted = make_params(guidance_scale=model.guidance_scale, num_inference_steps=4, sampler=sampler)
-    latents = [_latents_of(each, wanted) for each in (pipeline, merge_loras(_load(name), (layers, 1.0)), _load(name))]
+    latents = [_latents_of(each, wanted) for each in (pipeline, merge_loras(unchanged, (layers, 1.0)), unchanged)]
     assert_close(latents[0], latents[1], 1e-4)
     assert (latents[0] - latents[2]).abs().max() > 1e-2, "the LoRA changes the picture"
+    in_8_bits = load_pipeline(name, "cpu", lambda _: None, torch.float32, fp8=True)
+    weight, merged = (each.unet.get_submodule(paths[1]).weight for each in (in_8_bits, pipeline))
+    assert torch.equal(weight.float(), round_rows(merged.detach())[0].float()), "rounded with the LoRA in it"
 
 
 def _latents_of(pipeline: Pipeline, params: Params) -> Tensor:

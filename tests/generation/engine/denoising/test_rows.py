@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from generation.engine.denoising.rows import Rows, join_rows
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.messages import Generate
+from generation.params import ControlWeight
+from generation.prompt.weights import parse_parts
+from tests.support.control_file import random_control, scan, write_folder
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
 from tests.support.oracle import SOURCE, sample_image, to_png_bytes
 from tests.support.tiny_xl import build_tiny_xl
@@ -25,6 +28,9 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "img2img": ({"strength": 0.7}, {"source": PICTURE}),
     "region": ({"strength": 1.0, "region": (0, 1)}, {"source": PICTURE}),
     "chaos": ({"chaos": 40}, {}),
+    "mix": ({"mix": "a blue hen", "mix_keep": 60, "strength": 0.8}, {"source": PICTURE}),
+    "edited": ({"parts": parse_parts("a [red:blue:0.5] fox [:in the snow:1]")}, {}),
+    "ending": ({"parts": parse_parts("[a red fox::0.5]"), "guidance_scale": 3.0}, {}),
     "no": ({"no": ("moon",)}, {}),
     "unguided": ({"guidance_scale": 1.0}, {}),
     "two": ({"count": 2}, {}),
@@ -34,6 +40,11 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "seamless": ({"seamless": True}, {}),
     "style": ({"style": SOURCE, "style_weight": 100}, {"style": PICTURE}),
     "strong style": ({"style": SOURCE, "style_weight": 700}, {"style": OTHER_PICTURE}),
+    "control": ({"control": SOURCE, "controls": (ControlWeight("one", 0.7),)}, {"control": PICTURE}),
+    "controls": (
+        {"control": SOURCE, "controls": (ControlWeight("one"), ControlWeight("two", 0.4))},
+        {"control": OTHER_PICTURE},
+    ),
 }
 SUBSETS = st.sets(st.sampled_from(sorted(FEATURES)), max_size=4)
 
@@ -42,7 +53,11 @@ SUBSETS = st.sets(st.sampled_from(sorted(FEATURES)), max_size=4)
 def company(
     request: pytest.FixtureRequest, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EngineHarness]:
-    harness = EngineHarness(pipeline if request.param == "sd" else _load_xl(tmp_path_factory.mktemp("xl")))
+    model = pipeline if request.param == "sd" else _load_xl(tmp_path_factory.mktemp("xl"))
+    controls = tmp_path_factory.mktemp("controls")
+    for number, name in enumerate(("one", "two")):
+        write_folder(random_control(model.unet, number), controls / name)
+    harness = EngineHarness(model, adapters=scan(controls))
     yield harness
     harness.close()
 
@@ -65,13 +80,21 @@ def _request(job_id: str, features: Collection[str], seed: int, order: int = 0) 
 def test_a_picture_is_the_same_in_any_company(
     company: EngineHarness, wanted: set[str], others: list[set[str]], rows: int
 ) -> None:
-    company.engine._batcher.budget = 100 * 64 * 64
-    company.generate(_request("alone", wanted, 5))
+    alone = _alone(company, wanted)
     company.engine._batcher.budget = rows * 64 * 64
     requests = [_request(f"other-{place}", each, 50 + place, place % 2) for place, each in enumerate(others)]
     company.generate(*requests, _request("accompanied", wanted, 5, order=1))
-    assert_close(company.latents["accompanied"], company.latents["alone"])
+    assert_close(company.latents["accompanied"], alone)
     company.events.clear()
+
+
+def _alone(company: EngineHarness, wanted: set[str]) -> torch.Tensor:
+    """Return the latents of a picture with these features, generated alone once."""
+    name = f"alone {sorted(wanted)}"
+    if name not in company.latents:
+        company.engine._batcher.budget = 100 * 64 * 64
+        company.generate(_request(name, wanted, 5))
+    return company.latents[name]
 
 
 def test_rows_that_do_not_use_a_column_have_zeros_in_it() -> None:

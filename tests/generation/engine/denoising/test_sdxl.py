@@ -24,6 +24,7 @@ from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
 from generation.messages import Finished
 from generation.params import Frame, PromptPart
+from tests.support.conditioning import encode
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request, run_staggered
 from tests.support.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
 from tests.support.tiny_xl import build_tiny_xl
@@ -90,7 +91,7 @@ def test_jobs_that_differ_in_everything_share_calls_and_match_solo_runs(harness:
 @pytest.mark.parametrize("zeros", [True, False])
 def test_the_empty_text_is_zeros_only_for_a_model_trained_that_way(tmp_path: Path, zeros: bool) -> None:
     pipeline = load_pipeline(str(build_tiny_xl(tmp_path, force_zeros=zeros)), "cpu", lambda _: None, torch.float32)
-    conditioning = PromptEncoder(pipeline).encode(make_params())
+    conditioning = encode(PromptEncoder(pipeline), make_params())
     assert bool(conditioning.embeddings[1].any()) is bool(conditioning.pooled[1].any()) is not zeros
     harness = EngineHarness(pipeline)
     harness.generate(make_request("a"))
@@ -145,7 +146,7 @@ def test_a_vae_with_its_own_latent_statistics_is_normalised_by_them(tmp_path: Pa
 
 def test_a_long_prompt_is_pooled_from_its_first_chunk(xl: Pipeline) -> None:
     encoder, length = PromptEncoder(xl), CONTEXT - 2
-    both, first = (encoder.encode(make_params(text)) for text in ("1" * length + "2" * length, "1" * length))
+    both, first = (encode(encoder, make_params(text)) for text in ("1" * length + "2" * length, "1" * length))
     assert both.embeddings.shape[1] == 2 * CONTEXT
     assert torch.allclose(both.pooled[0], first.pooled[0], atol=1e-5)
     assert not both.embeddings[1].any()
@@ -156,7 +157,7 @@ def test_weighted_and_negative_texts_have_their_own_pooled_embeddings(
 ) -> None:
     wanted = make_params(parts=(PromptPart("sun", 3), PromptPart("moon", 1)), no=("snow",), num_inference_steps=1)
     harness.generate(make_request("a", wanted))
-    conditioning = PromptEncoder(xl).encode(wanted)
+    conditioning = encode(PromptEncoder(xl), wanted)
     weights = dict(zip(("sun", "moon", "snow"), conditioning.guidance_weights.tolist(), strict=False))
     assert weights == pytest.approx({"sun": 3.75, "moon": 1.25, "snow": -0.625})
     for text, pooled in zip(weights, conditioning.pooled, strict=False):

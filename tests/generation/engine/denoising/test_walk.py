@@ -19,6 +19,7 @@ from generation.params import Params, PromptPart, Tile
 from generation.planning.film_pictures import walk_end
 from generation.planning.walks import first_picture, walk, walk_between
 from generation.prompt import parse_params
+from tests.support.conditioning import encode
 from tests.support.embedded_model import EmbeddedModelHarness, plain_png
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
 
@@ -61,11 +62,11 @@ def test_the_noise_and_words_of_both_ends_are_exact(harness: EngineHarness, chan
     params = walk(make_params(**changes), OWL, 9, 24)
     encoder, vae = harness.engine._variants.base.encoder, harness.engine._vae
     request = make_request("walk", replace(params, count=2), places=(0.0, 1.0))
-    conditioning = encoder.encode(request.params, request.places)
+    conditioning = encode(encoder, request.params, request.places)
     noise = vae.noise(64, 64, _noises(request))
     rows = conditioning.embeddings[conditioning.embedding_indices].reshape(-1, 2, *conditioning.embeddings.shape[1:])
     for index, end in enumerate((first_picture(params), walk_end(params))):
-        own = encoder.encode(end)
+        own = encode(encoder, end)
         assert torch.equal(rows[:, index], own.embeddings[own.embedding_indices])
         assert torch.equal(conditioning.guidance_weights, own.guidance_weights)
         assert torch.equal(noise[index], vae.noise(64, 64, _noises(make_request("end", end)))[0])

@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from generation.command_line import torch_as_typed
 from generation.engine.device import availability
-from generation.engine.device.availability import DeviceUnavailable, require_possible_device
+from generation.engine.device.availability import CUDA_WHEELS, DeviceUnavailable, require_possible_device
 from generation.engine.device.device import require_device
+
+INSTALL_CUDA = torch_as_typed(torch.__version__.partition("+")[0], "cuda", CUDA_WHEELS)
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: str | None = None, hip: str | None = None, gpus: int = 0) -> None:
@@ -24,8 +27,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: str | None = None, hip: st
 @pytest.mark.parametrize(
     ("name", "build", "problem", "fix"),
     [
-        ("cuda", {}, "built without CUDA", "pip install torch=="),
-        ("cuda:1", {}, "built without CUDA", "--index-url https://download.pytorch.org/whl/cu"),
+        ("cuda", {}, "built without CUDA", INSTALL_CUDA),
+        ("cuda:1", {}, "built without CUDA", INSTALL_CUDA),
         ("cuda", {"cuda": "13.0"}, "finds no GPU", "nvidia-smi"),
         ("cuda", {"hip": "7.0"}, "finds no GPU", "rocm-smi"),
         ("cuda:1", {"cuda": "13.0", "gpus": 1}, "cuda:0 is the only GPU", "set DEVICE=cuda"),
@@ -64,7 +67,7 @@ def test_a_device_that_is_there_is_accepted(name: str, build: dict[str, str], mo
 @pytest.mark.parametrize(
     ("name", "build", "platform", "says"),
     [
-        ("cuda", "2.13.0+cpu", "linux", "pip install torch==2.13.0 --index-url"),
+        ("cuda", "2.13.0+cpu", "linux", torch_as_typed("2.13.0", "cuda", CUDA_WHEELS)),
         ("cuda:1", "2.13.0+cpu", "win32", "was built without CUDA"),
         ("cuda", "2.13.0", "darwin", "a Mac has no CUDA"),
         ("mps", "2.13.0", "linux", "Apple's GPU cannot be used here"),

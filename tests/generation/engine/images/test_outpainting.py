@@ -11,11 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from bot.images.canvas_pictures import square_to_paint
 from generation.messages import Failed, Finished
 from generation.models.model import EMBEDDED, describe_model
 from generation.params import Frame, Params, Tile, Upload
 from generation.planning import actions
 from generation.planning.actions import Direction
+from generation.planning.canvas import cell_side, next_piece
 from generation.planning.compute_cost import compute_cost
 from tests.support.embedded_model import EmbeddedModelHarness
 from tests.support.engine_harness import EngineHarness, make_params, make_request
@@ -193,6 +195,38 @@ def test_outpainting_in_the_default_style_leaves_no_visible_seam(
     pasted = Image.open(io.BytesIO(other))
     pasted.paste(Image.open(io.BytesIO(first)).resize((96, 96)), (48, 48))
     assert seam_strength(to_pixels(pasted), Frame(48, 48, 96, 96)) > 2, "as an image pasted into another shows"
+
+
+@pytest.mark.parametrize("prompt", ["the hills at sunset", "a teal background"])
+def test_a_piece_of_a_canvas_fits_to_cells_beyond_its_square(embedded_model: EmbeddedModelHarness, prompt: str) -> None:
+    harness, width, side = embedded_model.harness, 192, cell_side(192)
+    facts, margin = describe_model(EMBEDDED), width // 2 - side
+    look = {"guidance_scale": facts.guidance_scale, "house_style": facts.trigger_words, "width": width, "height": width}
+    theme = make_params(prompt, num_inference_steps=STEPS, seed=3, **look)
+    tiles = harness.generate(
+        make_request(f"left {prompt}", theme), make_request(f"right {prompt}", replace(theme, seed=8))
+    )
+    left, right = (Image.open(io.BytesIO(end.grid.tiles[0])) for end in tiles if isinstance(end, Finished))
+    cells = {
+        **{(0, row): left.crop((0, row * side, side, (row + 1) * side)) for row in (0, 1)},
+        **{(2, row): right.crop((0, row * side, side, (row + 1) * side)) for row in (0, 1)},
+    }
+
+    def seam(known: dict[tuple[int, int], Image.Image]) -> float:
+        files = {place: to_png_bytes(picture) for place, picture in known.items()}
+        source, mask = square_to_paint(side, width, files)
+        wanted = next_piece(theme, prompt, 5, TILE, MASK)
+        piece = Image.open(io.BytesIO(generate_tile(harness, wanted, source, mask=mask)))
+        whole = Image.new("RGB", (3 * side, 2 * side))
+        for column in (0, 1):
+            corner = margin + column * side, margin
+            whole.paste(piece.crop((*corner, corner[0] + side, corner[1] + 2 * side)), (column * side, 0))
+        for (column, row), picture in cells.items():
+            whole.paste(picture, (column * side, row * side))
+        return seam_strength(to_pixels(whole), Frame(2 * side, 0, side, 2 * side))
+
+    assert seam(cells) < 1.2
+    assert seam({place: picture for place, picture in cells.items() if place[0] == 0}) > 2, "where it is not seen"
 
 
 def test_only_windows_that_show_something_new_are_processed(harness: EngineHarness) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from bot.doctor.model import check_model, check_models_load
 from bot.doctor.result import CheckStatus
 from generation.engine.networks.load_check import find_load_problem
 from generation.engine.serving.model_loader import ModelLoader
-from generation.errors import UserError
+from generation.errors import ModelUnreachable, UserError
 from generation.models.model import EMBEDDED, describe_model
 from tests.support.ldm_file import build_folder_and_checkpoint, build_xl_folder_and_checkpoint
 from tests.support.tiny_xl import build_tiny_xl
@@ -143,3 +147,27 @@ async def test_a_check_that_ends_without_a_result_is_no_success(monkeypatch: pyt
     monkeypatch.setenv("PYTHONHOME", "/nowhere")  # then Python ends before it runs anything
     (found,) = await check_models_load([EMBEDDED])
     assert (found.status, "the check of the models ended" in found.text) == (CheckStatus.FAILED, True)
+
+
+@pytest.mark.parametrize(
+    ("cause", "says"),
+    [
+        (LocalEntryNotFoundError("no connection"), "somebody/dreams is not on this machine, and huggingface.co cannot"),
+        (RepositoryNotFoundError.__new__(RepositoryNotFoundError), "huggingface.co has no somebody/dreams, or only"),
+    ],
+)
+def test_a_model_that_cannot_be_downloaded_is_not_said_to_lack_a_file(
+    cause: Exception, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """diffusers says of every failure at the hub that a file is missing; a later try may succeed."""
+
+    def fail(ref: str) -> None:
+        try:
+            raise cause
+        except (LocalEntryNotFoundError, RepositoryNotFoundError):
+            raise OSError(f"{ref} does not appear to have a file named model_index.json.")  # noqa: B904
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "load_config", fail)
+    model = replace(describe_model("storybook"), ref="somebody/dreams")
+    with pytest.raises(ModelUnreachable, match=re.escape(says)):
+        ModelLoader("cpu").load(model, lambda _: None)

@@ -15,7 +15,7 @@ from diffusers.loaders.lora_conversion_utils import (
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from generation.engine.networks.lora import layers_by_name
+from generation.engine.networks.lora_deltas import layers_by_name
 from generation.errors import UserError
 from generation.models.lora import LoraTensor, describe_lora, parse_key, trigger_words
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from diffusers.pipelines.deprecated.wuerstchen import WuerstchenCombinedPipeline
 from PIL import Image
 from torch import Generator, Tensor
 
+from generation.command_line import install_as_typed
 from generation.engine.images.io import to_images
 from generation.engine.networks.family_detection import detect_family
 from generation.engine.output.previews import LatentPreviewer
@@ -563,7 +565,7 @@ def test_a_tokenizer_that_cannot_be_read_says_what_to_install(tmp_path: Path, mo
     monkeypatch.setattr(transformers.utils, "is_sentencepiece_available", lambda: False)
     folder = build_tiny_pipeline(tmp_path, Family.IF)
     (folder / "tokenizer" / "tokenizer.json").rename(folder / "tokenizer" / "spiece.model")
-    with pytest.raises(UserError, match="pip install sentencepiece protobuf"):
+    with pytest.raises(UserError, match=re.escape(install_as_typed("deepfloyd"))):
         load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)
 
 

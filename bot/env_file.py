@@ -10,12 +10,29 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from bot.config import ConfigError
+
 _NEEDS_QUOTES = re.compile(r"""^\s|\s$|[#'"\r\n]""")
 
 
-def read_settings(path: Path) -> dict[str, str]:
-    """Return the settings of a file; none if it does not exist."""
-    return {name: value or "" for name, value in dotenv_values(path, interpolate=False).items()}
+def read_settings(path: Path, *, interpolate: bool = False) -> dict[str, str]:
+    """Return the settings of a file; none if it does not exist. Raises ConfigError if it cannot be read."""
+    try:
+        found = dotenv_values(path, interpolate=interpolate, encoding="utf-8-sig")
+    except OSError as error:
+        reason = f"{path} cannot be read: {error.strerror}"
+        raise ConfigError(f"{reason}. It must belong to the user who runs this.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not in UTF-8: save it so. What PowerShell's `>` writes is UTF-16.") from None
+    return {name: value or "" for name, value in found.items()}
+
+
+def load_settings(path: Path) -> list[str]:
+    """Put the settings of a file into the environment, whose own come first. Return the names that it sets."""
+    settings = read_settings(path, interpolate=True)
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    return list(settings)
 
 
 def write_settings(path: Path, template: Path, values: Mapping[str, str]) -> None:

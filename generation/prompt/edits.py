@@ -1,0 +1,179 @@
+"""Words that change while a picture is drawn, in AUTOMATIC1111's notation: `[red:blue:.4]`, `[a moon:10]`, `[fog::.5]`.
+
+Brackets with colons are also prose: `[12:30]`, `[John 3:16]`, `[note: the sky is red]`. Only brackets that end in a
+share or in a number of steps are an edit, and only if words change in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from generation.edited_text import EditedText, TextEdit, write_edits
+from generation.params import PromptPart
+from generation.prompt.characters import COLONS, COMMAS, DOUBLE_COLONS, PERCENT_SIGNS, STOPS, to_ascii
+from generation.prompt.escaping import escape
+from generation.prompt.syntax import escape_all, mask, unmask, unmask_escaped
+from generation.text import Text
+
+MAX_EDITS = 16
+MAX_LENGTH_OF_WHEN = 10  # with the colon before it
+
+# Private characters in place of an edit's brackets and colons; `remove_invisible` removes them from what people type,
+# and no escaped character is replaced by one of them.
+_OPEN, _THEN, _CLOSE = "\U0010fff0", "\U0010fff1", "\U0010fff2"
+_MARKS = re.compile(rf"([()\[\]{re.escape(COLONS)}{re.escape(DOUBLE_COLONS)}])")
+_SHARE = re.compile(
+    rf"\s?(?:[0\uff10]?[{re.escape(STOPS + COMMAS)}]\d{{1,4}}|\d{{1,2}}\s?[{re.escape(PERCENT_SIGNS)}])\s?"
+)
+_STEPS = re.compile(r"(\s?)[1-9]\d{0,2}\s?")
+_LETTER = re.compile(r"[^\W\d_]")
+_LAST_LETTER = re.compile(r"[^\W\d_]\W*\Z")
+_GROUP_OR_COLON = re.compile(rf"\([^()\[\]]*+\)|[{re.escape(COLONS)}{re.escape(DOUBLE_COLONS)}]")
+
+
+class _Bracket(NamedTuple):
+    """An open bracket: its place and character, and the places of the colons in it."""
+
+    place: int
+    mark: str
+    colons: list[int]
+
+
+class _Span(NamedTuple):
+    """The places of an edit's brackets and of its colons."""
+
+    start: int
+    colons: list[int]
+    end: int
+
+
+def mark_edits(text: str) -> str:
+    """Return a masked text with private characters for the brackets and colons of its edits."""
+    chars = list(text)
+    for start, colons, end in _find_edits(text):
+        chars[start], chars[end] = _OPEN, _CLOSE
+        for place in colons:
+            chars[place] = _THEN * (2 if text[place] in DOUBLE_COLONS else 1)
+    return "".join(chars)
+
+
+def count_edits(text: str) -> int:
+    """Return how many edits a masked text has, or one whose edits are marked."""
+    return mark_edits(text).count(_OPEN)
+
+
+def edit_problems(text: str) -> list[Text]:
+    """Return the problem of a masked text with too many edits."""
+    if (number := count_edits(text)) <= MAX_EDITS:
+        return []
+    return [
+        Text(
+            "The words of a prompt can change at most {limit} times while it is drawn; this one has {number} changes",
+            limit=MAX_EDITS,
+            number=number,
+        )
+    ]
+
+
+def read_part(marked: str, weight: float) -> PromptPart:
+    """Return the part of a prompt that a text with marked edits is; too many edits are taken as plain text."""
+    if not 0 < count_edits(marked) <= MAX_EDITS:
+        return PromptPart(unmask(unmark_edits(marked)).strip(), weight)
+    edited = _read_pieces(iter(re.split(f"([{_OPEN}{_THEN}{_CLOSE}])", marked.strip())))[0]
+    part = PromptPart("", weight, edited)
+    return PromptPart(part.texts[0], weight, edited)
+
+
+def write_part(part: PromptPart) -> str:
+    """Return a part's text so that parsing returns it again."""
+    marked = write_edits(part.edited or (part.text,), _written, (_OPEN, _THEN, _CLOSE))
+    return unmask_escaped(unmark_edits(_escaped_edits(marked)))
+
+
+def unmark_edits(marked: str) -> str:
+    """Return a text with the brackets and colons of its edits."""
+    return marked.replace(_OPEN, "[").replace(_THEN, ":").replace(_CLOSE, "]")
+
+
+def _read_pieces(tokens: Iterator[str]) -> tuple[EditedText, str]:
+    """Return the pieces up to the next mark that ends them, and that mark."""
+    pieces: list[str | TextEdit] = []
+    for token in tokens:
+        if token in (_THEN, _CLOSE):
+            return tuple(pieces), token
+        if token == _OPEN:
+            pieces.append(_read_edit(tokens))
+        elif token:
+            pieces.append(unmask(token))
+    return tuple(pieces), ""
+
+
+def _read_edit(tokens: Iterator[str]) -> TextEdit:
+    sides, mark = list[EditedText](), ""
+    while mark != _CLOSE:
+        side, mark = _read_pieces(tokens)
+        sides.append(side)
+    *words, when = sides
+    before, after = words if len(words) == 2 else ((), *words)
+    return TextEdit(before, after, _moment(str(when[0])))
+
+
+def _moment(typed: str) -> float:
+    number = to_ascii(typed).replace(",", ".").replace(" ", "")
+    return float(number.removesuffix("%")) / 100 if number.endswith("%") else float(number)
+
+
+def _find_edits(text: str) -> Iterator[_Span]:
+    """Yield the edits of a text, the inner ones first; in time that grows with its length alone."""
+    opened = list[_Bracket]()
+    for match in _MARKS.finditer(text) if "[" in text else ():
+        mark, place = match[0], match.start()
+        if mark in "([":
+            opened.append(_Bracket(place, mark, []))
+        elif mark not in ")]":
+            if opened:
+                opened[-1].colons.append(place)
+        elif opened and opened[-1].mark == {")": "(", "]": "["}[mark]:
+            span = _Span(opened[-1].place, opened[-1].colons, place)
+            opened.pop()
+            if mark == "]" and _is_edit(text, span):
+                yield span
+
+
+def _is_edit(text: str, span: _Span) -> bool:
+    if not span.colons or len(span.colons) > 2 or span.end - span.colons[-1] > MAX_LENGTH_OF_WHEN:
+        return False
+    when, is_double = text[span.colons[-1] + 1 : span.end], text[span.colons[-1]] in DOUBLE_COLONS
+    before, after = text[span.start + 1 : span.colons[0]], text[span.colons[0] + 1 : span.colons[-1]]
+    if is_double and len(span.colons) == 2:
+        return False
+    is_three = is_double or len(span.colons) == 2
+    if _SHARE.fullmatch(when):
+        return _LETTER.search(before + after) is not None
+    if (steps := _STEPS.fullmatch(when)) is None:
+        return False
+    if is_three:  # `[12:30:45]`, `[t:12:30]`
+        return _LETTER.search(after or before) is not None
+    return not steps[1] and _LAST_LETTER.search(before[-MAX_LENGTH_OF_WHEN:]) is not None  # `[Exit: 3]`, `[John 3:16]`
+
+
+def _escaped_edits(masked: str) -> str:
+    """Mask the last colons of what would be read as an edit."""
+    places = {span.colons[-1] for span in _find_edits(masked)}
+    return (
+        "".join(_masked(char) if place in places else char for place, char in enumerate(masked)) if places else masked
+    )
+
+
+def _written(text: str, inside: bool) -> str:
+    """Return a text as it is escaped and masked; in an edit, colons mean something unless they are in parentheses."""
+    masked = mask(escape(text))
+    if not inside:
+        return masked
+    return _GROUP_OR_COLON.sub(lambda found: found[0] if found[0][0] == "(" else _masked(found[0]), masked)
+
+
+def _masked(text: str) -> str:
+    return mask(escape_all(text))
