@@ -29,7 +29,7 @@ from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.device.device import choose_device
 from generation.files.grid_image import encode_to_limit, make_grid
 from generation.files.png_encoder import encode_png
-from generation.messages import Event, Failed, Finished, Generate, Grid, Progress
+from generation.messages import Event, Failed, Finished, Generate, Grid, Progress, Read
 from generation.models.model import EMBEDDED
 from generation.params import Params, PromptPart
 
@@ -72,6 +72,10 @@ class TimedEngine:
                 with self._changed:
                     self.finished_at[job_id] = self.clock()
                     self.grids[job_id] = grid
+                    self._changed.notify_all()
+            case Read(job_id):
+                with self._changed:
+                    self.finished_at[job_id] = self.clock()
                     self._changed.notify_all()
             case Failed(job_id, _, text):
                 raise RuntimeError(f"{job_id} failed: {text}")

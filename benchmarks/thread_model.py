@@ -1,10 +1,11 @@
 """Model the engine's threads on a GPU, in virtual time: `python -m benchmarks.thread_model`.
 
 No GPU is needed, and a busy machine does not matter. The step thread prepares and launches UNet calls and keeps one
-call ahead; the post-processor decodes grids and previews on a stream of its own; three threads encode. Python runs
-under one lock, which changes hands every 5 ms at most. The costs are assumptions: published ones of an H100-class card
-for kernels and launching, and this project's measurements for Python and for encoding. The model knows nothing of
-memory bandwidth. `stock` is one pipeline after another, compiled, with the files encoded by Pillow.
+call ahead; the post-processor decodes grids and previews on a stream of its own; three threads encode a grid's tiles
+and its sheet at once. Python runs under one lock, which changes hands every 5 ms at most. The costs are assumptions:
+published ones of an H100-class card for kernels and launching, and this project's measurements for Python and for
+encoding. The model knows nothing of memory bandwidth. `stock` is one pipeline after another, compiled, with the files
+encoded by Pillow.
 """
 
 from __future__ import annotations
@@ -105,6 +106,13 @@ class Job:
     previewed: float = 0.0
 
 
+@dataclass(eq=False)
+class Grid:
+    """A person's grid while it is encoded: the files that are left."""
+
+    files: int = TILES + 1
+
+
 @dataclass
 class Model:
     """The engine with one grid for each person, who asks again when it is posted."""
@@ -118,8 +126,8 @@ class Model:
 
     def __post_init__(self) -> None:
         self._jobs = [Job() for _ in range(self.people)]
-        self._decoding: deque[str] = deque()
-        self._encoding: deque[float] = deque()
+        self._decoding: deque[tuple[str, float]] = deque()  # what, and when the UNet's last call for it ends
+        self._encoding: deque[tuple[Grid, float]] = deque()
 
     def pictures_per_second(self) -> tuple[float, float]:
         """Return the pictures a second, and the share of the time that the GPU works."""
@@ -157,10 +165,10 @@ class Model:
         job.steps -= 1
         if not job.steps:
             self._jobs.remove(job)
-            self._decoding.append("grid")
+            self._decoding.append(("grid", self.gpu_end))
         elif self.clock.now - job.previewed >= PREVIEW_EVERY_MS:
             job.previewed = self.clock.now
-            self._decoding.append("preview")
+            self._decoding.append(("preview", self.gpu_end))
 
     def _queue_on_gpu(self, work: float, start: float) -> None:
         self.gpu_end = max(self.gpu_end, start) + work
@@ -172,21 +180,28 @@ class Model:
             if not self._decoding:
                 yield "idle", 0
                 continue
-            work = self.setup.decode * TILES if self._decoding.popleft() == "grid" else 0.0
-            self._queue_on_gpu(work, self.clock.now)
+            kind, ready = self._decoding.popleft()
+            work = self.setup.decode * TILES if kind == "grid" else 0.0
             yield "python", PREVIEW_MS
-            yield "until", self.clock.now + 2 * work  # it shares the GPU with a UNet call
+            start = max(self.clock.now, ready)
+            self._queue_on_gpu(work, start)
+            yield "until", start + (2 * work if self._jobs else work)  # it may share the GPU with a UNet call
             if work:
-                self._encoding.append(self.setup.png * TILES + self.setup.sheet)
+                grid = Grid()
+                self._encoding.append((grid, self.setup.sheet))
+                self._encoding.extend((grid, self.setup.png) for _ in range(TILES))
 
     def _encoder(self) -> Thread:
         while True:
             if not self._encoding:
                 yield "idle", 0
                 continue
-            yield "work", self._encoding.popleft()
-            self.done += TILES
-            self._jobs.append(Job())
+            grid, work = self._encoding.popleft()
+            yield "work", work
+            grid.files -= 1
+            if not grid.files:
+                self.done += TILES
+                self._jobs.append(Job())
 
 
 def main() -> None:

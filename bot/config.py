@@ -59,6 +59,7 @@ class Config:
     waiting_in_all: int = 200
     step_timeout: int = 120
     sensitive_classifier: str = ""
+    describer: str = ""
     allowed_guilds: frozenset[int] = frozenset()
     retention_days: int = 0
     metrics_port: int = 0
@@ -298,6 +299,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "waiting_per_person": _number(1, 100_000),
     "waiting_in_all": _number(1, 100_000),
     "sensitive_classifier": _model,
+    "describer": _model,
     "step_timeout": _number(1, 100_000),
     "allowed_guilds": _guilds,
     "retention_days": _number(0, 36_500),

@@ -14,6 +14,7 @@ from bot.images.metadata import metadata_policy
 from bot.registry import load_registry
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
+from generation.models.captioner import check_captioner_files
 from generation.models.model import describe_model
 from generation.models.model_files import check_classifier_files, require_local_files
 from generation.models.registry import ModelRegistry
@@ -36,6 +37,7 @@ def find_unusable_files(config: Config) -> list[str]:
         ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
         ("CONTROLS", partial(scan_adapters, None, None, config.controls)),
         ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
+        ("DESCRIBER", partial(_require_captioner, config.describer)),
         ("SIGNING_CERTIFICATE", certificate),
         ("DEVICE", partial(list_devices, config.device)),
     ]
@@ -46,6 +48,12 @@ def find_unusable_files(config: Config) -> list[str]:
         except (ConfigError, UserError, OSError) as error:
             problems.append(str(error) if setting in str(error) else f"{setting}: {error}")
     return problems
+
+
+def _require_captioner(ref: str) -> None:
+    """Check a captioner that is on this machine; one of the hub is downloaded by the worker."""
+    if ref and Path(ref).exists():
+        check_captioner_files(ref)
 
 
 def _require_usable_model(ref: str) -> None:
@@ -72,6 +80,7 @@ def make_worker(
         require_local_files(model)
     if config.sensitive_classifier and Path(config.sensitive_classifier).is_dir():
         check_classifier_files(config.sensitive_classifier)
+    _require_captioner(config.describer)
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
         registry,
@@ -85,6 +94,7 @@ def make_worker(
             classifier=config.sensitive_classifier,
             upscaler=upscaler,
             memory=config.model_memory,
+            describer=config.describer,
             compile_unets=config.compile,
             fp8=config.fp8,
             processes=processes,

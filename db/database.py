@@ -28,6 +28,7 @@ from db.readings import ReadingStore
 from db.reports import ReportStore
 from db.search import JobSearch
 from db.sessions import SessionStore
+from db.shown_sessions import ShownSessions
 from db.stats import Stats
 from db.styles import StyleStore
 from db.telephones import TelephoneStore
@@ -56,6 +57,7 @@ class Database:
     ballots: BallotStore
     lineage: LineageStore
     gallery: Gallery
+    shown_sessions: ShownSessions
     picture_index: PictureIndex
     bells: BellStore
     contests: ContestStore
@@ -88,6 +90,7 @@ class Database:
                 ballots=BallotStore(connection),
                 lineage=LineageStore(connection),
                 gallery=Gallery(connection, clock),
+                shown_sessions=ShownSessions(connection, clock),
                 picture_index=PictureIndex(connection),
                 bells=BellStore(connection),
                 contests=ContestStore(connection),

@@ -10,12 +10,14 @@ from typing import Any
 
 from db.connection import Connection
 from db.search import match_terms
+from db.session_subjects import find_sessions
+from db.sessions import SessionKind
 from generation.params import Tile
 
 NEWEST_ID = 2**62  # greater than every id
 MAX_PLACES = 100  # channels named in a full-text query; of more, the whole server is searched
 
-_UNBLOCKED = """
+UNBLOCKED = """
     NOT EXISTS (SELECT 1 FROM blocks WHERE blocks.guild_id = shown.guild_id AND blocks.person_id = shown.person_id
                 AND (until IS NULL OR until > :now))
 """
@@ -25,13 +27,13 @@ NEWEST = f"""
         SELECT newest.id FROM shown AS newest
         WHERE newest.channel_id = place.value AND newest.id < :before ORDER BY newest.id DESC LIMIT :most
     )
-    WHERE +shown.guild_id = :guild AND {_UNBLOCKED} ORDER BY shown.id DESC LIMIT :most
+    WHERE +shown.guild_id = :guild AND {UNBLOCKED} ORDER BY shown.id DESC LIMIT :most
 """
 BY_WORDS = f"""
     SELECT shown.id, shown.job_id FROM shown_words CROSS JOIN shown ON shown.id = shown_words.rowid
     WHERE shown_words MATCH :match AND shown_words.rowid < :before AND shown_words.rowid >= :first
       AND +shown.at >= :since AND +shown.guild_id = :guild
-      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {UNBLOCKED}
     ORDER BY shown_words.rowid DESC LIMIT :most
 """
 # The ids have the order in which results were posted, which differs a little from that in which they were asked for.
@@ -42,14 +44,14 @@ SINCE = """
 LIKED = f"""
     SELECT DISTINCT shown.id, shown.job_id FROM favourites CROSS JOIN shown ON shown.job_id = favourites.job_id
     WHERE favourites.person_id = :person AND shown.id < :before AND shown.id >= :first AND +shown.guild_id = :guild
-      AND +shown.at >= :since AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+      AND +shown.at >= :since AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {UNBLOCKED}
       AND (:match = '' OR shown.id IN (SELECT rowid FROM shown_words WHERE shown_words MATCH :match))
     ORDER BY shown.id DESC LIMIT :most
 """
 VISIBLE = f"""
     SELECT shown.job_id FROM shown
     WHERE shown.job_id IN (SELECT value FROM json_each(:jobs)) AND +shown.guild_id = :guild
-      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {_UNBLOCKED}
+      AND shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {UNBLOCKED}
 """
 OWN = """
     SELECT id, asked_at, private FROM jobs
@@ -67,26 +69,46 @@ OWN_FAVOURITES = """
     SELECT job_id, tile_index, at FROM favourites
     WHERE person_id = :person AND at < :before ORDER BY at DESC LIMIT :most
 """
-# Decided ones only: before that nobody is told whose pictures are in a contest.
-CONTESTS = """
-    SELECT contest.id, contest.made_at, coalesce(
-        (SELECT json_extract(facts, '$.theme') FROM collab_rounds
-         WHERE collab_rounds.session = contest.id AND json_extract(facts, '$.theme') IS NOT NULL
-         ORDER BY round DESC LIMIT 1), '') AS theme
-    FROM collab_sessions AS contest
-    WHERE contest.guild_id = :guild AND contest.kind = 'contest' AND contest.made_at < :before
-      AND EXISTS (SELECT 1 FROM contest_entries WHERE session = contest.id AND place IS NOT NULL)
-    ORDER BY contest.made_at DESC LIMIT :most
+# Jobs of sessions: of contests those that have a place, since before that nobody is told whose they are.
+_OF_SESSIONS = """
+    SELECT job_id FROM collab_rounds JOIN collab_sessions ON collab_sessions.id = session
+    WHERE session IN (SELECT value FROM json_each(:sessions)) AND kind <> 'contest'
+    UNION
+    SELECT job_id FROM contest_entries JOIN collab_sessions ON collab_sessions.id = session
+    WHERE session IN (SELECT value FROM json_each(:sessions)) AND place IS NOT NULL
+      AND channel_id IN (SELECT value FROM json_each(:channels))
 """
-CONTEST_PLACES = """
-    SELECT session, job_id, tile_index, place FROM contest_entries
-    WHERE session IN (SELECT value FROM json_each(:sessions)) AND place IS NOT NULL AND rank <= :most ORDER BY rank
+_OF_SESSIONS_SEEN = f"""
+    +shown.at >= :since AND +shown.guild_id = :guild
+    AND +shown.channel_id IN (SELECT value FROM json_each(:channels)) AND {UNBLOCKED}
+    AND (NOT :liked OR EXISTS (SELECT 1 FROM favourites WHERE person_id = :person AND job_id = shown.job_id))
 """
-# Entries of contests that are not decided: until then nobody is told whose they are.
+FROM_SESSIONS = f"""
+    SELECT shown.id, shown.job_id FROM shown
+    WHERE shown.job_id IN ({_OF_SESSIONS}) AND +shown.id < :before AND +shown.id >= :first AND {_OF_SESSIONS_SEEN}
+    ORDER BY +shown.id DESC LIMIT :most
+"""
+FROM_SESSIONS_BY_WORDS = f"""
+    SELECT shown.id, shown.job_id FROM shown_words CROSS JOIN shown ON shown.id = shown_words.rowid
+    WHERE shown_words MATCH :match AND shown_words.rowid < :before AND shown_words.rowid >= :first
+      AND shown_words.rowid <= (SELECT max(made.id) FROM shown AS made WHERE made.job_id IN ({_OF_SESSIONS}))
+      AND +shown.job_id IN ({_OF_SESSIONS}) AND {_OF_SESSIONS_SEEN}
+    ORDER BY shown_words.rowid DESC LIMIT :most
+"""
+# Entries of contests that are not decided, and the grids from which they were taken out: until then nobody is told
+# whose they are.
 ANONYMOUS = """
-    SELECT DISTINCT contest_entries.job_id FROM contest_entries
+    WITH entered (job_id, entry) AS (
+        SELECT value, value FROM json_each(:jobs)
+        UNION
+        SELECT lineage.parent_job, child FROM lineage
+        JOIN jobs AS taken ON taken.id = child AND taken.action = 'pick'
+        WHERE lineage.parent_job IN (SELECT value FROM json_each(:jobs))
+    )
+    SELECT DISTINCT entered.job_id FROM entered
+    JOIN contest_entries ON contest_entries.job_id = entered.entry
     JOIN collab_sessions ON collab_sessions.id = contest_entries.session
-    WHERE contest_entries.job_id IN (SELECT value FROM json_each(:jobs)) AND contest_entries.person <> :person
+    WHERE contest_entries.person <> :person
       AND contest_entries.place IS NULL AND collab_sessions.ended_at IS NULL
 """
 FAVOURITE_TILES = """
@@ -108,7 +130,8 @@ class View:
 class PictureQuery:
     """A search by the beginnings of words of the prompt, the requester's name and the model; an empty one finds all.
 
-    `since` is in Unix seconds; `liked` keeps what is among the viewer's favourites.
+    `since` is in Unix seconds; `liked` keeps what is among the viewer's favourites; `session_kind` keeps what came out
+    of sessions of a kind, `about` of those that are about these words.
     """
 
     words: tuple[str, ...] = ()
@@ -116,6 +139,8 @@ class PictureQuery:
     model: tuple[str, ...] = ()
     since: float = 0.0
     liked: bool = False
+    session_kind: SessionKind | None = None
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,16 +149,6 @@ class Page:
 
     job_ids: tuple[str, ...]
     next: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contest:
-    """A decided contest, with the places of its best pictures."""
-
-    id: str
-    at: float
-    theme: str
-    places: tuple[tuple[Tile, int], ...]
 
 
 class Gallery:
@@ -151,6 +166,8 @@ class Gallery:
             "since": query.since,
             "match": _match(view, query),
             "most": limit + 1,
+            "sessions": await self._sessions(view.guild_id, query),
+            "liked": query.liked,
         }
         rows = await self._connection.fetch_all(_statement(query), values)
         page = _page([(row["job_id"], str(row["id"])) for row in rows], limit)
@@ -196,22 +213,6 @@ class Gallery:
         values = {"person": person_id, "jobs": json.dumps(sorted(set(job_ids)))}
         return {row["job_id"] for row in await self._connection.fetch_all(ANONYMOUS, values)}
 
-    async def contests(
-        self, guild_id: int, before: str | None, limit: int, most_places: int
-    ) -> tuple[list[Contest], str | None]:
-        """Return a server's decided contests, the newest first, and where the following ones start."""
-        at, _ = _cursor(before)
-        rows = await self._connection.fetch_all(CONTESTS, {"guild": guild_id, "before": at, "most": limit + 1})
-        ids = json.dumps([row["id"] for row in rows[:limit]])
-        places: dict[str, list[tuple[Tile, int]]] = {}
-        for row in await self._connection.fetch_all(CONTEST_PLACES, {"sessions": ids, "most": most_places}):
-            places.setdefault(row["session"], []).append((Tile(row["job_id"], row["tile_index"]), row["place"]))
-        contests = [
-            Contest(id=row["id"], at=row["made_at"], theme=row["theme"], places=tuple(places.get(row["id"], ())))
-            for row in rows[:limit]
-        ]
-        return contests, f"{rows[limit - 1]['made_at']!r}_" if len(rows) > limit else None
-
     def _view_values(self, view: View) -> dict[str, Any]:
         return {
             "guild": view.guild_id,
@@ -219,6 +220,12 @@ class Gallery:
             "person": view.person_id,
             "now": self._clock(),
         }
+
+    async def _sessions(self, guild_id: int, query: PictureQuery) -> str | None:
+        """Return the sessions that a search is about, as JSON."""
+        if query.session_kind is None:
+            return None
+        return json.dumps(await find_sessions(self._connection, guild_id, query.session_kind, query.about))
 
     async def _first_id(self, guild_id: int, since: float) -> int:
         if not since:
@@ -228,6 +235,8 @@ class Gallery:
 
 
 def _statement(query: PictureQuery) -> str:
+    if query.session_kind is not None:
+        return FROM_SESSIONS_BY_WORDS if query.words or query.author or query.model else FROM_SESSIONS
     if query.liked:
         return LIKED
     return BY_WORDS if query.words or query.author or query.model or query.since else NEWEST

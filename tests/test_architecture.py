@@ -96,8 +96,13 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, code: str) -> Iterator[str]:
-    """Yield every module that `code` imports, wherever it does so, relative and literal dynamic imports included."""
+@cache
+def imports(path: Path, code: str) -> tuple[str, ...]:
+    """Return every module that `code` imports, wherever it does so, relative and literal dynamic imports included."""
+    return tuple(_imports(path, code))
+
+
+def _imports(path: Path, code: str) -> Iterator[str]:
     package = module_name(path).split(".")[: None if path.name == "__init__.py" else -1]
     for node in ast.walk(ast.parse(code, str(path))):
         match node:

@@ -290,6 +290,7 @@ SETTINGS = [
     "WAITING_IN_ALL",
     "STEP_TIMEOUT",
     "SENSITIVE_CLASSIFIER",
+    "DESCRIBER",
     "ALLOWED_GUILDS",
     "RETENTION_DAYS",
     "METRICS_PORT",
@@ -355,9 +356,12 @@ PARAMS = [
     "style",
     "style_code",
     "style_weight",
+    "style_is_palette",
     "controls",
     "control",
     "control_code",
+    "mix",
+    "mix_keep",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -6,6 +6,7 @@ import ast
 import signal
 import socket
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,30 +37,30 @@ def program() -> list[Path]:
     return [path for path in sources() if path.parts[0] in PROGRAM]
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    """Return the syntax tree of a file of the repository, which several tests read."""
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
 def test_no_module_of_the_program_needs_posix_to_be_imported():
-    found = {
-        str(path): names
-        for path in program()
-        if (names := POSIX_MODULES & set(top_level_imports((ROOT / path).read_text(encoding="utf-8"))))
-    }
+    found = {str(path): names for path in program() if (names := POSIX_MODULES & set(top_level_imports(parse(path))))}
     assert found == {}
 
 
-def top_level_imports(code: str) -> list[str]:
-    body = ast.parse(code).body
+def top_level_imports(module: ast.Module) -> list[str]:
+    body = module.body
     plain = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
     return plain + [str(node.module) for node in body if isinstance(node, ast.ImportFrom)]
 
 
 def test_what_windows_lacks_is_used_only_where_it_is_guarded():
-    found = {
-        path.as_posix(): used for path in program() if (used := posix_names((ROOT / path).read_text(encoding="utf-8")))
-    }
+    found = {path.as_posix(): used for path in program() if (used := posix_names(parse(path)))}
     assert found == GUARDED
 
 
-def posix_names(code: str) -> set[str]:
-    attributes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute)]
+def posix_names(module: ast.Module) -> set[str]:
+    attributes = [node for node in ast.walk(module) if isinstance(node, ast.Attribute)]
     return {ast.unparse(node) for node in attributes} & POSIX_NAMES | {node.attr for node in attributes} & LOOP_METHODS
 
 
@@ -68,7 +69,7 @@ def test_texts_are_read_and_written_as_utf8():
     careless = [
         f"{path}:{node.lineno}"
         for path in program()
-        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        for node in ast.walk(parse(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("read_text", "write_text")

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 from benchmarks.gpu_check.report import Report
+from generation.engine.networks.compiled import compile_blocks
+from generation.engine.networks.fp8 import use_fp8
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 
 
@@ -31,6 +33,21 @@ def measure(report: Report, ref: str) -> None:
             with torch.inference_mode():
                 milliseconds = report.milliseconds(lambda: vae.decode(latents[:count].to(dtype)))  # noqa: B023
             report.add("VAE", dtype=dtype, images=count, ms=f"{milliseconds:.1f}")
+
+
+def measure_fp8(report: Report, ref: str) -> None:
+    """Measure the UNet's call for a grid, compiled and not, in its own precision and then in 8 bits."""
+    pipeline = load_pipeline(ref, str(report.device), lambda _: None)
+    arguments, conditions = _inputs(pipeline, 8)
+    for precision in (str(pipeline.unet.dtype), "8 bits"):
+        if precision == "8 bits":
+            use_fp8(pipeline.unet)
+        for how in ("uncompiled", "compiled"):
+            options = {"backend": "eager"} if report.is_small else {}
+            unet = pipeline.unet if how == "uncompiled" else compile_blocks(pipeline.unet, **options)
+            with torch.inference_mode():
+                milliseconds = report.milliseconds(lambda: unet(*arguments, **conditions))  # noqa: B023
+            report.add("UNet, 8 rows", precision=precision, how=how, ms=f"{milliseconds:.1f}")
 
 
 def _inputs(pipeline: Pipeline, rows: int) -> tuple[tuple[Any, ...], dict[str, Any]]:

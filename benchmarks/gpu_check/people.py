@@ -13,10 +13,11 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.engine import TimedEngine, encode_images, load_stock_pipelines, params_for, run_stock, similarity
+from benchmarks.fp8 import compare, draw
 from benchmarks.gpu_check.report import Report
 from benchmarks.real_model_sizes import run_concurrently
 from generation.engine.denoising.engine import DenoisingEngine
-from generation.engine.device.device import choose_device
+from generation.engine.device.device import choose_device, multiplies_fp8
 from generation.engine.networks.compiled import CompiledUnet
 from generation.models.model import EMBEDDED
 from generation.params import Params
@@ -29,7 +30,7 @@ COMPILE_SECONDS = 90.0
 def measure_engine(report: Report, ref: str) -> None:
     """Measure images a second for 1 to 8 people, uncompiled and compiled, and where the step loop waits."""
     timed_engine = TimedEngine(ref, str(report.device), time.perf_counter)
-    params = _params(report, timed_engine.engine)
+    params = grid_params(report, timed_engine.engine)
     _measure_people(report, timed_engine, params, "uncompiled", 10)
     if report.device.type == "cuda":
         report.add("memory", gigabytes=f"{torch.cuda.max_memory_allocated(report.device) / 1e9:.1f}")
@@ -41,7 +42,8 @@ def measure_engine(report: Report, ref: str) -> None:
     timed_engine.engine.close()
 
 
-def _params(report: Report, engine: DenoisingEngine) -> Params:
+def grid_params(report: Report, engine: DenoisingEngine) -> Params:
+    """Return the params of the grid that is measured."""
     return replace(params_for(engine, 0, (1.0, 1.0), 3 if report.is_small else 20), count=2 if report.is_small else 4)
 
 
@@ -94,7 +96,7 @@ def _compile(report: Report, timed_engine: TimedEngine, params: Params) -> None:
 def measure_stock(report: Report, ref: str) -> None:
     """Measure the stock pipelines, one grid after another."""
     engine = TimedEngine(ref, str(report.device), time.perf_counter).engine
-    params = _params(report, engine)
+    params = grid_params(report, engine)
     engine.close()
     for label, stock in load_stock_pipelines(ref, *choose_device(str(report.device)), is_compiled=False).items():
         times = []
@@ -106,7 +108,7 @@ def measure_stock(report: Report, ref: str) -> None:
 
 
 def measure_similarity(report: Report) -> None:
-    """Measure how near the engine's images are to those of the stock pipeline in float32, with real weights."""
+    """Measure how near the engine's images are to those in float32, with real weights; those in 8 bits as well."""
     if report.is_small:
         return
     timed_engine = TimedEngine(EMBEDDED, str(report.device), time.perf_counter)
@@ -114,3 +116,10 @@ def measure_similarity(report: Report) -> None:
     for line in similarity(timed_engine, stocks)[2:]:
         report.add("similarity", row=line)
     timed_engine.engine.close()
+    if multiplies_fp8(report.device):
+        exact, rounded = (
+            draw(EMBEDDED, str(report.device), precision, fp8=fp8)
+            for precision, fp8 in ((torch.float32, False), (torch.float16, True))
+        )
+        ratios = compare(rounded, exact)
+        report.add("8 bits", median_psnr=f"{statistics.median(ratios):.1f}", worst=f"{min(ratios):.1f}")

@@ -12,6 +12,7 @@ from bot.doctor.probe import FIX_REINSTALL, run_probe
 from bot.doctor.result import CheckResult, CheckStatus, failed, in_daemon_thread, passed, skipped
 from generation.command_line import tool_as_typed
 from generation.errors import UserError
+from generation.models.captioner import check_captioner_files
 from generation.models.file_errors import FIX_DOWNLOAD, MissingFileError, ModelFileError
 from generation.models.model import describe_model
 from generation.models.model_files import check_classifier_files, check_model_files
@@ -112,6 +113,24 @@ def check_classifier(ref: str) -> list[CheckResult]:
     except ModelFileError as error:
         return [failed("classifier", error.problem, error.fix)]
     return [passed("classifier", f"{ref} is complete")]
+
+
+def check_describer(ref: str) -> list[CheckResult]:
+    """Check the files of the captioner that DESCRIBER names; return nothing if none is set."""
+    if not ref:
+        return []
+    fix = f"Start the bot or run {_download(ref)}, then check again."
+    try:
+        check_captioner_files(ref)
+    except LocalEntryNotFoundError:
+        return [skipped("describer", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)]
+    except HFValidationError:
+        return [failed("describer", f"{ref} does not exist", "Set DESCRIBER to a model's folder or hub id.")]
+    except ModelFileError as error:
+        return [failed("describer", error.problem, error.fix)]
+    except UserError as error:
+        return [failed("describer", str(error), "Set DESCRIBER to such a model, or leave it empty.")]
+    return [passed("describer", f"{ref} is complete")]
 
 
 def check_upscaler(path: Path | None) -> list[CheckResult]:

@@ -12,7 +12,7 @@ from bot.doctor.account import check_account
 from bot.doctor.adapters import check_adapters
 from bot.doctor.cluster import check_cluster
 from bot.doctor.device import check_device
-from bot.doctor.model import check_classifier, check_models, check_models_load, check_upscaler
+from bot.doctor.model import check_classifier, check_describer, check_models, check_models_load, check_upscaler
 from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.settings import check_settings
 from bot.doctor.storage import check_database, check_disk
@@ -49,6 +49,7 @@ def _start_checks(config: Config) -> list[_Check]:
         check("model", DEVICE_TIMEOUT_S, check_models_load(config.models)),
         check("adapters", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_adapters(config))),
         check("classifier", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_classifier(config.sensitive_classifier))),
+        check("describer", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_describer(config.describer))),
         check("upscaler", CHECK_TIMEOUT_S, in_daemon_thread(lambda: check_upscaler(config.upscaler))),
         check("device", DEVICE_TIMEOUT_S, check_device(config.device, config.models, fp8=config.fp8)),
         check("cluster", DEVICE_TIMEOUT_S, check_cluster(config)),

@@ -1,4 +1,4 @@
-"""Read a typed search: words of the prompt, and filters such as `by:mira`, `model:`, `since:` and ♥."""
+"""Read a typed search: words of the prompt, and filters such as `by:mira`, `since:`, `jam:castle` and ♥."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from bot.ui.i18n import tr
 from db.gallery import PictureQuery
 from db.search import words_of
+from db.sessions import SessionKind
 from generation.errors import UserError
 
 DAY_S = 86_400.0
@@ -21,9 +22,10 @@ def parse_query(text: str, now: float) -> PictureQuery:
     words: list[str] = []
     author: list[str] = []
     model: list[str] = []
-    since, liked = 0.0, False
+    about: list[str] = []
+    since, liked, kind = 0.0, False, None
     for typed in text.replace("\N{VARIATION SELECTOR-16}", "").split():
-        name, _, value = typed.partition(":")
+        name, colon, value = typed.partition(":")
         match name.casefold():
             case "by" if value:
                 author += words_of(value)
@@ -31,11 +33,22 @@ def parse_query(text: str, now: float) -> PictureQuery:
                 model += words_of(value)
             case "since" if value:
                 since = max(since, _time(value, now))
+            case "jam" | "canvas" | "contest" | "telephone" as named if colon:
+                kind = SessionKind(named)
+                about += words_of(value)
             case _ if typed in _HEARTS:
                 liked = True
             case _:
                 words += words_of(typed)
-    return PictureQuery(words=tuple(words), author=tuple(author), model=tuple(model), since=since, liked=liked)
+    return PictureQuery(
+        words=tuple(words),
+        author=tuple(author),
+        model=tuple(model),
+        since=since,
+        liked=liked,
+        session_kind=kind,
+        about=tuple(about),
+    )
 
 
 def _time(value: str, now: float) -> float:

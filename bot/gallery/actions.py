@@ -16,6 +16,7 @@ from bot.gallery.viewers import Viewers
 from bot.images.picture_zip import MAX_PICTURES, ZippedPicture, stream_zip
 from bot.jobs.deletion import delete_job
 from bot.services import Services
+from bot.ui.i18n import tr
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 from generation.files import sanitize
@@ -52,7 +53,7 @@ class Actions:
         session = self._session(request, request.headers.get(CSRF_HEADER, ""))
         seen = await self._viewers.view(session, int(request.query.get("guild", "0")))
         if seen is None and session is None:
-            raise web.HTTPForbidden(text="You may not look at this server's pictures.")
+            raise web.HTTPForbidden(text=tr("You may not look at this server's pictures."))
         person_id = session.person_id if session else 0
         with self._one_search_of(person_id):
             data = await _read_picture(request)
@@ -72,7 +73,7 @@ class Actions:
         body = await _json_object(request)
         tile, favourites = Tile.parse(str(body.get("tile"))), self._services.db.favourites
         if await self._viewers.require_record(session, tile.job_id) is None:
-            raise web.HTTPNotFound(text="There is no such picture that you may see.")
+            raise web.HTTPNotFound(text=tr("There is no such picture that you may see."))
         change = favourites.add if body.get("on") else favourites.remove
         await change(session.person_id, tile)
         return web.json_response({"liked": bool(body.get("on"))})
@@ -91,13 +92,13 @@ class Actions:
     async def zip(self, request: web.Request) -> web.StreamResponse:
         """Send chosen pictures as a zip, one after another."""
         if self._with_login and self._sessions.find(request) is None:
-            raise web.HTTPUnauthorized(text="Log in first.")
+            raise web.HTTPUnauthorized(text=tr("Log in first."))
         async with _arriving(BODY_TIMEOUT_S):
             form = await request.post()
         session = self._session(request, str(form.get("csrf", "")))
         tiles = [Tile.parse(each) for each in str(form.get("tiles", "")).split()]
         if not tiles or len(tiles) > MAX_PICTURES:
-            raise web.HTTPBadRequest(text=f"Choose up to {MAX_PICTURES} pictures.")
+            raise web.HTTPBadRequest(text=tr("Choose up to {n} pictures.", n=MAX_PICTURES))
         chosen = [each for tile in dict.fromkeys(tiles) if (each := await self._zipped(session, tile)) is not None]
         response = web.StreamResponse(
             headers={"Content-Type": "application/zip", "Content-Disposition": 'attachment; filename="pictures.zip"'}
@@ -128,7 +129,7 @@ class Actions:
     def _one_search_of(self, person_id: int) -> Iterator[None]:
         """Refuse a second search at once: so nobody's slow uploads take the memory or the turns of others."""
         if person_id in self._searching:
-            raise web.HTTPTooManyRequests(text="One search after another: wait for the one before.")
+            raise web.HTTPTooManyRequests(text=tr("One search after another: wait for the one before."))
         self._searching.add(person_id)
         try:
             yield
@@ -137,7 +138,7 @@ class Actions:
 
     def _client(self) -> Client:
         if (client := self._viewers.client) is None:
-            raise web.HTTPServiceUnavailable(text="The bot is not connected to Discord. Try again in a moment.")
+            raise web.HTTPServiceUnavailable(text=tr("The bot is not connected to Discord. Try again in a moment."))
         return client
 
     def _session(self, request: web.Request, token: str) -> Session | None:
@@ -150,9 +151,9 @@ class Actions:
     def _require_session(self, request: web.Request, token: str) -> Session:
         session = self._sessions.find(request)
         if session is None:
-            raise web.HTTPUnauthorized(text="Log in first.")
+            raise web.HTTPUnauthorized(text=tr("Log in first."))
         if not has_token(session, token):
-            raise web.HTTPForbidden(text="This page is out of date: load it again.")
+            raise web.HTTPForbidden(text=tr("This page is out of date: load it again."))
         return session
 
 
@@ -174,12 +175,12 @@ async def _arriving(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise web.HTTPRequestTimeout(text="This request takes too long to arrive.") from None
+        raise web.HTTPRequestTimeout(text=tr("This request takes too long to arrive.")) from None
 
 
 async def _json_object(request: web.Request) -> dict[str, Any]:
     async with _arriving(BODY_TIMEOUT_S):
         body = await request.json()
     if not isinstance(body, dict):
-        raise UserError("This request is malformed.")
+        raise UserError(tr("This request is malformed."))
     return body

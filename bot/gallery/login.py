@@ -20,6 +20,7 @@ from yarl import URL
 from bot.config import DISCORD_API_URL, Config
 from bot.gallery.security import is_local_path
 from bot.gallery.sessions import Sessions
+from bot.ui.i18n import tr
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Login:
         """Send the browser to Discord, and remember in it which login this is."""
         application_id = self._application_id()
         if application_id is None:
-            raise web.HTTPServiceUnavailable(text="The bot is not connected to Discord yet. Try again in a moment.")
+            raise web.HTTPServiceUnavailable(text=tr("The bot is not connected to Discord yet. Try again in a moment."))
         target = request.query.get("next", "/")
         state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
         self._pending[state] = _Pending(
@@ -82,7 +83,7 @@ class Login:
         pending = self._pending.pop(state, None)
         is_own = hmac.compare_digest(state.encode(), request.cookies.get(self._cookie, "").encode())
         if pending is None or not is_own or pending.expires_at <= self._clock():
-            raise web.HTTPBadRequest(text="This login has expired. Start again from the gallery.")
+            raise web.HTTPBadRequest(text=tr("This login has expired. Start again from the gallery."))
         if "code" not in request.query:
             return self._back("/?login=refused")
         async with self._exchanges:
@@ -90,7 +91,8 @@ class Login:
         response = self._back(pending.next)
         self._sessions.end(request, response)
         name = str(person.get("global_name") or person["username"])
-        self._sessions.begin(response, int(person["id"]), name, tuple(int(guild["id"]) for guild in guilds))
+        guild_ids = tuple(int(guild["id"]) for guild in guilds)
+        self._sessions.begin(response, int(person["id"]), name, guild_ids, str(person.get("locale") or ""))
         return response
 
     @property
@@ -147,12 +149,12 @@ class Login:
         except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
             log.warning("a login in the gallery failed: %s", error)
             self._pause_after(error)
-            raise web.HTTPBadGateway(text="Discord did not confirm this login. Try again.") from None
+            raise web.HTTPBadGateway(text=tr("Discord did not confirm this login. Try again.")) from None
 
     def _require_no_pause(self) -> None:
         """Refuse logins while Discord has asked for a pause: it blocks the whole bot for too many refused requests."""
         if self._clock() < self._pause_until:
-            raise web.HTTPServiceUnavailable(text="Too many people log in right now. Try again in a minute.")
+            raise web.HTTPServiceUnavailable(text=tr("Too many people log in right now. Try again in a minute."))
 
     def _pause_after(self, error: Exception) -> None:
         if isinstance(error, aiohttp.ClientResponseError) and error.status == 429:

@@ -11,9 +11,11 @@ from aiohttp import web
 
 from bot.finding.query import parse_query
 from bot.gallery.sessions import Session, Sessions
+from bot.gallery.texts import current_language, page_texts
 from bot.gallery.viewers import GuildView, Viewers
 from bot.services import Services
-from bot.ui.job_text import image_description
+from bot.ui.i18n import tr
+from bot.ui.job_text import image_description, made_how
 from bot.ui.text import jump_url
 from db.jobs import JobRecord
 from db.search import words_of
@@ -26,7 +28,6 @@ Json = dict[str, Any]
 PAGE_SIZE = 40  # results
 MAX_CHILDREN = 24
 MAX_FAMILY = 60
-CONTESTS, PLACES = 10, 6  # contests on a page, and pictures of each
 MAX_QUERY_LENGTH = 300
 
 
@@ -45,7 +46,6 @@ class Pages:
             web.get(f"/api/pictures/{tile}", self.picture),
             web.get(f"/api/like/{tile}", self.like),
             web.get("/api/mine", self.mine),
-            web.get("/api/contests", self.contests),
             web.get("/api/tree/{job_id:[0-9a-f]{12}}", self.tree),
         ]
 
@@ -59,6 +59,8 @@ class Pages:
                 "csrf": session.csrf if session else "",
                 "login": self._with_login,
                 "connected": self._viewers.client is not None,
+                "language": current_language(),
+                "texts": page_texts(),
                 "guilds": [{"id": str(guild.id), "name": guild.name} for guild in guilds],
             }
         )
@@ -66,7 +68,7 @@ class Pages:
     async def newest(self, request: web.Request) -> web.Response:
         """Return a page of a server's pictures, newest first, or of those that a search finds."""
         session = self._sessions.find(request)
-        seen = await self._require_view(session, request)
+        seen = await self.require_view(session, request)
         query = parse_query(request.query.get("q", "")[:MAX_QUERY_LENGTH], self._services.clock())
         page = await self._services.db.gallery.page(seen.view, query, request.query.get("before"), PAGE_SIZE)
         records = await self._records(page.job_ids)
@@ -92,23 +94,24 @@ class Pages:
         session, tile = self._sessions.find(request), tile_of(request)
         record = await self._viewers.require_record(session, tile.job_id)
         if record is None or tile.index >= record.job.params.count:
-            raise web.HTTPNotFound(text="There is no such picture that you may see.")
+            raise web.HTTPNotFound(text=tr("There is no such picture that you may see."))
         (listed,) = await self._listed(session, [record])
-        details = await self._details(session, record)
+        whom = listed["author"] or tr("somebody")
+        details = await self._details(session, record, whom)
         if listed["anonymous"]:  # its message, its channel and its family tell whose it is
-            details |= {"facts": details["facts"] | {"Channel": ""}, "link": None, "parents": [], "children": []}
+            details |= {"channel": "", "link": None, "parents": [], "children": []}
         return web.json_response(listed | details)
 
     async def like(self, request: web.Request) -> web.Response:
         """Return pictures that look like one."""
         session, tile = self._sessions.find(request), tile_of(request)
         if await self._viewers.require_record(session, tile.job_id) is None:
-            raise web.HTTPNotFound(text="There is no such picture that you may see.")
+            raise web.HTTPNotFound(text=tr("There is no such picture that you may see."))
         shown = await self._services.db.picture_index.find_shown(tile.job_id)
         seen = await self._viewers.view(session, shown.guild_id) if shown else None
         client = self._viewers.client
         if client is None:
-            raise web.HTTPServiceUnavailable(text="The bot is not connected to Discord.")
+            raise web.HTTPServiceUnavailable(text=tr("The bot is not connected to Discord."))
         matches = await client.finder.like(tile, seen.view if seen else None, session.person_id if session else 0)
         return web.json_response(await self.matches(session, [match.tile for match in matches]))
 
@@ -116,7 +119,7 @@ class Pages:
         """Return a picture's family: what it was made from, and what was made from that and from itself."""
         session, asked = self._sessions.find(request), request.match_info["job_id"]
         if await self._viewers.require_record(session, asked) is None:
-            raise web.HTTPNotFound(text="There is no such picture that you may see.")
+            raise web.HTTPNotFound(text=tr("There is no such picture that you may see."))
         lineage = self._services.db.lineage
         line = [each.job_id for each in await lineage.line(asked)]
         edges: list[tuple[str, str]] = [(parent, child) for child, parent in pairwise(line)]
@@ -140,22 +143,6 @@ class Pages:
                 "edges": sorted({(names[old], names[new]) for old, new in edges if {old, new} <= known.keys()}),
             }
         )
-
-    async def contests(self, request: web.Request) -> web.Response:
-        """Return a page of a server's decided contests with their best pictures, those that the visitor may see."""
-        session = self._sessions.find(request)
-        seen = await self._require_view(session, request)
-        found, following = await self._services.db.gallery.contests(
-            seen.guild.id, request.query.get("before"), CONTESTS, PLACES
-        )
-        contests = []
-        for contest in found:
-            places = {str(tile): place for tile, place in contest.places}
-            pictures = (await self.matches(session, [tile for tile, _ in contest.places]))["pictures"]
-            for picture in pictures:
-                picture["place"] = places[picture["tiles"][0]["id"]]
-            contests.append({"theme": contest.theme, "at": contest.at, "pictures": pictures})
-        return web.json_response({"contests": contests, "next": following})
 
     async def matches(self, session: Session | None, tiles: Sequence[Tile]) -> Json:
         """Return pictures in the order in which they were found."""
@@ -216,7 +203,7 @@ class Pages:
             "blurred": self._viewers.is_blurred(record),
         }
 
-    async def _details(self, session: Session | None, record: JobRecord) -> Json:
+    async def _details(self, session: Session | None, record: JobRecord, whom: str) -> Json:
         job, to, registry = record.job, record.job.destination, self._services.registry
         client, lineage = self._viewers.client, self._services.db.lineage
         channel = client.get_channel(to.result_channel_id) if client is not None else None
@@ -227,31 +214,32 @@ class Pages:
         return {
             "withSeed": format_prompt(job.params, registry, seed=True),
             "facts": {
-                "Model": registry.model_name(job.params),
-                "Seed": str(job.params.seed),
-                "Size": "{} × {}".format(*size_of(job.params)),
-                "Steps": str(job.params.num_inference_steps),
-                "Parameters": settings.strip(),
-                "Made by": job.action.replace("_", " "),
-                "Drawn in": f"{record.seconds:.1f} s" if record.seconds and job.action is not Action.PICK else "",
-                "Channel": f"#{getattr(channel, 'name', '')}" if channel is not None and not to.private else "",
-                "Job": job.id,
+                tr("How"): made_how(job, whom),
+                tr("Model"): registry.model_name(job.params),
+                tr("Seed"): str(job.params.seed),
+                tr("Size"): "{} × {}".format(*size_of(job.params)),
+                tr("Steps"): str(job.params.num_inference_steps),
+                tr("Parameters"): settings.strip(),
+                tr("Drawn in"): f"{record.seconds:.1f} s" if record.seconds and job.action is not Action.PICK else "",
+                tr("Job"): job.id,
             },
+            "channel": f"#{getattr(channel, 'name', '')}" if channel is not None and not to.private else "",
             "link": link if record.result_message_id is not None and not to.private else None,
             "parents": (await self.matches(session, parents))["pictures"],
             "children": (await self.matches(session, children))["pictures"],
         }
 
-    async def _require_view(self, session: Session | None, request: web.Request) -> GuildView:
+    async def require_view(self, session: Session | None, request: web.Request) -> GuildView:
+        """Return what the visitor may see of the server that a request names; raise HTTPForbidden if it is nothing."""
         seen = await self._viewers.view(session, int(request.query.get("guild", "0")))
         if seen is None:
-            raise web.HTTPForbidden(text="You may not look at this server's pictures.")
+            raise web.HTTPForbidden(text=tr("You may not look at this server's pictures."))
         return seen
 
     def _require_session(self, request: web.Request) -> Session:
         session = self._sessions.find(request)
         if session is None:
-            raise web.HTTPUnauthorized(text="Log in to see your own pictures.")
+            raise web.HTTPUnauthorized(text=tr("Log in to see your own pictures."))
         return session
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bot.ui.i18n import error_text, tr
 from generation.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -52,15 +53,15 @@ def protect(
 def _refusal(request: web.Request, hosts: frozenset[str], origins: frozenset[str]) -> web.Response | None:
     """Return the answer to a request for another host, or one that another site causes."""
     if request.host not in hosts:
-        return _error(421, "This server does not have that name.")
+        return _error(421, tr("This server does not have that name."))
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
     if origin is not None and origin not in origins:
-        return _error(403, "Requests from other sites are refused.")
+        return _error(403, tr("Requests from other sites are refused."))
     if request.method not in SAFE_METHODS and (origin is None or site not in ("same-origin", "none")):
-        return _error(403, "Requests from other sites are refused.")
+        return _error(403, tr("Requests from other sites are refused."))
     is_visit = request.headers.get("Sec-Fetch-Mode") == "navigate" and request.method in SAFE_METHODS
     if site not in ("same-origin", "none") and not is_visit:
-        return _error(403, "Requests from other sites are refused.")
+        return _error(403, tr("Requests from other sites are refused."))
     return None
 
 
@@ -72,14 +73,14 @@ async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse
             raise
         return _error(error.status, error.text or error.reason)
     except UserError as error:
-        return _error(422, str(error))
+        return _error(422, error_text(error))
     except ValueError:  # what parsing a cursor, an id or a picture's name raises
-        return _error(400, "This request is malformed.")
+        return _error(400, tr("This request is malformed."))
     except ConnectionError:  # the browser has gone, in the middle of a zip
         raise
     except Exception:
         log.exception("the gallery failed on %s %s", request.method, request.path)
-        return _error(500, "Something went wrong. The log has the details.")
+        return _error(500, tr("Something went wrong. The log has the details."))
 
 
 def _error(status: int, text: str) -> web.Response:

@@ -19,12 +19,23 @@ from bot.gallery.login import Login
 from bot.gallery.pages import Pages
 from bot.gallery.pictures import Pictures
 from bot.gallery.security import protect
+from bot.gallery.session_pages import KINDS, SessionPages
 from bot.gallery.sessions import Sessions
+from bot.gallery.texts import language_of
 from bot.gallery.viewers import Viewers
 from bot.services import Services
+from bot.ui.i18n import set_locale, tr
 
 STATIC_FOLDER = Path(__file__).parent / "static"
-PAGES = ("/", "/mine", "/find", "/contests", r"/p/{tile:[0-9a-f]{12}-[0-3]}", r"/tree/{job_id:[0-9a-f]{12}}")
+PAGES = (
+    "/",
+    "/mine",
+    "/find",
+    "/together",
+    r"/p/{tile:[0-9a-f]{12}-[0-3]}",
+    r"/tree/{job_id:[0-9a-f]{12}}",
+    rf"/{{kind:{KINDS}}}/{{id:[0-9a-f]{{12}}}}",
+)
 MAX_BODY_BYTES = 256 * 1024  # of a request, except a picture to search for
 MAX_CONNECTIONS = 500
 IDLE_S = 15.0  # after which a connection without a whole request is closed, so that idle ones shut nobody out
@@ -63,7 +74,9 @@ class GalleryServer:
         self.viewers = Viewers(services, current_client, with_login=with_login)
         pages = Pages(services, self.viewers, self.sessions, with_login=with_login)
         actions = Actions(services, self.viewers, self.sessions, pages, with_login=with_login)
-        routes = [*pages.routes(), *actions.routes(), *Pictures(services, self.viewers, self.sessions).routes()]
+        together = SessionPages(services, self.viewers, self.sessions, pages)
+        pictures = Pictures(services, self.viewers, self.sessions)
+        routes = [route for each in (pages, together, actions, pictures) for route in each.routes()]
         if with_login:
             routes += Login(config, self.sessions, lambda: _application_id(current_client()), services.clock).routes()
         self._app = web.Application(client_max_size=MAX_BODY_BYTES)
@@ -71,7 +84,7 @@ class GalleryServer:
         self._app.add_routes(routes)
         self._app.add_routes([web.get(path, _index) for path in PAGES])
         self._app.add_routes([web.get(r"/static/{name:[a-z_]+[.](?:js|css|svg)}", _static)])
-        self._app.middlewares.insert(0, self._hear)
+        self._app.middlewares[:0] = [self._hear, self._speak]
         self._listener: asyncio.Server | None = None
         self._silent: set[asyncio.BaseProtocol] = set()  # connections that have not sent a request yet
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_S)
@@ -112,6 +125,13 @@ class GalleryServer:
     @web.middleware
     async def _hear(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._silent.discard(request.protocol)
+        return await handler(request)
+
+    @web.middleware
+    async def _speak(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer in the language of the browser, or else in the person's at Discord."""
+        session = self.sessions.find(request)
+        set_locale(language_of(request.headers.get("Accept-Language", ""), session.locale if session else ""))
         return await handler(request)
 
     async def close(self) -> None:
@@ -166,6 +186,6 @@ def _file(name: str) -> web.Response:
     try:
         body = (STATIC_FOLDER / name).read_bytes()
     except FileNotFoundError:
-        raise web.HTTPNotFound(text="There is no such page.") from None
+        raise web.HTTPNotFound(text=tr("There is no such page.")) from None
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return web.Response(body=body, headers={"Content-Type": f"{kind}; charset=utf-8"})

@@ -24,6 +24,7 @@ class Session:
     name: str
     guild_ids: tuple[int, ...]
     expires_at: float
+    locale: str = ""  # as Discord calls the person's language
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
 
@@ -39,12 +40,14 @@ class Sessions:
         """Return the name of the cookie; browsers accept the prefixed one from this very host by https only."""
         return "__Host-atelier" if self._secure else "atelier"
 
-    def begin(self, response: web.Response, person_id: int, name: str, guild_ids: tuple[int, ...]) -> None:
+    def begin(
+        self, response: web.Response, person_id: int, name: str, guild_ids: tuple[int, ...], locale: str = ""
+    ) -> None:
         """Begin a session with a new token, so that one which somebody planted is worth nothing."""
         token = secrets.token_urlsafe(32)
         expires_at = self._clock() + LIFETIME_S
         self._sessions[_digest(token)] = Session(
-            person_id=person_id, name=name, guild_ids=guild_ids, expires_at=expires_at
+            person_id=person_id, name=name, guild_ids=guild_ids, expires_at=expires_at, locale=locale
         )
         while len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)

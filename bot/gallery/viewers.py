@@ -18,6 +18,8 @@ from bot.policy.visibility import allows_nsfw, can_read
 from bot.services import Services
 from db.gallery import View
 from db.jobs import JobRecord, JobState
+from db.picture_index import ShownPicture
+from generation.job import Action
 
 MEMBER_LIFETIME_S = 300.0  # Discord tells the bot of no change of a member
 MAX_MEMBERS = 10_000
@@ -76,12 +78,10 @@ class Viewers:
             return None
         if session is not None and record.job.requester.id == session.person_id:
             return record
-        shown = await self._services.db.picture_index.find_shown(job_id)
-        if shown is None or not await self._may_view_channel(session, shown.guild_id, shown.channel_id):
+        places = await self._places(record)
+        if not places or not all([await self._may_see(session, each) for each in places]):
             return None
-        if await self._services.db.guilds.active_block(shown.guild_id, shown.person_id):
-            return None
-        settings = await self._services.policy.settings(shown.guild_id)
+        settings = await self._services.policy.settings(places[0].guild_id)
         return None if self.is_withheld(settings, record) else record
 
     async def anonymous(self, session: Session | None, records: Iterable[JobRecord]) -> set[str]:
@@ -100,6 +100,32 @@ class Viewers:
         return record.sensitive and not (
             client is not None and allows_nsfw(client, record.job.destination.result_channel_id)
         )
+
+    async def _places(self, record: JobRecord) -> list[ShownPicture]:
+        """Return where a result is shown; one that was taken out of a grid, also where that is."""
+        job, find_shown = record.job, self._services.db.picture_index.find_shown
+        shown = await find_shown(job.id)
+        if shown is not None or job.action is not Action.PICK:
+            return [shown] if shown is not None else []
+        own = self._own_place(record)
+        grid = await find_shown(job.parent.job_id) if job.parent is not None else own  # a canvas has no grid
+        return [grid, own] if grid is not None and own is not None else []
+
+    def _own_place(self, record: JobRecord) -> ShownPicture | None:
+        """Return where a picture is that the index does not have, since it is part of another."""
+        job, to = record.job, record.job.destination
+        guild = self.client.get_guild(to.guild_id) if self.client is not None and to.guild_id is not None else None
+        place = guild.get_channel_or_thread(to.result_channel_id) if guild is not None else None
+        is_hidden = to.private or (isinstance(place, discord.Thread) and place.is_private())
+        if guild is None or place is None or is_hidden:
+            return None
+        channel_id = place.parent_id if isinstance(place, discord.Thread) else place.id
+        return ShownPicture(job_id=job.id, guild_id=guild.id, channel_id=channel_id, person_id=job.requester.id)
+
+    async def _may_see(self, session: Session | None, shown: ShownPicture) -> bool:
+        if not await self._may_view_channel(session, shown.guild_id, shown.channel_id):
+            return False
+        return not await self._services.db.guilds.active_block(shown.guild_id, shown.person_id)
 
     async def _may_view_channel(self, session: Session | None, guild_id: int, channel_id: int) -> bool:
         visitor = await self._visitor(session, guild_id)

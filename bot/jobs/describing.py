@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from PIL import Image
 
+from bot.config import NO_DEVICE
 from bot.jobs.retries import retry_after_crash
 from bot.services import Services
 from bot.ui.i18n import tr
@@ -16,7 +17,6 @@ from generation.errors import UserError
 from generation.job import Action, Job, new_job_id
 from generation.messages import Generate, Reading
 from generation.models.model import Model, size_for
-from generation.models.registry import ModelRegistry
 from generation.params import ImageRef, Params, PromptPart, ReadingKind
 from generation.planning.descriptions import can_describe
 from generation.worker.worker import ignore_progress
@@ -25,9 +25,14 @@ SHAPES = ((1, 1), (5, 4), (4, 3), (3, 2), (16, 9), (2, 1), (7, 3), (3, 1))
 MAX_KNOWN_LENGTH = 4000  # characters of a prompt that a file tells
 
 
-def require_describer(registry: ModelRegistry, preferred: Model) -> Model:
-    """Return the preferred model if it can describe pictures, else the first that can; raise UserError for none."""
-    able = [model for model in (preferred, *registry.models) if can_describe(model.vocabulary)]
+def require_describer(services: Services, preferred: Model) -> Model:
+    """Return the preferred model if it can describe pictures, else the first that can; raise UserError for none.
+
+    With a captioner on this machine, each can.
+    """
+    has_captioner = bool(services.config.describer) and services.config.device != NO_DEVICE
+    models = (preferred, *services.registry.models)
+    able = [model for model in models if has_captioner or can_describe(model.vocabulary)]
     if not able:
         raise UserError(tr("None of the models here can describe pictures: that takes one that lists its words."))
     return able[0]
@@ -38,7 +43,7 @@ async def description_params(services: Services, image: ImageRef, preferred: Mod
 
     Raise UserError if no model can describe pictures, or the picture is not kept any more.
     """
-    model = require_describer(services.registry, preferred)
+    model = require_describer(services, preferred)
     try:
         png = await services.images.files.read(image)
     except FileNotFoundError:

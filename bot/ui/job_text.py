@@ -139,7 +139,11 @@ def with_dm_reason(text: str, job: Job) -> str:
 
 def attribution(job: Job) -> str:
     """Return the action of a job and its requester."""
-    whom = f"<@{job.requester.id}>"
+    return made_how(job, f"<@{job.requester.id}>")
+
+
+def made_how(job: Job, whom: str) -> str:
+    """Return how somebody made a picture."""
     return _action_label(job, whom) if job.action is not Action.IMAGINE else tr("Drawn for {whom}", whom=whom)
 
 

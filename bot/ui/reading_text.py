@@ -42,7 +42,7 @@ def described(job: Job, reading: StoredReading) -> str:
     if is_known:
         lines.append(f"-# {tr('1 is the prompt that the picture was drawn with.')}")
     if len(reading.prompts) > is_known:
-        lines.append(f"-# {tr('The model found the words that it would draw this picture with.')}")
+        lines.append(f"-# {tr('Prompts that no file tells are guesses from the picture itself.')}")
     return "\n".join(lines)
 
 

@@ -26,6 +26,8 @@ UPSCALE_CREATIVE = 0.5
 OUTPAINT_STRENGTH = 0.95
 BLEND_STRENGTH = 0.6  # as `--iw 1`
 DEFAULT_KEEP = 15  # percent of the steps that *Edit words* draws with the words of the picture
+MIX_STRENGTH = 0.9  # another idea needs much noise: the picture is mixed in at each step
+DEFAULT_MIX_KEEP = 50  # percent of the picture in each step that mixes its shapes with another idea
 PAN_FRACTION = 0.5  # of the length
 MIN_ZOOM, MAX_ZOOM = 1.0, 2.0
 
@@ -94,7 +96,7 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
     native = model.native_size**2
     max_area = MAX_UPSCALED_AREA if Capability.TILED in model.capabilities else MAX_UPSCALED_AREA_UNTILED
     actions = {Action.VARY_SUBTLE, Action.VARY_STRONG, Action.VARY_REGION, Action.REMIX_SUBTLE, Action.REMIX_STRONG}
-    if params.film is None:
+    if params.film is None and not params.mix:
         actions.add(Action.EDIT_WORDS)
     if params.count > 1:
         actions |= {Action.PICK, Action.WALK}

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from generation.messages import Offered
 from generation.models.controls import ControlNet
 from generation.models.registry import ModelRegistry
-from generation.params import Params
+from generation.params import Params, ReadingKind
+from generation.planning.descriptions import can_describe
 
 
 def covers(offered: Offered, registry: ModelRegistry, params: Params) -> bool:
@@ -18,12 +19,19 @@ def covers(offered: Offered, registry: ModelRegistry, params: Params) -> bool:
     model = registry.find(params.model)
     if model is not None and model.name not in offered.models:
         return False
+    if params.reading is ReadingKind.DESCRIBE and not _can_describe(registry, params):
+        return False  # only the bot's machine has a captioner
     found = (registry.adapters.find_lora(use.name) for use in params.lora_set)
     if not {lora.name for lora in found if lora is not None} <= offered.loras:
         return False
     if not {control.key for control in _controls(registry, params)} <= offered.controls:
         return False
     return not any(_mentions(params, name) for name in offered.missing_embeddings)
+
+
+def _can_describe(registry: ModelRegistry, params: Params) -> bool:
+    model = registry.find(params.model)
+    return model is not None and can_describe(model.vocabulary)
 
 
 def _controls(registry: ModelRegistry, params: Params) -> Iterator[ControlNet]:
@@ -39,6 +47,7 @@ def _mentions(params: Params, embedding: str) -> bool:
 
 def _texts(params: Params) -> Iterator[str]:
     yield from (text for part in params.parts for text in part.texts)
+    yield params.mix
     yield from params.no
     yield params.negative_prompt or ""
     yield params.house_style

@@ -222,3 +222,11 @@ def test_candidates_are_halved_and_a_description_is_a_prompt():
         "a fox on the sea",
         "a fox on a red background",
     ]
+
+
+async def test_with_a_captioner_any_model_will_do(harness):
+    set_words(harness, {"style": ["ink"]})
+    async with harness.bot(describer="some/captioner"):
+        await describe(harness, red_png(96, 64))
+        shown = await result(harness)
+    assert "Prompts that no file tells are guesses from the picture itself." in shown.content

@@ -12,6 +12,9 @@ from db.connection import Connection
 from db.jobs import JobStore
 from generation.job import Job
 from tests.support.jobs import make_job
+from tests.support.new_database import MakeDatabase, make_database
+
+__all__ = ["make_database"]
 
 
 class FakeClock:
@@ -36,8 +39,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def connection(path: Path) -> AsyncIterator[Connection]:
-    async with Connection.open(path) as connection:
+async def connection(path: Path, make_database: MakeDatabase) -> AsyncIterator[Connection]:
+    async with Connection.open(make_database(path)) as connection:
         yield connection
 
 

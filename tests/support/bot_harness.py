@@ -30,6 +30,7 @@ from bot.jobs.tasks import TaskRegistry
 from bot.registry import load_registry
 from bot.services import Services, open_services
 from bot.ui.i18n import CATALOGUES
+from db.connection import DATABASE_FILE
 from generation.params import Tile
 from generation.worker import process
 from generation.worker.devices import list_devices, worker_names
@@ -39,6 +40,7 @@ from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
 from preview import server as server_module
 from preview.validation import commands as command_rules
 from tests.support import fake_engine
+from tests.support.new_database import MakeDatabase
 from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
@@ -48,8 +50,8 @@ FakeDiscord.wait_timeout, FakeDiscord.response_timeout = TIMEOUT_S, RESPONSE_TIM
 class BotHarness:
     """A guild with people in it, and a bot that can be started and stopped."""
 
-    def __init__(self, server: FakeDiscord, folder: Path) -> None:
-        self.server, self.folder = server, folder
+    def __init__(self, server: FakeDiscord, folder: Path, make_database: MakeDatabase) -> None:
+        self.server, self.folder, self._make_database = server, folder, make_database
         self.model = folder / "model"
         world = server.world
         self.ada, self.ben, self.mod = (world.add_user(name) for name in ("ada", "ben", "mod"))
@@ -66,6 +68,7 @@ class BotHarness:
             data_dir=self.folder / "data",
             **{"models": (str(self.model),)} | settings,
         )
+        self._make_database(config.data_dir / DATABASE_FILE)
         registry, devices = load_registry(config), list_devices(config.device)
         workers = [
             LocalWorker(
@@ -250,6 +253,7 @@ async def harness(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fork_server: SimpleNamespace,
+    make_database: MakeDatabase,
 ) -> AsyncIterator[BotHarness]:
     monkeypatch.setattr(process, "multiprocessing", fork_server)
     # discord.py waits for two seconds for more servers before it says that it is ready.
@@ -263,7 +267,7 @@ async def harness(
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with FakeDiscord(World(), openapi=openapi, limits=()) as server:
         monkeypatch.setattr(Route, "BASE", server.api_url)
-        yield BotHarness(server, tmp_path)
+        yield BotHarness(server, tmp_path, make_database)
     assert not server.crashes
     assert not server.violations, server.violations
 

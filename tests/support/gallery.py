@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,9 +16,12 @@ from yarl import URL
 
 from bot.gallery.server import GalleryServer
 from bot.services import Services
+from db.canvases import Canvas
+from db.sessions import Round, SessionKind
 from generation.params import Tile
 from preview import Channel, Message, User
 from tests.support.bot_harness import BotHarness, eventually, first_tile
+from tests.support.sessions import make_session
 from tests.support.timing import TIMEOUT_S
 
 
@@ -114,16 +118,46 @@ class GalleryHarness:
                 await asyncio.sleep(0.02)
         return tile, result
 
+    async def store_sessions(self, tile: Tile, child: Tile) -> dict[str, str]:
+        """Store an ended session of each kind that made a picture, and a family that it begins; return their ids."""
+        db, made = self.services.db, {}
+        for kind in SessionKind:
+            session = make_session(
+                id=secrets.token_hex(6),
+                kind=kind,
+                guild_id=self.harness.guild.id,
+                channel_id=self.harness.channel.id,
+                settings={"theme": "<b>the sea</b>"},
+            )
+            await db.sessions.add(session, 9)
+            await db.sessions.add_round(
+                Round(session_id=session.id, number=1, job_id=tile.job_id, facts={"words": "a sea"})
+            )
+            await db.sessions.end(session.id, 2000.0)
+            made[kind.value] = session.id
+        await db.canvases.add(Canvas(session_id=made["canvas"], columns=3, rows=3, cell=64, neighbours=False))
+        for statement in (
+            """INSERT INTO contest_entries (session, person, job_id, tile_index, at, place, rank)
+               VALUES (:contest, :person, :job, 0, 1, 1, 1)""",
+            """INSERT INTO canvas_pieces (session, person, name, x, y, words, job_id, tile_index, placed_at)
+               VALUES (:canvas, :person, 'ada', 0, 0, 'a <b>boat</b>', 'piece', 0, 1)""",
+            "INSERT INTO canvas_cells SELECT session, 1, 2, number FROM canvas_pieces WHERE session = :canvas",
+            "INSERT INTO lineage VALUES (:child, :job, 0, 'made')",
+        ):
+            values = made | {"person": self.harness.ada.id, "job": tile.job_id, "child": child.job_id}
+            await db.connection.write(statement, values)
+        return made
+
 
 @asynccontextmanager
-async def open_gallery(harness: BotHarness, *, login: bool = True) -> AsyncIterator[GalleryHarness]:
+async def open_gallery(harness: BotHarness, *, login: bool = True, **more: Any) -> AsyncIterator[GalleryHarness]:
     """Run the bot with its gallery; visitors log in unless `login` is False."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     application = harness.server.world.application
     application.redirect_uris = [f"{url}/login/done"]
     settings = {"gallery_url": url, "discord_client_secret": application.client_secret} if login else {}
-    async with harness.bot(gallery_port=port, **settings) as services:
+    async with harness.bot(gallery_port=port, **settings, **more) as services:
         await eventually(lambda: harness.client is not None and harness.client.is_ready())
         gallery = GalleryHarness(harness, services, port)
         await gallery.server.start(port)

@@ -25,19 +25,21 @@ from generation.engine.denoising.engine import DenoisingEngine  # noqa: E402
 from generation.engine.networks.pipeline_loader import load_pipeline  # noqa: E402
 from generation.engine.networks.sampler_tables import SamplerTable, SamplerTables  # noqa: E402
 from generation.messages import Event, Failed, Finished, Generate, Progress, Read  # noqa: E402
-from generation.models.adapters import Adapters  # noqa: E402
 from generation.models.lora import Lora  # noqa: E402
 from generation.models.model import EMBEDDED, describe_model  # noqa: E402
 from generation.models.samplers import SAMPLERS  # noqa: E402
 from generation.params import (  # noqa: E402
+    ControlWeight,
     FilmKind,
     FilmPlan,
     Frame,
     LoraWeight,
     PromptPart,
+    ReadingKind,
     Tile,
     WalkEnd,
 )
+from tests.support.control_file import random_control, scan, write_file  # noqa: E402
 from tests.support.engine_harness import make_params  # noqa: E402
 from tests.support.lora_file import random_layers, write_kohya  # noqa: E402
 
@@ -53,9 +55,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "LoRA": {"loras": (LoraWeight("ink", 0.5),)},
     "style": {"style": Tile("p" * 20, 1)},
     "style from a picture": SOURCE | {"style": Tile("p" * 20, 1), "strength": 0.5},
+    "control": {"control": Tile("p" * 20, 2), "controls": (ControlWeight("lines", 1.0),)},
     "walk": {"film": FilmPlan(FilmKind.WALK, 2, (), WalkEnd((PromptPart("a blue moon"),), 9))},
     "video": {"video": True},
     "video at twice the size": {"video": True, "hd": True},
+    "shorten": {"reading": ReadingKind.SHORTEN, "count": 0},
+    "describe": SOURCE | {"reading": ReadingKind.DESCRIBE, "count": 0},
     "windows": SOURCE | {"strength": 0.6, "width": 192, "height": 128},
 }
 
@@ -96,13 +101,16 @@ def draw_all(folder: str, cases: dict[str, list[dict[str, Any]]]) -> dict[str, A
     """Draw the cases with the model in a folder, and return their waits and the threads that read tables."""
     pipeline = load_pipeline(folder, "cpu", lambda _: None, torch.float32)
     lora = write_kohya(Path(folder, "ink.safetensors"), random_layers(pipeline, 3, unet=("mid_block.resnets.0.conv1",)))
+    write_file(random_control(pipeline.unet, 1), Path(folder, "controls", "lines.safetensors"))
     for network in (*pipeline.text_encoders, pipeline.unet, pipeline.vae):
         pretend_gpu.move(network)
     events: list[Event] = []
     model = replace(pipeline.model, vocabulary=describe_model(EMBEDDED).vocabulary)
     on_device = replace(pipeline, device=pretend_gpu.DEVICE, model=model)
     with patch.object(engine_module, "SamplerTables", RecordedTables):
-        engine = DenoisingEngine(on_device, events.append, adapters=Adapters((Lora("ink", lora),)))
+        engine = DenoisingEngine(
+            on_device, events.append, adapters=replace(scan(Path(folder, "controls")), loras=(Lora("ink", lora),))
+        )
     report = {}
     for name, jobs in cases.items():
         pretend_gpu.WAITS.seen.clear()
@@ -125,9 +133,9 @@ def draw(engine: DenoisingEngine, events: list[Event], name: str, jobs: list[dic
     events.clear()
     for number, changes in enumerate(jobs):
         params = make_params(**{"count": 2, "num_inference_steps": 4} | changes)
-        given = picture() if params.source else None, picture() if params.style else None
+        pictures = {each: picture() for each in ("source", "style", "control") if getattr(params, each) is not None}
         places = (0.0, 1.0) if params.film else ()
-        engine.add(Generate(f"{name} {number}", params, number, 10**7, given[0], places=places, style=given[1]))
+        engine.add(Generate(f"{name} {number}", params, number, 10**7, places=places, **pictures))
     while sum(isinstance(event, Finished | Read) for event in events) < len(jobs):
         if failed := [event for event in events if isinstance(event, Failed)]:
             raise RuntimeError(str(failed))

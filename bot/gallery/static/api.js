@@ -1,10 +1,15 @@
-/** Ask the gallery's server. */
+/** Ask the gallery's server, also for its texts. */
 
-export const me = { person: null, csrf: "", guilds: [], login: false, connected: true };
+export const me = { person: null, csrf: "", guilds: [], login: false, connected: true, language: "en", texts: {} };
 
-/** Load who is logged in and which servers they see. */
+/** Load who is logged in, which servers they see, and the texts in their language. */
 export async function loadMe() {
   Object.assign(me, await get("/api/me"));
+}
+
+/** Return a text in the visitor's language, with its placeholders filled. */
+export function t(name, values = {}) {
+  return (me.texts[name] ?? "").replace(/\{(\w+)\}/g, (_, each) => String(values[each] ?? ""));
 }
 
 /** Return the JSON of an address; throw an Error with the server's words. */
@@ -27,7 +32,7 @@ export async function post(path, body) {
 
 async function answer(response) {
   const data = await response.json().catch(() => ({}));
-  if (!response.ok) throw Object.assign(new Error(data.error ?? "The gallery does not answer."), { status: response.status });
+  if (!response.ok) throw Object.assign(new Error(data.error ?? (t("no_answer") || "The gallery does not answer.")), { status: response.status });
   return data;
 }
 

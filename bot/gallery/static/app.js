@@ -1,16 +1,18 @@
 /** Show the page that the address names; links stay on this page. */
 
-import { loadMe, me, post } from "./api.js";
-import { contestsPage } from "./contests.js";
+import { loadMe, me, post, t } from "./api.js";
+import { canvasPage } from "./canvas.js";
 import { h, showTrouble } from "./dom.js";
 import { findPage } from "./find.js";
 import { minePage } from "./mine.js";
 import { newestPage } from "./newest.js";
 import { picturePage } from "./picture.js";
+import { sessionPage } from "./session.js";
+import { KINDS, togetherPage } from "./together.js";
 import { treePage } from "./tree.js";
 
 const main = document.getElementById("main");
-const TITLES = { newest: "Newest", mine: "My pictures", find: "Find", contests: "Contests", picture: "Picture", tree: "Family tree" };
+const PAGE_OF = Object.fromEntries([...KINDS, "tree"].map((each) => [each, "together"])); // the link to mark as the present one
 
 /** Go to an address of this site. */
 function go(address) {
@@ -23,7 +25,9 @@ function route() {
   if (first === "p") return ["picture", () => picturePage(second)];
   if (first === "tree") return ["tree", () => treePage(second)];
   if (first === "mine") return ["mine", () => minePage(go)];
-  if (first === "contests") return ["contests", () => contestsPage(go)];
+  if (first === "together") return ["together", () => togetherPage(go)];
+  if (first === "canvas") return ["canvas", () => canvasPage(second)];
+  if (KINDS.includes(first)) return [first, () => sessionPage(first, second)];
   if (first === "find") return ["find", () => findPage(go)];
   return ["newest", () => newestPage(go)];
 }
@@ -31,9 +35,9 @@ function route() {
 async function show({ moved = false } = {}) {
   const [name, build] = route();
   showTrouble("");
-  document.title = `${TITLES[name]} · Gallery`;
+  document.title = `${t(`title_${name}`)} · ${t("gallery")}`;
   for (const link of document.querySelectorAll("header nav a")) {
-    if (link.dataset.page === name) link.setAttribute("aria-current", "page");
+    if (link.dataset.page === (PAGE_OF[name] ?? name)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   main.setAttribute("aria-busy", "true");
@@ -56,10 +60,10 @@ function welcome() {
   return h(
     "section",
     { class: "welcome" },
-    h("h1", {}, "The gallery"),
-    h("p", {}, "See the pictures of your servers: of each channel that you may view in Discord, and your own."),
-    h("p", {}, h("a", { class: "button primary", href: `/login?next=${next}`, "data-plain": true }, "Log in with Discord")),
-    h("p", { class: "soft" }, "Discord tells the gallery your name and your servers, nothing else."),
+    h("h1", {}, t("the_gallery")),
+    h("p", {}, t("welcome")),
+    h("p", {}, h("a", { class: "button primary", href: `/login?next=${next}`, "data-plain": true }, t("log_in"))),
+    h("p", { class: "soft" }, t("what_discord_tells")),
   );
 }
 
@@ -67,9 +71,9 @@ function showWho() {
   const box = document.getElementById("who");
   const note = document.getElementById("note");
   note.hidden = me.login;
-  note.textContent = "Only for this computer: pictures that every member of a server may see.";
+  note.textContent = t("only_here");
   if (!me.person) return box.replaceChildren();
-  const out = h("button", { type: "button", class: "button" }, "Log out");
+  const out = h("button", { type: "button", class: "button" }, t("log_out"));
   out.addEventListener("click", async () => {
     await post("/logout", {}).catch(() => {});
     location.assign("/");
@@ -86,10 +90,20 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("popstate", () => show({ moved: true }));
 
+/** Put the texts of the frame around the pages into the visitor's language. */
+function translateFrame() {
+  document.documentElement.lang = me.language;
+  for (const each of document.querySelectorAll("[data-text]")) each.textContent = t(each.dataset.text);
+  for (const each of document.querySelectorAll("[data-label]")) each.setAttribute("aria-label", t(each.dataset.label));
+  document.body.classList.remove("loading");
+}
+
 try {
   await loadMe();
+  translateFrame();
   showWho();
   await show();
 } catch (error) {
+  document.body.classList.remove("loading");
   showTrouble(error.message);
 }

@@ -1,5 +1,7 @@
 /** Build DOM nodes. Data only becomes text or attributes, never markup. */
 
+import { me, t } from "./api.js";
+
 /** Build an element: attributes by name, `on…` as listeners, `true` as bare attributes, children as nodes or text. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -41,15 +43,15 @@ export async function copy(button, text) {
   const before = button.textContent;
   try {
     await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-    announce("Copied");
+    button.textContent = t("copied");
+    announce(t("copied"));
   } catch {
-    button.textContent = "Select the text and copy it";
+    button.textContent = t("copy_by_hand");
   }
   setTimeout(() => (button.textContent = before), 1800);
 }
 
 /** Return a time as people read it. */
 export function when(seconds) {
-  return new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  return new Date(seconds * 1000).toLocaleString(me.language, { dateStyle: "medium", timeStyle: "short" });
 }

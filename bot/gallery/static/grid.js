@@ -1,5 +1,6 @@
 /** A grid of pictures that goes on by itself, with a button for keyboards and screen readers. */
 
+import { t } from "./api.js";
 import { announce, h, showTrouble } from "./dom.js";
 
 const PLACES = { 1: "🥇 1.", 2: "🥈 2.", 3: "🥉 3." };
@@ -10,7 +11,7 @@ export function cells(picture, more = () => null) {
 }
 
 function cell(picture, tile, extra) {
-  const number = picture.count > 1 ? `, ${Number(tile.id.slice(-1)) + 1} of ${picture.count}` : "";
+  const number = picture.count > 1 ? ` (${t("number_of", { n: Number(tile.id.slice(-1)) + 1, all: picture.count })})` : "";
   const image = h("img", {
     src: `/thumbnails/${tile.id}.webp`,
     alt: `${picture.description}${number}`,
@@ -20,13 +21,14 @@ function cell(picture, tile, extra) {
     decoding: "async",
   });
   image.addEventListener("error", () => item.classList.add("gone"), { once: true });
-  const link = h("a", { href: `/p/${tile.id}`, class: "picture", "data-tile": tile.id }, image);
+  const link = h("a", { href: picture.children ? `/tree/${picture.job}` : `/p/${tile.id}`, class: "picture", "data-tile": tile.id }, image);
   const caption = h("span", { class: "caption", "aria-hidden": "true" }, picture.prompt);
   const marks = [
-    picture.private && h("span", { class: "mark" }, "private"),
+    picture.private && h("span", { class: "mark" }, t("private")),
     tile.liked && h("span", { class: "mark heart" }, "♥"),
     picture.place && h("span", { class: "mark place" }, PLACES[picture.place] ?? `${picture.place}.`),
-    picture.verdict === "same" && h("span", { class: "mark sure" }, "this is it"),
+    picture.children && h("span", { class: "mark" }, `🌳 ${picture.children}`),
+    picture.verdict === "same" && h("span", { class: "mark sure" }, t("it_is")),
   ];
   const item = h("li", { class: picture.blurred ? "cell blurred" : "cell" }, link, caption, ...marks, extra);
   if (picture.blurred) item.append(cover(item, link));
@@ -35,7 +37,7 @@ function cell(picture, tile, extra) {
 
 /** Build the button that uncovers a sensitive picture. */
 export function cover(item, focusNext) {
-  const button = h("button", { type: "button", class: "uncover" }, "Sensitive: show");
+  const button = h("button", { type: "button", class: "uncover" }, t("uncover"));
   button.addEventListener("click", () => {
     item.classList.remove("blurred");
     button.remove();
@@ -47,8 +49,8 @@ export function cover(item, focusNext) {
 /** Build a grid whose pages come from `load(before)`, which returns `{pictures, next}`. */
 export function endlessGrid(load, { empty, more } = {}) {
   const list = h("ul", { class: "grid" });
-  const button = h("button", { type: "button", class: "button" }, "Show more");
-  const nothing = h("p", { class: "empty", hidden: true }, empty ?? "There are no pictures here yet.");
+  const button = h("button", { type: "button", class: "button" }, t("more"));
+  const nothing = h("p", { class: "empty", hidden: true }, empty ?? t("no_pictures"));
   const box = h("div", {}, list, nothing, h("p", { class: "onward" }, button));
   let before = null;
   let busy = false;
@@ -63,7 +65,7 @@ export function endlessGrid(load, { empty, more } = {}) {
       before = page.next;
       button.hidden = before === null;
       nothing.hidden = list.childElementCount > 0 || before !== null;
-      announce(`${list.childElementCount} pictures`);
+      announce(t("pictures_shown", { n: list.childElementCount }));
       if (before === null) observer.disconnect();
     } catch (error) {
       showTrouble(error.message);

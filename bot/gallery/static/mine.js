@@ -1,22 +1,22 @@
 /** One's own pictures: history, private ones, favourites; a selection is downloaded or deleted. */
 
-import { get, me, post } from "./api.js";
+import { get, me, post, t } from "./api.js";
 import { announce, h, showTrouble } from "./dom.js";
 import { endlessGrid } from "./grid.js";
 
-const KINDS = { history: "History", favourites: "Favourites", private: "Private" };
+const KINDS = ["history", "favourites", "private"];
 const MAX_SELECTED = 500;
 
 /** Build the page. */
 export function minePage(go) {
-  if (!me.person) return h("p", { class: "empty" }, me.login ? logIn() : "Your own pictures need a login, which this gallery has only with a public address.");
+  if (!me.person) return h("p", { class: "empty" }, me.login ? logIn() : t("mine_login"));
   const query = new URLSearchParams(location.search);
-  const kind = KINDS[query.get("kind")] ? query.get("kind") : "history";
+  const kind = KINDS.includes(query.get("kind")) ? query.get("kind") : "history";
   const words = query.get("q") ?? "";
   const selection = new Selection();
   const load = (before) => get("/api/mine", { kind, q: kind === "history" ? words : "", before });
   return [
-    h("h1", { class: "unseen" }, "My pictures"),
+    h("h1", { class: "unseen" }, t("mine_title")),
     tabs(kind),
     kind === "history" && searchForm(words, go),
     selection.bar,
@@ -25,19 +25,19 @@ export function minePage(go) {
 }
 
 function logIn() {
-  return h("a", { class: "button primary", href: `/login?next=${encodeURIComponent(location.pathname)}`, "data-plain": true }, "Log in with Discord");
+  return h("a", { class: "button primary", href: `/login?next=${encodeURIComponent(location.pathname)}`, "data-plain": true }, t("log_in"));
 }
 
 function tabs(kind) {
-  const links = Object.entries(KINDS).map(([name, label]) =>
-    h("a", { href: `/mine?kind=${name}`, "aria-current": name === kind ? "page" : null }, label),
+  const links = KINDS.map((name) =>
+    h("a", { href: `/mine?kind=${name}`, "aria-current": name === kind ? "page" : null }, t(`kind_${name}`)),
   );
-  return h("nav", { class: "tabs", "aria-label": "Which of my pictures" }, links);
+  return h("nav", { class: "tabs", "aria-label": t("which_mine") }, links);
 }
 
 function searchForm(words, go) {
-  const box = h("input", { type: "search", value: words, "aria-label": "Search my pictures", placeholder: "Words of the prompt" });
-  const form = h("form", { class: "search", role: "search" }, box, h("button", { class: "button" }, "Search"));
+  const box = h("input", { type: "search", value: words, "aria-label": t("search_mine"), placeholder: t("words") });
+  const form = h("form", { class: "search", role: "search" }, box, h("button", { class: "button" }, t("search")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     go(`/mine?${new URLSearchParams({ q: box.value.trim() })}`);
@@ -51,18 +51,18 @@ class Selection {
     this.tiles = new Map();
     this.count = h("span", { class: "soft" });
     this.field = h("input", { type: "hidden", name: "tiles" });
-    this.zip = h("button", { class: "button primary" }, "Download as zip");
-    this.remove = h("button", { type: "button", class: "button danger" }, "Delete");
+    this.zip = h("button", { class: "button primary" }, t("zip"));
+    this.remove = h("button", { type: "button", class: "button danger" }, t("delete"));
     this.remove.addEventListener("click", () => this.confirm());
     const token = h("input", { type: "hidden", name: "csrf", value: me.csrf });
     const form = h("form", { method: "post", action: "/zip" }, this.field, token, this.zip);
-    this.bar = h("div", { class: "bar", role: "group", "aria-label": "Selected pictures" }, this.count, form, this.remove);
+    this.bar = h("div", { class: "bar", role: "group", "aria-label": t("selected_pictures") }, this.count, form, this.remove);
     this.update();
   }
 
   /** Build the checkbox over a picture. */
   box(tile, picture) {
-    const box = h("input", { type: "checkbox", class: "choose", "aria-label": `Select: ${picture.description}` });
+    const box = h("input", { type: "checkbox", class: "choose", "aria-label": t("select", { what: picture.description }) });
     box.addEventListener("change", () => {
       if (box.checked) this.tiles.set(tile.id, { box, picture });
       else this.tiles.delete(tile.id);
@@ -73,7 +73,7 @@ class Selection {
 
   update() {
     const number = this.tiles.size;
-    this.count.textContent = number ? `${number} selected` : "Select pictures to download or delete them";
+    this.count.textContent = number ? t("selected", { n: number }) : t("select_some");
     this.field.value = [...this.tiles.keys()].join(" ");
     this.zip.disabled = number === 0 || number > MAX_SELECTED;
     this.remove.disabled = ![...this.tiles.values()].some(({ picture }) => picture.own);
@@ -82,16 +82,16 @@ class Selection {
   confirm() {
     const jobs = new Set([...this.tiles.values()].filter(({ picture }) => picture.own).map(({ picture }) => picture.job));
     const dialog = h("dialog", { "aria-labelledby": "delete-title" });
-    const no = h("button", { type: "button", class: "button" }, "Keep them");
-    const yes = h("button", { type: "button", class: "button danger" }, "Delete");
+    const no = h("button", { type: "button", class: "button" }, t("keep"));
+    const yes = h("button", { type: "button", class: "button danger" }, t("delete"));
     no.addEventListener("click", () => dialog.close());
     yes.addEventListener("click", async () => {
       dialog.close();
       await this.deleteJobs([...jobs]);
     });
     dialog.append(
-      h("h2", { id: "delete-title" }, jobs.size === 1 ? "Delete this result?" : `Delete ${jobs.size} results?`),
-      h("p", {}, "All pictures of a result are permanently deleted, and its message in Discord. Pictures made from it stay."),
+      h("h2", { id: "delete-title" }, jobs.size === 1 ? t("delete_one") : t("delete_many", { n: jobs.size })),
+      h("p", {}, t("delete_means")),
       h("p", { class: "row" }, no, yes),
     );
     dialog.addEventListener("close", () => dialog.remove());
@@ -107,7 +107,7 @@ class Selection {
         if (deleted.includes(tile.slice(0, 12))) cell.remove();
       }
       for (const tile of [...this.tiles.keys()]) if (deleted.includes(tile.slice(0, 12))) this.tiles.delete(tile);
-      announce(deleted.length === 1 ? "1 result is deleted" : `${deleted.length} results are deleted`);
+      announce(t("deleted", { n: deleted.length }));
     } catch (error) {
       showTrouble(error.message);
     }

@@ -1,6 +1,6 @@
 /** The newest pictures of a server, and the search by words. */
 
-import { chooseGuild, currentGuild, get, me } from "./api.js";
+import { chooseGuild, currentGuild, get, me, t } from "./api.js";
 import { h } from "./dom.js";
 import { endlessGrid } from "./grid.js";
 
@@ -11,16 +11,17 @@ export function newestPage(go) {
   const query = new URLSearchParams(location.search).get("q") ?? "";
   return [
     searchForm(guild, query, go),
-    h("h1", { class: "unseen" }, query ? `Pictures found for ${query}` : `Newest pictures of ${guild.name}`),
+    h("h1", { class: "unseen" }, query ? t("found_for", { words: query }) : t("newest_of", { server: guild.name })),
     endlessGrid((before) => get("/api/pictures", { guild: guild.id, q: query, before }), {
-      empty: query ? "No picture that you may see has these words." : undefined,
+      empty: query ? t("no_words") : undefined,
     }),
   ];
 }
 
-function noGuilds() {
-  if (!me.connected) return "The bot is not connected to Discord at the moment. Try again soon.";
-  return "None of your servers has a gallery here.";
+/** Say why there is no server to look at. */
+export function noGuilds() {
+  if (!me.connected) return t("not_connected");
+  return t("no_servers");
 }
 
 function searchForm(guild, query, go) {
@@ -29,11 +30,11 @@ function searchForm(guild, query, go) {
     name: "q",
     value: query,
     placeholder: "fox by:mira since:7d ♥",
-    "aria-label": "Search pictures by words",
+    "aria-label": t("search_words"),
     autocomplete: "off",
     maxlength: 300,
   });
-  const form = h("form", { class: "search", role: "search" }, guildSelect(guild, go), box, h("button", { class: "button" }, "Search"));
+  const form = h("form", { class: "search", role: "search" }, guildSelect(guild, go), box, h("button", { class: "button" }, t("search")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     go(`/?${new URLSearchParams({ guild: guild.id, q: box.value.trim() })}`);
@@ -44,11 +45,14 @@ function searchForm(guild, query, go) {
 /** Build the choice of the server, if there are several. */
 export function guildSelect(guild, go) {
   if (me.guilds.length < 2) return h("strong", { class: "guild" }, guild.name);
-  const select = h("select", { "aria-label": "Server" });
+  const select = h("select", { "aria-label": t("server") });
   for (const each of me.guilds) select.append(h("option", { value: each.id, selected: each.id === guild.id }, each.name));
   select.addEventListener("change", () => {
     chooseGuild(select.value);
-    go(`${location.pathname}?guild=${select.value}`);
+    const query = new URLSearchParams(location.search);
+    query.set("guild", select.value);
+    query.delete("q");
+    go(`${location.pathname}?${query}`);
   });
   return select;
 }

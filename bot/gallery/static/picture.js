@@ -1,6 +1,6 @@
 /** One picture with its prompt, how to make it again, and its family. */
 
-import { get, me, post } from "./api.js";
+import { get, me, post, t } from "./api.js";
 import { copy, h, safeAddress, showTrouble, when } from "./dom.js";
 import { cells, cover } from "./grid.js";
 
@@ -9,8 +9,8 @@ export async function picturePage(tile) {
   const picture = await get(`/api/pictures/${tile}`);
   return [
     h("article", { class: "single" }, figure(picture, tile), about(picture, tile)),
-    family("Made from", picture.parents),
-    family("Made from this one", picture.children),
+    family(t("made_from"), picture.parents),
+    family(t("made_from_it"), picture.children),
     await alike(tile),
   ];
 }
@@ -31,23 +31,23 @@ function others(picture, tile) {
   if (picture.count < 2) return null;
   const links = Array.from({ length: picture.count }, (_, index) => {
     const id = `${picture.job}-${index}`;
-    const image = h("img", { src: `/thumbnails/${id}.webp`, alt: `Picture ${index + 1} of ${picture.count}` });
+    const image = h("img", { src: `/thumbnails/${id}.webp`, alt: t("number_of", { n: index + 1, all: picture.count }) });
     return h("a", { href: `/p/${id}`, "aria-current": id === tile ? "page" : null }, image);
   });
-  return h("nav", { class: "siblings", "aria-label": "Pictures of this result" }, links);
+  return h("nav", { class: "siblings", "aria-label": t("siblings") }, links);
 }
 
 function about(picture, tile) {
-  const plain = copyButton("Copy", picture.prompt);
-  const withSeed = copyButton("Copy with seed", picture.withSeed);
-  const author = picture.author ? `by ${picture.author}, ` : "";
+  const plain = copyButton(t("copy"), picture.prompt);
+  const withSeed = copyButton(t("copy_seed"), picture.withSeed);
+  const author = picture.author ? `${t("by", { name: picture.author })}, ` : "";
   return h(
     "section",
     { class: "about" },
-    h("h1", {}, "Prompt"),
-    h("p", { class: "prompt" }, picture.prompt || "(made from pictures alone)"),
+    h("h1", {}, t("prompt")),
+    h("p", { class: "prompt" }, picture.prompt || t("no_prompt")),
     h("p", { class: "row" }, plain, withSeed),
-    h("p", { class: "soft" }, `${author}${when(picture.at)}`),
+    h("p", { class: "soft" }, `${author}${when(picture.at)} ${picture.channel}`),
     actions(picture, tile),
     facts(picture.facts),
   );
@@ -65,10 +65,10 @@ function actions(picture, tile) {
     "p",
     { class: "row" },
     me.person && heart(picture, tile),
-    discord && h("a", { class: "button", href: discord, target: "_blank", rel: "noopener noreferrer" }, "Open in Discord"),
-    h("a", { class: "button", href: `/pictures/${tile}.png`, target: "_blank", "data-plain": true }, "Full size"),
-    h("a", { class: "button", href: `/tree/${picture.job}` }, "Family tree"),
-    h("a", { class: "button", href: `/pictures/${tile}.png?download`, download: true, "data-plain": true }, "Download"),
+    discord && h("a", { class: "button", href: discord, target: "_blank", rel: "noopener noreferrer" }, t("open")),
+    h("a", { class: "button", href: `/pictures/${tile}.png`, target: "_blank", "data-plain": true }, t("full_size")),
+    h("a", { class: "button", href: `/tree/${picture.job}` }, t("family_tree")),
+    h("a", { class: "button", href: `/pictures/${tile}.png?download`, download: true, "data-plain": true }, t("download")),
   );
 }
 
@@ -76,7 +76,7 @@ function heart(picture, tile) {
   let liked = picture.tiles.some((each) => each.id === tile && each.liked);
   const button = h("button", { type: "button", class: "button heart" });
   const show = () => {
-    button.textContent = liked ? "♥ Favourite" : "♡ Favourite";
+    button.textContent = `${liked ? "♥" : "♡"} ${t("favourite")}`;
     button.setAttribute("aria-pressed", String(liked));
   };
   button.addEventListener("click", async () => {
@@ -103,5 +103,5 @@ function family(title, pictures) {
 
 async function alike(tile) {
   const found = await get(`/api/like/${tile}`).catch(() => ({ pictures: [] }));
-  return family("Like this", found.pictures);
+  return family(t("like_this"), found.pictures);
 }

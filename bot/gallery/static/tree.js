@@ -1,6 +1,6 @@
 /** The family of a picture: generations from the oldest to the youngest, as nested lists. */
 
-import { get } from "./api.js";
+import { get, t } from "./api.js";
 import { h } from "./dom.js";
 import { cells } from "./grid.js";
 
@@ -18,7 +18,7 @@ export async function treePage(job) {
     if (seen.has(id)) return null;
     seen.add(id);
     const picture = byJob.get(id);
-    const shown = picture ? cells({ ...picture, tiles: picture.tiles.slice(0, 1) }) : [h("li", { class: "cell locked" }, "Not shown to you")];
+    const shown = picture ? cells({ ...picture, tiles: picture.tiles.slice(0, 1) }) : [h("li", { class: "cell locked" }, t("not_shown"))];
     const below = (children.get(id) ?? []).map(branch).filter(Boolean);
     return h(
       "li",
@@ -29,8 +29,8 @@ export async function treePage(job) {
   }
 
   return [
-    h("h1", {}, "Family tree"),
-    hidden > 0 && h("p", { class: "soft" }, hidden === 1 ? "One picture of this family is not shown to you." : `${hidden} pictures of this family are not shown to you.`),
+    h("h1", {}, t("family_tree")),
+    hidden > 0 && h("p", { class: "soft" }, t("hidden_family", { n: hidden })),
     h("ul", { class: "tree" }, roots.map(branch)),
   ];
 }

@@ -408,7 +408,26 @@ class DenoisingEngine:
         if isinstance(job, DenoisingJob) and not job.done and now - running.previewed_at >= PREVIEW_INTERVAL_S:
             running.previewed_at = now
             self._post_processor.preview(PreviewRequest(job.job_id, *job.progress, job.predict_original_sample()))
-        self._finish_if_done(running)
+        if isinstance(job, ReadingJob) and job.is_answered:
+            self._think(running, job)
+        else:
+            self._finish_if_done(running)
+
+    def _think(self, running: _ActiveJob, job: ReadingJob) -> None:
+        """Let a reading ask further: on another thread where that waits for the device."""
+        if not self._image_stream.is_asynchronous:
+            job.think()
+            self._finish_if_done(running)
+            return
+        del self._running[job.job_id]
+        mark = self._image_stream.handover()
+
+        def think() -> None:
+            with self._image_stream.after(mark, *job.answers):
+                job.think()
+
+        thought = self._image_threads.submit(think)
+        self._waiting[job.job_id] = _WaitingJob(job.request, thought, lambda _: running)
 
     def _finish_if_done(self, running: _ActiveJob) -> None:
         job = running.job

@@ -36,6 +36,8 @@ Questions = Generator[Sequence[Question], Tensor, Reading]
 class ReadingJob:
     """The state of a reading: the questions that wait for predictions, and those to come.
 
+    Once all predictions are there, `think` asks further. It waits for the device, so the step loop should not call it.
+
     `leader_rows` are those of a DenoisingJob: there are none here. `longest` is the longest text that is asked with,
     and `total_rows` the number of all questions, for the progress.
     """
@@ -50,7 +52,7 @@ class ReadingJob:
         self._chunks = encoder.chunk_count(longest)
         self._asked = 0
         self._total = rows
-        self._answers: list[Tensor] = []
+        self.answers: list[Tensor] = []
         self._result: Reading | None = None
         params, canvas = request.params, (latents.shape[-2], latents.shape[-1])
         key_shape = (latents.shape[1], *canvas)
@@ -109,13 +111,21 @@ class ReadingJob:
 
     def add_prediction(self, prediction: Tensor) -> bool:
         """Add the UNet's prediction for the rows returned last; always True, since each call is a step."""
-        self._answers.append(prediction.float())
+        self.answers.append(prediction.float())
         self._asked += len(prediction)
         self._waiting = self._waiting[len(prediction) :]
-        if not self._waiting:
-            answers, self._answers = torch.cat(self._answers), []
-            self._waiting = self._next(answers)
         return True
+
+    @property
+    def is_answered(self) -> bool:
+        """Return whether the questions are answered, so that it is time to think."""
+        return not (self._waiting or self.done)
+
+    @torch.inference_mode()
+    def think(self) -> None:
+        """Ask the next questions, or come to the result."""
+        answers, self.answers = torch.cat(self.answers), []
+        self._waiting = self._next(answers)
 
     def _next(self, answers: Tensor | None) -> Sequence[Question]:
         """Return the next questions; none once there is a result."""

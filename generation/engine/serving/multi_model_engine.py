@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from generation.engine.base import Emit, Engine
 from generation.engine.denoising.batching import FAIRNESS_INTERVAL
+from generation.engine.output.captioner import Captioner
+from generation.engine.serving.captions import Captions
 from generation.engine.serving.model_cache import LoadFailure, ModelCache
 from generation.engine.serving.model_loader import ModelLoader
 from generation.errors import UserError
@@ -31,11 +33,17 @@ class MultiModelEngine:
     Call all methods from one thread, which makes the steps of all models; loading has its own. `ModelCache` keeps
     models within `device_bytes` on the device and `ram_bytes` in RAM. The default model is loaded by the constructor,
     which raises loading errors. If another model cannot be loaded, the jobs that wait for it fail, and the next job
-    tries again.
+    tries again. A `captioner` describes pictures in place of the models.
     """
 
     def __init__(
-        self, registry: ModelRegistry, loader: ModelLoader, emit: Emit, device_bytes: int, ram_bytes: int = 0
+        self,
+        registry: ModelRegistry,
+        loader: ModelLoader,
+        emit: Emit,
+        device_bytes: int,
+        ram_bytes: int = 0,
+        captioner: Captioner | None = None,
     ) -> None:
         self._emit, self._device = emit, str(loader.device)
         self._waiting: dict[str, _AssignedJob] = {}
@@ -45,6 +53,7 @@ class MultiModelEngine:
         self._turn = 0
         self._served: dict[str, int] = {}
         self._cache = ModelCache(loader, device_bytes, ram_bytes, emit, self._on_event, self._busy_models)
+        self._captions = Captions(captioner, emit, self._cache.wakeup)
         self._loaded = self._cache.loaded
         self._registry = registry.updated(self._cache.load(registry.default))
 
@@ -61,11 +70,16 @@ class MultiModelEngine:
     @property
     def busy(self) -> bool:
         """Return whether there is a step to make, or a model to wait for."""
-        is_waiting = self._waiting or self._cache.is_loading
+        is_waiting = self._waiting or self._cache.is_loading or self._captions.busy
         return bool(is_waiting) or any(cached.engine.busy for cached in self._loaded.values())
 
     def add(self, request: Generate) -> None:
         """Accept a job."""
+        if not self._captions.add(request):
+            self._assign(request)
+
+    def _assign(self, request: Generate) -> None:
+        """Let a job wait for its model."""
         try:
             model = self._registry.resolve(request.params)
         except UserError as error:
@@ -76,6 +90,8 @@ class MultiModelEngine:
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
+        if self._captions.cancel(job_id):
+            return
         if self._waiting.pop(job_id, None):
             self._emit(Failed(job_id, FailureReason.CANCELLED, "cancelled"))
         elif job := self._running.get(job_id):
@@ -84,6 +100,8 @@ class MultiModelEngine:
     def step(self) -> None:
         """Add a model that has been loaded, request the next one, and make a step with one of the engines."""
         self._poll_loaded()
+        for request in self._captions.poll():
+            self._assign(request)
         self._dispatch_waiting()  # before the next load, so that no model is evicted that a job waits for
         self._request_next_load()
         if engine := self._next_engine():
@@ -93,6 +111,7 @@ class MultiModelEngine:
 
     def close(self) -> None:
         """Finish what is being decoded, drop the rest, and free all memory."""
+        self._captions.close()
         self._cache.close()
 
     def _dispatch_waiting(self) -> None:

@@ -14,16 +14,26 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import discord
+import numpy as np
 import pytest
 from aiohttp import web
+from safetensors.numpy import save_file
 
 from bot.config import Config
 from bot.doctor import account, device, rest, result, run, storage
 from bot.doctor.account import check_account
-from bot.doctor.model import check_classifier, check_model, check_models, check_upscaler, largest_parameter_count
+from bot.doctor.model import (
+    check_classifier,
+    check_describer,
+    check_model,
+    check_models,
+    check_upscaler,
+    largest_parameter_count,
+)
 from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.storage import check_database, check_disk
 from bot.instance_lock import acquire_instance_lock, is_locked
+from bot.workers import find_unusable_files
 from db.connection import DATABASE_FILE
 from db.jobs import JobStore
 from generation.models.catalogue import Family
@@ -612,3 +622,28 @@ async def test_a_check_that_takes_long_is_named_meanwhile(monkeypatch, capsys):
     printed = capsys.readouterr()
     assert printed.err == "...  device: still checking\n"
     assert "ok   device: a card" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("damage", "status", "message"),
+    [
+        (lambda folder: None, PASSED, "is complete"),
+        (lambda folder: (folder / "model.safetensors").unlink(), FAILED, "model.safetensors is missing"),
+        (lambda folder: (folder / "vocab.txt").unlink(), FAILED, "has no tokenizer.json or vocab.txt"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "git"}'), FAILED, "no captioner that can"),
+    ],
+)
+def test_the_captioners_files_are_checked(tmp_path, damage, status, message):
+    (tmp_path / "config.json").write_text('{"model_type": "blip"}')
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    (tmp_path / "vocab.txt").write_text("a")
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "model.safetensors")
+    damage(tmp_path)
+    (found,) = check_describer(str(tmp_path))
+    assert (found.status, message in found.text) == (status, True)
+    problems = find_unusable_files(Config(models=(EMBEDDED,), describer=str(tmp_path)))
+    assert [message in problem for problem in problems] == ([] if status is PASSED else [True])
+
+
+def test_a_bot_without_a_captioner_says_nothing_of_it():
+    assert check_describer("") == []

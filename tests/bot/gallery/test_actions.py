@@ -152,32 +152,6 @@ async def test_the_details_say_how_to_make_it_again(harness):
         assert details["facts"]["Seed"] == "5"
 
 
-async def test_decided_contests_are_shown_with_their_places(harness):
-    async with open_gallery(harness) as gallery, gallery.visitor() as ben:
-        fox, _ = await gallery.draw("a fox")
-        owl, _ = await gallery.draw("an owl --stealth")
-        write = gallery.services.db.connection.write
-        session = make_session(kind=SessionKind.CONTEST, guild_id=harness.guild.id, channel_id=harness.channel.id)
-        await gallery.services.db.sessions.add(session, 5)
-        await write(
-            "INSERT INTO collab_rounds (session, round, job_id, facts) VALUES (:id, 1, '', :facts)",
-            {"id": session.id, "facts": json.dumps({"theme": "<b>animals</b>"})},
-        )
-        for rank, tile in enumerate((fox, owl), 1):
-            await write(
-                """INSERT INTO contest_entries (session, person, job_id, tile_index, at, place, rank)
-                   VALUES (:id, :person, :job, 0, 1, NULL, :rank)""",
-                {"id": session.id, "person": harness.ada.id, "job": tile.job_id, "rank": rank},
-            )
-        await ben.log_in(harness.ben)
-        guild = str(harness.guild.id)
-        assert (await ben.json("/api/contests", guild=guild))["contests"] == [], "before it is decided"
-        await write("UPDATE contest_entries SET place = rank WHERE session = :id", {"id": session.id})
-        (contest,) = (await ben.json("/api/contests", guild=guild))["contests"]
-        assert contest["theme"] == "<b>animals</b>"
-        assert [(each["job"], each["place"]) for each in contest["pictures"]] == [(fox.job_id, 1)]
-
-
 async def test_an_entry_of_an_open_contest_has_no_author(harness):
     async with open_gallery(harness) as gallery, gallery.visitor() as ada, gallery.visitor() as ben:
         guild, write = str(harness.guild.id), gallery.services.db.connection.write

@@ -65,15 +65,19 @@ async def test_every_page_fits_its_screen_and_is_accessible(harness, size):
         tile, _ = await gallery.draw(
             "a mosaic of a fox with <b>bold</b> words and averylongwordwithoutanyspace" + "x" * 90
         )
-        await gallery.draw("a mosaic owl", harness.ben)
+        owl, _ = await gallery.draw("a mosaic owl", harness.ben)
+        sessions = await gallery.store_sessions(tile, owl)
         await page.goto(gallery.url)
         await expect(page.get_by_role("link", name="Log in with Discord")).to_be_visible()
         await assert_accessible(page)
         await log_in(page, gallery, "ben")
-        for path in ("/", "/?q=fox", f"/p/{tile}", "/mine", "/find", "/contests", f"/tree/{tile.job_id}"):
+        together = [f"/together?kind={kind}" for kind in (*sessions, "families")]
+        made = [f"/{kind}/{session_id}" for kind, session_id in sessions.items()]
+        paths = ("/", "/?q=fox", f"/p/{tile}", "/mine", "/find", f"/tree/{tile.job_id}", *together, *made)
+        for path in paths:
             await page.goto(gallery.url + path)
             await page.locator("main[aria-busy=false]").wait_for()
-            await page.wait_for_load_state("networkidle")
+            await page.wait_for_function("[...document.images].every((each) => each.complete)")
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
             assert await page.evaluate(SMALL_TARGETS) == [], path
             await assert_accessible(page)
@@ -128,6 +132,39 @@ async def test_a_dropped_picture_is_found(harness):
         await page.locator("#file").set_input_files({"name": "copy.png", "mimeType": "image/png", "buffer": copy})
         await expect(page.get_by_role("heading", name="This is it:")).to_be_visible()
         await expect(page.locator(".cell").first.locator("a")).to_have_attribute("href", f"/p/{tile}")
+
+
+async def test_a_canvas_is_enlarged_and_tells_who_painted_what_by_keyboard(harness):
+    async with open_gallery(harness) as gallery, open_page() as page:
+        tile, _ = await gallery.draw("a mosaic harbour")
+        owl, _ = await gallery.draw("an owl")
+        await gallery.store_sessions(tile, owl)
+        await log_in(page, gallery, "ben")
+        await page.get_by_role("link", name="Together").click()
+        await page.get_by_role("link", name="<b>the sea</b>").click()
+        await expect(page.get_by_role("heading", name="<b>the sea</b>")).to_be_visible()
+        piece = page.get_by_role("button", name="a <b>boat</b>")
+        await piece.focus()
+        await page.keyboard.press("Enter")
+        await expect(piece).to_have_attribute("aria-pressed", "true")
+        await expect(page.locator(".marks > div")).to_have_count(1)
+        width = await page.locator(".sheet").evaluate("each => each.clientWidth")
+        await page.get_by_role("button", name="Zoom in").click()
+        assert await page.locator(".sheet").evaluate("each => each.clientWidth") > 1.4 * width
+        await page.locator(".sheet img").click(position={"x": 5, "y": 5})
+        await expect(piece).to_have_attribute("aria-pressed", "false")
+
+
+async def test_the_pages_are_german_in_a_german_browser(harness):
+    async with open_gallery(harness) as gallery, open_page(locale="de-DE") as page:
+        await gallery.draw("a mosaic fox")
+        await page.goto(gallery.url)
+        await page.get_by_role("link", name="Mit Discord anmelden").click()
+        await page.get_by_role("button", name="ben", exact=True).click()
+        await expect(page.get_by_role("link", name="Neueste")).to_be_visible()
+        await expect(page.get_by_role("button", name="Suchen")).to_be_visible()
+        assert await page.evaluate("document.documentElement.lang") == "de"
+        assert await page.title() == "Neueste · Galerie"
 
 
 async def test_scripts_in_prompts_stay_text(harness):

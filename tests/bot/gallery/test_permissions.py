@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import zipfile
@@ -22,7 +23,7 @@ from tests.support.sessions import block
 PROMPT = "a mosaic fox --seed 7"
 
 
-async def surfaces(visitor, guild_id, tile):
+async def surfaces(visitor, guild_id, tile, sessions=None):
     """Return by name whether each part of the gallery gives a picture away."""
     at, job = f"{tile.job_id}-{tile.index}", tile.job_id
     found = {}
@@ -37,7 +38,7 @@ async def surfaces(visitor, guild_id, tile):
         ("file", f"/pictures/{at}.png", {}),
         ("cached file", f"/pictures/{at}.png", {}),
     ):
-        headers = {"If-None-Match": f'"{at}"'} if name == "cached file" else {}
+        headers = {"If-None-Match": ETAGS.get(tile, "")} if name == "cached file" else {}
         answer = await visitor.get(path, params=query, headers=headers)
         if path == "/api/pictures":
             found[name] = answer.status == 200 and job in answer.text
@@ -47,6 +48,14 @@ async def surfaces(visitor, guild_id, tile):
     found["find"] = job in (await visitor.post(f"/api/find?guild={guild_id}", data=copy_of(tile))).text
     liked = await visitor.post("/api/favourite", data=json.dumps({"tile": at, "on": True}))
     found["favourite"] = liked.status == 200
+    for kind, session_id in (sessions or {}).items():
+        search = await visitor.get("/api/pictures", params={"guild": str(guild_id), "q": f"{kind}:sea"})
+        found[f"{kind}:"] = job in search.text
+        listed = await visitor.get(f"/api/sessions/{kind}", params={"guild": str(guild_id)})
+        found[f"list of {kind}"] = job in listed.text
+        found[kind] = job in (await visitor.get(f"/api/sessions/{kind}/{session_id}")).text
+    if sessions:
+        found["families"] = job in (await visitor.get("/api/families", params={"guild": str(guild_id)})).text
     if visitor.csrf:
         mine = await visitor.json("/api/mine", kind="favourites")
         found["favourites"] = job in json.dumps(mine)
@@ -61,7 +70,7 @@ async def in_zip(visitor, at):
     return any(at in name for name in names)
 
 
-COPIES = {}
+COPIES, ETAGS = {}, {}
 
 
 def copy_of(tile):
@@ -73,6 +82,7 @@ async def remember_copy(gallery, tile):
     file = io.BytesIO()
     Image.open(io.BytesIO(data)).convert("RGB").save(file, "PNG")
     COPIES[tile] = file.getvalue()
+    ETAGS[tile] = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
 
 
 def send_update(harness, channel):
@@ -183,11 +193,13 @@ async def test_a_picture_is_shown_to_whom_may_see_it_now(harness, case):
     change, visible = CASES[case]
     async with open_gallery(harness) as gallery, gallery.visitor() as ben:
         tile, _ = await gallery.draw(PROMPT)
+        child, _ = await gallery.draw("its child")
+        sessions = await gallery.store_sessions(tile, child)
         await remember_copy(gallery, tile)
         await ben.log_in(harness.ben)
         await change(gallery, tile)
         await settle(gallery)
-        found = await surfaces(ben, harness.guild.id, tile)
+        found = await surfaces(ben, harness.guild.id, tile, sessions)
     assert found == dict.fromkeys(found, visible)
 
 
@@ -240,17 +252,19 @@ async def test_a_public_thread_is_shown_like_its_channel(harness):
 async def test_without_a_login_only_what_everybody_sees_is_shown(harness):
     async with open_gallery(harness, login=False) as gallery, gallery.visitor() as host:
         tile, _ = await gallery.draw(PROMPT)
+        child, _ = await gallery.draw("its child")
+        sessions = await gallery.store_sessions(tile, child)
         private, _ = await gallery.draw(f"{PROMPT} --stealth")
         for each in (tile, private):
             await remember_copy(gallery, each)
         expected = {"favourite": False}
-        shown = await surfaces(host, harness.guild.id, tile)
+        shown = await surfaces(host, harness.guild.id, tile, sessions)
         assert shown == dict.fromkeys(shown, True) | expected
         hidden = await surfaces(host, harness.guild.id, private)
         assert hidden == dict.fromkeys(hidden, False)
         deny(harness, harness.channel, harness.guild.id, 0)
         await settle(gallery)
-        shown = await surfaces(host, harness.guild.id, tile)
+        shown = await surfaces(host, harness.guild.id, tile, sessions)
         assert shown == dict.fromkeys(shown, False)
 
 
@@ -258,7 +272,8 @@ async def test_with_a_login_nobody_else_sees_anything(harness):
     async with open_gallery(harness) as gallery, gallery.visitor() as nobody:
         tile, _ = await gallery.draw(PROMPT)
         await remember_copy(gallery, tile)
-        found = await surfaces(nobody, harness.guild.id, tile)
+        sessions = await gallery.store_sessions(tile, tile)
+        found = await surfaces(nobody, harness.guild.id, tile, sessions)
         assert found == dict.fromkeys(found, False)
         assert (await nobody.json("/api/me"))["guilds"] == []
 

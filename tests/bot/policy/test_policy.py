@@ -72,8 +72,8 @@ def block(until: float | None = None) -> Block:
 
 
 @pytest.fixture
-async def harness(tmp_path):
-    async with Connection.open(tmp_path / "atelier.sqlite3") as connection:
+async def harness(tmp_path, make_database):
+    async with Connection.open(make_database(tmp_path / "atelier.sqlite3")) as connection:
         yield PolicyHarness(connection)
 
 

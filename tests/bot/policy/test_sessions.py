@@ -20,8 +20,8 @@ ADULT = Participant(context=CONTEXT, account_age=400 * DAY_S, member_age=48 * HO
 
 
 @pytest.fixture
-async def guilds(tmp_path):
-    async with Connection.open(tmp_path / "store.sqlite3") as connection:
+async def guilds(tmp_path, make_database):
+    async with Connection.open(make_database(tmp_path / "store.sqlite3")) as connection:
         yield GuildStore(connection, lambda: 1000.0)
 
 

@@ -17,8 +17,8 @@ GUILD, OWNER, OTHER = 1, 11, 12
 
 
 @pytest.fixture
-async def guilds(tmp_path):
-    async with Connection.open(tmp_path / "atelier.sqlite3") as connection:
+async def guilds(tmp_path, make_database):
+    async with Connection.open(make_database(tmp_path / "atelier.sqlite3")) as connection:
         yield GuildStore(connection)
 
 

@@ -17,8 +17,8 @@ from tests.support.sessions import make_session
 
 
 @pytest.fixture
-async def connection(tmp_path):
-    async with Connection.open(tmp_path / "store.sqlite3") as connection:
+async def connection(tmp_path, make_database):
+    async with Connection.open(make_database(tmp_path / "store.sqlite3")) as connection:
         yield connection
 
 

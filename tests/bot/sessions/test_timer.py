@@ -31,8 +31,8 @@ def clock():
 
 
 @pytest.fixture
-async def sessions(tmp_path):
-    async with Connection.open(tmp_path / "store.sqlite3") as connection:
+async def sessions(tmp_path, make_database):
+    async with Connection.open(make_database(tmp_path / "store.sqlite3")) as connection:
         yield SessionStore(connection)
 
 

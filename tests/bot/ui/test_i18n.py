@@ -39,16 +39,19 @@ from scripts.translations import (
 from tests.support.languages import run_in
 
 ROOT = Path(__file__).resolve().parents[3]
-SINGLE = {"tr", "Text"}
-PLURAL = {"trn", "Text.plural"}
+SINGLE = frozenset({"tr", "Text"})
+PLURAL = frozenset({"trn", "Text.plural"})
 
 
+@cache
 def calls(names):
-    """Yield every call of the functions `names` in the code, with its file and the name."""
-    for path in (path for top in ("bot", "cogs", "generation") for path in sorted((ROOT / top).rglob("*.py"))):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and (name := ast.unparse(node.func)) in names:
-                yield path.relative_to(ROOT).as_posix(), name, node
+    """Return every call of the functions `names` in the code, with its file and the name."""
+    return [
+        (path.relative_to(ROOT).as_posix(), name, node)
+        for path in (path for top in ("bot", "cogs", "generation") for path in sorted((ROOT / top).rglob("*.py")))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and (name := ast.unparse(node.func)) in names
+    ]
 
 
 @cache
@@ -108,8 +111,9 @@ def test_there_is_a_german_catalogue():
 
 
 def test_the_template_has_every_text_of_the_code_and_nothing_else():
-    assert messages(extract()).keys() == translatable_texts()
-    assert messages(read(TEMPLATE)).keys() == translatable_texts()
+    texts = translatable_texts()
+    assert messages(extract()).keys() == texts
+    assert messages(read(TEMPLATE)).keys() == texts
 
 
 @pytest.mark.parametrize("language", CATALOGUES)

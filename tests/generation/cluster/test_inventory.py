@@ -89,6 +89,7 @@ def test_a_job_goes_only_where_its_model_and_adapters_are(tmp_path):
     assert not covers(offered, registry, replace(params, loras=(LoraWeight("Ink"),)))
     assert covers(replace(offered, loras=frozenset({"ink"})), registry, replace(params, loras=(LoraWeight("Ink"),)))
     assert not covers(offered, registry, replace(params, parts=(PromptPart("a <Sad> fox"),)))
+    assert not covers(offered, registry, replace(params, negative_prompt="<sad>"))
 
 
 def test_a_job_goes_only_where_its_controlnet_for_its_model_is(tmp_path):
@@ -100,4 +101,3 @@ def test_a_job_goes_only_where_its_controlnet_for_its_model_is(tmp_path):
     assert covers(offered, registry, replace(params, model="one"))
     assert not covers(offered, registry, replace(params, model="two"))
     assert covers(offered, registry, replace(params, model="two", controls=(ControlWeight("canny", 0),)))
-    assert not covers(offered, registry, replace(params, negative_prompt="<sad>"))

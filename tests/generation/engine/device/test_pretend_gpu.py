@@ -42,8 +42,15 @@ def test_the_step_loop_reads_no_table_of_a_sampler(report: dict[str, Any]) -> No
 
 
 def test_a_grid_is_fetched_with_one_wait(report: dict[str, Any]) -> None:
-    fetches = {name: len(waits_of(case, "post-processor")) for name, case in report.items() if name != "previews"}
+    drawn = {name: case for name, case in report.items() if name not in ("previews", "shorten", "describe")}
+    fetches = {name: len(waits_of(case, "post-processor")) for name, case in drawn.items()}
     assert fetches == {name: report[name]["jobs"] for name in fetches}
+
+
+def test_a_reading_waits_for_its_answers_on_another_thread(report: dict[str, Any]) -> None:
+    for name in ("shorten", "describe"):
+        assert waits_of(report[name], "images")
+        assert not waits_of(report[name], "post-processor")
 
 
 def test_a_preview_takes_one_wait_at_most(report: dict[str, Any]) -> None:

@@ -1,0 +1,76 @@
+"""Captioners describe pictures, with tiny random models in their real layouts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from generation.engine.output.captioner import Captioner, load_captioner
+from generation.errors import UserError
+from generation.models.captioner import check_captioner_files
+from generation.planning.descriptions import DESCRIPTIONS
+from tests.support.tiny_captioner import WORDS, build_tiny_blip, build_tiny_florence
+
+PICTURE = Image.linear_gradient("L").convert("RGB")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_blip(tmp_path_factory.mktemp("blip") / "captioner")
+
+
+@pytest.fixture(scope="module")
+def captioner(folder: Path) -> Captioner:
+    loaded = load_captioner(str(folder))
+    assert loaded is not None
+    return loaded
+
+
+def test_four_captions_in_words_that_it_knows_are_the_same_every_time(captioner: Captioner) -> None:
+    before = torch.random.get_rng_state()
+    captions = list(captioner.captions(PICTURE, 0))
+    assert len(captions) == DESCRIPTIONS
+    assert {word for caption in captions for word in caption.split()} <= set(WORDS)
+    assert list(captioner.captions(PICTURE, 0)) == captions
+    assert torch.random.get_rng_state().equal(before)  # nothing else in the process is changed
+
+
+def test_another_seed_says_something_else(captioner: Captioner) -> None:
+    assert list(captioner.captions(PICTURE, 1)) != list(captioner.captions(PICTURE, 2))
+
+
+def test_without_a_setting_there_is_no_captioner() -> None:
+    assert load_captioner("") is None
+
+
+def test_other_models_and_incomplete_folders_are_refused(folder: Path, tmp_path: Path) -> None:
+    check_captioner_files(str(folder))
+    other = tmp_path / "vit"
+    other.mkdir()
+    (other / "config.json").write_text('{"model_type": "vit"}')
+    for check in (load_captioner, check_captioner_files):
+        with pytest.raises(UserError, match=r"no captioner that can be used \(vit\)"):
+            check(str(other))
+    cut = build_tiny_blip(tmp_path / "cut")
+    (cut / "model.safetensors").write_bytes(b"\x10")
+    with pytest.raises(UserError, match="damaged"):
+        check_captioner_files(str(cut))
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        (cut / name).unlink(missing_ok=True)
+    with pytest.raises(UserError, match="has no preprocessor_config"):
+        check_captioner_files(str(cut))
+    with pytest.raises(OSError):
+        load_captioner(str(tmp_path / "nowhere"))
+
+
+def test_florence_is_asked_for_a_detailed_caption(tmp_path: Path) -> None:
+    check_captioner_files(str(build_tiny_florence(tmp_path)))
+    captioner = load_captioner(str(tmp_path))
+    assert captioner is not None
+    captions = list(captioner.captions(PICTURE, 0))
+    assert len(captions) == DESCRIPTIONS
+    assert any(captions) and not any("Describe in detail" in caption or "<" in caption[:1] for caption in captions)
+    assert list(captioner.captions(PICTURE, 0)) == captions
