@@ -21,7 +21,7 @@ from generation.planning.actions import DEFAULT_KEEP
 from generation.prompt.word_edits import edit_words
 
 # These show a picture that another job drew, larger or as it is; its words are edited as they were drawn.
-COPIES = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
+COPIES = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4, Action.CLEAN_UP)
 
 
 class EditWordsButton(PersistentItem, template=rf"{Action.EDIT_WORDS}:{TILE_PATTERN}"):

@@ -60,7 +60,7 @@ PAN_DIRECTIONS = {
 REQUIRED_CAPABILITY = {
     **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), Capability.IMG2IMG),
     **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), Capability.IMG2IMG),
-    **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE), Capability.UPSCALE),
+    **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.CLEAN_UP), Capability.UPSCALE),
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), Capability.INPAINT),
     **dict.fromkeys((Action.VARY_REGION, Action.MAKE_SQUARE, *PAN_DIRECTIONS), Capability.INPAINT),
     Action.ZOOM_FILM: Capability.INPAINT,
@@ -100,6 +100,8 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
         actions.add(Action.EDIT_WORDS)
     if params.count > 1:
         actions |= {Action.PICK, Action.WALK}
+    if width * height <= max_area * native:
+        actions.add(Action.CLEAN_UP)
     if 4 * width * height <= max_area * native:
         actions |= {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE}
     if 16 * width * height <= max_area * native:
