@@ -269,6 +269,14 @@ class CanvasStore:
         )
         return [_cell_from_row(dict(row)) for row in rows]
 
+    async def cells_of_first_piece(self, session_id: str) -> list[Cell]:
+        """Return the cells of the oldest piece that is there."""
+        rows = await self._connection.fetch_all(
+            f"{CELLS} AND piece = (SELECT min(number) FROM canvas_pieces WHERE session = :session)",
+            {"session": session_id},
+        )
+        return [_cell_from_row(dict(row)) for row in rows]
+
     async def pieces(self, session_id: str) -> list[Piece]:
         """Return the pieces of a canvas in the order in which they were placed."""
         rows = await self._connection.fetch_all(

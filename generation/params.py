@@ -159,8 +159,9 @@ class Params:
     there are several images, drawn around the source or on a walk, and the params are those of the first. With `video`,
     the steps are kept for a film of how the images appear; the images are the same. With a `reading` nothing is drawn:
     the prompt, or the source, is read. The image takes over the look of `style`, a reference known by its `style_code`,
-    as much as `style_weight` (0 to 1000) says. It follows the picture `control`, a reference known by its
-    `control_code`, as each of the ControlNets in `controls` reads it.
+    as much as `style_weight` (0 to 1000) says, or, with `style_is_palette`, some of its colours alone. It follows the
+    picture `control`, a reference known by its `control_code`, as each of the ControlNets in `controls` reads it. With
+    `mix`, these words are drawn on the shapes of the source, which are kept as much as `mix_keep` (0 to 100) says.
     """
 
     parts: tuple[PromptPart, ...]
@@ -198,9 +199,12 @@ class Params:
     style: ImageRef | None = None
     style_code: str = ""
     style_weight: int = 100
+    style_is_palette: bool = False
     controls: tuple[ControlWeight, ...] = ()
     control: ImageRef | None = None
     control_code: str = ""
+    mix: str = ""
+    mix_keep: int = 50
 
     @property
     def control_set(self) -> tuple[ControlWeight, ...]:

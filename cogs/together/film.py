@@ -20,6 +20,7 @@ from generation.films.order import FilmOrder
 from generation.params import Params, Tile
 
 MIN_PICTURES = 2
+FILM_PREFIX = "film_"  # of the names of files
 log = logging.getLogger(__name__)
 
 
@@ -51,7 +52,7 @@ async def attach_film(client: Client, film: ResultFilm) -> None:
     """
     try:
         message = await _fetch(client, film)
-        if len(message.attachments) > 1:
+        if any(map(_is_film, message.attachments)):
             return
         file = await _make(client, film)
         if file is not None:
@@ -63,9 +64,14 @@ async def attach_film(client: Client, film: ResultFilm) -> None:
 async def attach_film_again(client: Client, film: ResultFilm) -> None:
     """Make the film of a message, if it has one, again: without what is gone. Raises an error of Discord."""
     message = await _fetch(client, film)
-    if len(message.attachments) > 1:
-        await message.edit(attachments=message.attachments[:1], allowed_mentions=NO_MENTIONS)
+    others = [each for each in message.attachments if not _is_film(each)]
+    if len(others) < len(message.attachments):
+        await message.edit(attachments=others, allowed_mentions=NO_MENTIONS)
         await attach_film(client, film)
+
+
+def _is_film(attachment: discord.Attachment) -> bool:
+    return attachment.filename.removeprefix("SPOILER_").startswith(FILM_PREFIX)
 
 
 async def _fetch(client: Client, film: ResultFilm) -> discord.Message:
@@ -80,7 +86,7 @@ async def _make(client: Client, film: ResultFilm) -> discord.File | None:
     data = await client.services.images.films.make(FilmOrder(pictures.files, film.upload_limit), film.params)
     return discord.File(
         io.BytesIO(data),
-        f"film_{film.tiles[-1].job_id}.webp",
+        f"{FILM_PREFIX}{film.tiles[-1].job_id}.webp",
         spoiler=pictures.sensitive and not allows_nsfw(client, film.channel_id),
         description=truncate(film.description, MAX_DESCRIPTION_LENGTH),
     )

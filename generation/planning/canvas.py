@@ -36,6 +36,11 @@ def next_piece(theme: Params, words: str, seed: int, source: ImageRef, mask: Ima
     return replace(child, source=source, mask=mask, strength=OUTPAINT_STRENGTH, frame=square)
 
 
+def with_palette(piece: Params, first: ImageRef) -> Params:
+    """Return the params of a piece that holds to the colours of the first one."""
+    return replace(piece, style=first, style_is_palette=True)
+
+
 def finished_canvas(theme: Params, columns: int, rows: int, cell: int) -> Params:
     """Return the params of the whole picture of `columns` by `rows` cells with sides of `cell` pixels."""
     shared = math.gcd(columns, rows)

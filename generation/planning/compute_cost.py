@@ -10,7 +10,7 @@ from generation.params import Params
 from generation.planning.control import control_factor
 from generation.planning.guidance import guidance_weights
 from generation.planning.readings import reading_rows
-from generation.planning.style import has_style
+from generation.planning.style import has_leader
 from generation.planning.tiling import window_positions, window_size
 
 # The second pass of `--hd`: enough noise to add the missing detail, too little to change the composition.
@@ -47,7 +47,7 @@ def compute_cost(params: Params, model: Model | None) -> int:
     pixels_per_step = _pixels_per_step(params, model)
     pixels = pixels_per_step * steps_before_stop(params.stop, first) + hires_pixels
     images = params.count if params.film is None else params.film.steps
-    rows = images * len(guidance_weights(params)) + has_style(params)
+    rows = images * len(guidance_weights(params)) + has_leader(params)
     return int(max(pixels_per_step, pixels) * rows * control_factor(params))
 
 

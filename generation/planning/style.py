@@ -12,11 +12,17 @@ DEFAULT_STYLE_WEIGHT = 100
 # self-attention as the picture's own; at the largest, nine tenths of the way, and eight times as much.
 _DEFAULT_MOMENTS, _MAX_MOMENTS = 0.4, 0.9
 _MAX_ATTENTION = 8.0
+PALETTE_MOMENTS = 0.3  # of the way, where only the colours are taken over
 
 
 def has_style(params: Params) -> bool:
     """Return whether a style reference acts on the picture at all."""
     return params.style is not None and params.style_weight > 0
+
+
+def has_leader(params: Params) -> bool:
+    """Return whether the picture attends to its style reference, which takes a row more in each step."""
+    return has_style(params) and not params.style_is_palette
 
 
 def moments_share(weight: int) -> float:

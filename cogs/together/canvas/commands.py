@@ -25,6 +25,7 @@ from bot.ui.prompt_block import format_prompt_block
 from cogs.together.canvas import messages
 from cogs.together.canvas.finding import FoundCanvas, find_canvas
 from cogs.together.canvas.handler import IDLE_S, CanvasHandler
+from cogs.together.canvas.painting import PALETTE
 from cogs.together.server_group import server_group
 from db.canvases import PAINTING, Canvas
 from db.sessions import Session, SessionKind
@@ -63,6 +64,7 @@ class CanvasCommand(commands.Cog):
         width="Cells from left to right, usually 8; a piece has two by two",
         height="Cells from top to bottom, usually 8",
         order="Go on from other people's pieces only, or freely",
+        colours="Hold to the colours of the first piece, or not",
     )
     async def start(
         self,
@@ -71,9 +73,13 @@ class CanvasCommand(commands.Cog):
         width: app_commands.Range[int, 3, 16] = 8,
         height: app_commands.Range[int, 3, 16] = 8,
         order: Literal["neighbours", "free"] = "neighbours",
+        colours: Literal["hold", "free"] = "hold",
     ) -> None:
+        neighbours, holds_palette = order == "neighbours", colours == "hold"
         try:
-            session = await self._begin(interaction, theme, width, height, neighbours=order == "neighbours")
+            session = await self._begin(
+                interaction, theme, width, height, neighbours=neighbours, holds_palette=holds_palette
+            )
         except UserError as error:
             content, files = format_prompt_block(user_message(error), theme)
             await respond_ephemeral(interaction, content, files=files)
@@ -85,7 +91,7 @@ class CanvasCommand(commands.Cog):
             raise
 
     async def _begin(
-        self, interaction: Interaction, theme: str, columns: int, rows: int, *, neighbours: bool
+        self, interaction: Interaction, theme: str, columns: int, rows: int, *, neighbours: bool, holds_palette: bool
     ) -> Session:
         """Store a new canvas, or raise UserError."""
         participant = participant_from(interaction, self.services.clock())
@@ -95,7 +101,7 @@ class CanvasCommand(commands.Cog):
         params = await self._params(interaction, theme)
         request = JobRequest(action=infer_action(params), params=params)
         await self.services.policy.authorize(participant.context, request)
-        session = self._session(interaction, params)
+        session = self._session(interaction, params, holds_palette=holds_palette)
         canvas = Canvas(
             session_id=session.id, columns=columns, rows=rows, cell=cell_side(params.width), neighbours=neighbours
         )
@@ -123,13 +129,14 @@ class CanvasCommand(commands.Cog):
             raise UserError(tr("This model cannot go on from a picture: choose another `--model`."))
         return params
 
-    def _session(self, interaction: Interaction, params: Params) -> Session:
+    def _session(self, interaction: Interaction, params: Params, *, holds_palette: bool) -> Session:
         person, now = interaction.user, self.services.clock()
         context = participant_from(interaction, now).context
         assert interaction.guild_id is not None
         settings: dict[str, Any] = {
             "theme": params.parts[0].text,
             "params": to_dict(params),
+            PALETTE: holds_palette,
             "host_name": person.name,
             "roles": sorted(context.role_ids),
             "channels": sorted(context.channel_ids),

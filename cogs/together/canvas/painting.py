@@ -32,12 +32,14 @@ from db.jobs import JobState
 from db.sessions import Session
 from generation.errors import UserError
 from generation.job import Action, Job, Requester, Speed, new_job_id
+from generation.models.capabilities import Capability
 from generation.params import TILE_PATTERN, Params, from_dict
 from generation.planning.actions import new_seed
-from generation.planning.canvas import first_piece, next_piece
+from generation.planning.canvas import first_piece, next_piece, with_palette
 
 PIECE, REWORD = "canvas_piece", "canvas_reword"  # modals
 MAX_NAME = 30
+PALETTE = "palette"  # among the settings of a canvas: whether its pieces hold to the colours of the first one
 
 
 class PaintButton(PersistentItem, template=rf"{PREFIX}:paint:{SESSION}:(?P<page>\d+)"):
@@ -215,7 +217,12 @@ async def _params(handler: CanvasHandler, session: Session, claim: Claim) -> Par
         return first_piece(theme, claim.words, new_seed())
     square, mask = await handler.pictures.square_to_paint(canvas, theme.width, place, cells)
     source, white = await files.save_upload(square), await files.save_upload(mask)
-    return next_piece(theme, claim.words, new_seed(), source, white)
+    piece = next_piece(theme, claim.words, new_seed(), source, white)
+    model = handler.services.registry.resolve(theme)
+    if not session.settings.get(PALETTE) or Capability.STYLE not in model.capabilities or theme.style is not None:
+        return piece
+    first = await handler.pictures.first_piece(canvas, await handler.canvases.cells_of_first_piece(session.id))
+    return with_palette(piece, await files.save_upload(first))
 
 
 class TakeButton(PersistentItem, template=rf"{PREFIX}:take:{TILE_PATTERN}"):

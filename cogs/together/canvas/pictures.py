@@ -34,6 +34,12 @@ class CanvasPictures:
         paths = {(cell.x - place[0], cell.y - place[1]): self._path(canvas.session_id, cell, FULL) for cell in cells}
         return await asyncio.to_thread(lambda: canvas_pictures.square_to_paint(canvas.cell, width, _read(paths)))
 
+    async def first_piece(self, canvas: Canvas, cells: Sequence[Cell]) -> bytes:
+        """Return the picture of the first piece, whose colours all others hold to."""
+        corner = min(cell.x for cell in cells), min(cell.y for cell in cells)
+        picture, _ = await self.square_to_paint(canvas, 2 * canvas.cell, corner, cells)
+        return picture
+
     async def cut(self, canvas: Canvas, claim: Claim, tile: Tile) -> None:
         """Store the new cells of a candidate. They count only once the piece is placed in the database."""
         data = await self._files.read(tile)

@@ -95,7 +95,7 @@ class DenoisingJob:
         shape = (self.latents.shape[1], *self._windows.size)
         params = self.request.params
         text_length = self.conditioning.embeddings.shape[1]
-        return BatchKey(shape, text_length, params.seamless, params.lora_set, self._style is not None)
+        return BatchKey(shape, text_length, params.seamless, params.lora_set, self.leader_rows > 0)
 
     @property
     def pixels(self) -> int:
@@ -136,7 +136,7 @@ class DenoisingJob:
     @property
     def leader_rows(self) -> int:
         """Return how many rows each call needs beside those that get a prediction: one for a style reference."""
-        return 0 if self._style is None else 1
+        return 1 if self._style is not None and self._style.attention else 0
 
     @property
     def remaining_pixels(self) -> int:
@@ -173,7 +173,7 @@ class DenoisingJob:
             columns=self._columns(self.conditioning.pooled[texts], self._time_ids[windows]),
             controls=tuple(control.rows(windows) for control in self._controls),
         )
-        return rows if self._style is None else self._led(rows, self._style)
+        return self._led(rows, self._style) if self._style is not None and self.leader_rows else rows
 
     def _led(self, rows: Rows, style: StyleReference) -> Rows:
         """Return rows that attend to a style reference, whose own row, as noisy as theirs, comes first."""

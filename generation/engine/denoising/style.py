@@ -14,7 +14,7 @@ from generation.engine.images.windows import layout_windows
 from generation.engine.networks.vae import Vae
 from generation.messages import Generate
 from generation.models.model import Model
-from generation.planning.style import attention_share, has_style, moments_share
+from generation.planning.style import PALETTE_MOMENTS, attention_share, has_leader, has_style, moments_share
 from generation.planning.tiling import window_size
 
 NOISE_SEED = 0  # the same for all jobs, so that a tile alone has the same leader as its grid
@@ -24,7 +24,8 @@ NOISE_SEED = 0  # the same for all jobs, so that a tile alone has the same leade
 class StyleReference:
     """A reference's clean latents at the size of a UNet row (1×C×H×W), and the noise that is added to them.
 
-    `text` is the empty text, and `time_ids` those of the whole reference: what its row is conditioned on.
+    `text` is the empty text, and `time_ids` those of the whole reference: what its row is conditioned on. Without
+    `attention`, only the reference's colours count, and it has no row.
     """
 
     latents: Tensor
@@ -64,12 +65,12 @@ def row_size(canvas: tuple[int, int], vae: Vae, model: Model) -> tuple[int, int]
 def style_reference(request: Generate, latents: Tensor, text: PromptEmbedding, vae: Vae) -> StyleReference:
     """Return the reference of a job, whose weight says how strongly it acts."""
     height, width = latents.shape[-2:]
-    weight = request.params.style_weight
+    weight, leads = request.params.style_weight, has_leader(request.params)
     return StyleReference(
         latents,
         vae.noise(width * vae.scale, height * vae.scale, [Generator("cpu").manual_seed(NOISE_SEED)]),
         text,
         to_device(layout_windows((height, width), (height, width)).time_ids(vae.scale), latents.device),
-        attention_share(weight),
-        moments_share(weight),
+        attention_share(weight) if leads else 0.0,
+        moments_share(weight) if leads else PALETTE_MOMENTS,
     )

@@ -149,6 +149,21 @@ async def test_placed_pixels_never_change_and_new_pieces_go_on_from_them(harness
         assert [part.text for part in record.job.params.parts] == ["boat 5", "a mosaic harbour"]
         assert record.job.params.parts[1].weight == pytest.approx(0.6)
         assert (record.job.params.width, record.job.params.height, record.job.params.count) == (64, 64, 4)
+        palette = Image.open(io.BytesIO(await services.images.files.read(record.job.params.style))).convert("RGB")
+        assert record.job.params.style_is_palette
+        assert palette.size == (48, 48)
+        assert palette.crop((0, 0, 24, 24)).tobytes() == first[1, 1].tobytes(), "the first piece"
+
+
+async def test_without_a_palette_each_piece_has_colours_of_its_own(harness):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services, colours="free")
+        await painting.paint(harness.ada)
+        await painting.paint(harness.ben, "a pier")
+        (_, piece) = await services.db.canvases.pieces(painting.id)
+        params = (await services.db.jobs.get(piece.tile.job_id)).job.params
+        assert (params.style, params.style_is_palette) == (None, False)
+        assert params.source is not None
 
 
 async def test_who_let_a_place_go_and_whose_time_is_up_leave_it_to_others(harness):

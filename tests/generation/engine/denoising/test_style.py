@@ -12,6 +12,7 @@ from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.shared_attention import SharedAttentionUnet
 from generation.messages import Failed, FailureReason, Generate
 from generation.params import Params
+from generation.planning.compute_cost import compute_cost
 from tests.support.engine_harness import EngineHarness, assert_close, limit_unet_rows, make_params, make_request
 from tests.support.oracle import SOURCE, sample_image, to_png_bytes
 
@@ -60,6 +61,19 @@ def test_a_row_sees_its_leader_more_the_more_the_leader_counts(pipeline: Pipelin
 def test_the_reference_takes_one_row_more_in_each_call(harness: EngineHarness) -> None:
     harness.generate(_request("a", _styled(num_inference_steps=3)))
     assert harness.calls == [2 * 2 + 1] * 3
+
+
+def test_a_palette_moves_the_colours_and_takes_no_row(harness: EngineHarness) -> None:
+    params = make_params(count=2)
+    harness.generate(make_request("plain", params))
+    harness.calls.clear()
+    harness.generate(_request("held", _styled(style_is_palette=True)))
+    assert harness.calls == [2 * 2] * 4
+    harness.generate(_request("far", _styled(style_is_palette=True, style_weight=1000)))
+    assert harness.latents["far"].equal(harness.latents["held"]), "the weight is that of styles"
+    assert compute_cost(_styled(style_is_palette=True), None) == compute_cost(params, None)
+    plain, held = (harness.latents[name].mean((-2, -1)) for name in ("plain", "held"))
+    assert not torch.allclose(plain, held)
 
 
 def test_without_weight_the_picture_is_the_same_to_the_bit(harness: EngineHarness) -> None:
