@@ -115,10 +115,14 @@ def prepare_job(
         reduced = replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
         stages = encoder.encode(drawn_words(reduced), request.places, len(sampler.steps))
     elif params.mix and sampler.steps and not is_upscale(params, source):
-        until = SHAPES_SHARE * sampler.steps[0].noise_fraction
-        constraint = MixConstraint(params.mix_keep / 100, until, clean, noise)
+        constraint = _mixing(params, sampler, clean, noise)
     latents = _initial_latents(params, sampler, constraint, clean, noise)
     return DenoisingJob(request, sampler, latents, stages, noises, constraint, windows, first_pass, style, controls)
+
+
+def _mixing(params: Params, sampler: SamplerTable, clean: Tensor, noise: Tensor) -> MixConstraint:
+    """Return what mixes a source in while the shapes of another idea are decided."""
+    return MixConstraint(params.mix_keep / 100, SHAPES_SHARE * sampler.steps[0].noise_fraction, clean, noise)
 
 
 def is_upscale(params: Params, source: SourceImage | None) -> bool:
