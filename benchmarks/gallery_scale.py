@@ -204,7 +204,7 @@ def _calls(
                 gallery.page(view, query, None, PAGE_SIZE)
             )
         for kind in SessionKind:
-            calls[f"list of {kind}s, {name} of 500 channels"] = partial(sessions.page, view, kind, None, 12)
+            calls[f"list: {kind}, {name} of 500 channels"] = partial(sessions.page, view, kind, None, 12)
             calls[f"{kind}:sea, {name} of 500 channels"] = lambda view=view, kind=kind: page_of(
                 gallery.page(view, PictureQuery(session_kind=kind, about=("sea",)), None, PAGE_SIZE)
             )
@@ -257,7 +257,7 @@ def main() -> int:
 
 
 def _is_page(name: str) -> bool:
-    return name.startswith(("newest", "list of", "families", "one ", "far down", "mine"))
+    return name.startswith(("newest", "list: ", "families", "one ", "far down", "mine"))
 
 
 def _summary(times: list[tuple[float, float]]) -> tuple[float, float, float]:

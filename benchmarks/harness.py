@@ -106,24 +106,25 @@ class BotProcess:
 class BenchmarkHarness:
     """A guild with many users, and the bot that serves them."""
 
-    def __init__(self, server: FakeDiscord, people: int, folder: Path) -> None:
+    def __init__(self, server: FakeDiscord, people: int, folder: Path, channels: int = CHANNELS) -> None:
         self.server = server
         users = [server.world.add_user(f"person {number}") for number in range(people)]
         guild = server.world.add_guild("Studio", *users)
-        channels = [server.world.add_channel(guild, f"studio-{number}") for number in range(CHANNELS)]
+        rooms = [server.world.add_channel(guild, f"studio-{number}") for number in range(channels)]
         self.people = [server.person(user) for user in users]
-        self.channel_by_user = dict(zip((user.id for user in users), itertools.cycle(channels), strict=False))
+        self.channel_by_user = dict(zip((user.id for user in users), itertools.cycle(rooms), strict=False))
         self.folder = folder
         self.bot: BotProcess
 
-    async def imagine(self, person: SimulatedUser) -> Interaction:
+    async def imagine(self, person: SimulatedUser, prompt: str = "a red boat on the sea") -> Interaction:
         """Send /imagine in the user's channel."""
-        return await person.command("imagine", self.channel_by_user[person.user.id], prompt="a red boat on the sea")
+        return await person.command("imagine", self.channel_by_user[person.user.id], prompt=prompt)
 
-    def count(self, state: str) -> int:
-        """Return the number of jobs in a state (a stored value of JobState), from the bot's database."""
+    def count(self, state: str | None = None) -> int:
+        """Return the number of jobs in a state (a stored value of JobState), or of all, from the bot's database."""
         with contextlib.closing(sqlite3.connect(self.folder / "data" / "atelier.sqlite3", timeout=10)) as database:
-            (number,) = database.execute("SELECT count(*) FROM jobs WHERE state = ?", (state,)).fetchone()
+            query = "SELECT count(*) FROM jobs WHERE ? IS NULL OR state = ?"
+            (number,) = database.execute(query, (state, state)).fetchone()
         return int(number)
 
     @asynccontextmanager
@@ -150,13 +151,14 @@ async def start_harness(
     program: Sequence[str] = BOT_COMMAND,
     latency: float = 0.0,
     heartbeat_interval: float = 41.25,
+    channels: int = CHANNELS,
     **settings: object,
 ) -> AsyncIterator[BenchmarkHarness]:
     """Start the fake Discord and the bot with `settings`, wait until the model is ready, and stop both afterwards."""
     server = FakeDiscord(World(), latency=latency, heartbeat_interval=heartbeat_interval)
     with tempfile.TemporaryDirectory(prefix="atelier-benchmark-") as name:
         folder = Path(name)
-        harness = BenchmarkHarness(server, people, folder)
+        harness = BenchmarkHarness(server, people, folder, channels)
         async with server:
             settings = {"data_dir": folder / "data", "model": resolve_model(args.model, folder)} | settings
             harness.bot = await start_bot(program, server, folder, settings | {"threads": args.threads})

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 PEOPLE = (1, 2, 4, 8)
 STEPS, TILES, ROWS_OF_A_GRID, MAX_ROWS = 20, 4, 8, 32
 LOCK_MS = 5.0  # after which a waiting thread gets Python's lock
-PREPARE_MS, ROWS_MS, ADVANCE_MS, KERNELS_MS = 8.0, 0.55, 0.35, 0.24  # of a job: at its start, then for each step
+PREPARE_MS, ROWS_MS, ADVANCE_MS, KERNELS_MS = 4.0, 0.55, 0.35, 0.24  # of a job: at its start, then for each step
 PREVIEW_EVERY_MS, PREVIEW_MS = 1000.0, 2.0
 WARM_UP = 0.1  # of the simulated time
 ENCODERS = 3

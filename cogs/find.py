@@ -78,7 +78,7 @@ class Find(commands.Cog):
 
     @app_commands.command(description="Find pictures of this server by their words, or the job of a picture you have")
     @app_commands.describe(
-        words="Words of the prompt; also by:mira, model:name, since:7d or ♥ for your favourites",
+        words="Words of the prompt; also by:mira, model:name, since:7d, jam:castle or ♥ for your favourites",
         image="A copy, screenshot or part of a picture: who made it, and what looks like it",
     )
     async def find(

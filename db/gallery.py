@@ -91,6 +91,7 @@ FROM_SESSIONS = f"""
 FROM_SESSIONS_BY_WORDS = f"""
     SELECT shown.id, shown.job_id FROM shown_words CROSS JOIN shown ON shown.id = shown_words.rowid
     WHERE shown_words MATCH :match AND shown_words.rowid < :before AND shown_words.rowid >= :first
+      AND shown_words.rowid <= (SELECT max(last.id) FROM shown AS last WHERE last.job_id IN ({_OF_SESSIONS}))
       AND +shown.job_id IN ({_OF_SESSIONS}) AND {_OF_SESSIONS_SEEN}
     ORDER BY shown_words.rowid DESC LIMIT :most
 """

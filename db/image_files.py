@@ -9,9 +9,10 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from generation.errors import UserError
@@ -30,6 +31,7 @@ TRAILS: Literal["trails"] = "trails"  # of videos that are being made; no backup
 PARTIAL_SUFFIX = ".partial"  # of a file that is still being written
 TRAIL_SUFFIX = "safetensors"
 _NAME = re.compile(r"[0-9A-Za-z-]+")
+NO_FILES: Mapping[Path, bytes] = MappingProxyType({})
 
 
 log = logging.getLogger(__name__)
@@ -43,11 +45,13 @@ class ImageStore:
         self._replace_lock = threading.Lock()  # so that `delete_older` never deletes a file just written again
 
     async def save(self, job_id: str, grid: Grid) -> None:
-        """Store a job's tiles and grid image; saving again replaces them."""
+        """Store a job's tiles, their thumbnails and the grid image; saving again replaces them."""
         files = {self.path(Tile(job_id, index)): tile for index, tile in enumerate(grid.tiles)}
         if grid.trail:
             files[self._trail_path(job_id)] = grid.trail
-        await asyncio.to_thread(self._write_all, files | {self.grid_path(job_id, grid.suffix): grid.image})
+        files[self.grid_path(job_id, grid.suffix)] = grid.image
+        small = {self.thumbnail_path(Tile(job_id, index)): data for index, data in enumerate(grid.thumbnails)}
+        await asyncio.to_thread(self._write_all, files, small)
 
     async def save_tile(self, tile: Tile, data: bytes) -> None:
         """Store one tile; a picture of a film may have a number that no other tile has."""
@@ -85,9 +89,9 @@ class ImageStore:
         """Return a job's grid image; raises like `read`."""
         return await asyncio.to_thread(self._read, self.grid_path(job_id, suffix))
 
-    async def save_thumbnail(self, tile: Tile, data: bytes) -> None:
-        """Store the thumbnail of a tile; it need not survive a power cut."""
-        await asyncio.to_thread(self._write_thumbnail, self.thumbnail_path(tile), data)
+    async def make_thumbnail(self, tile: Tile, encode: Callable[[bytes], bytes]) -> bytes:
+        """Make the thumbnail of a tile, store it and return it; raises like `read`."""
+        return await asyncio.to_thread(self._make_thumbnail, tile, encode)
 
     async def delete_thumbnail(self, tile: Tile) -> None:
         """Delete the thumbnail of a tile, if there is one."""
@@ -155,14 +159,25 @@ class ImageStore:
     def _trail_path(self, job_id: str) -> Path:
         return self._file_path(TRAILS, job_id, TRAIL_SUFFIX)
 
+    def _make_thumbnail(self, tile: Tile, encode: Callable[[bytes], bytes]) -> bytes:
+        path = self.thumbnail_path(tile)
+        data = encode(self._read(self.path(tile)))
+        self._write_thumbnail(path, data)
+        if not self.path(tile).exists():  # it was deleted meanwhile
+            path.unlink(missing_ok=True)
+            raise FileNotFoundError(f"{tile} is deleted")
+        return data
+
     def _write_thumbnail(self, path: Path, data: bytes) -> None:
+        # It need not survive a power cut.
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
         try:
             partial.write_bytes(data)
             partial.replace(path)
-        finally:
+        except BaseException:
             partial.unlink(missing_ok=True)
+            raise
 
     def _read(self, path: Path) -> bytes:
         data = path.read_bytes()
@@ -173,10 +188,13 @@ class ImageStore:
             raise
         return data
 
-    def _write_all(self, files: dict[Path, bytes]) -> None:
+    def _write_all(self, files: Mapping[Path, bytes], thumbnails: Mapping[Path, bytes] = NO_FILES) -> None:
         # A job only counts as generated once its images survive a power cut, and so do their directory entries.
+        for path, data in thumbnails.items():
+            self._write_thumbnail(path, data)
+        for folder in {path.parent for path in files}:
+            folder.mkdir(parents=True, exist_ok=True)
         for path, data in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._write(path, data)
         for folder in {folder for path in files for folder in path.parents[:3]}:
             fsync_folder(folder)
@@ -191,8 +209,9 @@ class ImageStore:
                 os.fsync(file.fileno())
             with self._replace_lock:
                 partial.replace(path)
-        finally:
+        except BaseException:
             partial.unlink(missing_ok=True)
+            raise
 
     def _delete_older(self, paths: Iterable[Path], before: float) -> int:
         deleted = 0

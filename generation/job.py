@@ -37,6 +37,7 @@ class Action(StrEnum):
     DESCRIBE = "describe"
     WALK = "walk"
     EDIT_WORDS = "edit_words"
+    CLEAN_UP = "clean_up"
 
 
 class Speed(StrEnum):

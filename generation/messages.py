@@ -108,6 +108,7 @@ class Grid:
 
     `suffix` is the grid image's file extension ("png", "webp", "jpg"); `seconds` is the time from start to result.
     `sensitive` is the classifier's verdict. `trail` holds the clean latents that the steps of a video predicted.
+    `thumbnails` are those of the tiles, or none: then the bot makes them when they are needed.
     """
 
     tiles: tuple[bytes, ...]
@@ -116,6 +117,7 @@ class Grid:
     seconds: float
     sensitive: bool = False
     trail: bytes = b""
+    thumbnails: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

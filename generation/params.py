@@ -160,7 +160,8 @@ class Params:
     the steps are kept for a film of how the images appear; the images are the same. With a `reading` nothing is drawn:
     the prompt, or the source, is read. The image takes over the look of `style`, a reference known by its `style_code`,
     as much as `style_weight` (0 to 1000) says, or, with `style_is_palette`, some of its colours alone. It follows the
-    picture `control`, a reference known by its `control_code`, as each of the ControlNets in `controls` reads it.
+    picture `control`, a reference known by its `control_code`, as each of the ControlNets in `controls` reads it. With
+    `mix`, these words are drawn on the shapes of the source, which are kept as much as `mix_keep` (0 to 100) says.
     """
 
     parts: tuple[PromptPart, ...]
@@ -202,6 +203,8 @@ class Params:
     controls: tuple[ControlWeight, ...] = ()
     control: ImageRef | None = None
     control_code: str = ""
+    mix: str = ""
+    mix_keep: int = 50
 
     @property
     def control_set(self) -> tuple[ControlWeight, ...]:

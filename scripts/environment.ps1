@@ -1,7 +1,7 @@
 # Creates, repairs or updates .venv. --dev adds the tools for tests, --extra NAME other packages. PYTHON names an
 # interpreter, ATELIER_TORCH a build.
 $ErrorActionPreference = "Stop"
-Set-Location (Split-Path $PSScriptRoot)
+Set-Location -LiteralPath (Split-Path $PSScriptRoot)
 
 function Test-Python($candidate) {
     $program, $options = $candidate.Program, $candidate.Options

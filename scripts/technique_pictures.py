@@ -21,7 +21,7 @@ from bot.workers import make_worker
 from generation.job import new_job_id
 from generation.messages import Generate
 from generation.models.registry import ModelRegistry
-from generation.params import Params
+from generation.params import Params, Upload
 from generation.prompt import parse_prompt
 from generation.worker.worker import LocalWorker
 from scripts.parameter_pictures import join
@@ -31,11 +31,12 @@ QUALITY = 78  # of WebP
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A picture with its label below; `style` is the panel of its row, from 0, whose picture is its reference."""
+    """A picture with its label below; `style` and `source` are panels of its row, from 0, whose pictures it uses."""
 
     label: str
     prompt: str
     style: int | None = None
+    source: int | None = None
 
 
 def _styles(reference: str, prompt: str) -> tuple[Panel, ...]:
@@ -55,6 +56,12 @@ def _kept(drawn: str, edited: str, prompt: str) -> tuple[Panel, ...]:
     return (Panel(drawn, prompt.format(drawn)), *kept, Panel(f"{edited}, --keep 0", prompt.format(edited)))
 
 
+def _mixed(source: str, words: str, more: str = "") -> tuple[Panel, ...]:
+    prompts = [f"--mix {words} --keep {keep}{more}" for keep in (25, 50, 100)]
+    mixed = [Panel(f"--keep {keep}", prompt, source=0) for keep, prompt in zip((25, 50, 100), prompts, strict=True)]
+    return (Panel("the picture", source), Panel(words, f"{words}{more}"), *mixed)
+
+
 TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
     "styles": (
         _styles("a windmill in a meadow, sepia --seed 3", "a red boat on the sea --seed 7"),
@@ -63,6 +70,10 @@ TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
     "edit-words": (
         _kept("in the snow", "in a meadow", "a castle {} --seed 3"),
         _kept("a red boat", "a blue boat", "{} on the sea --seed 7"),
+    ),
+    "mix": (
+        _mixed("a red boat on the sea at sunset --seed 3", "a castle in the snow", " --seed 9"),
+        _mixed("a snowman at night --seed 5", "a fox in a meadow", " --seed 9"),
     ),
     "prompt-edits": (
         _edits("a castle", "a windmill", "{} in the snow --seed 3"),
@@ -89,16 +100,18 @@ async def draw_techniques(config: Config, names: list[str], out: Path) -> None:
 async def _draw_row(worker: LocalWorker, registry: ModelRegistry, row: tuple[Panel, ...]) -> Image.Image:
     files = list[bytes]()
     for panel in row:
-        params = replace(_params(panel.prompt, registry), count=1)
+        params = replace(_params(panel, registry), count=1)
         style = None if panel.style is None else files[panel.style]
-        request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, style=style)
+        source = None if panel.source is None else files[panel.source]
+        request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source=source, style=style)
         files.append((await worker.generate(request, lambda progress: None)).tiles[0])
     images = [Image.open(io.BytesIO(file)).convert("RGB") for file in files]
     return join(images, [panel.label for panel in row])
 
 
-def _params(prompt: str, registry: ModelRegistry) -> Params:
-    return parse_prompt(prompt, registry).params
+def _params(panel: Panel, registry: ModelRegistry) -> Params:
+    images = () if panel.source is None else (Upload("panel"),)
+    return parse_prompt(panel.prompt, registry, attached=len(images)).with_images(images)
 
 
 def _stack(strips: list[Image.Image]) -> Image.Image:

@@ -17,6 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BACKUPS = "backups"
 KEPT_BACKUPS = 7
+POWERSHELL = r"powershell -ExecutionPolicy Bypass -File scripts\environment.ps1"
+PYTHON = r".venv\Scripts\python.exe" if os.name == "nt" else ".venv/bin/python"
+ENVIRONMENT = POWERSHELL if os.name == "nt" else "scripts/environment"
 
 
 class UpdateError(Exception):
@@ -28,7 +31,7 @@ class Updater:
 
     def __init__(self, root: Path, service: str) -> None:
         self.root, self.service = root, service
-        self.python = str(root / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+        self.python = str(root / PYTHON)
         owner = root.owner() if os.name != "nt" and os.geteuid() == 0 else "root"
         self.prefix = ["runuser", "-u", owner, "--"] if owner != "root" else []
         self.sudo = f"sudo -u {owner} " if self.prefix else ""  # the same in what is printed
@@ -98,13 +101,13 @@ class Updater:
     def _way_back(self, old: str, backup: str) -> str:
         """Return the commands that bring the old version and its data back, as they are typed."""
         stop, start = (f"  sudo systemctl {verb} {self.service}" for verb in ("stop", "start"))
-        commands = [f"git reset --keep {old}", "scripts/environment"]
+        commands = [f"git reset --keep {old}", ENVIRONMENT]
         if backup:
-            commands.append(f"{shlex.quote(self.python)} main.py restore {shlex.quote(backup)} --replace")
+            commands.append(f"{PYTHON} main.py restore {_quote(backup)} --replace")
         return "\n".join(
             [
                 "To go back:" if self.has_service else "To go back, stop the bot, then:",
-                f"  cd {shlex.quote(str(self.root))}",
+                f"  cd {_quote(str(self.root))}",
                 *([stop] if self.has_service else []),
                 *(f"  {self.sudo}{command}" for command in commands),
                 *([start] if self.has_service else ["and start it again."]),
@@ -124,6 +127,11 @@ class Updater:
 
     def _try(self, *command: str) -> bool:
         return subprocess.run([*self.prefix, *command], cwd=self.root, check=False).returncode == 0
+
+
+def _quote(path: str) -> str:
+    """Quote a path for the shell of this system, where it is needed."""
+    return shlex.quote(path) if os.name != "nt" else f'"{path}"' if " " in path else path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -45,6 +45,7 @@ TILE_ACTIONS = [
     "upscale",
     "upscale_creative",
     "upscale_creative_4",
+    "clean_up",
     "vary_subtle",
     "vary_strong",
     "vary_region",
@@ -201,6 +202,7 @@ ACTIONS = [
     "describe",
     "walk",
     "edit_words",
+    "clean_up",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -360,6 +362,8 @@ PARAMS = [
     "controls",
     "control",
     "control_code",
+    "mix",
+    "mix_keep",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bot.cluster.ray_process import run_until_stopped, session_folder
+from bot.cluster.ray_process import run_until_stopped, session_folder, taken_port
 from bot.config import NO_DEVICE, Config, ConfigError
 from bot.machines import cluster_files, head_of, list_nodes, machine_name, own_address
 from bot.workers import find_unusable_files
@@ -75,6 +75,7 @@ def join(config: Config, port: int, store_bytes: int, *, once: bool = False) -> 
     command = node_command(at, here, port, folder, resources, labels_of(name, versions), store_bytes)
     while True:
         _wait_for_head(at, files, here, versions)
+        _wait_for_ports(port)
         print(f"{name} at {here} joins {at} with {', '.join(settings.devices)}.", flush=True)
         code = run_until_stopped(command, environment, folder)
         if code == 0 or once:
@@ -151,6 +152,20 @@ def _wait_for_head(at: Head, files: ClusterFiles, here: str, versions: Versions)
         if mismatches := versions.mismatches(answer.versions):
             raise ConfigError(*(f"this machine does not fit: {each}" for each in mismatches))
         return
+
+
+def _wait_for_ports(first: int) -> None:
+    """Return when no other program listens at this machine's ports; Ray itself would wait without a word."""
+    told = False
+    while (taken := taken_port(first)) is not None:
+        if not told:
+            print(
+                f"Waiting for port {taken}: another program has it. If that is another node, use --port.",
+                file=sys.stderr,
+                flush=True,
+            )
+            told = True
+        time.sleep(REJOIN_S)
 
 
 def _session_folder(files: ClusterFiles) -> Path:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from generation.cluster.ray_settings import NODE_MANAGER, OBJECT_MANAGER, RUNTIME_ENV_AGENT
+
 GRACE_S = 5.0  # that Ray's processes have to end by themselves
 MAX_SOCKET_PATH = 107  # bytes, the limit of Linux
 SOCKET_IN_SESSION = "session_2026-11-30_00-00-00_000000_4194304/sockets/plasma_store.1"
-SYSTEM_FOLDER = Path("/tmp/atelier-cluster")
+SYSTEM_FOLDER = "/tmp/atelier-cluster"
+PR_SET_PDEATHSIG = 1
 
 
 def run_until_stopped(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
@@ -25,7 +30,7 @@ def run_until_stopped(command: Sequence[str], environment: Mapping[str, str], fo
     stopped = False
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _forget_sessions(folder)
-    process = subprocess.Popen(command, env=dict(environment), start_new_session=True)
+    process = subprocess.Popen(command, env=dict(environment), start_new_session=True, preexec_fn=_end_with_parent)
 
     def stop(*_: object) -> None:
         nonlocal stopped
@@ -44,12 +49,29 @@ def run_until_stopped(command: Sequence[str], environment: Mapping[str, str], fo
     return 0 if stopped else code or 1
 
 
+def taken_port(first: int) -> int | None:
+    """Return a port of a node, counted from `first`, at which another program listens; None if all are free."""
+    for port in (first + NODE_MANAGER, first + OBJECT_MANAGER, first + RUNTIME_ENV_AGENT):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))  # Ray listens on all interfaces
+            except OSError:
+                return port
+    return None
+
+
 def session_folder(wanted: Path) -> Path:
     """Return the folder for Ray's sockets and logs: `wanted`, unless the path of a socket would become too long."""
     if len(os.fsencode(wanted / SOCKET_IN_SESSION)) <= MAX_SOCKET_PATH:
         return wanted
     digest = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:8]  # another cluster's sockets must not be deleted
-    return SYSTEM_FOLDER / f"{os.getuid()}-{digest}"
+    return Path(f"{SYSTEM_FOLDER}-{os.getuid()}") / digest
+
+
+def _end_with_parent() -> None:
+    """Let Linux stop the process that calls this when its parent ends, also when that is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait(process: subprocess.Popen[bytes], is_stopped: Callable[[], bool]) -> int:

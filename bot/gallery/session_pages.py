@@ -19,7 +19,7 @@ from generation.params import Tile
 
 SESSIONS = 12  # on a page
 COVERS = 4  # pictures of a session in a list
-FAMILY_WINDOW = 200  # results among which a page of families is looked for
+FAMILY_WINDOW = 80  # results among which a page of families is looked for
 MAX_ENTRIES = 60  # of a contest on its page
 KINDS = "|".join(SessionKind)
 

@@ -1,4 +1,4 @@
-"""Thumbnails of tiles: made when a result is posted, or when one is asked for."""
+"""Thumbnails of tiles: the engine makes those of a grid; others are made when one is asked for."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import io
 from PIL import Image
 
 from db.image_files import ImageStore
+from generation.files.thumbnail import encode_thumbnail
 from generation.params import Tile
 
-SIDE = 320  # pixels of the longer side
-QUALITY = 82  # of the WebP
 MAX_CONCURRENT = 2  # each takes the memory of a whole tile
 
 
@@ -32,26 +31,16 @@ class Thumbnails:
     async def make(self, tile: Tile) -> bytes:
         """Make and store a tile's thumbnail; raises like `get`."""
         async with self._semaphore:
-            png = await self._images.read(tile)
-            data = await asyncio.to_thread(_thumbnail, png)
-        await self._images.save_thumbnail(tile, data)
-        if not await asyncio.to_thread(self._images.path(tile).exists):  # it was deleted meanwhile
-            await self._images.delete_thumbnail(tile)
-            raise FileNotFoundError(f"{tile} is deleted")
-        return data
+            return await self._images.make_thumbnail(tile, _encode)
 
     async def picture(self, tile: Tile) -> Image.Image:
         """Return a tile's thumbnail as an image; raises like `get`."""
         return await asyncio.to_thread(_decode, await self.get(tile))
 
 
-def _thumbnail(png: bytes) -> bytes:
+def _encode(png: bytes) -> bytes:
     with Image.open(io.BytesIO(png)) as opened:
-        picture = opened.convert("RGB")
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.save(file, "WEBP", quality=QUALITY)
-    return file.getvalue()
+        return encode_thumbnail(opened)
 
 
 def _decode(data: bytes) -> Image.Image:

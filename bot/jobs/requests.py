@@ -85,4 +85,4 @@ def left_out_note(names: tuple[str, ...]) -> str:
 
 def infer_action(params: Params) -> Action:
     """Return IMAGINE for a prompt with text, BLEND for images alone."""
-    return Action.IMAGINE if any(any(part.texts) for part in params.parts) else Action.BLEND
+    return Action.IMAGINE if params.mix or any(any(part.texts) for part in params.parts) else Action.BLEND

@@ -262,7 +262,7 @@ def check_phrase(phrase: str) -> str:
 
 def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     """Return a warning about words in the prompt, or None; raises PromptError naming the words that are refused."""
-    texts = (text for part in params.parts for text in part.texts)
+    texts = (*(text for part in params.parts for text in part.texts), params.mix)
     wanted = word_filter.find(_as_read((*texts, *film_texts(params))))
     unwanted = word_filter.find(_as_read((*params.no, params.negative_prompt or "")))
     refused = [found for found in wanted if found.rule is not WordRule.WARN]

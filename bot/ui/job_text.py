@@ -203,6 +203,7 @@ _ACTION_LABELS = {
     Action.DESCRIBE: "Described for {whom}",
     Action.WALK: "Walk by {whom}",
     Action.EDIT_WORDS: "Words edited by {whom}",
+    Action.CLEAN_UP: "Cleaned up by {whom}",
 }
 
 

@@ -30,6 +30,7 @@ IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
         Action.UPSCALE_SUBTLE: "Upscale (Subtle)",
         Action.UPSCALE_CREATIVE: "Upscale (Creative)",
         Action.UPSCALE_CREATIVE_4: "Upscale (4×)",
+        Action.CLEAN_UP: "Clean up",
     },
     {
         Action.VARY_SUBTLE: "Vary (Subtle)",
@@ -59,9 +60,10 @@ NEVER_REMIXED = (
     Action.UPSCALE_SUBTLE,
     Action.UPSCALE_CREATIVE,
     Action.UPSCALE_CREATIVE_4,
+    Action.CLEAN_UP,
     Action.WALK,  # its two ends have prompts of their own
 )
-NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE)  # another seed would change little or nothing
+NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE, Action.CLEAN_UP)  # another seed would change little or nothing
 
 
 def text_labels() -> dict[str, str]:

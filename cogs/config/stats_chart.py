@@ -63,6 +63,7 @@ ACTION_LABELS: dict[str, str] = {
     Action.DESCRIBE: "describe",
     Action.WALK: "walk",
     Action.EDIT_WORDS: "edit words",
+    Action.CLEAN_UP: "clean up",
 }
 
 

@@ -43,6 +43,7 @@ ACTION_PARAMS: dict[Action, Callable[[Params, Tile, Model, int], Params]] = {
     Action.UPSCALE_SUBTLE: _upscale(2, actions.UPSCALE_SUBTLE),
     Action.UPSCALE_CREATIVE: _upscale(2, actions.UPSCALE_CREATIVE),
     Action.UPSCALE_CREATIVE_4: _upscale(4, actions.UPSCALE_CREATIVE),
+    Action.CLEAN_UP: _upscale(1, actions.UPSCALE_SUBTLE),
     Action.VARY_SUBTLE: _vary(actions.VARY_SUBTLE),
     Action.VARY_STRONG: _vary(actions.VARY_STRONG),
     Action.ZOOM_2: _zoom(2),

@@ -21,7 +21,7 @@ from generation.planning.actions import DEFAULT_KEEP
 from generation.prompt.word_edits import edit_words
 
 # These show a picture that another job drew, larger or as it is; its words are edited as they were drawn.
-COPIES = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
+COPIES = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4, Action.CLEAN_UP)
 
 
 class EditWordsButton(PersistentItem, template=rf"{Action.EDIT_WORDS}:{TILE_PATTERN}"):
@@ -60,7 +60,7 @@ async def on_edited_words(interaction: Interaction, rest: str, values: ModalValu
 async def _submit(interaction: Interaction, tile: Tile, text: str) -> None:
     client = interaction.client
     drawn = await _require_drawn(client, tile)
-    request = await parse_edited(interaction, text, drawn.params, form="keep", seed=drawn.params.seed)
+    request = await parse_edited(interaction, text, drawn.params, forms=["keep"], seed=drawn.params.seed)
     request = await with_references(interaction, request, drawn)
     model = client.services.registry.resolve(request.params)
     before = actions.rescaled_for(drawn.params, model, client.services.registry.find(drawn.params.model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from bot.client import Client, Interaction
@@ -93,7 +94,7 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
         params = params_for(action, parent.params, tile, registry.resolve(parent.params), actions.new_seed())
         await client.jobs.submit(interaction, action, params, tile, pressed=pressed)
         return
-    request = await parse_edited(interaction, text, parent.params, form="zoom" if action is Action.ZOOM_CUSTOM else "")
+    request = await parse_edited(interaction, text, parent.params, forms=_form_parameters(action, parent.params))
     request = await with_references(interaction, request, parent)
     model = registry.resolve(request.params)
     before = actions.rescaled_for(parent.params, model, registry.find(parent.params.model))
@@ -111,6 +112,12 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
         await respond_ephemeral(interaction, left_out_note(request.left_out))
 
 
+def _form_parameters(action: Action, parent: Params) -> list[str]:
+    """Return the parameters that a button's form allows because it is about a picture."""
+    is_from_picture = action in (*REMIX_ACTION, *BASE_ACTION) or parent.source is not None
+    return [*(["zoom"] if action is Action.ZOOM_CUSTOM else []), *(["mix"] if is_from_picture else [])]
+
+
 async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
     """Return the parent job of a modal; a failed one has no image, and a reroll needs none."""
     record = await client.services.db.jobs.get(tile.job_id)
@@ -119,7 +126,7 @@ async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
 
 
 async def parse_edited(
-    interaction: Interaction, text: str, parent: Params, *, form: str = "", seed: int | None = None
+    interaction: Interaction, text: str, parent: Params, *, forms: Collection[str] = (), seed: int | None = None
 ) -> PromptRequest:
     """Parse an edited prompt without the user's defaults, which it already contains; `seed` is for one without any."""
     services = interaction.client.services
@@ -135,7 +142,7 @@ async def parse_edited(
         attached=image_count,
         defaults=defaults,
         options=options,
-        form=form,
+        forms=forms,
         new_seed=actions.new_seed if seed is None else lambda: seed,
     )
     problems = [tr("Links to pictures cannot be used here: the source is this picture")] if request.links else []
@@ -187,7 +194,9 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
         return actions.with_prompt_of(params_for(action, parent, tile, model, edited.seed), edited)
     if max(parent.aspect) > model.max_aspect * min(parent.aspect):
         edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
-    return replace(ACTION_PARAMS[BASE_ACTION[action]](edited, tile, model, edited.seed), same_seed=edited.same_seed)
+    child = ACTION_PARAMS[BASE_ACTION[action]](edited, tile, model, edited.seed)
+    strength = actions.MIX_STRENGTH if edited.mix else child.strength
+    return replace(child, same_seed=edited.same_seed, strength=strength)
 
 
 async def setup(client: Client) -> None:

@@ -14,6 +14,7 @@ from generation.models.samplers import SAMPLER_LABELS
 from generation.params import ControlWeight, Params, PromptPart, Tile
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass
 from generation.planning.guidance import split_by_style
+from generation.planning.mixing import drawn_words
 from generation.prompt import format_prompt
 from generation.prompt.weights import format_number
 
@@ -43,6 +44,7 @@ def infotext(params: Params, model: Model, tile: int, *, job_id: str = "", with_
 
 
 def _positive(params: Params) -> str:
+    params = drawn_words(params)
     positive = [_with_notation(part) for part in params.weighted_parts if part.weight > 0]
     weighted = [
         (text, weight) for part in positive for text, weight in split_by_style(part, params) if abs(weight) > MIN_WEIGHT

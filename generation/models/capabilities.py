@@ -34,6 +34,7 @@ class Capability(StrEnum):
     SHORTEN = "weigh the words of a prompt"
     VIDEO = "film how a picture appears"
     WALK = "walk from one picture to another"
+    MIX = "draw another idea on the shapes of a picture"
     STYLE = "take over the style of a picture"
     CONTROL = "follow a picture by a ControlNet"
 
@@ -79,6 +80,7 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.SHORTEN: params.reading is ReadingKind.SHORTEN,
         Capability.VIDEO: params.video,
         Capability.WALK: params.film is not None and params.film.kind is FilmKind.WALK,
+        Capability.MIX: bool(params.mix),
         Capability.STYLE: params.style is not None,
         Capability.CONTROL: bool(params.controls),
     }

@@ -16,6 +16,7 @@ from generation.models.config_types import read_config
 from generation.models.file_errors import report_damage
 from generation.models.found_files import find_files, is_weights_file, token_name
 from generation.models.ldm_layout import Shapes
+from generation.models.model import folder_name
 from generation.models.model_files import DIFFUSERS_WEIGHTS, weight_files
 from generation.models.safetensors_header import SafetensorsHeader, read_header, require_plain_weights
 from generation.models.weight_values import require_numbers
@@ -161,7 +162,7 @@ def _describe_folder(folder: Path) -> ControlNet:
     width = config.get("cross_attention_dim")
     if not isinstance(width, int):
         raise UserError(f"{folder / CONFIG} names no cross_attention_dim, so its family is unknown.")
-    return _named(folder, folder.resolve().name, width, str(config.get("_name_or_path", "")))
+    return _named(folder, folder_name(folder.resolve()), width, str(config.get("_name_or_path", "")))
 
 
 def _named(path: Path, stem: str, width: int, elsewhere: str) -> ControlNet:

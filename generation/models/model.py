@@ -126,7 +126,7 @@ def _describe_folder(folder: Path, ref: str) -> Model:
     index = read_index(folder / "model_index.json")
     overrides = _read_atelier_json(folder / "atelier.json")
     defaults: dict[str, Any] = {
-        "name": _folder_name(folder.resolve()),
+        "name": folder_name(folder.resolve()),
         "native_size": _native_size(folder),
         "sampler": _scheduler_sampler(folder),
         **defaults_from_unet(read_config(folder / "unet" / "config.json")),
@@ -137,7 +137,7 @@ def _describe_folder(folder: Path, ref: str) -> Model:
     return Model(ref=ref, **defaults | overrides)
 
 
-def _folder_name(folder: Path) -> str:
+def folder_name(folder: Path) -> str:
     """Return the name of a model's folder; a snapshot in the hub's cache is called as its repository there."""
     cached = _CACHED_REPOSITORY.fullmatch(folder.parent.parent.name) if folder.parent.name == "snapshots" else None
     return cached[1].rpartition("--")[2] if cached else folder.name

@@ -15,7 +15,7 @@ def unknown_words_note(model: Model, params: Params) -> Text | None:
 
     Return None if the model knows all of them, has no vocabulary, or has learnt others from a LoRA.
     """
-    typed = ", ".join(text for part in params.parts if part.weight > 0 for text in part.texts)
+    typed = params.mix or ", ".join(text for part in params.parts if part.weight > 0 for text in part.texts)
     if model.vocabulary is None or params.loras or not (unknown := model.vocabulary.unknown_words(typed)):
         return None
     words = ", ".join(f"“{_shortened(word)}”" for word in unknown[:MAX_WORDS])

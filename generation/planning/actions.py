@@ -26,6 +26,8 @@ UPSCALE_CREATIVE = 0.5
 OUTPAINT_STRENGTH = 0.95
 BLEND_STRENGTH = 0.6  # as `--iw 1`
 DEFAULT_KEEP = 15  # percent of the steps that *Edit words* draws with the words of the picture
+MIX_STRENGTH = 0.9  # another idea needs much noise: the picture is mixed in at each step
+DEFAULT_MIX_KEEP = 50  # percent of the picture in each step that mixes its shapes with another idea
 PAN_FRACTION = 0.5  # of the length
 MIN_ZOOM, MAX_ZOOM = 1.0, 2.0
 
@@ -58,7 +60,7 @@ PAN_DIRECTIONS = {
 REQUIRED_CAPABILITY = {
     **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), Capability.IMG2IMG),
     **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), Capability.IMG2IMG),
-    **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE), Capability.UPSCALE),
+    **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.CLEAN_UP), Capability.UPSCALE),
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), Capability.INPAINT),
     **dict.fromkeys((Action.VARY_REGION, Action.MAKE_SQUARE, *PAN_DIRECTIONS), Capability.INPAINT),
     Action.ZOOM_FILM: Capability.INPAINT,
@@ -94,10 +96,12 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
     native = model.native_size**2
     max_area = MAX_UPSCALED_AREA if Capability.TILED in model.capabilities else MAX_UPSCALED_AREA_UNTILED
     actions = {Action.VARY_SUBTLE, Action.VARY_STRONG, Action.VARY_REGION, Action.REMIX_SUBTLE, Action.REMIX_STRONG}
-    if params.film is None:
+    if params.film is None and not params.mix:
         actions.add(Action.EDIT_WORDS)
     if params.count > 1:
         actions |= {Action.PICK, Action.WALK}
+    if width * height <= max_area * native:
+        actions.add(Action.CLEAN_UP)
     if 4 * width * height <= max_area * native:
         actions |= {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE}
     if 16 * width * height <= max_area * native:

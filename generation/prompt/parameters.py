@@ -12,7 +12,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
 from generation.params import MAX_SEED, ControlWeight, Params, Upload
-from generation.planning.actions import DEFAULT_KEEP, MAX_ZOOM, MIN_ZOOM
+from generation.planning.actions import DEFAULT_KEEP, DEFAULT_MIX_KEEP, MAX_ZOOM, MIN_ZOOM
 from generation.planning.style import DEFAULT_STYLE_WEIGHT, MAX_STYLE_WEIGHT
 from generation.prompt.controls import Controls
 from generation.prompt.values import (
@@ -30,7 +30,7 @@ from generation.prompt.values import (
     TextList,
     ValueType,
 )
-from generation.prompt.weights import image_weight_for, strength_for
+from generation.prompt.weights import default_strength, image_weight_for, strength_for
 from generation.text import Text
 
 ValueGetter = Callable[[Params, ModelRegistry | None], Any]
@@ -97,7 +97,7 @@ def _guidance_value(params: Params, registry: ModelRegistry | None) -> float | N
 
 def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float | None:
     # Only an upload can be attached again; the strength for a tile is set by the button.
-    if not isinstance(params.source, Upload) or params.strength == strength_for(1):
+    if not isinstance(params.source, Upload) or params.strength == default_strength(params.mix):
         return None
     return image_weight_for(params.strength)
 
@@ -237,6 +237,16 @@ PARAMETERS = (
         to_fields=lambda weight: {"strength": strength_for(weight)},
         get_value=_image_weight_value,
         requires=Capability.IMG2IMG,
+    ),
+    Parameter(
+        names=("mix",),
+        value_type=FreeText(),
+        field="mix",
+        example="a coffee machine",
+        default="nothing",
+        help="Another idea, drawn on the shapes of your picture; `--keep` says how much of them is kept.",
+        get_value=_value_unless("", "mix"),
+        requires=Capability.MIX,
     ),
     Parameter(
         names=("sref",),
@@ -420,8 +430,9 @@ PARAMETERS = (
         value_type=Integer(0, 100),
         field="keep",
         example="40",
-        default=str(DEFAULT_KEEP),
-        help="How much of the picture is kept when its words are edited; works in that form only.",
+        default=f"{DEFAULT_MIX_KEEP}, or {DEFAULT_KEEP}",
+        help="How much of the picture is kept, in percent, with `--mix` (50) and in the form of *Edit words* (15).",
+        get_value=lambda params, _: params.mix_keep if params.mix and params.mix_keep != DEFAULT_MIX_KEEP else None,
         requires=Capability.PROMPT_EDITS,
     ),
     _speed_parameter(Speed.FAST, "Runs this job before relaxed jobs."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -30,17 +30,13 @@ from generation.prompt.request import PENDING_IMAGE, PromptRequest
 from generation.prompt.splitter import split_prompt
 from generation.prompt.syntax import unmask_escaped
 from generation.prompt.values import Scope
-from generation.prompt.weights import parse_parts, strength_for, weight_problems
+from generation.prompt.weights import default_strength, parse_parts, weight_problems
 from generation.text import Text
 
 MAX_IMAGES = 5
 MAX_LORAS = 5
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 _ALL_EXCEPT_MODEL = frozenset(parameter.field for parameter in PARAMETERS) - {"model"}
-_FORM_PARAMETERS = {
-    "zoom": Text("`--zoom` works in the Custom Zoom form only"),
-    "keep": Text("`--keep` works in the form of *Edit words* only"),
-}
 _TOKEN = re.compile(r"<([\w.-]+)>")
 
 
@@ -66,7 +62,7 @@ def parse_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    form: str = "",
+    forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
@@ -79,7 +75,7 @@ def parse_prompt(
         attached=attached,
         defaults=defaults,
         options=options,
-        form=form,
+        forms=forms,
         new_seed=new_seed,
     )
     if reading.problems:
@@ -95,14 +91,14 @@ def read_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    form: str = "",
+    forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
 ) -> PromptReading:
     """Read one prompt with `attached` images, and find all its problems.
 
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
     last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
-    typed. `form` is the parameter that is valid because the prompt was typed into the form for it: "zoom" or "keep".
+    typed. `forms` are parameters that are valid because of the form that the prompt was typed into.
     """
     text, left_out = convert_infotext(text, registry)
     prompt = split_prompt(text, options)
@@ -114,7 +110,7 @@ def read_prompt(
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
     given, problems = _apply_defaults(typed, defaults, has_image=bool(images))
-    problems += [problem for name, problem in _FORM_PARAMETERS.items() if name in given and name != form]
+    problems += _form_problems(given, forms, has_image=bool(images))
     problems += [
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
@@ -190,7 +186,7 @@ def _apply_defaults(
         if values.get("draft"):
             overridden.add("num_inference_steps")  # else a draft could cost more than half
         if not has_image:
-            overridden.add("strength")
+            overridden |= {"strength", "mix"}
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
@@ -199,7 +195,8 @@ def _apply_defaults(
 
 
 def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[str]:
-    return [*(text for part in parts for text in part.texts), *given.get("no", ()), given.get("negative_prompt") or ""]
+    words = (*(text for part in parts for text in part.texts), given.get("mix", ""))
+    return [*words, *given.get("no", ()), given.get("negative_prompt") or ""]
 
 
 def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer) -> list[Text]:
@@ -207,15 +204,27 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         return [
             Text("A prompt can have at most {limit} pictures; this one has {number}", limit=MAX_IMAGES, number=images)
         ]
-    if images == 1 and not any(_all_texts(parts, {})):
+    if images == 1 and not any(_all_texts(parts, {"mix": typed.values.get("mix", "")})):
         return [Text("Add some text, or a second picture to blend with")]
-    if images == 0 and not any(_all_texts(parts, {})):
+    if images == 0 and not any(_all_texts(parts, {"mix": typed.values.get("mix", "")})):
         return [Text("Say what to draw: there is no text and no picture")]
     if images == 0 and "strength" in typed.values:
         return [
             Text("Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one")
         ]
     return []
+
+
+def _form_problems(given: Mapping[str, Any], forms: Collection[str], *, has_image: bool) -> list[Text]:
+    """Return the problems of parameters that need a picture, which some forms are about."""
+    problems: list[Text] = []
+    if "zoom" in given and "zoom" not in forms:
+        problems.append(Text("`--zoom` works in the Custom Zoom form only"))
+    if "mix" in given and "mix" not in forms and not has_image:
+        problems.append(Text("Cannot use `--mix` without a picture: attach one, or press *Remix* below one"))
+    if "keep" in given and "keep" not in forms and "mix" not in given:
+        problems.append(Text("`--keep` works with `--mix`, and in the form of *Edit words*"))
+    return problems
 
 
 def _style_problems(typed: Mapping[str, Any], given: Mapping[str, Any]) -> list[Text]:
@@ -260,11 +269,13 @@ def _build_request(
     model = scope.model
     job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom", "keep") if name in given}
     fields = {name: value for name, value in given.items() if name not in job_settings}
+    if "mix" in fields and "keep" in job_settings:
+        fields["mix_keep"] = job_settings.pop("keep")
     draft = fields.get("draft", False)
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
     defaults: dict[str, Any] = {
         "guidance_scale": model.guidance_scale,
-        "strength": strength_for(1) if images else 1.0,
+        "strength": default_strength(given.get("mix", "")) if images else 1.0,
         "house_style": "" if fields.get("raw") else model.trigger_words,
     }
     computed: dict[str, Any] = {

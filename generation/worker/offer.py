@@ -47,6 +47,7 @@ def _mentions(params: Params, embedding: str) -> bool:
 
 def _texts(params: Params) -> Iterator[str]:
     yield from (text for part in params.parts for text in part.texts)
+    yield params.mix
     yield from params.no
     yield params.negative_prompt or ""
     yield params.house_style

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -129,15 +130,35 @@ class _Watchdog:
 
     def __init__(self, limit: float, alarm: Callable[[float], None]) -> None:
         self._limit, self._alarm = limit, alarm
+        self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def update(self, *, is_active: bool, has_news: bool) -> None:
         """Measure the silence while the operation is active; news restarts the measurement."""
-        if self._timer is not None and (has_news or not is_active):
+        if not is_active:
+            self.stop()
+            return
+        if has_news or self._timer is None:
+            self._heard = time.monotonic()
+        if self._timer is None:  # one timer for all news: there are many each second
+            self._arm(self._limit)
+
+    def stop(self) -> None:
+        """Measure nothing any more."""
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if is_active and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._limit, self._alarm, self._limit)
+
+    def _check(self) -> None:
+        self._timer = None
+        left = self._heard + self._limit - time.monotonic()
+        if left > 0:
+            self._arm(left)
+        else:
+            self._alarm(self._limit)
+
+    def _arm(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._check)
 
 
 class LocalWorker:
@@ -358,7 +379,7 @@ class LocalWorker:
         self._fail(self._death(exit_code)(f"{self._title} died: {reason}"), sent=True)
         if self._closing:
             return
-        log.error("%s %s: %s", self._title, describe_exit(exit_code), reason)
+        log.error("%s %s", self._title, describe_exit(exit_code) + (f": {reason}" if self._crash.text else ""))
         if self._crash.permanent and not self._was_ready:  # what has worked before may work again
             self._mark_broken(reason)
         else:

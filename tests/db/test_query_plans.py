@@ -19,10 +19,12 @@ SMALL_TABLES = {
     "deferrals": "responses under way",
     "direct_messages": "direct messages under way",
     "askers": "the recursive table of a statement",
+    "entered": "the jobs that a statement names, and what was taken out of them",
     "guilds": "a row per server, read once a day",
     "erasures": "a row per user with an erasure in progress",
     "tallies": "usage of jobs erased in the last day, deleted once a day",
     "line": "the recursive table of a statement",
+    "made": "what was made from the jobs that a statement names",
     "memos": "a few rows",
     "to_index": "results posted a moment ago",
 }

@@ -101,7 +101,7 @@ def test_root_works_as_the_owner_and_says_so(checkout, monkeypatch):
     said = Updater(checkout, "atelier")._way_back("1234", "backups/one.zip")
     assert "  sudo -u ada git reset --keep 1234\n" in said
     assert "  sudo -u ada scripts/environment\n" in said
-    assert f"  sudo -u ada {checkout}/.venv/bin/python main.py restore backups/one.zip --replace\n" in said
+    assert "  sudo -u ada .venv/bin/python main.py restore backups/one.zip --replace\n" in said
 
 
 def test_the_newest_version_is_left_alone(checkout, capsys):

@@ -22,6 +22,7 @@ from PIL import Image
 
 from generation.engine.base import Emit
 from generation.files.grid_image import encode_to_limit, make_grid
+from generation.files.thumbnail import encode_thumbnail
 from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Progress, Read, Reading
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
@@ -102,7 +103,8 @@ class FakeEngine:
         sheet, suffix = encode_to_limit(make_grid(tiles), request.upload_limit, f"Job: {request.job_id}")
         sensitive = any("naked" in part.text for part in request.params.parts)
         trail = b"steps" if request.params.video else b""
-        return Grid(tuple(_png(tile) for tile in tiles), sheet, suffix, 0.1, sensitive, trail)
+        files, thumbnails = (tuple(map(encode, tiles)) for encode in (_png, encode_thumbnail))
+        return Grid(files, sheet, suffix, 0.1, sensitive, trail, thumbnails)
 
     def _tile(self, request: Generate, index: int) -> Image.Image:
         params = request.params

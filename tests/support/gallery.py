@@ -150,14 +150,14 @@ class GalleryHarness:
 
 
 @asynccontextmanager
-async def open_gallery(harness: BotHarness, *, login: bool = True) -> AsyncIterator[GalleryHarness]:
+async def open_gallery(harness: BotHarness, *, login: bool = True, **more: Any) -> AsyncIterator[GalleryHarness]:
     """Run the bot with its gallery; visitors log in unless `login` is False."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     application = harness.server.world.application
     application.redirect_uris = [f"{url}/login/done"]
     settings = {"gallery_url": url, "discord_client_secret": application.client_secret} if login else {}
-    async with harness.bot(gallery_port=port, **settings) as services:
+    async with harness.bot(gallery_port=port, **settings, **more) as services:
         await eventually(lambda: harness.client is not None and harness.client.is_ready())
         gallery = GalleryHarness(harness, services, port)
         await gallery.server.start(port)

@@ -59,7 +59,7 @@ _DESCRIPTION = {
 
 def tiny_tokenizer(**more: Any) -> CLIPTokenizer:
     """Build a tokenizer like CLIP's that knows the bytes and a few merges."""
-    letters = _byte_alphabet()
+    letters = byte_alphabet()
     pieces = ["<|startoftext|>", "<|endoftext|>", *letters, *(letter + "</w>" for letter in letters)]
     merges = [("t", "h"), ("th", "e</w>"), ("o", "f</w>"), ("i", "n"), ("r", "e")]
     pieces += [left + right for left, right in merges]
@@ -68,7 +68,7 @@ def tiny_tokenizer(**more: Any) -> CLIPTokenizer:
     )
 
 
-def _byte_alphabet() -> list[str]:
+def byte_alphabet() -> list[str]:
     """Return the character that byte-level BPE uses for each of the 256 bytes (GPT-2's table)."""
     printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
     others = (chr(256 + place) for place in range(256 - len(printable)))

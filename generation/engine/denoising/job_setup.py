@@ -14,7 +14,7 @@ from generation.engine.denoising.control import Control
 from generation.engine.denoising.job import DenoisingJob, Pass, mix
 from generation.engine.denoising.style import row_size, style_reference
 from generation.engine.device.transfer import to_device
-from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint
+from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint, MixConstraint
 from generation.engine.images.io import SourceImage
 from generation.engine.images.noise import Noise, NoiseBetween
 from generation.engine.images.windows import Windows, layout_windows
@@ -26,6 +26,7 @@ from generation.models.model import Model
 from generation.params import Params, Tile
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass, steps_before_stop
 from generation.planning.film_pictures import walk_end
+from generation.planning.mixing import SHAPES_SHARE, drawn_words
 from generation.text import Text
 
 
@@ -90,7 +91,7 @@ def prepare_job(
     vae = vae.suited(params)
     check_size(params.width, params.height, vae)
     sampler = samplers.get(params, 1.0 if encoded is None else params.strength)
-    stages = encoder.encode(params, request.places, len(sampler.steps))
+    stages = encoder.encode(drawn_words(params), request.places, len(sampler.steps))
     noises = _noises(request)
     first_pass = _first_pass(params, sampler, samplers)
     style = None
@@ -112,9 +113,16 @@ def prepare_job(
     elif len(windows) > 1 and source.upscale_factor >= 2:
         constraint = LowPassConstraint(round(source.upscale_factor), clean, noise)
         reduced = replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
-        stages = encoder.encode(reduced, request.places, len(sampler.steps))
+        stages = encoder.encode(drawn_words(reduced), request.places, len(sampler.steps))
+    elif params.mix and sampler.steps and not is_upscale(params, source):
+        constraint = _mixing(params, sampler, clean, noise)
     latents = _initial_latents(params, sampler, constraint, clean, noise)
     return DenoisingJob(request, sampler, latents, stages, noises, constraint, windows, first_pass, style, controls)
+
+
+def _mixing(params: Params, sampler: SamplerTable, clean: Tensor, noise: Tensor) -> MixConstraint:
+    """Return what mixes a source in while the shapes of another idea are decided."""
+    return MixConstraint(params.mix_keep / 100, SHAPES_SHARE * sampler.steps[0].noise_fraction, clean, noise)
 
 
 def is_upscale(params: Params, source: SourceImage | None) -> bool:

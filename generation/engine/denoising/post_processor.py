@@ -21,7 +21,7 @@ from generation.engine.device.oom import OOM_MESSAGE, OVERFLOW_MESSAGE, is_out_o
 from generation.engine.device.side_stream import SideStream
 from generation.engine.images.io import SourceImage, from_bytes, to_bytes, to_images
 from generation.engine.networks.vae import Vae
-from generation.engine.output.files import OutputWriter
+from generation.engine.output.files import EncodedTile, OutputWriter
 from generation.engine.output.previews import LatentPreviewer, preview_file
 from generation.engine.output.safety_classifier import SafetyClassifier
 from generation.engine.output.trail import pack_trail
@@ -232,7 +232,7 @@ class PostProcessor:
         self,
         result: DenoisingResult,
         images: list[Image.Image],
-        tiles: Sequence[Future[bytes]],
+        tiles: Sequence[Future[EncodedTile]],
         sheet: Future[tuple[bytes, str]] | None,
         trail: bytes,
     ) -> None:

@@ -61,3 +61,20 @@ class LowPassConstraint:
     def reduced_guidance_scale(self, scale: float) -> float:
         """Return the guidance scale for windows, each of which shows a small part of what the prompt describes."""
         return min(scale, 1 + (scale - 1) / self.factor**2)
+
+
+@dataclass(frozen=True, slots=True)
+class MixConstraint:
+    """Mixes the source in while its shapes are decided, so that another idea is drawn on them (MagicMix).
+
+    `share` is how much of each step's latents is the source's, down to the noise `until`.
+    """
+
+    share: float
+    until: float
+    source: Tensor
+    noise: Tensor
+
+    def apply(self, latents: Tensor, source: Tensor, noise_fraction: float) -> Tensor:
+        """Move the latents towards the source, as long as there is enough noise."""
+        return latents + self.share * (source - latents) if noise_fraction >= self.until else latents

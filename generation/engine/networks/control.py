@@ -22,6 +22,7 @@ from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import UserError
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.controls import CONFIG, LDM_PREFIX, ControlNet, without_prefix
+from generation.models.file_errors import UNEXPECTED_CONTENT
 from generation.params import Params
 from generation.text import Text
 
@@ -126,12 +127,12 @@ def load_control(control: ControlNet, pipeline: Pipeline) -> Any:
         weights = convert_controlnet_checkpoint(weights, config)
         dtype = pipeline.unet.dtype
         network = build_network(ControlNetModel, config, {name: each.to(dtype) for name, each in weights.items()})
-    except (OSError, SafetensorError) as error:
-        text = Text("The file of the ControlNet {control} is missing or damaged.", control=control.name)
-        raise UserError(text) from error
-    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (*UNEXPECTED_CONTENT, RuntimeError, SafetensorError, UserError) as error:
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
+        if isinstance(error, OSError | SafetensorError | UserError | AttributeError) or _only_lacks_weights(error):
+            text = Text("The file of the ControlNet {control} is missing or damaged.", control=control.name)
+            raise UserError(text) from error
         raise _does_not_fit(control, pipeline) from error
     if not fits(network, pipeline):
         raise _does_not_fit(control, pipeline)
@@ -143,6 +144,12 @@ def load_control(control: ControlNet, pipeline: Pipeline) -> Any:
             )
         )
     return network_to_device(network, pipeline.device)
+
+
+def _only_lacks_weights(error: Exception) -> bool:
+    """Return whether torch found weights missing, and nothing else wrong with them."""
+    text = str(error)
+    return "Missing key" in text and "Unexpected key" not in text and "size mismatch" not in text
 
 
 def fits(network: Any, pipeline: Pipeline) -> bool:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -16,11 +17,19 @@ from generation.files.infotext import infotext
 from generation.files.job_name import SETTING
 from generation.files.metadata import MetadataPolicy
 from generation.files.png_encoder import encode_png
+from generation.files.thumbnail import encode_thumbnail
 from generation.films.film import film_size
 from generation.messages import Generate, Grid
 from generation.models.model import Model
 from generation.params import Params, Tile
 from generation.planning.actions import size_of
+
+
+class EncodedTile(NamedTuple):
+    """The files of one tile."""
+
+    png: bytes
+    thumbnail: bytes
 
 
 class OutputWriter:
@@ -35,14 +44,18 @@ class OutputWriter:
         self._classifier = classifier
         self._lock = threading.Lock()  # of the signer and the classifier, which work in one thread
 
-    def encode_tile(self, image: Image.Image, index: int, request: Generate) -> bytes:
-        """Return tile number `index` (from 0) as a signed PNG with its generation parameters and its job."""
-        return self._sign(encode_png(image, self._infotext(index, request)), "png", request, index)
+    def encode_tile(self, image: Image.Image, index: int, request: Generate) -> EncodedTile:
+        """Return tile number `index` (from 0) as a signed PNG with its generation parameters and its job.
+
+        Its thumbnail is made here, since the bot would have to decode the PNG first.
+        """
+        png = self._sign(encode_png(image, self._infotext(index, request)), "png", request, index)
+        return EncodedTile(png, encode_thumbnail(image))
 
     def build_grid(
         self,
         images: Sequence[Image.Image],
-        tiles: Sequence[bytes],
+        tiles: Sequence[EncodedTile],
         request: Generate,
         started: float,
         sheet: tuple[bytes, str] | None = None,
@@ -51,8 +64,10 @@ class OutputWriter:
 
         `sheet` is the file of several images, if it has been encoded before.
         """
-        grid_image, suffix = sheet or self._encode_grid_image(images, tiles, request)
-        return Grid(tuple(tiles), grid_image, suffix, time.monotonic() - started, self.is_sensitive(images))
+        files, thumbnails = tuple(tile.png for tile in tiles), tuple(tile.thumbnail for tile in tiles)
+        grid_image, suffix = sheet or self._encode_grid_image(images, files, request)
+        seconds = time.monotonic() - started
+        return Grid(files, grid_image, suffix, seconds, self.is_sensitive(images), thumbnails=thumbnails)
 
     def encode_sheet(self, images: Sequence[Image.Image], request: Generate) -> tuple[bytes, str]:
         """Return a signed file with all images of a job, whose parameters differ, and its suffix."""

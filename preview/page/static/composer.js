@@ -232,12 +232,13 @@ export class Composer {
     const whole = commands.find((each) => typedName(each, typed));
     if (whole) return this.#beginTyped(whole, typed.slice(typedName(whole, typed).length + 2).trimStart());
     const wanted = typed.slice(1).toLowerCase();
-    const fitting = commands.filter((each) => localName(each).includes(wanted) || each.name.includes(wanted));
-    fitting.sort((a, b) => Number(b.name.startsWith(wanted)) - Number(a.name.startsWith(wanted)));
+    const [first] = wanted.split(" ");
+    let [fitting, rest] = [fittingCommands(commands, wanted), ""];
+    if (!fitting.length) [fitting, rest] = [fittingCommands(commands, first), typed.slice(first.length + 2).trim()];
     const items = fitting.slice(0, MAX_SUGGESTIONS).map((each) => ({
       label: `/${localName(each)}`,
       description: localDescription(each),
-      pick: () => this.begin(each),
+      pick: () => (each.name.includes(" ") ? this.begin(each) : this.#beginTyped(each, rest)),
     }));
     this.suggestions.show(items, items.length ? "" : this.#noCommands(wanted));
   }
@@ -272,7 +273,7 @@ export class Composer {
       return store.bot.connected
         ? "No commands are available here."
         : "The bot is still starting; its commands appear in a moment.";
-    return `There is no command like /${wanted}.`;
+    return `There is no command like /${wanted}. Enter sends it as a message.`;
   }
 
   /** Open a command that was typed or pasted in full: `/imagine prompt: a fox` or `/imagine a fox`. */
@@ -294,6 +295,7 @@ export class Composer {
     }
     if (event.key === "Escape") {
       this.#stopEdit();
+      this.suggestions.hide();
       this.parent = null;
       this.#strip();
     }
@@ -310,6 +312,7 @@ export class Composer {
     const given = { channel: store.open, text, message: this.parent?.id };
     [this.files, this.parent, this.input.value] = [[], null, ""];
     this.#strip();
+    this.suggestions.hide();
     grow(this.input);
     this.typedAt = 0;
     try {
@@ -334,6 +337,12 @@ export class Composer {
 /** Return the name, localized or not, by which a command was typed in full. */
 function typedName(command, typed) {
   return [localName(command), command.name].find((name) => typed.startsWith(`/${name} `));
+}
+
+/** Return the commands whose name contains what was typed, those that begin with it first. */
+function fittingCommands(commands, wanted) {
+  const fitting = commands.filter((each) => localName(each).includes(wanted) || each.name.includes(wanted));
+  return fitting.sort((a, b) => Number(b.name.startsWith(wanted)) - Number(a.name.startsWith(wanted)));
 }
 
 /** Turn a command with subcommands into one entry for each, named as it is typed. */

@@ -144,6 +144,8 @@ export class Suggestions {
       row.addEventListener("click", () => this.onPick(each));
       return row;
     });
+    // A list without options is none: a note alone is read out instead.
+    this.element.setAttribute("role", rows.length ? "listbox" : "status");
     this.element.replaceChildren(...rows, ...(note ? [h("p", { class: "note" }, note)] : []));
     this.element.hidden = !rows.length && !note;
     this.#mark();

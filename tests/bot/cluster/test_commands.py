@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from bot.cluster import commands
-from bot.cluster.ray_process import MAX_SOCKET_PATH, SOCKET_IN_SESSION, session_folder
+from bot.cluster.ray_process import MAX_SOCKET_PATH, SOCKET_IN_SESSION, session_folder, taken_port
 from bot.config import Config, ConfigError
 from bot.machines import make_cluster, own_address
 from generation.cluster.files import ClusterFiles
 from generation.cluster.hello import answering
 from generation.cluster.node import Node
-from generation.cluster.ray_settings import Head
+from generation.cluster.ray_settings import NODE_MANAGER, Head
 from generation.cluster.versions import Versions
 from generation.command_line import ROOT, as_typed, tool_as_typed
 from generation.errors import UserError
@@ -123,6 +123,13 @@ def test_each_cluster_has_a_folder_of_its_own_for_sockets_whose_path_fits(tmp_pa
     assert near == Path("/srv/atelier/ray")
     assert long != other
     assert max(len(str(folder / SOCKET_IN_SESSION)) for folder in (near, long, other)) <= MAX_SOCKET_PATH
+
+
+def test_a_port_that_another_program_has_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert taken_port(port - NODE_MANAGER) == port
+    assert taken_port(port - NODE_MANAGER) is None
 
 
 @pytest.mark.parametrize("address", ["localhost:6380", "127.0.0.1:6380", "10.0.0.5", "10.0.0.5:80", "nonsense"])

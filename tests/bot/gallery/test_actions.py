@@ -80,13 +80,13 @@ async def test_a_thumbnail_that_is_made_during_the_deletion_does_not_stay(harnes
         own, _ = await gallery.draw("an owl", harness.ben)
         images = gallery.services.images
         await images.files.delete_thumbnail(own)
-        save = images.files.save_thumbnail
+        write = images.files._write_thumbnail
 
-        async def save_late(tile, data):
-            await images.files.delete(tile.job_id)
-            await save(tile, data)
+        def write_late(path, data):
+            images.files.path(own).unlink()
+            write(path, data)
 
-        monkeypatch.setattr(images.files, "save_thumbnail", save_late)
+        monkeypatch.setattr(images.files, "_write_thumbnail", write_late)
         await ben.log_in(harness.ben)
         assert (await ben.get(f"/thumbnails/{own}.webp")).status == 404
         assert not images.files.thumbnail_path(own).exists()

@@ -10,6 +10,7 @@ from bot.policy.word_filter import MAX_WORDS, WordFilter, WordMatch, WordRule, c
 from generation.errors import UserError
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.params import Upload
 from generation.prompt import PromptError, parse_params
 from tests.support.growth import ENOUGH_S, assert_grows_linearly, seconds
 
@@ -265,3 +266,8 @@ def nested_words(lengths: range) -> WordFilter:
 def test_words_that_change_are_checked_with_each_other(prompt):
     with pytest.raises(PromptError):
         check_prompt(BLOCKED, parse_params(prompt, REGISTRY))
+
+
+def test_what_is_mixed_in_is_checked():
+    with pytest.raises(PromptError):
+        check_prompt(BLOCKED, parse_params("a fox --mix gore", REGISTRY, source=Upload("cafe")))

@@ -81,7 +81,7 @@ async def test_what_cannot_be_edited_is_returned_with_the_reason(harness, prompt
 async def test_keep_works_in_its_form_only(harness):
     async with harness.bot():
         refused = await harness.imagine("a fox --keep 40")
-        assert "in the form of *Edit words* only" in (await refused.message()).content
+        assert "in the form of *Edit words*" in (await refused.message()).content
 
 
 async def test_a_picture_whose_grid_is_forgotten_cannot_be_edited(harness):

@@ -235,3 +235,18 @@ async def test_a_prompt_too_long_for_the_modal_is_varied_unchanged(harness):
         assert "4000 characters" in refused.content
         question = await (await harness.person(harness.ada).press(picked, "Vary (Region)")).message()
         assert modal_prompt(await (await harness.person(harness.ada).press(question, "Continue")).modal()) == ""
+
+
+async def test_remix_mixes_another_idea_into_the_picture(harness):
+    async with harness.bot() as services:
+        picture = await pick_image(harness)
+        pressed = await harness.person(harness.ada).press(picture, "Remix")
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a fox --mix a coffee machine --keep 70")
+        grid = await harness.result(text="Remix (Strong)")
+        params = (await load_record(services, grid)).job.params
+        assert (params.mix, params.mix_keep, params.source) == ("a coffee machine", 70, first_tile(picture))
+        await harness.person(harness.ada).press(grid, "U2")
+        mixed = await harness.result(text="Image #2")
+        assert "Edit words" not in mixed.labels
+        pressed = await harness.person(harness.ada).press(mixed, "Remix")
+        assert modal_prompt(await pressed.modal()) == "a fox --mix a coffee machine --keep 70"

@@ -9,7 +9,7 @@ from preview.state import permissions
 from tests.support.bot_harness import first_tile, open_image
 
 ALL_BUTTONS = [
-    *("Upscale (Subtle)", "Upscale (Creative)", "Upscale (4×)"),
+    *("Upscale (Subtle)", "Upscale (Creative)", "Upscale (4×)", "Clean up"),
     *("Vary (Subtle)", "Vary (Strong)", "Vary (Region)", "Edit words"),
     *("Zoom Out 2×", "Zoom Out 1.5×", "Custom Zoom", "Make Square", "Animate"),
     *("⬅️", "➡️", "⬆️", "⬇️"),
@@ -31,7 +31,7 @@ async def test_an_image_has_every_available_button(harness):
 
 @pytest.mark.parametrize(
     ("prompt", "lacks"),
-    [("a fox", {"Make Square"}), ("a fox --tile", {"Vary (Region)", *ALL_BUTTONS[7:16]})],
+    [("a fox", {"Make Square"}), ("a fox --tile", {"Vary (Region)", *ALL_BUTTONS[8:17]})],
 )
 async def test_unavailable_buttons_are_not_shown(harness, prompt, lacks):
     async with harness.bot():
@@ -44,6 +44,7 @@ async def test_unavailable_buttons_are_not_shown(harness, prompt, lacks):
         ("Upscale (Subtle)", "Upscaled (Subtle) by", (176, 96)),
         ("Upscale (Creative)", "Upscaled (Creative) by", (176, 96)),
         ("Upscale (4×)", "Upscaled (Creative, 4×) by", (352, 192)),
+        ("Clean up", "Cleaned up by", (88, 48)),
         ("Vary (Subtle)", "Variations (Subtle)", (176, 96)),
         ("Vary (Strong)", "Variations (Strong)", (176, 96)),
         ("Zoom Out 2×", "Zoom Out (2×) by", (176, 96)),
@@ -243,3 +244,13 @@ async def test_a_deletion_is_confirmed_after_a_restart(harness):
         await (await harness.person(harness.ada).submit_modal(asked)).followup()
         assert picked.deleted
         assert not services.images.files.path(Tile(first_tile(picked).job_id, 0)).exists()
+
+
+async def test_clean_up_draws_the_picture_once_more_with_little_noise(harness):
+    async with harness.bot() as services:
+        picture = await pick(harness, "a fox --seed 5", label="U2")
+        await harness.person(harness.ada).press(picture, "Clean up")
+        cleaned = await harness.result(text="Cleaned up by")
+        params = (await services.db.jobs.get(first_tile(cleaned).job_id)).job.params
+    assert (params.source, params.strength, params.seed, params.count) == (first_tile(picture), 0.2, 6, 1)
+    assert "🔄" not in cleaned.labels

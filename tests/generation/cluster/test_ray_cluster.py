@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+import psutil
 import pytest
 
 from bot.config import Config
@@ -25,7 +26,7 @@ from generation.worker.worker import LocalWorker
 from tests.generation.worker.test_worker import request
 from tests.support.cluster_bot import SCRIPTED, cluster_bot
 from tests.support.cluster_machines import HEAD_HOST, ROOT, Machines, cluster_on_loopback, wait_until
-from tests.support.timing import SCALE, TIMEOUT_S
+from tests.support.timing import LOAD_TIMEOUT_S, SCALE, TIMEOUT_S
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason='Ray is not installed: pip install ".[cluster]"'
@@ -303,6 +304,18 @@ def test_a_machine_with_other_code_is_told_what_to_do_before_it_joins(machines, 
     joined = machines.all.pop().call("join")
     assert joined.returncode == 2
     assert "update both with `scripts/update`" in joined.stderr
+
+
+def test_a_killed_command_leaves_no_process_of_ray(machines):
+    node = machines.start_node("127.0.0.4", "delta", MODEL=SCRIPTED)
+    try:
+        wait_until(lambda: node.processes("raylet/raylet"), LOAD_TIMEOUT_S)
+        processes = node.processes("")
+        node.process.kill()
+        wait_until(lambda: not any(map(psutil.Process.is_running, processes)), LOAD_TIMEOUT_S)
+    finally:
+        node.stop()
+        machines.all.remove(node)
 
 
 def test_show_lists_the_machines(machines):

@@ -214,3 +214,10 @@ def test_the_doctor_and_the_start_check_the_folder(tmp_path: Path) -> None:
 def test_names_of_other_families_have_their_own_keys() -> None:
     keys = {ControlNet("canny", Path("a"), 768).key, ControlNet("canny", Path("b"), 2048).key}
     assert len(keys) == 2
+
+
+def test_a_snapshot_in_the_hubs_cache_is_called_as_its_repository(tmp_path: Path) -> None:
+    write_folder(tmp_path / "models--lllyasviel--control_v11p_sd15_canny" / "snapshots" / "0f1e2d")
+    write_folder(tmp_path / "models--somebody--my-own" / "snapshots" / "0f1e2d")
+    found, _ = scan_controls(tmp_path)
+    assert [each.name for each in found] == ["canny", "my-own"]

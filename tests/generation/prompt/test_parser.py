@@ -96,6 +96,9 @@ _fields = st.fixed_dictionaries(
 )
 
 
+_mixes = st.fixed_dictionaries({"mix": shown_texts, "mix_keep": st.integers(0, 100)}) | st.just({})
+
+
 @st.composite
 def all_params(draw: st.DrawFn) -> Params:
     model = draw(_models)
@@ -122,6 +125,7 @@ def all_params(draw: st.DrawFn) -> Params:
         draft=draft,
         hd=hd and not draft,
         model=model.name,
+        **(draw(_mixes) if pictures else {}),
         **draw(_fields),
     )
 
@@ -247,11 +251,10 @@ def test_a_prompt_error_lists_its_problems_and_survives_pickling():
 def test_the_example_of_a_parameter_is_valid_and_has_an_effect(parameter):
     additions = replace(ADDITIONS, controls=(ControlNet("canny", Path("canny"), 768, "canny"),))
     here = ModelRegistry((OTHER, MODEL, replace(MODEL, name="niji 6")), additions)
-    form = parameter.name if parameter.name in ("zoom", "keep") else ""
     example = f"{parameter.example} 4f2a1c" if parameter.name == "control" else parameter.example  # with its picture
     base = "a fox" if parameter.name == "sref" else "a fox --sref 4f2a1c"
     plain, changed = (
-        parse_prompt(f"{base} {typed}", here, attached=1, new_seed=lambda: 1, form=form)
+        parse_prompt(f"{base} {typed}", here, attached=1, new_seed=lambda: 1, forms=["zoom", "keep"])
         for typed in ("", f"--{parameter.name} {example}")
     )
     assert changed != plain

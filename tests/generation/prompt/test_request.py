@@ -307,9 +307,9 @@ def test_a_problem_in_a_setting_quotes_the_setting(layer, expected):
 
 
 def test_the_zoom_parameter_is_valid_in_the_custom_zoom_form_only():
-    assert parse_request("a fox --zoom 1.5", form="zoom").zoom == 1.5
-    assert parse_request("a fox", form="zoom").zoom is None
-    assert parse_problems("a fox --zoom 3 --q x", form="zoom") == [
+    assert parse_request("a fox --zoom 1.5", forms=["zoom"]).zoom == 1.5
+    assert parse_request("a fox", forms=["zoom"]).zoom is None
+    assert parse_problems("a fox --zoom 3 --q x", forms=["zoom"]) == [
         "`--zoom` must be between 1 and 2",
         "`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `x`",
     ]
@@ -403,3 +403,14 @@ def test_an_ordinary_prompt_costs_less_than_23_plain_ones_of_argparse():
             parse_plain(typed)
 
     assert seconds(parse, typed) < seconds(parse_plain_ones, "a red fox under the moon --ar 3:2 --seed 5 --no snow")
+
+
+def test_mix_needs_a_picture_and_says_how_much_of_it_is_kept() -> None:
+    params = parse_request("a dog --mix a coffee machine --keep 70", attached=1).params
+    assert (params.mix, params.mix_keep) == ("a coffee machine", 70)
+    assert parse_request("--mix a coffee machine", attached=1).params.mix_keep == 50
+    assert parse_request("a dog --mix snow", forms=["mix"]).params.mix == "snow"
+    assert parse_problems("a dog --mix snow") == [
+        "Cannot use `--mix` without a picture: attach one, or press *Remix* below one"
+    ]
+    assert parse_problems("a dog --keep 70") == ["`--keep` works with `--mix`, and in the form of *Edit words*"]

@@ -78,7 +78,7 @@ async def test_axe_finds_nothing_in_the_channel_and_what_opens_from_it(showcase,
 async def test_axe_finds_nothing_in_the_composer_and_a_closed_channel(showcase, browser):
     async with visit(browser, showcase.address + "?as=jonas", reduced_motion="reduce") as page:
         line = find_composer(page)
-        for text in ("/", "hi @", "/options "):
+        for text in ("/", "/wibble", "hi @", "/options "):
             await line.fill(text)
             await assert_accessible(page, ".composer")
         await page.get_by_role("button", name="steps", exact=True).press("Enter")

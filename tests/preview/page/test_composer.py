@@ -89,3 +89,25 @@ async def test_frequent_commands_come_first_in_the_menu(page):
     assert order.index("shelf show") < order.index("blend") < order.index("zebra")
     await find_composer(page).fill("/")
     await expect(page.get_by_role("option").first).not_to_contain_text("/choose")
+
+
+async def test_a_command_that_was_begun_takes_the_words_behind_it(page):
+    line = find_composer(page)
+    await line.fill("/sa two words")
+    await expect(page.get_by_role("option")).to_contain_text(["/say"])
+    await line.press("Enter")
+    await page.get_by_role("button", name="Use /say").press("Enter")
+    await find_messages(page, "two words").last.wait_for()
+
+
+async def test_what_is_no_command_is_said_to_be_sent_as_a_message(page):
+    line = find_composer(page)
+    note = page.get_by_text("There is no command like /wibble. Enter sends it as a message.")
+    await line.fill("/wibble")
+    await expect(note).to_be_visible()
+    await line.press("Escape")
+    await expect(note).to_be_hidden()
+    await line.press_sequentially("s")
+    await line.press("Enter")
+    await find_messages(page, "/wibbles").last.wait_for()
+    await expect(page.get_by_text("There is no command like")).to_be_hidden()

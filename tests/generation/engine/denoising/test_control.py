@@ -18,6 +18,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
 )
 from PIL import Image
+from safetensors.torch import save_file
 
 from generation.engine.networks import control
 from generation.engine.networks.control import load_control
@@ -27,7 +28,7 @@ from generation.messages import Failed, FailureReason, Finished, Generate
 from generation.models.adapters import scan_adapters
 from generation.models.model import describe_model
 from generation.params import ControlWeight, LoraWeight, Params
-from tests.support.control_file import random_control, scan, write_file, write_folder, write_ldm_file
+from tests.support.control_file import ldm_weights, random_control, scan, write_file, write_folder, write_ldm_file
 from tests.support.engine_harness import EngineHarness, assert_close, limit_unet_rows, make_params, make_request
 from tests.support.lora_file import LINEAR, random_layers, write_kohya
 from tests.support.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
@@ -328,3 +329,27 @@ def test_controlnets_count_as_memory_of_their_model(tiny_model: Path, controls: 
     assert all(weight.is_meta for weight in network._plain.trunk.parameters())
     assert loaded.controls.release(())
     assert loaded.size == before
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut", "incomplete", "incomplete original", "nan"])
+def test_a_file_that_is_damaged_after_the_start_is_a_users_error(
+    tmp_path: Path, pipeline: Pipeline, damage: str
+) -> None:
+    network, path = random_control(pipeline.unet, 1), tmp_path / "depth.safetensors"
+    write_file(network, path)
+    adapters = scan(tmp_path)
+    weights = dict(ldm_weights(network)) if damage.endswith("original") else network.state_dict()
+    match damage:
+        case "removed":
+            path.unlink()
+        case "cut":
+            path.write_bytes(path.read_bytes()[:-100])
+        case "nan":
+            save_file(weights | {"conv_in.bias": weights["conv_in.bias"] * torch.nan}, path)
+        case _:
+            save_file({name: weight for name, weight in weights.items() if not name.endswith("2.bias")}, path)
+    harness = EngineHarness(pipeline, adapters=adapters)
+    (end,) = harness.generate(_request("a", _guided(("depth", 1.0))))
+    harness.close()
+    assert isinstance(end, Failed) and end.reason is FailureReason.USER_ERROR
+    assert ("no numbers" if damage == "nan" else "missing or damaged") in end.text

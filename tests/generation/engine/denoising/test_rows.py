@@ -28,6 +28,7 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "img2img": ({"strength": 0.7}, {"source": PICTURE}),
     "region": ({"strength": 1.0, "region": (0, 1)}, {"source": PICTURE}),
     "chaos": ({"chaos": 40}, {}),
+    "mix": ({"mix": "a blue hen", "mix_keep": 60, "strength": 0.8}, {"source": PICTURE}),
     "edited": ({"parts": parse_parts("a [red:blue:0.5] fox [:in the snow:1]")}, {}),
     "ending": ({"parts": parse_parts("[a red fox::0.5]"), "guidance_scale": 3.0}, {}),
     "no": ({"no": ("moon",)}, {}),

@@ -12,7 +12,7 @@ from generation.engine.output.captioner import Captioner, load_captioner
 from generation.errors import UserError
 from generation.models.captioner import check_captioner_files
 from generation.planning.descriptions import DESCRIPTIONS
-from tests.support.tiny_captioner import WORDS, build_tiny_blip
+from tests.support.tiny_captioner import WORDS, build_tiny_blip, build_tiny_florence
 
 PICTURE = Image.linear_gradient("L").convert("RGB")
 
@@ -64,3 +64,13 @@ def test_other_models_and_incomplete_folders_are_refused(folder: Path, tmp_path:
         check_captioner_files(str(cut))
     with pytest.raises(OSError):
         load_captioner(str(tmp_path / "nowhere"))
+
+
+def test_florence_is_asked_for_a_detailed_caption(tmp_path: Path) -> None:
+    check_captioner_files(str(build_tiny_florence(tmp_path)))
+    captioner = load_captioner(str(tmp_path))
+    assert captioner is not None
+    captions = list(captioner.captions(PICTURE, 0))
+    assert len(captions) == DESCRIPTIONS
+    assert any(captions) and not any("Describe in detail" in caption or "<" in caption[:1] for caption in captions)
+    assert list(captioner.captions(PICTURE, 0)) == captions
