@@ -72,7 +72,8 @@ def test_quality_is_a_share_of_the_steps(embedded_model: EmbeddedModelHarness) -
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(embedded_model: EmbeddedModelHarness) -> None:
     one, again, other = (embedded_model.generate(f"the sea --seed {seed}")[0] for seed in (3, 3, 4))
-    assert one.files == again.files
+    pixels, same_pixels = ([file[file.index(b"IDAT") :] for file in each.files] for each in (one, again))
+    assert pixels == same_pixels, "behind the text, which names the job"
     assert distance(one, other) > 2
 
 

@@ -70,3 +70,24 @@ def draw_here(model: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     exec(DRAW, scope)
     picture: bytes = scope["draw"](str(model))
     return picture
+
+
+OTHERS = """
+from generation.engine.device.lean_imports import LAZY_PACKAGES, _LazyPackage, import_libraries
+import sys
+import_libraries()
+assert all(isinstance(sys.modules[name], _LazyPackage) for name in LAZY_PACKAGES), "nothing has asked for more"
+import diffusers
+from diffusers.models.unets import UNet2DConditionModel
+from transformers import AutoModelForImageClassification, T5EncoderModel
+from transformers.models import clip
+assert diffusers.FluxPipeline and diffusers.SD3Transformer2DModel and diffusers.ControlNetModel and clip.CLIPTextModel
+assert UNet2DConditionModel is diffusers.UNet2DConditionModel
+"""
+
+
+def test_other_families_are_there_when_they_are_asked_for() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OTHERS], cwd=ROOT, timeout=4 * TIMEOUT_S, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
