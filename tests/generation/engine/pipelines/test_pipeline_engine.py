@@ -531,9 +531,7 @@ def test_several_models_each_have_their_own_engine(load_tiny: LoadTiny, tiny_mod
     assert ends["pipeline"].grid.tiles != ends["denoised"].grid.tiles
     for grid in (end.grid for end in ends.values()):
         images = [Image.open(io.BytesIO(tile)) for tile in grid.tiles]
-        assert list(grid.thumbnails) == list(
-            map(encode_thumbnail, images)
-        )  # as the bot would make them
+        assert list(grid.thumbnails) == list(map(encode_thumbnail, images))  # as the bot would make them
     assert [event.model.family for event in events if isinstance(event, Loaded)] == [Family.SD1, Family.SD3]
 
 
