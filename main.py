@@ -17,9 +17,9 @@ from typing import Any
 from bot.config import Config, ConfigError, describe_misspelt, secret_variables
 from bot.env_file import load_settings
 from bot.instance_lock import acquire_instance_lock
-from db.backup import BackupError, create_backup, restore_backup
-from db.backup_rotation import add_backup
 from db.connection import UnusableDatabaseError
+from db.upkeep.backup import BackupError, create_backup, restore_backup
+from db.upkeep.backup_rotation import add_backup
 from generation import logs
 from generation.cluster.ray_settings import DEFAULT_PORT, DEFAULT_STORE_MB
 from generation.command_line import as_typed

@@ -27,11 +27,11 @@ from bot.policy.policy import JobRequest, Policy, RequestContext
 from bot.policy.settings import RoleLimits
 from bot.policy.updates import Actor, update_settings
 from db.connection import Connection, read_migrations
+from db.finding.search import JobSearch
 from db.guilds import AuditEntry, GuildStore
 from db.jobs import JobStore
 from db.preferences import PreferenceStore
 from db.privacy import START_CURSOR, PersonalData
-from db.search import JobSearch
 from db.stats import Stats
 from db.usage import Usage
 from generation.job import Action, Destination, Job, Requester

@@ -34,12 +34,12 @@ from bot.finding.outline_file import OutlineFile
 from bot.gallery.session_pages import FAMILY_WINDOW
 from bot.images.thumbnails import Thumbnails
 from db.connection import Connection, read_migrations
-from db.gallery import Gallery, Page, PictureQuery, View
+from db.finding.gallery import Gallery, Page, PictureQuery, View
+from db.finding.picture_index import PictureIndex
+from db.finding.shown_sessions import ShownSessions
 from db.image_files import ImageStore
 from db.jobs import JobStore
-from db.picture_index import PictureIndex
-from db.sessions import SessionKind
-from db.shown_sessions import ShownSessions
+from db.together.sessions import SessionKind
 from generation.files.fingerprint import LENGTH, outlines
 from generation.params import Tile
 

@@ -18,7 +18,7 @@ from bot.policy.word_filter import WordFilter
 from bot.ui.text import escape_markdown, slugify, strip_markdown, truncate
 from generation.errors import UserError
 from generation.models.adapters import Adapters
-from generation.models.lora import Lora
+from generation.models.files.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import convert_infotext, format_prompt, permute, read_prompt, without_model

@@ -28,7 +28,7 @@ from PIL import Image
 
 from benchmarks.harness import BotProcess, start_bot
 from benchmarks.kills import SCRIPTED_BOT, delay
-from db.telephones import Player
+from db.together.telephones import Player
 from preview import FakeDiscord, Message, User, World
 from preview.state.interactions import InteractionFailed
 from preview.users import painters

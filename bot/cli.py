@@ -24,7 +24,7 @@ from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
 from generation.models.registry import ModelRegistry
-from generation.models.unknown_words import unknown_words_note
+from generation.models.words.unknown_words import unknown_words_note
 from generation.params import Params, Upload
 from generation.prompt import (
     PromptError,

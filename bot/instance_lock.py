@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bot.config import ConfigError
-from db.backup import LOCK_FILE
+from db.upkeep.backup import LOCK_FILE
 
 log = logging.getLogger(__name__)
 

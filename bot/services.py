@@ -25,7 +25,7 @@ from bot.workers import make_worker
 from db.connection import DATABASE_FILE
 from db.database import Database
 from db.image_files import ImageStore
-from db.retention import Retention, retention_days_by_guild
+from db.upkeep.retention import Retention, retention_days_by_guild
 from generation.cluster.membership import Cluster
 from generation.models.registry import ModelRegistry
 from generation.queue.limits import QueueLimits

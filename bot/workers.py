@@ -14,11 +14,11 @@ from bot.images.metadata import metadata_policy
 from bot.registry import load_registry
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
-from generation.models.captioner import check_captioner_files
+from generation.models.files.captioner import check_captioner_files
+from generation.models.files.model_files import check_classifier_files, require_local_files
+from generation.models.files.upscaler import describe_upscaler
 from generation.models.model import describe_model
-from generation.models.model_files import check_classifier_files, require_local_files
 from generation.models.registry import ModelRegistry
-from generation.models.upscaler import describe_upscaler
 from generation.worker.devices import list_devices
 from generation.worker.engine_loader import load_engine
 from generation.worker.worker import LocalWorker

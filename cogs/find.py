@@ -24,9 +24,9 @@ from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, jump_url, truncate
 from cogs.contact_sheet import contact_sheet
 from cogs.show import repost
-from db.gallery import PictureQuery
+from db.finding.gallery import PictureQuery
+from db.finding.search import words_of
 from db.jobs import JobRecord
-from db.search import words_of
 from generation.errors import UserError
 from generation.params import Tile, Upload
 from generation.prompt import format_prompt

@@ -13,11 +13,11 @@ from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_value
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from generation.models.adapters import is_compatible, target_family
-from generation.models.controls import ControlNet
-from generation.models.lora import Lora
+from generation.models.files.controls import ControlNet
+from generation.models.files.lora import Lora
+from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.models.textual_inversion import TextualInversion
 from generation.prompt.parameters import PARAMETERS
 from generation.prompt.preferences import MAX_OPTIONS
 

@@ -15,7 +15,7 @@ from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.i18n import error_text, tr, trn
 from bot.ui.text import escape_markdown, progress_bar, truncate
-from db.search import LifetimeTotals
+from db.finding.search import LifetimeTotals
 from db.usage import UsageTotals
 from generation.errors import UserError
 from generation.job import Job

@@ -10,8 +10,8 @@ from discord import app_commands
 from bot.client import Interaction
 from bot.ui.i18n import tr, trn
 from bot.ui.text import truncate
+from db.finding.search import SearchHit
 from db.jobs import JobRecord
-from db.search import SearchHit
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.registry import ModelRegistry

@@ -22,7 +22,7 @@ from bot.ui.errors import report_errors
 from bot.ui.i18n import tr, trn
 from bot.ui.modals import ModalValues, PersistentModal, modals
 from db.privacy import START_CURSOR, Cursor, DataSummary
-from db.retention import effective_days
+from db.upkeep.retention import effective_days
 from generation.errors import UserError
 from generation.params import Upload
 

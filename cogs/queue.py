@@ -15,7 +15,7 @@ from bot.ui import job_text
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, progress_bar, truncate
 from cogs.together.jam.handler import progress_text
-from db.sessions import SessionKind
+from db.together.sessions import SessionKind
 from generation.job import Job
 from generation.messages import Loading, Ready
 from generation.prompt import format_prompt

@@ -22,8 +22,8 @@ from bot.ui.job_views import LIKE
 from bot.ui.text import truncate
 from cogs.contact_sheet import contact_sheet
 from cogs.own_pictures import MAX_CHOICE_LENGTH, as_choices, not_found, resolve, suggest_own
+from db.finding.search import SearchHit
 from db.jobs import JobRecord
-from db.search import SearchHit
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.params import Tile

@@ -8,31 +8,31 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.ballots import BallotStore
-from db.bells import BellStore
-from db.canvases import CanvasStore
 from db.connection import Connection
-from db.contests import ContestStore
 from db.deferrals import DeferralStore
 from db.direct_messages import DirectMessageStore
 from db.favourites import FavouriteStore
-from db.gallery import Gallery
+from db.finding.gallery import Gallery
+from db.finding.picture_index import PictureIndex
+from db.finding.search import JobSearch
+from db.finding.shown_sessions import ShownSessions
 from db.guilds import GuildStore
 from db.jobs import JobStore
 from db.lineage import LineageStore
-from db.news import NewsStore
-from db.picture_index import PictureIndex
 from db.preferences import PreferenceStore
 from db.privacy import PersonalData
 from db.readings import ReadingStore
 from db.reports import ReportStore
-from db.search import JobSearch
-from db.sessions import SessionStore
-from db.shown_sessions import ShownSessions
 from db.stats import Stats
 from db.styles import StyleStore
-from db.telephones import TelephoneStore
 from db.threads import ThreadStore
+from db.together.ballots import BallotStore
+from db.together.bells import BellStore
+from db.together.canvases import CanvasStore
+from db.together.contests import ContestStore
+from db.together.news import NewsStore
+from db.together.sessions import SessionStore
+from db.together.telephones import TelephoneStore
 from db.usage import Usage
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.connection import Connection
-from db.prompt_index import purge_deleted_terms
-from db.sessions import ABANDONED
+from db.finding.prompt_index import purge_deleted_terms
+from db.together.sessions import ABANDONED
 from db.usage import COUNTED_JOBS, JOB_SECONDS
 
 ERASED_PERSON_ID = 0  # replaces the id of an erased user in reports

@@ -14,7 +14,7 @@ from pathlib import Path
 from bot.cli import UPLOAD_LIMIT, parse_cli_prompt
 from bot.config import Config
 from bot.images.films import FilmMaker
-from bot.jobs.film_pictures import WalkPictures
+from bot.jobs.films.pictures import WalkPictures
 from bot.registry import load_registry
 from bot.workers import make_worker
 from generation.files.metadata import NullSigner

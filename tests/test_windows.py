@@ -26,7 +26,7 @@ POSIX_NAMES = {f"os.{name}" for name in IN_OS} | {f"signal.{name}" for name in I
 LOOP_METHODS = {"add_signal_handler", "remove_signal_handler", "connect_read_pipe", "connect_write_pipe"}
 GUARDED = {
     "bot/cluster/ray_process.py": {"os.killpg", "os.getuid", "signal.SIGKILL"},
-    "db/backup.py": {"os.sync"},
+    "db/upkeep/backup.py": {"os.sync"},
     "generation/films/__main__.py": {"os.nice"},
     "preview/supervisor.py": {"os.killpg", "signal.SIGKILL"},
 }

@@ -8,10 +8,10 @@ from bot.config import Config
 from bot.doctor.result import CheckResult, failed, passed
 from generation.errors import UserError
 from generation.models.adapters import Adapters, is_compatible, scan_adapters
-from generation.models.controls import ControlNet
-from generation.models.lora import Lora
+from generation.models.files.controls import ControlNet
+from generation.models.files.lora import Lora
+from generation.models.files.textual_inversion import TextualInversion
 from generation.models.registry import ModelRegistry
-from generation.models.textual_inversion import TextualInversion
 
 FIX_FOLDERS = "Set LORAS, EMBEDDINGS and CONTROLS to existing folders, or leave them empty."
 FIX_FILE = "Remove or replace this file: the bot ignores it."

@@ -12,14 +12,14 @@ from bot.doctor.probe import FIX_REINSTALL, run_probe
 from bot.doctor.result import CheckResult, CheckStatus, failed, in_daemon_thread, passed, skipped
 from generation.command_line import tool_as_typed
 from generation.errors import UserError
-from generation.models.captioner import check_captioner_files
-from generation.models.file_errors import FIX_DOWNLOAD, MissingFileError, ModelFileError
+from generation.models.files.captioner import check_captioner_files
+from generation.models.files.errors import FIX_DOWNLOAD, MissingFileError, ModelFileError
+from generation.models.files.model_files import check_classifier_files, check_model_files
+from generation.models.files.pipeline_config import missing_package
+from generation.models.files.safetensors_header import read_header
+from generation.models.files.upscaler import describe_upscaler
 from generation.models.model import describe_model
-from generation.models.model_files import check_classifier_files, check_model_files
-from generation.models.pipeline_config import missing_package
 from generation.models.registry import ModelRegistry
-from generation.models.safetensors_header import read_header
-from generation.models.upscaler import describe_upscaler
 
 
 def check_models(refs: Sequence[str]) -> list[CheckResult]:

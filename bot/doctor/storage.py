@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.doctor.result import CheckResult, failed, passed, skipped
 from bot.instance_lock import is_locked
 from db.connection import DATABASE_FILE
-from db.integrity import IntegrityReport, check_integrity
+from db.upkeep.integrity import IntegrityReport, check_integrity
 from generation.command_line import as_typed
 
 MIN_FREE_BYTES = 2**30  # bytes

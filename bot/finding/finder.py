@@ -15,8 +15,8 @@ from PIL import Image
 from bot.finding.cutouts import CutOut, cut_outs
 from bot.finding.outline_file import UNFINISHED, OutlineFile
 from bot.images.thumbnails import Thumbnails
-from db.gallery import Gallery, View
-from db.picture_index import Fingerprints, PictureIndex
+from db.finding.gallery import Gallery, View
+from db.finding.picture_index import Fingerprints, PictureIndex
 from generation.errors import UserError
 from generation.files.fingerprint import LENGTH, Bytes, is_copy, likenesses, outline, unpacked
 from generation.params import Tile

@@ -15,8 +15,15 @@ from bot.finding.finder import PictureFinder
 from bot.finding.views import shown_picture
 from bot.services import Services
 from db.connection import Statement
+from db.finding.picture_index import (
+    FINGERPRINTS_BELOW,
+    WORDS_BELOW,
+    Fingerprints,
+    ShownPicture,
+    Words,
+    shown_statements,
+)
 from db.jobs import JobRecord, JobState
-from db.picture_index import FINGERPRINTS_BELOW, WORDS_BELOW, Fingerprints, ShownPicture, Words, shown_statements
 from generation.errors import UserError
 from generation.files.fingerprint import fingerprints, outlines
 from generation.params import Tile

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from db.picture_index import Outlines
+from db.finding.picture_index import Outlines
 from generation.files.fingerprint import OUTLINE_LENGTH, Bytes, unpacked_outlines
 
 OUTLINES_FILE = "outlines"  # in DATA_DIR

@@ -6,9 +6,9 @@ import re
 from datetime import UTC, datetime
 
 from bot.ui.i18n import tr
-from db.gallery import PictureQuery
-from db.search import words_of
-from db.sessions import SessionKind
+from db.finding.gallery import PictureQuery
+from db.finding.search import words_of
+from db.together.sessions import SessionKind
 from generation.errors import UserError
 
 DAY_S = 86_400.0

@@ -8,9 +8,9 @@ from typing import Any
 import discord
 
 from bot.policy.visibility import can_read
-from db.gallery import View
+from db.finding.gallery import View
+from db.finding.picture_index import ShownPicture
 from db.jobs import JobRecord, JobState
-from db.picture_index import ShownPicture
 
 
 def viewable_channels(guild: discord.Guild, may_view: Callable[[discord.abc.GuildChannel], bool]) -> frozenset[int]:

@@ -17,8 +17,8 @@ from bot.services import Services
 from bot.ui.i18n import tr
 from bot.ui.job_text import image_description, made_how
 from bot.ui.text import jump_url
+from db.finding.search import words_of
 from db.jobs import JobRecord
-from db.search import words_of
 from generation.job import Action
 from generation.params import PromptPart, Tile
 from generation.planning.actions import size_of

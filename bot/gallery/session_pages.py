@@ -12,9 +12,9 @@ from bot.gallery.viewers import GuildView, Viewers
 from bot.services import Services
 from bot.ui.i18n import tr
 from bot.ui.text import jump_url
-from db.gallery import PictureQuery
-from db.sessions import SessionKind
-from db.shown_sessions import ShownSession
+from db.finding.gallery import PictureQuery
+from db.finding.shown_sessions import ShownSession
+from db.together.sessions import SessionKind
 from generation.params import Tile
 
 SESSIONS = 12  # on a page

@@ -16,9 +16,9 @@ from bot.gallery.sessions import Session
 from bot.policy.settings import GuildSettings, NsfwMode
 from bot.policy.visibility import allows_nsfw, can_read
 from bot.services import Services
-from db.gallery import View
+from db.finding.gallery import View
+from db.finding.picture_index import ShownPicture
 from db.jobs import JobRecord, JobState
-from db.picture_index import ShownPicture
 from generation.job import Action
 
 MEMBER_LIFETIME_S = 300.0  # Discord tells the bot of no change of a member

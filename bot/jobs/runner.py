@@ -17,13 +17,13 @@ from bot.images import inputs
 from bot.images.metadata import filename_stem
 from bot.jobs.delivery import Delivery, Inputs, ResultChannelGone, ResultMessage
 from bot.jobs.family_line import family_line
-from bot.jobs.films import FilmDrawing, is_film
+from bot.jobs.films.drawing import FilmDrawing, is_film
+from bot.jobs.films.videos import Videos
 from bot.jobs.progress import JobProgress
 from bot.jobs.readings import ReadingDelivery
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
-from bot.jobs.videos import Videos
 from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, may_embed, nsfw_withheld_message
 from bot.services import Services
 from bot.ui import job_text

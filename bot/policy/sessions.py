@@ -14,7 +14,7 @@ from bot.policy.settings import GuildSettings
 from bot.ui.i18n import tr, trn
 from db.guilds import AuditEntry, GuildStore
 from db.lineage import Credit
-from db.sessions import Session
+from db.together.sessions import Session
 from generation.job import Job
 
 DAY_S, HOUR_S = 86_400.0, 3600.0

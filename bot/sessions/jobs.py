@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from bot.policy.policy import RequestContext
-from db.sessions import Session
+from db.together.sessions import Session
 from generation.job import Destination
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from bot.discord_calls import TRANSPORT_ERRORS
-from db.sessions import Session, SessionStore
+from db.together.sessions import Session, SessionStore
 from generation.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from bot.services import Services
 from bot.sessions.redrawing import Redrawer
 from bot.sessions.timer import SessionTimer
 from bot.ui.i18n import ENGLISH, set_locale, tr
-from db.sessions import ABANDONED, RESTORED, Session, SessionKind
+from db.together.sessions import ABANDONED, RESTORED, Session, SessionKind
 
 H = TypeVar("H", bound="SessionHandler")
 log = logging.getLogger(__name__)

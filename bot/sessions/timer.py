@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from db.sessions import Session, SessionStore
+from db.together.sessions import Session, SessionStore
 
 log = logging.getLogger(__name__)
 

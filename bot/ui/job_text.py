@@ -10,7 +10,7 @@ from bot.ui.text import escape_markdown, jump_url, strip_markdown, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
-from generation.models.unknown_words import unknown_words_note
+from generation.models.words.unknown_words import unknown_words_note
 from generation.params import FilmKind, PromptPart
 from generation.planning.film_pictures import film_texts
 from generation.prompt import format_prompt

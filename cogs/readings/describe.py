@@ -29,7 +29,7 @@ from generation.files.prompt_text import prompt_text
 from generation.job import Action
 from generation.params import Upload
 from generation.prompt import convert_infotext, format_prompt
-from generation.prompt.infotext import find_infotext
+from generation.prompt.infotext.finding import find_infotext
 
 MAX_LINK_LENGTH = 1000
 CONFIRM_ALL = "describe_all_confirmed"  # a custom_id's prefix

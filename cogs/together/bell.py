@@ -11,7 +11,7 @@ from bot.policy.sessions import participant_from, require_participant
 from bot.services import Services
 from bot.ui.dynamic_items import PersistentItem
 from bot.ui.i18n import tr
-from db.sessions import Session
+from db.together.sessions import Session
 from generation.errors import UserError
 
 PREFIX = "bell"

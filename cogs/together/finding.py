@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from bot.client import Interaction
 from bot.sessions.service import SessionHandler
-from db.sessions import Session
+from db.together.sessions import Session
 from generation.errors import UserError
 
 H = TypeVar("H", bound=SessionHandler)

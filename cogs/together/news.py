@@ -13,7 +13,7 @@ from bot.discord_calls import NO_MENTIONS
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, jump_url, truncate
 from db.jobs import JobRecord
-from db.news import Continued
+from db.together.news import Continued
 from generation.prompt import format_prompt
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import discord
 
 from bot.ui.i18n import tr
 from bot.ui.text import truncate
-from db.ballots import Suggestion
+from db.together.ballots import Suggestion
 
 PAGE_SIZE = 23  # offers in a select, beside "as they are" and "more"
 MAX_LABEL = 100  # characters of an option

@@ -19,7 +19,7 @@ from generation.engine.base import Engine
 from generation.errors import UserError, first_line
 from generation.files.metadata import MetadataPolicy
 from generation.messages import Crashed, Event, Inbound, Ready
-from generation.models.upscaler import describe_upscaler
+from generation.models.files.upscaler import describe_upscaler
 from generation.worker.engine_loader import LoadEngine, load_engine
 from generation.worker.gpu_main import run_engine
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from generation.edited_text import write_edits
 from generation.files.job_name import SETTING
-from generation.models.controls import kind_of
+from generation.models.files.controls import kind_of
 from generation.models.model import Model
 from generation.models.samplers import SAMPLER_LABELS
 from generation.params import ControlWeight, Params, PromptPart, Tile

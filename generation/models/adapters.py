@@ -10,11 +10,16 @@ from typing import TypeVar
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.models.catalogue import Family, normalize_name
-from generation.models.controls import ControlNet, scan_controls
-from generation.models.found_files import find_files, is_weights_file, token_name
-from generation.models.lora import Lora, bundled_embeddings, describe_lora
+from generation.models.files.controls import ControlNet, scan_controls
+from generation.models.files.found_files import find_files, is_weights_file, token_name
+from generation.models.files.lora import Lora, bundled_embeddings, describe_lora
+from generation.models.files.textual_inversion import (
+    TextualInversion,
+    bundled_embedding,
+    describe_embedding,
+    join_halves,
+)
 from generation.models.model import CROSS_ATTENTION_DIMS, Model
-from generation.models.textual_inversion import TextualInversion, bundled_embedding, describe_embedding, join_halves
 from generation.params import Params
 from generation.text import Text
 

@@ -22,13 +22,13 @@ from generation.models.catalogue import (
     normalize_name,
     reference_entry,
 )
-from generation.models.checkpoint import inspect_checkpoint
-from generation.models.config_types import read_config, read_index
-from generation.models.file_errors import report_damage
-from generation.models.json_files import read_json
-from generation.models.safetensors_header import CONVERT_HINT
+from generation.models.files.checkpoint import inspect_checkpoint
+from generation.models.files.config_types import read_config, read_index
+from generation.models.files.errors import report_damage
+from generation.models.files.json_files import read_json
+from generation.models.files.safetensors_header import CONVERT_HINT
 from generation.models.samplers import SAMPLERS, sampler_for
-from generation.models.vocabulary import Vocabulary
+from generation.models.words.vocabulary import Vocabulary
 
 EMBEDDED = str(Path(__file__).resolve().parents[2] / "models" / "storybook")
 

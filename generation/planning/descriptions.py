@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import product
 
-from generation.models.vocabulary import Vocabulary
+from generation.models.words.vocabulary import Vocabulary
 
 DESCRIPTIONS = 4  # that a result has
 KEPT = 3  # candidates of a kind that are compared with all noises

@@ -1,7 +1,7 @@
 """Prompt syntax: parse prompts into requests, and format params as prompts."""
 
 from generation.prompt.errors import PromptError
-from generation.prompt.infotext_conversion import convert_infotext
+from generation.prompt.infotext.conversion import convert_infotext
 from generation.prompt.parameter_names import is_reserved_name
 from generation.prompt.parser import (
     MAX_IMAGES,

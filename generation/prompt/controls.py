@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from generation.models.adapters import incompatibility, is_compatible
-from generation.models.controls import ControlNet
+from generation.models.files.controls import ControlNet
 from generation.params import ControlWeight
 from generation.prompt.characters import ANGLES_CLOSE, ANGLES_OPEN, COLONS, COMMAS
 from generation.prompt.errors import ValueProblem, quote

@@ -8,8 +8,8 @@ from html.entities import html5
 from urllib.parse import unquote
 
 from generation.prompt.characters import to_narrow
-from generation.prompt.infotext_keys import NEGATIVE, SETTING
-from generation.prompt.infotext_labels import PROMPT_LABEL
+from generation.prompt.infotext.keys import NEGATIVE, SETTING
+from generation.prompt.infotext.labels import PROMPT_LABEL
 from generation.prompt.syntax import COLON
 
 _BLOCKS = "p|div|li|ul|ol|h[1-6]|tr|table|pre|blockquote"

@@ -8,8 +8,8 @@ from functools import cache
 from generation.prompt.characters import ANGLES_OPEN, COMMAS, QUOTES, lone_quote, to_narrow
 from generation.prompt.copied_markup import ENTITY, TAG_NAMES
 from generation.prompt.copied_text import COMMANDS, PREFACE, message_patterns
-from generation.prompt.infotext_keys import MARKERS
-from generation.prompt.infotext_labels import PROMPT_LABEL
+from generation.prompt.infotext.keys import MARKERS
+from generation.prompt.infotext.labels import PROMPT_LABEL
 from generation.prompt.syntax import (
     COLON,
     DASH,

@@ -22,7 +22,7 @@ from generation.planning.actions import new_seed as random_seed
 from generation.prompt.controls import control_problems, split_controls
 from generation.prompt.edits import edit_problems
 from generation.prompt.errors import PromptError, quote, unsupported
-from generation.prompt.infotext_conversion import convert_infotext
+from generation.prompt.infotext.conversion import convert_infotext
 from generation.prompt.layers import ParameterLayer, layer_from_defaults, layer_from_prompt
 from generation.prompt.parameter_names import split_name
 from generation.prompt.parameters import BY_NAME, PARAMETERS, StepFraction, steps_for

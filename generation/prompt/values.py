@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from generation.models.adapters import incompatibility, is_compatible
-from generation.models.controls import ControlNet
-from generation.models.lora import Lora
+from generation.models.files.controls import ControlNet
+from generation.models.files.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import LoraWeight

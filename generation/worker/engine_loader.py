@@ -8,8 +8,8 @@ from pathlib import Path
 
 from generation.engine.base import Emit, Engine
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
+from generation.models.files.upscaler import UpscalerInfo
 from generation.models.registry import ModelRegistry
-from generation.models.upscaler import UpscalerInfo
 from generation.worker.devices import isolated, no_such_gpu
 
 # How often a torch thread polls for the others before it yields its core: about 0.1 ms. The default is thirty times as

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generation.messages import Offered
-from generation.models.controls import ControlNet
+from generation.models.files.controls import ControlNet
 from generation.models.registry import ModelRegistry
 from generation.params import Params, ReadingKind
 from generation.planning.descriptions import can_describe

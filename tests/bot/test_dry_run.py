@@ -14,7 +14,7 @@ from bot.config import Config
 from bot.dry_run import print_dry_run
 from bot.registry import load_registry
 from generation.models.adapters import Adapters
-from generation.models.controls import ControlNet
+from generation.models.files.controls import ControlNet
 
 CONFIG = Config()
 

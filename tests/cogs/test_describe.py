@@ -213,7 +213,7 @@ async def test_a_model_without_a_list_of_words_says_so(harness):
 
 
 def test_candidates_are_halved_and_a_description_is_a_prompt():
-    from generation.models.vocabulary import Vocabulary
+    from generation.models.words.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.from_json(KNOWN, {"sea": ["Meer", "on the sea"]})
     assert list(halvings(24, 5)) == [24, 12, 6, 3, 3]

@@ -13,11 +13,11 @@ from bot.ui.text import escape_markdown
 from cogs.help import PAGES
 from cogs.info import MAX_LINE_LENGTH, MAX_LINES
 from generation.models.adapters import Adapters
-from generation.models.lora import Lora
+from generation.models.files.lora import Lora
+from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import EMBEDDED, Model, describe_model
 from generation.models.registry import ModelRegistry
-from generation.models.textual_inversion import TextualInversion
-from generation.models.vocabulary import Vocabulary
+from generation.models.words.vocabulary import Vocabulary
 from generation.params import Tile
 from generation.prompt.parameters import PARAMETERS
 from generation.queue.queue import QueuePosition

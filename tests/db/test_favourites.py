@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from db.favourites import FavouriteStore
-from db.search import JobSearch
+from db.finding.search import JobSearch
 from generation.params import Tile
 from tests.support.jobs import ADA, BEN
 

@@ -32,10 +32,11 @@ SMALL_TABLES = {
 
 def statements():
     """Yield every SQL statement in db/ with its location; the text is empty if it is only built at run time."""
-    for path in sorted((ROOT / "db").glob("*.py")):
+    for path in sorted((ROOT / "db").rglob("*.py")):
         if path.stem in EXEMPT_MODULES:
             continue
-        names = vars(importlib.import_module(f"db.{path.stem}"))
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        names = vars(importlib.import_module(module))
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
         parts = {part for node in nodes for part in _inner_constants(node)}
         for node in nodes:

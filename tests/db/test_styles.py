@@ -8,8 +8,8 @@ import pytest
 
 from db.image_files import ImageStore
 from db.privacy import START_CURSOR, PersonalData
-from db.retention import Retention
 from db.styles import StyleStore
+from db.upkeep.retention import Retention
 from generation.params import Tile, Upload
 from tests.support.jobs import ADA, BEN, make_job
 

@@ -10,7 +10,7 @@ from itertools import combinations
 
 from cogs.together.contest.pairing import next_pair
 from cogs.together.contest.ranking import Ranking, rank
-from db.contests import Comparison, Entry
+from db.together.contests import Comparison, Entry
 from generation.params import Tile
 
 PAIRS_EACH = 20

@@ -16,8 +16,8 @@ from yarl import URL
 
 from bot.gallery.server import GalleryServer
 from bot.services import Services
-from db.canvases import Canvas
-from db.sessions import Round, SessionKind
+from db.together.canvases import Canvas
+from db.together.sessions import Round, SessionKind
 from generation.params import Tile
 from preview import Channel, Message, User
 from tests.support.bot_harness import BotHarness, eventually, first_tile

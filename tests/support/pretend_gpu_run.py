@@ -25,7 +25,7 @@ from generation.engine.denoising.engine import DenoisingEngine  # noqa: E402
 from generation.engine.networks.pipeline_loader import load_pipeline  # noqa: E402
 from generation.engine.networks.sampler_tables import SamplerTable, SamplerTables  # noqa: E402
 from generation.messages import Event, Failed, Finished, Generate, Progress, Read  # noqa: E402
-from generation.models.lora import Lora  # noqa: E402
+from generation.models.files.lora import Lora  # noqa: E402
 from generation.models.model import EMBEDDED, describe_model  # noqa: E402
 from generation.models.samplers import SAMPLERS  # noqa: E402
 from generation.params import (  # noqa: E402

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.services import Services
 from db.guilds import AuditEntry, Block
-from db.sessions import Session, SessionKind
+from db.together.sessions import Session, SessionKind
 from preview import User
 from tests.support.bot_harness import BotHarness
 from tests.support.timing import TIMEOUT_S

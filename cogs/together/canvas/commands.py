@@ -27,8 +27,8 @@ from cogs.together.canvas.finding import FoundCanvas, find_canvas
 from cogs.together.canvas.handler import IDLE_S, CanvasHandler
 from cogs.together.canvas.painting import PALETTE
 from cogs.together.server_group import server_group
-from db.canvases import PAINTING, Canvas
-from db.sessions import Session, SessionKind
+from db.together.canvases import PAINTING, Canvas
+from db.together.sessions import Session, SessionKind
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.params import Params, to_dict

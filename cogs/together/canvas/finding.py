@@ -11,8 +11,8 @@ from bot.ui.i18n import tr
 from cogs.together.canvas.handler import CanvasHandler
 from cogs.together.canvas.messages import Standing
 from cogs.together.finding import find_session
-from db.canvases import PAINTING, Claim
-from db.sessions import Session
+from db.together.canvases import PAINTING, Claim
+from db.together.sessions import Session
 from generation.errors import UserError
 
 

@@ -29,7 +29,7 @@ from cogs.together.canvas.pictures import CanvasPictures
 from cogs.together.canvas.standing import StandingMessage, needs_spoiler
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
-from db.sessions import Round, Session, SessionKind
+from db.together.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.files.infotext import infotext
 from generation.films.order import FilmOrder

@@ -17,9 +17,9 @@ from cogs.together.canvas.geometry import Place, open_places, touch
 from cogs.together.canvas.messages import Standing
 from cogs.together.canvas.pictures import CanvasPictures
 from cogs.together.canvas.standing import StandingMessage
-from db.canvases import PAINTING, Claim, Piece
 from db.jobs import JobState
-from db.sessions import Session, SessionKind
+from db.together.canvases import PAINTING, Claim, Piece
+from db.together.sessions import Session, SessionKind
 from generation.job import Job
 from generation.params import Tile
 

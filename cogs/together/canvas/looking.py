@@ -19,8 +19,8 @@ from cogs.together.canvas import messages
 from cogs.together.canvas.finding import FoundCanvas, begin_private_answer, find_canvas, require_open
 from cogs.together.canvas.messages import PIECES_PAGE, PREFIX, SESSION, Button, Select
 from cogs.together.canvas.standing import needs_spoiler
-from db.ballots import Ballot
-from db.canvases import PAINTING
+from db.together.ballots import Ballot
+from db.together.canvases import PAINTING
 from generation.errors import UserError
 
 WINDOWS = (0, 6, 3)  # cells of a side that are shown; 0 is the whole canvas

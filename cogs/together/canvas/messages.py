@@ -13,8 +13,8 @@ from bot.ui.dynamic_items import persistent_view
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, truncate
 from cogs.together.canvas.geometry import Place
-from db.canvases import Canvas, Cell, Claim, Piece
-from db.sessions import Session
+from db.together.canvases import Canvas, Cell, Claim, Piece
+from db.together.sessions import Session
 from generation.params import Tile
 
 PREFIX = "canvas"

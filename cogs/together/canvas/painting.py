@@ -27,9 +27,9 @@ from cogs.together.canvas.geometry import Place
 from cogs.together.canvas.handler import CLAIM_S, PAUSE_S, CanvasHandler, newest_of
 from cogs.together.canvas.messages import MAX_DRAWN, MAX_WORDS, PREFIX, SESSION
 from cogs.together.canvas.standing import needs_spoiler
-from db.canvases import Claim
 from db.jobs import JobState
-from db.sessions import Session
+from db.together.canvases import Claim
+from db.together.sessions import Session
 from generation.errors import UserError
 from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.models.capabilities import Capability

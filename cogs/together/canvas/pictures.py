@@ -11,8 +11,8 @@ from PIL import Image
 
 from bot.images import canvas_pictures
 from bot.images.canvas_pictures import Overview, Position
-from db.canvases import Canvas, Cell, Claim, Piece
 from db.image_files import ImageStore, cell_stem
+from db.together.canvases import Canvas, Cell, Claim, Piece
 from generation.params import Tile
 
 FULL, SMALL = "png", "jpg"

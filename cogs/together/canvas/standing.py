@@ -16,7 +16,7 @@ from bot.ui.i18n import tr
 from cogs.together.canvas import messages
 from cogs.together.canvas.messages import Standing
 from cogs.together.canvas.pictures import CanvasPictures
-from db.sessions import Session
+from db.together.sessions import Session
 
 MAX_AGE_S = 55 * 60.0  # Discord lets messages that are older than an hour be edited seldom
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from cogs.together.contest import messages
 from cogs.together.contest.finding import FoundContest, find_contest, require_current
 from cogs.together.contest.messages import PREFIX, SESSION, Button, Select
 from cogs.together.contest.phases import ENTRY_PHASES, MAX_EACH, MAX_ENTRIES
-from db.contests import Entry
 from db.jobs import JobRecord, JobState
+from db.together.contests import Entry
 from generation.errors import UserError
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile

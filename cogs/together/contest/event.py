@@ -14,7 +14,7 @@ from bot.ui.i18n import tr
 from bot.ui.text import truncate
 from cogs.together.contest.messages import Show
 from cogs.together.contest.phases import DAY_S, ENTRY_PHASES, VOTE_PHASES, number_of
-from db.sessions import Session
+from db.together.sessions import Session
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from bot.ui.i18n import tr
 from cogs.together.contest.messages import prompt_words
 from cogs.together.contest.results import MAX_PROMPT, Result
 from cogs.together.film import ResultFilm, attach_film
-from db.sessions import Session
+from db.together.sessions import Session
 
 
 async def attach_podium_film(client: Client, session: Session, result: Result, message_id: int) -> None:

@@ -8,7 +8,7 @@ from bot.client import Interaction
 from bot.ui.i18n import tr
 from cogs.together.contest.handler import ContestHandler
 from cogs.together.finding import Found, find_session
-from db.sessions import Session
+from db.together.sessions import Session
 from generation.errors import UserError
 
 FoundContest = Found[ContestHandler]

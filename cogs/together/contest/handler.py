@@ -46,8 +46,8 @@ from cogs.together.contest.phases import (
 )
 from cogs.together.contest.pictures import PairPictures
 from cogs.together.contest.results import Result
-from db.ballots import winner
-from db.sessions import Move, Round, Session, SessionKind
+from db.together.ballots import winner
+from db.together.sessions import Move, Round, Session, SessionKind
 
 log = logging.getLogger(__name__)
 

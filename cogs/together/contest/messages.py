@@ -21,8 +21,8 @@ from cogs.together.contest.phases import (
     number_of,
 )
 from cogs.together.offers import add_offers
-from db.ballots import Suggestion
-from db.sessions import Round, Session
+from db.together.ballots import Suggestion
+from db.together.sessions import Round, Session
 from generation.job import Job
 
 PREFIX = "contest"

@@ -20,7 +20,7 @@ from cogs.together.contest.finding import FoundContest, find_any_contest, find_c
 from cogs.together.contest.messages import PREFIX, SESSION, Button, Select, Show
 from cogs.together.contest.phases import ENTRY_PHASES, NAMING_PHASES, VOTE_PHASES
 from cogs.together.offers import PAGE_PREFIX, add_offers
-from db.contests import Entry
+from db.together.contests import Entry
 from generation.errors import UserError
 
 PAGE_SIZE = 24  # entries in a select, beside "more"

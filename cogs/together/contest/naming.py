@@ -22,7 +22,7 @@ from cogs.together.contest.handler import THEME_VOTE
 from cogs.together.contest.messages import PREFIX, SESSION
 from cogs.together.contest.phases import MAX_THEME, NAMING_PHASES
 from cogs.together.offers import PAGE_PREFIX
-from db.ballots import Ballot, Suggestion
+from db.together.ballots import Ballot, Suggestion
 from generation.errors import UserError
 from generation.prompt import PromptError
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
-from db.contests import Entry
+from db.together.contests import Entry
 
 CANDIDATES = 24  # entries among which a pair is chosen, so that many entries take no time
 

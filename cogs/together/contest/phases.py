@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bot.sessions.jobs import round_job_id
 from bot.ui.i18n import tr
-from db.sessions import Move, Round, Session
+from db.together.sessions import Move, Round, Session
 
 THEME, SECOND, ENTRIES, ENTRIES_MORE, VOTING, VOTING_MORE, RESULT, ASLEEP = (
     "theme",

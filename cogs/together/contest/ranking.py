@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from db.ballots import first_by_lot
-from db.contests import Comparison
+from db.together.ballots import first_by_lot
+from db.together.contests import Comparison
 
 FULL_WEIGHT_PAIRS = 5  # somebody who compares fewer pairs, and not all there are, counts for less
 PRIOR = 0.1  # precision of the strengths' normal prior

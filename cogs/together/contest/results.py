@@ -13,9 +13,9 @@ from bot.services import Services
 from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, jump_url
 from cogs.together.contest.messages import Show, prompt_words, title
-from db.contests import Comparison, Entry
 from db.jobs import JobRecord
-from db.sessions import Session
+from db.together.contests import Comparison, Entry
+from db.together.sessions import Session
 from generation.errors import UserError
 
 MEDALS = ("🥇", "🥈", "🥉")

@@ -21,8 +21,8 @@ from cogs.together.contest.handler import ContestHandler
 from cogs.together.contest.messages import PREFIX, SESSION
 from cogs.together.contest.pairing import next_pair
 from cogs.together.contest.phases import PAIRS_EACH, VOTE_PHASES
-from db.ballots import Ballot
-from db.contests import SKIPPED, Entry, pair_kind
+from db.together.ballots import Ballot
+from db.together.contests import SKIPPED, Entry, pair_kind
 from generation.errors import UserError
 
 BOTH = "both"

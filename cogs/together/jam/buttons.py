@@ -27,8 +27,8 @@ from cogs.together.jam import messages
 from cogs.together.jam.handler import ASLEEP, DRAWING, FINALE, OPEN_PHASES, JamHandler
 from cogs.together.jam.messages import MAX_WORDS, PREFIX
 from cogs.together.jam.rules import AGAIN, AS_THEY_ARE, MOVE, MOVES, TILE, WORDS, move_label, reworded
-from db.ballots import Ballot, Suggestion
-from db.sessions import ENDED, Round, Session
+from db.together.ballots import Ballot, Suggestion
+from db.together.sessions import ENDED, Round, Session
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.params import TILE_PATTERN, Tile

@@ -25,7 +25,7 @@ from cogs.together.jam import messages
 from cogs.together.jam.buttons import end_jam
 from cogs.together.jam.handler import DRAWING, JamHandler, progress_text
 from cogs.together.server_group import server_group
-from db.sessions import Round, Session, SessionKind
+from db.together.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Speed
 from generation.params import Params, to_dict

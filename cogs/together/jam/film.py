@@ -6,7 +6,7 @@ from bot.client import Client
 from bot.ui import job_text
 from bot.ui.i18n import tr
 from cogs.together.film import ResultFilm, attach_film, attach_film_again
-from db.sessions import Session
+from db.together.sessions import Session
 from generation.job import Action, Job
 from generation.params import Tile
 

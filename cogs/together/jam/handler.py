@@ -32,10 +32,10 @@ from cogs.together.jam.rules import (
     possible_moves,
     seed_for,
 )
-from db.ballots import Turnout
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
-from db.sessions import Round, Session, SessionKind
+from db.together.ballots import Turnout
+from db.together.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Action, Job, Requester, Speed
 from generation.params import Params, Tile, from_dict

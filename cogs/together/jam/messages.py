@@ -12,9 +12,9 @@ from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, truncate
 from cogs.together.jam.rules import AGAIN, AS_THEY_ARE, MOVE, MOVES, TILE, WORDS, Tallies, move_label
 from cogs.together.offers import add_offers
-from db.ballots import Suggestion
 from db.lineage import Credit
-from db.sessions import Round, Session
+from db.together.ballots import Suggestion
+from db.together.sessions import Round, Session
 from generation.job import Action, Job
 
 PREFIX = "jam"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bot.ui.i18n import tr
 from cogs.image_buttons.action_params import params_for
-from db.ballots import Suggestion, first_by_lot, winner
+from db.together.ballots import Suggestion, first_by_lot, winner
 from generation.job import Action
 from generation.models.model import Model
 from generation.params import MAX_SEED, Params, Tile

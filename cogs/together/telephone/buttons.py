@@ -23,8 +23,8 @@ from cogs.together.telephone.finding import (
 )
 from cogs.together.telephone.messages import PREFIX, SESSION, Button
 from cogs.together.telephone.phases import DRAWING, JOINING, MIN_PLAYERS, REVEAL, TURN
-from db.sessions import Session
-from db.telephones import Player
+from db.together.sessions import Session
+from db.together.telephones import Player
 from generation.errors import UserError
 
 

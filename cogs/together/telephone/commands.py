@@ -29,8 +29,8 @@ from cogs.together.telephone.handler import TelephoneHandler
 from cogs.together.telephone.left_over import drop_left_over
 from cogs.together.telephone.messages import PREFIX, SESSION
 from cogs.together.telephone.phases import FIVE_MINUTES, JOINING, MAX_PLAYERS, MIN_PLAYERS, PACES
-from db.sessions import Session, SessionKind
-from db.telephones import Player
+from db.together.sessions import Session, SessionKind
+from db.together.telephones import Player
 from generation.errors import UserError
 from generation.params import Params, to_dict
 

@@ -8,7 +8,7 @@ from bot.policy.sessions import Participant, participant_from, require_participa
 from bot.ui.i18n import tr
 from cogs.together.finding import Found, find_session
 from cogs.together.telephone.handler import TelephoneHandler
-from db.sessions import Session
+from db.together.sessions import Session
 from generation.errors import UserError
 
 FoundTelephone = Found[TelephoneHandler]

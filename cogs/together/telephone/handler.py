@@ -43,8 +43,8 @@ from cogs.together.telephone.reveal import Reveal
 from cogs.together.telephone.steps import Step, live_steps
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
-from db.sessions import Round, Session, SessionKind
-from db.telephones import Player
+from db.together.sessions import Round, Session, SessionKind
+from db.together.telephones import Player
 from generation.errors import UserError
 from generation.job import Action, Job, Requester
 from generation.params import Params, PromptPart, from_dict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.client import Client
 from bot.jobs.deletion import delete_job
 from bot.ui.i18n import tr
-from db.sessions import Session
+from db.together.sessions import Session
 
 
 async def drop_left_over(client: Client, session: Session | None = None) -> None:

@@ -12,8 +12,8 @@ from bot.ui.text import escape_markdown, truncate
 from cogs.together.bell import bell_line
 from cogs.together.telephone.phases import ATTEMPT, MIN_PLAYERS, seconds_of
 from cogs.together.telephone.steps import Step
-from db.sessions import Round, Session
-from db.telephones import Player
+from db.together.sessions import Round, Session
+from db.together.telephones import Player
 
 PREFIX = "telephone"
 SESSION = r"(?P<session>[0-9a-f]{12})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bot.sessions.jobs import round_job_id
-from db.sessions import Round, Session
-from db.telephones import Player
+from db.together.sessions import Round, Session
+from db.together.telephones import Player
 
 JOINING, TURN, DRAWING, REVEAL, FINALE = "joining", "turn", "drawing", "reveal", "finale"
 MIN_PLAYERS, MAX_PLAYERS = 3, 8

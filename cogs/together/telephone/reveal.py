@@ -25,7 +25,7 @@ from cogs.together.telephone.left_over import drop_left_over
 from cogs.together.telephone.phases import FINALE, FINALE_ROUND, REVEAL, suspense_of
 from cogs.together.telephone.steps import Step, live_steps
 from db.jobs import JobState
-from db.sessions import Round, Session, SessionKind
+from db.together.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Job
 

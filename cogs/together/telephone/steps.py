@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.services import Services
 from cogs.together.telephone.phases import ROBOT, WORDS
 from db.jobs import JobRecord, JobState
-from db.sessions import Round, Session
+from db.together.sessions import Round, Session
 from generation.params import Tile
 
 SHOWN_STATES = (JobState.GENERATED, JobState.POSTED)

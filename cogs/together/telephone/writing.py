@@ -24,8 +24,8 @@ from cogs.together.telephone.finding import FoundTelephone, find_telephone, requ
 from cogs.together.telephone.messages import MAX_WORDS, PREFIX, SESSION
 from cogs.together.telephone.phases import TURN, written
 from cogs.together.telephone.steps import Step
-from db.sessions import Round
-from db.telephones import Player
+from db.together.sessions import Round
+from db.together.telephones import Player
 from generation.errors import UserError
 
 MODAL = "telephone_words"

@@ -17,7 +17,7 @@ from torch.nn import Embedding, Module
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import UserError
-from generation.models.textual_inversion import TextualInversion
+from generation.models.files.textual_inversion import TextualInversion
 from generation.text import Text
 
 

@@ -13,7 +13,7 @@ from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.seamless import seamless_copy
 from generation.engine.networks.shared_attention import SharedAttentionUnet
 from generation.models.adapters import NO_ADAPTERS, Adapters
-from generation.models.lora import Lora
+from generation.models.files.lora import Lora
 from generation.params import Params
 
 MAX_CACHED_LORA_SETS = 4  # a set takes as much memory as its files

@@ -17,7 +17,7 @@ from torch import Tensor
 from generation.engine.denoising.probes import Probe
 from generation.engine.denoising.reading import Question, Questions
 from generation.messages import Reading
-from generation.models.vocabulary import Vocabulary
+from generation.models.words.vocabulary import Vocabulary
 from generation.planning import descriptions
 from generation.planning.descriptions import DESCRIPTIONS, RETRIED_SETTINGS, Description, halvings
 

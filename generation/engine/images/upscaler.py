@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from generation.engine.images.windows import layout_windows
-from generation.models.upscaler import UpscalerInfo
+from generation.models.files.upscaler import UpscalerInfo
 from generation.planning.tiling import window_size
 
 WINDOW_SIZE = 256  # pixels of a window

@@ -21,8 +21,8 @@ from generation.engine.networks.seamless import seamless_copy
 from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import UserError
 from generation.models.adapters import NO_ADAPTERS, Adapters
-from generation.models.controls import CONFIG, LDM_PREFIX, ControlNet, without_prefix
-from generation.models.file_errors import UNEXPECTED_CONTENT
+from generation.models.files.controls import CONFIG, LDM_PREFIX, ControlNet, without_prefix
+from generation.models.files.errors import UNEXPECTED_CONTENT
 from generation.params import Params
 from generation.text import Text
 

@@ -20,8 +20,8 @@ from generation.engine.device.device import multiplies_bfloat16
 from generation.engine.networks.text_encoder_files import SkipInitialization
 from generation.errors import UserError
 from generation.models.catalogue import Family
-from generation.models.checkpoint import IGNORED_SUFFIXES, SCALE_SUFFIXES, CheckpointInfo, scaled_weight
-from generation.models.ldm_layout import (
+from generation.models.files.checkpoint import IGNORED_SUFFIXES, SCALE_SUFFIXES, CheckpointInfo, scaled_weight
+from generation.models.files.ldm_layout import (
     CLIP,
     HEAD_DIM,
     OPEN_CLIP,
@@ -32,8 +32,8 @@ from generation.models.ldm_layout import (
     unused_text_layers,
     vae_config,
 )
+from generation.models.files.safetensors_header import read_header
 from generation.models.model import Model
-from generation.models.safetensors_header import read_header
 
 CLIP_MERGES = Path(__file__).resolve().parents[3] / "models" / "clip" / "merges.txt.gz"
 BOS_TOKEN, EOS_TOKEN = "<|startoftext|>", "<|endoftext|>"

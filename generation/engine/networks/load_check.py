@@ -14,10 +14,10 @@ from generation.engine.networks.pipeline_loader import DiffusersLayout
 from generation.engine.networks.text_encoder_files import SkipInitialization
 from generation.errors import UserError, first_line
 from generation.models.catalogue import PIPELINE_ONLY
-from generation.models.checkpoint import inspect_checkpoint
+from generation.models.files.checkpoint import inspect_checkpoint
+from generation.models.files.model_files import WEIGHT_FILES, check_model_files, weight_files
+from generation.models.files.safetensors_header import read_header
 from generation.models.model import Model
-from generation.models.model_files import WEIGHT_FILES, check_model_files, weight_files
-from generation.models.safetensors_header import read_header
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -15,7 +15,7 @@ from torch.nn.functional import conv2d, linear
 from generation.engine.networks.lora_deltas import LoraDelta, read_deltas
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.weight_sharing import clone_sharing_weights
-from generation.models.lora import NETWORKS, Lora
+from generation.models.files.lora import NETWORKS, Lora
 
 LoraDeltas = dict[str, list[LoraDelta]]
 

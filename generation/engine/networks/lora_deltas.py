@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import Conv2d, Linear
 
 from generation.errors import UserError
-from generation.models.lora import NETWORKS, Lora, LoraTensor, effective_alpha, parse_key, peft_settings
-from generation.models.safetensors_header import read_header
+from generation.models.files.lora import NETWORKS, Lora, LoraTensor, effective_alpha, parse_key, peft_settings
+from generation.models.files.safetensors_header import read_header
 from generation.text import Text
 
 _TEXT_LAYER = re.compile(r"encoder_layers_\d+_")

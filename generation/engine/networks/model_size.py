@@ -11,8 +11,8 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from generation.errors import UserError
 from generation.models.catalogue import CATALOGUE, find_entry
+from generation.models.files.safetensors_header import read_header
 from generation.models.model import Model
-from generation.models.safetensors_header import read_header
 
 CATALOGUE_BYTES_PER_WEIGHT = 2  # the catalogue's sizes are in half precision
 UNUSED_PARTS = ("safety_checker",)  # never loaded

@@ -25,19 +25,19 @@ from generation.engine.networks.text_encoder_files import SkipInitialization, lo
 from generation.errors import UserError
 from generation.messages import Loading
 from generation.models.catalogue import find_entry
-from generation.models.checkpoint import inspect_checkpoint
-from generation.models.json_files import read_json
-from generation.models.lora import Lora
-from generation.models.model import Model, defaults_from_unet, describe_model
-from generation.models.model_files import WEIGHT_FILES, variant_order
-from generation.models.pipeline_config import (
+from generation.models.files.checkpoint import inspect_checkpoint
+from generation.models.files.json_files import read_json
+from generation.models.files.lora import Lora
+from generation.models.files.model_files import WEIGHT_FILES, variant_order
+from generation.models.files.pipeline_config import (
     XL_PARTS,
     is_xl,
     missing_package,
     require_supported_classes,
     require_supported_family,
 )
-from generation.models.safetensors_header import CONVERT_HINT
+from generation.models.files.safetensors_header import CONVERT_HINT
+from generation.models.model import Model, defaults_from_unet, describe_model
 from generation.models.samplers import SAMPLERS, sampler_for
 
 PART_LIBRARIES = {

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch.overrides import TorchFunctionMode
 
-from generation.models.model_files import TRANSFORMERS_WEIGHTS, variant_order, weight_variants
+from generation.models.files.model_files import TRANSFORMERS_WEIGHTS, variant_order, weight_variants
 
 PREFIX = "text_model."  # of the names in some files, and in some versions of transformers
 # While transformers builds a network inside another, its own functions stand in the place of torch's.

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from generation.errors import UserError
-from generation.models.captioner import QUESTIONS, require_captioner
+from generation.models.files.captioner import QUESTIONS, require_captioner
 from generation.planning.descriptions import DESCRIPTIONS
 
 MAX_TOKENS = 60  # of a caption

@@ -18,9 +18,9 @@ from generation.engine.pipelines.pipeline_adapters import PIPELINE_ADAPTERS, Pip
 from generation.errors import UserError
 from generation.messages import Loading
 from generation.models.catalogue import Family
+from generation.models.files.model_files import DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, variant_order
+from generation.models.files.safetensors_header import CONVERT_HINT
 from generation.models.model import Model
-from generation.models.model_files import DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, variant_order
-from generation.models.safetensors_header import CONVERT_HINT
 
 LIBRARIES_BY_NAME = {"diffusers": diffusers, "transformers": transformers}
 

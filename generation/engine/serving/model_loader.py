@@ -31,9 +31,9 @@ from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Loading
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.catalogue import PIPELINE_ONLY
+from generation.models.files.model_files import require_local_files
+from generation.models.files.upscaler import UpscalerInfo
 from generation.models.model import Model
-from generation.models.model_files import require_local_files
-from generation.models.upscaler import UpscalerInfo
 
 log = logging.getLogger(__name__)
 

@@ -552,7 +552,7 @@ def test_a_problem_with_the_database_is_reported(data, damage, message):
 
 
 def test_a_locked_database_is_reported(data, monkeypatch):
-    monkeypatch.setattr("db.integrity.LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("db.upkeep.integrity.LOCK_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(data / DATABASE_FILE, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
@@ -563,7 +563,7 @@ def test_a_locked_database_is_reported(data, monkeypatch):
 
 def test_a_database_too_large_to_check_is_skipped(data, monkeypatch):
     monkeypatch.setattr(storage, "DATABASE_TIMEOUT_S", -1.0)
-    monkeypatch.setattr("db.integrity.PROGRESS_INTERVAL", 1)
+    monkeypatch.setattr("db.upkeep.integrity.PROGRESS_INTERVAL", 1)
     assert check_database(data)[0].status is SKIPPED
 
 

@@ -9,7 +9,7 @@ from bot.finding import outline_file
 from bot.finding.finder import PictureFinder
 from bot.finding.outline_file import HEADER, RECORD, UNFINISHED, OutlineFile
 from db.connection import Connection
-from db.picture_index import Fingerprints, Outlines, PictureIndex
+from db.finding.picture_index import Fingerprints, Outlines, PictureIndex
 
 CHANNEL, HIDDEN, PERSON, OTHER = 10**18 + 1, 10**18 + 2, 10**18 + 3, 10**18 + 4
 NOBODY = 0

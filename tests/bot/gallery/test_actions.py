@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 
-from db.sessions import SessionKind
+from db.together.sessions import SessionKind
 from tests.support.bot_harness import eventually
 from tests.support.gallery import open_gallery
 from tests.support.sessions import make_session

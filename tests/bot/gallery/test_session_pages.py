@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from db.sessions import Round, SessionKind
+from db.together.sessions import Round, SessionKind
 from tests.cogs.together.canvas.test_canvas import Painting
 from tests.support.gallery import open_gallery
 from tests.support.sessions import block, make_session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from db import retention
+from db.upkeep import retention
 from tests.support.bot_harness import eventually
 from tests.support.timing import TIMEOUT_S
 

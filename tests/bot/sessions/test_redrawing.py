@@ -10,7 +10,7 @@ import pytest
 from bot.sessions import redrawing
 from bot.sessions.redrawing import Redrawer
 from db.connection import Connection
-from db.sessions import SessionStore
+from db.together.sessions import SessionStore
 from generation.errors import UserError
 from tests.support.bot_harness import eventually
 from tests.support.sessions import make_session

@@ -10,7 +10,7 @@ import pytest
 from bot.sessions import timer as timer_module
 from bot.sessions.timer import SessionTimer
 from db.connection import Connection
-from db.sessions import Move, SessionStore
+from db.together.sessions import Move, SessionStore
 from tests.support.bot_harness import eventually
 from tests.support.sessions import make_session
 

@@ -15,7 +15,7 @@ from generation.job import Action, Destination, Job, Requester
 from generation.messages import Loading, Progress, Ready
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.models.vocabulary import Vocabulary
+from generation.models.words.vocabulary import Vocabulary
 from generation.params import Params, PromptPart, Tile
 from generation.prompt import PromptError, parse_params
 from generation.queue.queue import QueuePosition

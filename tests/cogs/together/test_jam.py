@@ -12,7 +12,7 @@ from bot.jobs.deletion import delete_job
 from cogs.together.jam import handler as jam_handler
 from cogs.together.jam.film import attach_jam_film
 from db.jobs import JobState
-from db.sessions import SessionKind
+from db.together.sessions import SessionKind
 from generation.job import Action
 from generation.params import Tile
 from preview.state.world import walk_components

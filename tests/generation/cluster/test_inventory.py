@@ -10,8 +10,8 @@ import pytest
 from generation.cluster.inventory import SAMPLE_BYTES, SAMPLES, Inventory, common, take_inventory
 from generation.messages import Offered
 from generation.models.adapters import Adapters
-from generation.models.controls import ControlNet
-from generation.models.lora import Lora
+from generation.models.files.controls import ControlNet
+from generation.models.files.lora import Lora
 from generation.models.model import EMBEDDED, Model
 from generation.models.registry import ModelRegistry
 from generation.params import ControlWeight, LoraWeight, PromptPart

@@ -18,13 +18,13 @@ from bot.doctor.model import check_model
 from bot.doctor.result import CheckStatus
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
-from generation.models.file_errors import ModelFileError
-from generation.models.lora import describe_lora, trigger_words
+from generation.models.files.errors import ModelFileError
+from generation.models.files.lora import describe_lora, trigger_words
+from generation.models.files.model_files import check_model_files
+from generation.models.files.safetensors_header import read_header
+from generation.models.files.textual_inversion import describe_embedding
+from generation.models.files.upscaler import describe_upscaler
 from generation.models.model import EMBEDDED, describe_model
-from generation.models.model_files import check_model_files
-from generation.models.safetensors_header import read_header
-from generation.models.textual_inversion import describe_embedding
-from generation.models.upscaler import describe_upscaler
 
 LAYER = "lora_unet_mid_block_attentions_0_proj_in"
 DEEP = "[" * 50_000

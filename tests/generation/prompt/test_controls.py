@@ -9,7 +9,7 @@ import pytest
 
 from generation.models.adapters import Adapters
 from generation.models.catalogue import Family
-from generation.models.controls import ControlNet
+from generation.models.files.controls import ControlNet
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import ControlWeight, from_dict, to_dict

@@ -8,10 +8,10 @@ import pytest
 
 from generation.models.adapters import Adapters
 from generation.models.catalogue import Family
-from generation.models.lora import Lora
+from generation.models.files.lora import Lora
+from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.models.textual_inversion import TextualInversion
 from generation.params import LoraWeight, Params
 from generation.prompt import PromptError, format_prompt, parse_params, parse_prompt
 

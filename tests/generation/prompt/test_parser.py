@@ -15,12 +15,12 @@ from bot.ui.text import escape_markdown
 from generation.edited_text import TextEdit
 from generation.errors import UserError
 from generation.models.adapters import Adapters
-from generation.models.controls import ControlNet
-from generation.models.lora import Lora
+from generation.models.files.controls import ControlNet
+from generation.models.files.lora import Lora
+from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
-from generation.models.textual_inversion import TextualInversion
 from generation.params import MAX_SEED, LoraWeight, Params, PromptPart, Tile, Upload
 from generation.prompt import PromptError, format_prompt, parse_params, parse_prompt
 from generation.prompt.parameters import BY_NAME, PARAMETERS, PLANNED

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from generation.models.adapters import Adapters
-from generation.models.lora import Lora
+from generation.models.files.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptReading, format_prompt, parse_prompt, read_prompt

@@ -11,8 +11,8 @@ from PIL import Image, ImageChops
 
 from cogs.together.canvas.handler import CLAIM_S, PAUSE_S, CanvasHandler
 from cogs.together.canvas.pictures import CanvasPictures
-from db.backup import create_backup
-from db.retention import Retention
+from db.upkeep.backup import create_backup
+from db.upkeep.retention import Retention
 from preview import UploadedFile
 from preview.state.world import walk_components
 from tests.cogs.test_privacy import export_all

@@ -12,8 +12,8 @@ from PIL import Image, ImageChops, ImageStat
 
 from bot import discord_calls
 from cogs.together.contest.phases import DAY_S, EXTRA_S, NAMING_S
-from db.ballots import Suggestion
-from db.sessions import SessionKind
+from db.together.ballots import Suggestion
+from db.together.sessions import SessionKind
 from preview.state.interactions import InteractionFailed
 from preview.state.world import walk_components
 from preview.users.friends import follow, friends_of, use

@@ -8,7 +8,7 @@ import pytest
 
 from cogs.together.contest.pairing import next_pair
 from cogs.together.contest.ranking import rank
-from db.contests import Comparison
+from db.together.contests import Comparison
 from tests.support.contest_simulation import SimulatedContest
 
 VOTERS = range(1001, 1026)

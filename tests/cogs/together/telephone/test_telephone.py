@@ -16,7 +16,7 @@ from cogs.together.telephone import handler
 from cogs.together.telephone.absent import words_for_absent
 from db.guilds import AuditEntry
 from db.jobs import JobState
-from db.sessions import SessionKind
+from db.together.sessions import SessionKind
 from generation.params import Tile, from_dict
 from preview import UserActionError
 from preview.state.world import walk_components

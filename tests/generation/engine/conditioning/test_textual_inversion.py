@@ -19,7 +19,7 @@ from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
 from generation.messages import Failed, FailureReason
 from generation.models.adapters import Adapters
-from generation.models.textual_inversion import TextualInversion, describe_embedding
+from generation.models.files.textual_inversion import TextualInversion, describe_embedding
 from generation.params import Params
 from tests.support.conditioning import encode
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from generation.engine.images.io import read_source
 from generation.engine.images.upscaler import Upscaler
 from generation.errors import UserError
-from generation.models.upscaler import describe_upscaler
+from generation.models.files.upscaler import describe_upscaler
 from generation.params import Upload
 from tests.support.engine_harness import make_params, make_request
 

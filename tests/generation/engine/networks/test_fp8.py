@@ -17,7 +17,7 @@ from generation.engine.networks.fp8 import FP8, Fp8Linear, round_rows, use_fp8
 from generation.engine.networks.lora import with_loras
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.engine.serving.model_loader import LoadedModel, ModelLoader
-from generation.models.lora import Lora
+from generation.models.files.lora import Lora
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
 from tests.support.lora_file import merge_loras, random_layers, write_kohya
 

@@ -26,8 +26,8 @@ from generation.engine.networks.ldm_checkpoint import (
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
 from generation.models.catalogue import Family
-from generation.models.checkpoint import inspect_checkpoint
-from generation.models.ldm_layout import unet_config, unused_text_layers, vae_config
+from generation.models.files.checkpoint import inspect_checkpoint
+from generation.models.files.ldm_layout import unet_config, unused_text_layers, vae_config
 from generation.models.model import describe_model
 from tests.support.engine_harness import EngineHarness, make_params, make_request
 from tests.support.ldm_file import (

@@ -16,7 +16,7 @@ from torch import Tensor
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.messages import Event, Failed, FailureReason, Finished
 from generation.models.adapters import Adapters
-from generation.models.lora import describe_lora
+from generation.models.files.lora import describe_lora
 from generation.models.registry import ModelRegistry
 from generation.params import LoraWeight, Params
 from generation.worker.engine_loader import load_engine

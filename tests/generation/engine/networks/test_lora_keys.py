@@ -17,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from generation.engine.networks.lora_deltas import layers_by_name
 from generation.errors import UserError
-from generation.models.lora import LoraTensor, describe_lora, parse_key, trigger_words
+from generation.models.files.lora import LoraTensor, describe_lora, parse_key, trigger_words
 
 UNETS: dict[str, dict[str, Any]] = {
     "1.5": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},

@@ -19,7 +19,7 @@ from generation.engine.networks.lora import with_loras
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
-from generation.models.lora import describe_lora
+from generation.models.files.lora import describe_lora
 from tests.support.lora_file import (
     CONVOLUTIONS,
     LINEAR,

@@ -26,8 +26,8 @@ from generation.engine.serving.model_loader import ModelLoader
 from generation.errors import UserError
 from generation.messages import Event, Loading
 from generation.models.catalogue import Family
+from generation.models.files.pipeline_config import SCHEDULER_PACKAGES, SCHEDULERS
 from generation.models.model import Model, describe_model
-from generation.models.pipeline_config import SCHEDULER_PACKAGES, SCHEDULERS
 from tests.support.engine_harness import EngineHarness, make_params, make_request
 from tests.support.hub_cache import fake_hub_cache
 from tests.support.tiny_pipelines import build_tiny_pipeline
@@ -196,7 +196,7 @@ def test_the_known_schedulers_are_those_with_stable_diffusions_noise() -> None:
 def test_a_scheduler_whose_package_is_missing_is_replaced(
     tiny_model: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generation.models.pipeline_config.find_spec", lambda package: None)
+    monkeypatch.setattr("generation.models.files.pipeline_config.find_spec", lambda package: None)
     ref = _copy(tiny_model, tmp_path, model_index={"scheduler": ["diffusers", name]}, scheduler={"_class_name": name})
     loaded = _load(ref)
     assert type(loaded.scheduler).__name__ == "EulerDiscreteScheduler"

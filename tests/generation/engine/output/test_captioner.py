@@ -10,7 +10,7 @@ from PIL import Image
 
 from generation.engine.output.captioner import Captioner, load_captioner
 from generation.errors import UserError
-from generation.models.captioner import check_captioner_files
+from generation.models.files.captioner import check_captioner_files
 from generation.planning.descriptions import DESCRIPTIONS
 from tests.support.tiny_captioner import WORDS, build_tiny_blip, build_tiny_florence
 

@@ -1,0 +1,1 @@
+"""The indexes of prompts and pictures, and the searches over them."""

@@ -1,0 +1,1 @@
+"""The stores of what people make together: sessions, votes, canvases, contests, telephones."""

@@ -1,0 +1,1 @@
+"""Backups, retention and checks of the database as a whole."""

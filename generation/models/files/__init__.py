@@ -1,0 +1,1 @@
+"""Model files as their headers and configurations describe them, without torch."""

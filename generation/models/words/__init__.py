@@ -1,0 +1,1 @@
+"""The words that a small model knows."""

@@ -1,0 +1,1 @@
+"""What programs write about a picture, found in pasted text and converted into a prompt."""
