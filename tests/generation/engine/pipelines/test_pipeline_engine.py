@@ -31,6 +31,7 @@ from generation.engine.pipelines.pipeline_engine import PipelineEngine
 from generation.engine.serving.model_loader import ModelLoader
 from generation.engine.serving.multi_model_engine import MultiModelEngine
 from generation.errors import UserError
+from generation.files.thumbnail import encode_thumbnail
 from generation.messages import Event, Failed, FailureReason, Finished, Generate, Loaded, Loading, Progress
 from generation.models.capabilities import FAMILY_CAPABILITIES, Capability
 from generation.models.catalogue import PIPELINE_ONLY, Family
@@ -528,6 +529,9 @@ def test_several_models_each_have_their_own_engine(load_tiny: LoadTiny, tiny_mod
     ends = {event.job_id: event for event in events if isinstance(event, Finished)}
     assert ends.keys() == {"pipeline", "denoised"}
     assert ends["pipeline"].grid.tiles != ends["denoised"].grid.tiles
+    for grid in (end.grid for end in ends.values()):
+        images = [Image.open(io.BytesIO(tile)) for tile in grid.tiles]
+        assert list(grid.thumbnails) == list(map(encode_thumbnail, images))  # as the bot would make them
     assert [event.model.family for event in events if isinstance(event, Loaded)] == [Family.SD1, Family.SD3]
 
 
