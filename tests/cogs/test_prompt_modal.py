@@ -219,6 +219,7 @@ async def test_only_failed_jobs_whose_prompt_fits_into_a_modal_have_the_button()
             *REMIX_ACTION.values(),
             Action.IMAGINE,
             Action.BLEND,
+            Action.EDIT_WORDS,
             *ACTIONS_WITH_OWN_MODAL,
         }
         assert (view is not None) == asks, action
