@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.generation.models.test_controls import DIFFUSERS
+from tests.generation.models.files.test_controls import DIFFUSERS
 
 from generation.params import ControlWeight
 from preview import UploadedFile
