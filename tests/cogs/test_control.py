@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.generation.models.test_controls import DIFFUSERS
 
 from generation.params import ControlWeight
 from preview import UploadedFile
@@ -15,6 +14,7 @@ from tests.cogs.test_context_menus import use_menu
 from tests.cogs.test_privacy import delete_everything
 from tests.cogs.test_prompt_modal import modal_prompt
 from tests.cogs.test_stealth import wait_for_private_result
+from tests.generation.models.files.test_controls import DIFFUSERS
 from tests.support.bot_harness import eventually, first_tile, make_model, red_png
 
 
