@@ -285,6 +285,19 @@ class SessionStore:
         rows = await self._connection.fetch_all("SELECT * FROM collab_rounds WHERE job_id = :job", {"job": job_id})
         return _round_from_row(rows[0]) if rows else None
 
+    async def people(self, session_id: str) -> set[int]:
+        """Return everybody whom the messages of a session may name."""
+        rows = await self._connection.fetch_all(
+            """SELECT host_id AS person FROM collab_sessions WHERE id = :session
+               UNION SELECT worded_by FROM collab_rounds WHERE session = :session
+               UNION SELECT person FROM credits WHERE job IN (
+                   SELECT job_id FROM collab_rounds WHERE session = :session)
+               UNION SELECT person FROM telephone_players WHERE session = :session
+               UNION SELECT person FROM session_bells WHERE session = :session""",
+            {"session": session_id},
+        )
+        return {row["person"] for row in rows if row["person"]}
+
     def _sessions(self, rows: Sequence[aiosqlite.Row]) -> list[Session]:
         return [_session_from_row(row) for row in rows]
 
