@@ -93,9 +93,9 @@ _INSERT_ROUND_IF_CHANGED = """
 
 
 _REPLACE_ROUND_IF_CHANGED = """
-    UPDATE collab_rounds SET job_id = :job, facts = :facts, worded_by = :worded_by,
+    UPDATE collab_rounds SET job_id = :job, facts = :facts,
            message_id = CASE WHEN job_id = :job THEN message_id END
-    WHERE session = :session AND round = :round AND changes() = 1
+    WHERE session = :session AND round = :round AND worded_by IS :worded_by AND changes() = 1
 """
 
 
@@ -254,7 +254,7 @@ class SessionStore:
     async def move_in_round(self, move: Move, made: Round) -> bool:
         """Take a step together with what is stored of its round; returns False if a rival was faster.
 
-        A round that gets another job also needs another message.
+        A round that gets another job also needs another message. Nothing of somebody who was just erased is stored.
         """
         return await self.move(move, (_REPLACE_ROUND_IF_CHANGED, _round_values(made)))
 
