@@ -65,8 +65,8 @@ class Draining:
         """Look at the file again and again, until cancelled."""
         while True:
             try:
-                self._tell_known()
                 await self.apply(read_draining(self._data_dir))
+                self._tell_known()
             except OSError:
                 log.exception("the names of the workers cannot be read or written")
             await asyncio.sleep(INTERVAL_S)
@@ -101,8 +101,8 @@ class Draining:
     def _tell_known(self) -> None:
         """Write down which workers there are, for who types `main.py drain`."""
         if (known := self._names()) != self._known:
+            self._known = known  # before writing, so that a full disk is logged once
             _write_names(self._data_dir / KNOWN_FILE, known)
-            self._known = known
 
     def _warn_of_unknown(self, names: list[str]) -> None:
         known = self._names()

@@ -55,9 +55,11 @@ def find_unusable_files(config: Config) -> list[str]:
 
 def _require_folder(ref: str, check: Callable[[str], None]) -> None:
     """Check the files of a model that is on this machine; one of the hub is downloaded by the worker."""
-    if Path(ref).is_dir() and ref:
+    if not ref:
+        return
+    if Path(ref).is_dir():
         check(ref)
-    elif ref and (Path(ref).exists() or not HUB_ID.fullmatch(ref)):
+    elif Path(ref).exists() or not HUB_ID.fullmatch(ref):
         raise FileNotFoundError(f"no model folder at {ref}")
 
 

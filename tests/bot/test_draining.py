@@ -97,6 +97,7 @@ async def test_the_bot_follows_the_file_that_the_command_writes(tmp_path, monkey
         await found.until(lambda: found.workers[1].draining)
         set_draining(tmp_path, "cuda:1", drained=False)
         await found.until(lambda: not found.workers[1].draining)
+        await found.until((tmp_path / "workers").exists)
         follower.cancel()
         assert describe_unknown(tmp_path, "cuda:1") == ""
         assert "sees no cuda:9 now" in (unknown := describe_unknown(tmp_path, "cuda:9"))
