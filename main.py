@@ -44,6 +44,18 @@ PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT":
 
 
 def main() -> int:
+    """Run the command and return the exit code: 1 if nobody reads its output any more, as after `| head`."""
+    try:
+        try:
+            return _run()
+        finally:
+            print(end="", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python writes what is left, at its end
+        return 1
+
+
+def _run() -> int:
     """Run the command and return the exit code: 2 for an error that the caller can fix."""
     for stream in (sys.stdout, sys.stderr):  # a console that lacks a letter, as on Windows, must not end the program
         if isinstance(stream, io.TextIOWrapper):
@@ -161,8 +173,10 @@ def _run_cluster_command(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _drain(config: Config, name: str | None, *, undo: bool) -> int:
-    from bot.draining import read_draining, set_draining
+    from bot.draining import describe_unknown, read_draining, set_draining
 
+    if name and not undo and (unknown := describe_unknown(config.data_dir, name)):
+        print(unknown)
     names = set_draining(config.data_dir, name, drained=not undo) if name else read_draining(config.data_dir)
     print(f"Drained: {', '.join(names)}" if names else "Every GPU is used.")
     return 0

@@ -20,6 +20,7 @@ IsPosted = Callable[[discord.Message], bool]
 
 RETRY_PAUSES = (1, 5, 30, 120)  # seconds; the last repeats forever; discord.py has already tried five times
 REQUEST_TOO_LARGE = 40005
+THREAD_IS_ARCHIVED = 50083
 SEARCH_LIMIT = 2000  # messages of a channel to search for one that may have been posted
 CLOCK_MARGIN_S = 60.0  # the bot's clock and Discord's may differ
 NO_MENTIONS = discord.AllowedMentions.none()
@@ -82,6 +83,11 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, discord.HTTPException):
         return error.status == 429 or error.status >= 500
     return isinstance(error, TRANSPORT_ERRORS)
+
+
+def is_archived(error: discord.HTTPException) -> bool:
+    """Return whether Discord refused to edit a message because its thread is archived."""
+    return error.code == THREAD_IS_ARCHIVED
 
 
 def is_too_large(error: discord.HTTPException) -> bool:

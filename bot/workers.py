@@ -12,12 +12,13 @@ from pathlib import Path
 from bot.config import GENERATED, Config, ConfigError
 from bot.images.metadata import metadata_policy
 from bot.registry import load_registry
+from generation.engine.device.availability import require_possible_fp8
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
 from generation.models.files.captioner import check_captioner_files
 from generation.models.files.model_files import check_classifier_files, require_local_files
 from generation.models.files.upscaler import describe_upscaler
-from generation.models.model import describe_model
+from generation.models.model import HUB_ID, describe_model
 from generation.models.registry import ModelRegistry
 from generation.worker.devices import list_devices
 from generation.worker.engine_loader import load_engine
@@ -37,9 +38,11 @@ def find_unusable_files(config: Config) -> list[str]:
         ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
         ("CONTROLS", partial(scan_adapters, None, None, config.controls)),
         ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
-        ("DESCRIBER", partial(_require_captioner, config.describer)),
+        ("SENSITIVE_CLASSIFIER", partial(_require_folder, config.sensitive_classifier, check_classifier_files)),
+        ("DESCRIBER", partial(_require_folder, config.describer, check_captioner_files)),
         ("SIGNING_CERTIFICATE", certificate),
         ("DEVICE", partial(list_devices, config.device)),
+        ("FP8", partial(require_possible_fp8, config.device) if config.fp8 else lambda: None),
     ]
     problems = []
     for setting, check in checks:
@@ -50,10 +53,14 @@ def find_unusable_files(config: Config) -> list[str]:
     return problems
 
 
-def _require_captioner(ref: str) -> None:
-    """Check a captioner that is on this machine; one of the hub is downloaded by the worker."""
-    if ref and Path(ref).exists():
-        check_captioner_files(ref)
+def _require_folder(ref: str, check: Callable[[str], None]) -> None:
+    """Check the files of a model that is on this machine; one of the hub is downloaded by the worker."""
+    if not ref:
+        return
+    if Path(ref).is_dir():
+        check(ref)
+    elif Path(ref).exists() or not HUB_ID.fullmatch(ref):
+        raise FileNotFoundError(f"no model folder at {ref}")
 
 
 def _require_usable_model(ref: str) -> None:
@@ -71,16 +78,15 @@ def make_worker(
     """Build a worker for `registry`, or all configured models, on `device`, or the first one that DEVICE names.
 
     `processes` is the number of workers that share the machine. Raises like `load_registry` and `list_devices`. Also
-    raises UserError for a model on this machine whose files are incomplete or damaged, FileNotFoundError if the
-    upscaler does not exist, UserError if its file is not an upscaler, and ConfigError if images cannot be signed as
-    configured.
+    raises UserError for a model on this machine whose files are incomplete or damaged, or an upscaler's file that is
+    none, FileNotFoundError if the upscaler or a model's folder does not exist, and ConfigError if images cannot be
+    signed as configured.
     """
     registry = registry or load_registry(config)
     for model in registry.models:
         require_local_files(model)
-    if config.sensitive_classifier and Path(config.sensitive_classifier).is_dir():
-        check_classifier_files(config.sensitive_classifier)
-    _require_captioner(config.describer)
+    _require_folder(config.sensitive_classifier, check_classifier_files)
+    _require_folder(config.describer, check_captioner_files)
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
         registry,

@@ -19,7 +19,6 @@ from db.finding.search import LifetimeTotals
 from db.usage import UsageTotals
 from generation.errors import UserError
 from generation.job import Job
-from generation.messages import Ready
 
 MAX_OPTIONS = 25  # of a select, by Discord's rules
 MAX_LINES = 10  # of jobs: they fit into a message in German too, even where escaping doubles the prompts
@@ -136,7 +135,7 @@ def _queue_position(services: Services, job: Job) -> str:
     position = services.queue.position(job.id)
     if position is None:
         return tr("waiting")
-    return job_text.format_queue_position(position, is_ready=isinstance(services.fleet.state, Ready))
+    return job_text.format_queue_position(position, is_ready=services.fleet.is_open)
 
 
 def _duration(seconds: float) -> str:

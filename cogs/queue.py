@@ -42,7 +42,10 @@ def overview(interaction: Interaction) -> str:
     services = interaction.client.services
     running, waiting = services.queue.running, _in_order(services)
     if not running and not waiting:
-        return "\n".join([tr("The queue is empty: your next job starts at once."), *_worker_line(services)])
+        at_once = tr("The queue is empty: your next job starts at once.")
+        drained = all(worker.draining for worker in services.fleet.workers)  # or there is none
+        empty = tr("The queue is empty.") if drained else at_once
+        return "\n".join([empty, *_worker_line(services)])
     now = [_running_line(job, interaction) for job in running[:MAX_SHOWN]]
     later = [_waiting_line(job, place, interaction) for job, place in waiting[: MAX_SHOWN - len(now)]]
     hidden = len(running) + len(waiting) - len(now) - len(later)
@@ -105,8 +108,7 @@ def _running_line(job: Job, interaction: Interaction) -> str:
 
 
 def _waiting_line(job: Job, place: QueuePosition, interaction: Interaction) -> str:
-    is_ready = isinstance(interaction.client.services.fleet.state, Ready)
-    wait = job_text.format_wait(place, is_ready=is_ready)
+    wait = job_text.format_wait(place, is_ready=interaction.client.services.fleet.is_open)
     return f"{place.position}. {_job_label(job, interaction)}{f' · {wait}' if wait else ''}"
 
 

@@ -142,6 +142,8 @@ class GuildStore:
                 """UPDATE collab_sessions SET stale = stale + 1 WHERE guild_id = :guild_id AND id IN (
                        SELECT session FROM canvas_pieces WHERE person = :person_id
                        UNION SELECT session FROM collab_rounds WHERE worded_by = :person_id
+                       UNION SELECT session FROM collab_rounds WHERE job_id IN (
+                           SELECT job FROM credits WHERE person = :person_id)
                        UNION SELECT session FROM suggestions WHERE person = :person_id
                        UNION SELECT session FROM telephone_players WHERE person = :person_id)""",
                 asdict(block),

@@ -81,8 +81,16 @@ _LEAVE_PIECES = "UPDATE canvas_pieces SET person = :erased, name = '' WHERE pers
 _MARK_STALE = """
     UPDATE collab_sessions SET stale = stale + 1 WHERE id IN (
         SELECT session FROM canvas_pieces WHERE person = :person
+        UNION SELECT id FROM collab_sessions WHERE host_id = :person
+        UNION SELECT session FROM session_bells WHERE person = :person
         UNION SELECT session FROM collab_rounds WHERE worded_by = :person
+        UNION SELECT session FROM collab_rounds WHERE job_id IN (SELECT job FROM credits WHERE person = :person)
         UNION SELECT session FROM contest_entries WHERE person = :person
+        UNION SELECT session FROM contest_entries WHERE job_id IN (
+            WITH RECURSIVE made (id) AS (
+                SELECT id FROM jobs WHERE asker_id = :person
+                UNION SELECT child FROM lineage JOIN made ON lineage.parent_job = made.id)
+            SELECT id FROM made)
         UNION SELECT session FROM suggestions WHERE person = :person
         UNION SELECT session FROM telephone_players WHERE person = :person)
 """

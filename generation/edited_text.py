@@ -52,11 +52,12 @@ def edits_of(pieces: EditedText) -> list[TextEdit]:
 
 
 def possible_texts(pieces: EditedText) -> tuple[str, ...]:
-    """Return every text that the pieces can read, whatever the number of steps."""
+    """Return every text that the pieces can read, whatever the number of steps; neighbours differ by one moment."""
     moments = sorted({edit.at for edit in edits_of(pieces)})
     shares = [-1.0, *(at for at in moments if at < 1)]
     counts = [0.0, *(at for at in moments if at >= 1)]
-    return tuple(dict.fromkeys(_text_at(pieces, share, count) for share in shares for count in counts))
+    ways = [(share, count) for turn, share in enumerate(shares) for count in counts[:: -1 if turn % 2 else 1]]
+    return tuple(dict.fromkeys(_text_at(pieces, *way) for way in ways))
 
 
 def _text_at(pieces: EditedText, share: float, count: float) -> str:

@@ -46,6 +46,15 @@ def test_what_an_owner_types_works_without_an_active_environment(page):
         assert NOT_IN_PATH.findall(text(page)) == []
 
 
+OTHER_PATHS = {"health", "metrics", "together", "tmp"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_slash_command_exists(page):
+    known = set(re.findall(r"^#+ /([a-z]+)", text(ROOT / "docs" / "commands.md"), re.MULTILINE))
+    assert set(re.findall(r"`/([a-z_]+)(?=[ `])", text(page))) <= known | OTHER_PATHS
+
+
 @cache
 def commands() -> str:
     ended = subprocess.run([sys.executable, ROOT / "main.py", "--help"], capture_output=True, text=True, check=True)

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -229,6 +230,17 @@ async def test_a_dry_run_says_what_a_prompt_means(tmp_path):
     assert (code, json.loads(output)["parameters"]) == (0, {"aspect": "3:2"})
     code, output = await run(tmp_path, "imagine", "--dry-run", "a fox --wibble 3")
     assert (code, json.loads(output)["faults"]) == (2, ["Unrecognized parameter `--wibble`"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("arguments", ["imagine --dry-run a fox", "--help", "drain"])
+def test_a_reader_that_has_gone_ends_the_command_without_a_traceback(tmp_path, arguments):
+    command = f"{{ {sys.executable} {MAIN} {arguments}; echo code $? >&2; }} | sleep 0"
+    settings = {**os.environ, "DATA_DIR": str(tmp_path), "PYTHONUNBUFFERED": ""}
+    ended = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=settings, capture_output=True, text=True, check=False
+    )
+    assert ended.stderr == "code 1\n"
 
 
 async def test_a_wrong_prompt_on_the_command_line_is_explained(tmp_path, tiny_model):

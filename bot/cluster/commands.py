@@ -34,12 +34,13 @@ def init(config: Config) -> int:
     own_versions()  # raises UserError where no cluster can run
     files = cluster_files(config)
     files.create()
+    names = ", ".join(str(file) for file in (files.token, files.authority, files.authority_key))
     print(f"{files.folder}: the token and the certificates of the cluster, readable by you only.")
     print(
         "Whoever has this folder can run programs on every machine of the cluster.\n\n"
         "1. Here, set CLUSTER in .env to this machine's address, such as CLUSTER=10.0.0.5:6380.\n"
         f"   Then run: {as_typed('cluster head')}\n"
-        f"2. Copy {files.folder} to each other machine, for instance with scp -r, as its data/cluster.\n"
+        f"2. Copy {names} to data/cluster of each other machine, for instance with scp.\n"
         f"   There run: {as_typed('cluster join ADDRESS:PORT')}"
     )
     return 0
@@ -148,7 +149,7 @@ def _wait_for_head(at: Head, files: ClusterFiles, here: str, versions: Versions)
             time.sleep(REJOIN_S)
             continue
         if not answer.knows_token:
-            raise ConfigError(f"the head at {at} does not know this token: copy the folder of `cluster init` again")
+            raise ConfigError(f"the head at {at} does not know this token: copy the files of `cluster init` again")
         if mismatches := versions.mismatches(answer.versions):
             raise ConfigError(*(f"this machine does not fit: {each}" for each in mismatches))
         return

@@ -33,7 +33,11 @@ def _check(config: Config) -> list[CheckResult]:
         return [failed(SUBJECT, str(error), "See Several machines in docs/self-hosting.md.")]
     if not answer.knows_token:
         return [
-            failed(SUBJECT, f"the head at {head} has another token", f"Copy {files.folder} from its machine again.")
+            failed(
+                SUBJECT,
+                f"the head at {head} has another token",
+                "Copy the files of `cluster init` from its machine again.",
+            )
         ]
     if mismatches := versions.mismatches(answer.versions):
         return [failed(SUBJECT, "this machine and the head differ", " ".join(mismatches))]

@@ -25,7 +25,7 @@ from db.finding.picture_index import (
 )
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
-from generation.files.fingerprint import fingerprints, outlines
+from generation.files.fingerprint import outlines
 from generation.params import Tile
 from generation.prompt import format_prompt
 
@@ -37,6 +37,8 @@ BATCH_PAUSE_S = 0.05
 BUSY_SHARE = 0.1  # of the time that older pictures may take while jobs are running
 RETRY_S = 60.0
 UPDATE_S = 60.0
+BATCH = 50  # posted jobs that are read at a time
+GATHER_S = 0.5  # after a result, for others to come: the statements around each batch cost more than a job of it
 
 
 class PictureIndexer:
@@ -69,7 +71,7 @@ class PictureIndexer:
     async def index_pending(self) -> int:
         """Add some of the results that were posted; return how many."""
         db = self._services.db
-        job_ids = await db.picture_index.pending(50)
+        job_ids = await db.picture_index.pending(BATCH)
         for record in (await db.jobs.get_many(job_ids)).values():
             shown = await self._shown(record)
             found = await self._fingerprints(record, shown)
@@ -95,12 +97,13 @@ class PictureIndexer:
     async def _index_posted(self) -> None:
         while True:
             self._posted.clear()
-            while await self.index_pending():
+            while await self.index_pending() == BATCH:
                 pass
             # What was deleted meanwhile leaves the file of outlines. In 3.11 `wait_for` may swallow a cancellation.
             with suppress(TimeoutError):
                 async with asyncio.timeout(UPDATE_S):
                     await self._posted.wait()
+                    await asyncio.sleep(GATHER_S)
 
     async def _index_older(self) -> None:
         await asyncio.sleep(OLDER_DELAY_S)
@@ -166,7 +169,8 @@ class PictureIndexer:
         if record.state is not JobState.POSTED or record.deleted or job.is_taken_out:
             return None
         try:
-            vectors = await self._vectors(record)
+            tiles = [Tile(job.id, index) for index in range(job.params.count)]
+            vectors = await self._services.images.thumbnails.fingerprints(tiles)
         except (FileNotFoundError, UserError):
             return None
         except Exception:
@@ -177,11 +181,6 @@ class PictureIndexer:
             guild_id=shown.guild_id if shown else None,
             channel_id=shown.channel_id if shown else 0,
             person_id=job.requester.id,
-            outlines=await asyncio.to_thread(outlines, vectors),
+            outlines=outlines(vectors),
             vectors=vectors,
         )
-
-    async def _vectors(self, record: JobRecord) -> bytes:
-        thumbnails, job = self._services.images.thumbnails, record.job
-        pictures = [await thumbnails.picture(Tile(job.id, index)) for index in range(job.params.count)]
-        return await asyncio.to_thread(fingerprints, pictures)

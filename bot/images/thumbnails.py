@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Sequence
 
 from PIL import Image
 
 from db.image_files import ImageStore
+from generation.files.fingerprint import fingerprints
 from generation.files.thumbnail import encode_thumbnail
 from generation.params import Tile
 
@@ -36,6 +38,16 @@ class Thumbnails:
     async def picture(self, tile: Tile) -> Image.Image:
         """Return a tile's thumbnail as an image; raises like `get`."""
         return await asyncio.to_thread(_decode, await self.get(tile))
+
+    async def fingerprints(self, tiles: Sequence[Tile]) -> bytes:
+        """Return the fingerprints of tiles, which are those of their thumbnails; raises like `get`."""
+        try:
+            return await asyncio.to_thread(self._stored_fingerprints, tiles)  # at once: each change of threads costs
+        except FileNotFoundError:
+            return await asyncio.to_thread(fingerprints, [await self.picture(tile) for tile in tiles])
+
+    def _stored_fingerprints(self, tiles: Sequence[Tile]) -> bytes:
+        return fingerprints([_decode(self._images.thumbnail_path(tile).read_bytes()) for tile in tiles])
 
 
 def _encode(png: bytes) -> bytes:

@@ -20,8 +20,11 @@ TOKEN_WARNING_S = 120.0  # seconds before the token expires at which the warning
 
 
 def waiting_reason(job: Job, workers: Sequence[Worker]) -> WorkerState:
-    """Return the worker state that delays a job without a slot on all of the workers, else Ready."""
-    return most_usable([starting_reason(job, worker) for worker in workers])
+    """Return the worker state that delays a job without a slot on all of the workers, else Ready.
+
+    NO_WORKER if all are drained.
+    """
+    return most_usable([starting_reason(job, worker) for worker in workers if not worker.draining])
 
 
 def starting_reason(job: Job, worker: Worker) -> WorkerState:

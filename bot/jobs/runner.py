@@ -36,9 +36,12 @@ from db.storage import retry_until_stored
 from generation.errors import MachineLost, UserError, WorkerCrashed, WorkerLost
 from generation.job import Action, Job
 from generation.messages import Generate, Grid, Reading, Ready
+from generation.params import ImageRef
+from generation.planning.actions import ENLARGING
 from generation.planning.control import has_control
 from generation.planning.style import has_style
 from generation.prompt import format_prompt
+from generation.prompt.errors import quote
 from generation.worker.worker import Broken, Worker
 
 MAX_LOSSES = 10  # how often a job is generated again because its worker was lost; it might be what ends the workers
@@ -327,12 +330,21 @@ class JobRunner:
             source = await files.read(params.source) if params.source else None
             mask = await files.read(params.mask) if params.mask else None
             blended = tuple([await files.read(image) for image in params.blended])
-            style = await files.read(params.style) if has_style(params) and params.style else None
-            control = await files.read(params.control) if has_control(params) and params.control else None
         except FileNotFoundError:
             raise UserError(tr("The picture to start from is not kept any more.")) from None
+        style = await self._reference(job, params.style, params.style_code) if has_style(params) else None
+        control = await self._reference(job, params.control, params.control_code) if has_control(params) else None
         limit = job.destination.upload_limit
         return Generate(job.id, params, order, limit, source, mask, blended, style=style, control=control)
+
+    async def _reference(self, job: Job, image: ImageRef | None, code: str) -> bytes | None:
+        """Return the picture of a style or of ControlNets; an image that is enlarged has followed it already."""
+        if image is None or job.action in ENLARGING:
+            return None
+        try:
+            return await self.services.images.files.read(image)
+        except FileNotFoundError:
+            raise UserError(tr("The picture {code} is not kept any more.", code=quote(code))) from None
 
     async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:
         message = await self.build_result_message(job, image, suffix, job.destination.result_channel_id)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from string import digits
 
 import regex
@@ -17,7 +18,7 @@ from bot.policy.look_alikes import look_alikes
 from bot.policy.phrase_search import PhraseSearch
 from bot.ui.i18n import tr
 from generation.errors import UserError
-from generation.params import Params
+from generation.params import Params, PromptPart
 from generation.planning.emphasis import without_emphasis
 from generation.planning.film_pictures import film_texts
 from generation.prompt import PromptError
@@ -146,6 +147,7 @@ _JOINED = tuple(
 _SPELLED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,10}[^\W_](?![^\W_])){2,}")
 _LONG_RUN = re.compile(r"(.)\1{2,}")
 _INVALID_IN_PHRASE = re.compile(r"[\\^$|()\[\]{}?+`]|\*(?!$)")
+AROUND = 200  # characters of a text before and after words that change, which may be parts of a blocked phrase
 MAX_LISTED_MATCHES = 10  # words named in a refusal, which has to fit into a message
 MIN_DISGUISED_LENGTH = 4  # letters of a word that is recognised with stars in it, or in pairs of letters
 
@@ -262,7 +264,7 @@ def check_phrase(phrase: str) -> str:
 
 def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     """Return a warning about words in the prompt, or None; raises PromptError naming the words that are refused."""
-    texts = (*(text for part in params.parts for text in part.texts), params.mix)
+    texts = (*(text for part in params.parts for text in _readings(part)), params.mix)
     wanted = word_filter.find(_as_read((*texts, *film_texts(params))))
     unwanted = word_filter.find(_as_read((*params.no, params.negative_prompt or "")))
     refused = [found for found in wanted if found.rule is not WordRule.WARN]
@@ -275,6 +277,35 @@ def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     if not warned:
         return None
     return tr("The owners of this server would rather not see {words} in prompts.", words=_format_matches(warned))
+
+
+def _readings(part: PromptPart) -> Iterator[str]:
+    """Yield excerpts of a part's texts as typed, and as the model reads them where words have weights.
+
+    A weight may stand far from its opening bracket, so weights are removed from whole texts.
+    """
+    yield from _excerpts(part.texts)
+    yield from _excerpts([without_emphasis(text) for text in part.texts])
+
+
+def _excerpts(texts: Sequence[str]) -> Iterator[str]:
+    """Yield the first text, and of each other one what differs from the one before, with the words around it."""
+    yield from texts[:1]
+    for before, text in pairwise(texts):
+        start = _shared(before, text)
+        end = len(text) - _shared(before[start:][::-1], text[start:][::-1])
+        left, right = text[:start], text[end:]
+        if len(left) > AROUND:  # a word that is cut might be another one
+            left = left[-AROUND:].partition(" ")[2] or left[-AROUND:]
+        if len(right) > AROUND:
+            right = right[:AROUND].rpartition(" ")[0] or right[:AROUND]
+        yield f"{left}{text[start:end]}{right}"
+
+
+def _shared(one: str, other: str) -> int:
+    """Return with how many characters both begin."""
+    most = min(len(one), len(other))
+    return bisect_left(range(most), True, key=lambda place: one[: place + 1] != other[: place + 1])
 
 
 def _as_read(texts: Iterable[str]) -> str:

@@ -46,8 +46,11 @@ class Redrawer:
                     await self._changed.wait()
 
     async def _redraw_stale(self) -> None:
-        for session in await self._store.stale():
-            if self._retry_at.get(session.id, 0.0) <= time.monotonic():
+        for stale in await self._store.stale():
+            if self._retry_at.get(stale.id, 0.0) > time.monotonic():
+                continue
+            session = await self._store.get(stale.id)  # it may have gone on while others were drawn again
+            if session is not None:
                 await self._redraw_or_postpone(session)
 
     async def _redraw_or_postpone(self, session: Session) -> None:

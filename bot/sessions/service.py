@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import discord
 
-from bot.discord_calls import NO_MENTIONS, retry_until_available
+from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, is_archived, retry_until_available
 from bot.services import Services
 from bot.sessions.redrawing import Redrawer
 from bot.sessions.timer import SessionTimer
@@ -139,9 +140,26 @@ class SessionService:
         handler = self._handlers.get(session.kind)
         await self.set_locale(session.guild_id)
         try:
-            return handler is None or await handler.redraw(session)
+            return handler is None or await self._redraw_in_place(handler, session)
         except discord.NotFound:
             return True  # the message is gone, and with it what it showed
+
+    async def _redraw_in_place(self, handler: SessionHandler, session: Session) -> bool:
+        """Call a handler's `redraw`. Discord edits no messages in an archived thread, so that is opened meanwhile."""
+        try:
+            return await handler.redraw(session)
+        except discord.HTTPException as error:
+            if not is_archived(error):
+                raise
+        thread = await self.client.fetch_channel(session.place_id)
+        if not isinstance(thread, discord.Thread):
+            return True
+        await thread.edit(archived=False)
+        try:
+            return await handler.redraw(session)
+        finally:
+            with suppress(*TRANSPORT_ERRORS):
+                await thread.edit(archived=True)
 
     async def _step(self, session: Session) -> None:
         await self.set_locale(session.guild_id)

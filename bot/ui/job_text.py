@@ -16,6 +16,7 @@ from generation.planning.film_pictures import film_texts
 from generation.prompt import format_prompt
 from generation.prompt.copied_text import recognize_messages
 from generation.queue.queue import QueuePosition
+from generation.worker.fleet import NO_WORKER
 from generation.worker.worker import STARTING_PART, Broken, WorkerState
 
 MAX_PROMPT_LENGTH = 800  # characters shown; escaping may double them, and a message holds 2000
@@ -233,6 +234,8 @@ def _loading(state: WorkerState) -> str:
         return _loading_part(state)
     if isinstance(state, Broken):
         return tr("the model cannot be loaded at the moment")
+    if state is NO_WORKER:
+        return tr("no GPU is in use at the moment")
     return tr("the drawing process is being started again")
 
 

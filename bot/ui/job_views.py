@@ -141,6 +141,8 @@ def _grid_view(job: Job, model: Model | None) -> discord.ui.View:
 def _image_view(job: Job, model: Model | None) -> discord.ui.View:
     tile = Tile(job.id, 0)
     available = actions.available_actions(job.params, model) if model else frozenset()
+    if job.action is Action.PICK and job.parent is None:
+        available -= {Action.EDIT_WORDS}  # a canvas, which was not drawn at once
     items = [
         _tile_button(action, tile, label, row)
         for row, buttons in enumerate(IMAGE_BUTTON_ROWS)

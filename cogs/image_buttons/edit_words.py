@@ -96,7 +96,8 @@ async def _require_drawn(client: Client, tile: Tile) -> Job:
             raise UserError(tr("I no longer know how this picture was drawn."))
         job = record.job
     model = client.services.registry.resolve(job.params)
-    if Action.EDIT_WORDS not in actions.available_actions(job.params, model):
+    is_canvas = job.action is Action.PICK
+    if is_canvas or Action.EDIT_WORDS not in actions.available_actions(job.params, model):
         raise UserError(tr("This cannot be done with this picture."))
     return replace(job, params=actions.alone(job.params, tile))
 

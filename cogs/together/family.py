@@ -14,6 +14,7 @@ from db.jobs import JobRecord, JobState
 from db.lineage import Edge
 from generation.job import Action, Job
 from generation.params import Tile
+from generation.planning.actions import ENLARGING
 
 MAX_COUNTED = 100  # children of one picture that are looked at
 GENERATIONS_UP, GENERATIONS_DOWN = 2, 2
@@ -251,7 +252,7 @@ _KIND_VERBS = {
 _VERBS = {
     Action.REROLL: "drawn again",
     Action.PICK: "picked",
-    **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4), "upscaled"),
+    **dict.fromkeys(ENLARGING, "upscaled"),
     **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), "varied"),
     Action.VARY_REGION: "partly redrawn",
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), "zoomed out"),

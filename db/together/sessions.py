@@ -93,9 +93,9 @@ _INSERT_ROUND_IF_CHANGED = """
 
 
 _REPLACE_ROUND_IF_CHANGED = """
-    UPDATE collab_rounds SET job_id = :job, facts = :facts, worded_by = :worded_by,
+    UPDATE collab_rounds SET job_id = :job, facts = :facts,
            message_id = CASE WHEN job_id = :job THEN message_id END
-    WHERE session = :session AND round = :round AND changes() = 1
+    WHERE session = :session AND round = :round AND worded_by IS :worded_by AND changes() = 1
 """
 
 
@@ -254,7 +254,7 @@ class SessionStore:
     async def move_in_round(self, move: Move, made: Round) -> bool:
         """Take a step together with what is stored of its round; returns False if a rival was faster.
 
-        A round that gets another job also needs another message.
+        A round that gets another job also needs another message. Nothing of somebody who was just erased is stored.
         """
         return await self.move(move, (_REPLACE_ROUND_IF_CHANGED, _round_values(made)))
 
@@ -284,6 +284,19 @@ class SessionStore:
         """Return the round that a job draws."""
         rows = await self._connection.fetch_all("SELECT * FROM collab_rounds WHERE job_id = :job", {"job": job_id})
         return _round_from_row(rows[0]) if rows else None
+
+    async def people(self, session_id: str) -> set[int]:
+        """Return everybody whom the messages of a session may name."""
+        rows = await self._connection.fetch_all(
+            """SELECT host_id AS person FROM collab_sessions WHERE id = :session
+               UNION SELECT worded_by FROM collab_rounds WHERE session = :session
+               UNION SELECT person FROM credits WHERE job IN (
+                   SELECT job_id FROM collab_rounds WHERE session = :session)
+               UNION SELECT person FROM telephone_players WHERE session = :session
+               UNION SELECT person FROM session_bells WHERE session = :session""",
+            {"session": session_id},
+        )
+        return {row["person"] for row in rows if row["person"]}
 
     def _sessions(self, rows: Sequence[aiosqlite.Row]) -> list[Session]:
         return [_session_from_row(row) for row in rows]

@@ -71,7 +71,7 @@ class ClusterFiles:
         if not self.exist:
             raise UserError(
                 f"{self.folder} has not all of {self.token.name}, {self.authority.name} and {self.authority_key.name}. "
-                f"Run `{as_typed('cluster init')}` on the bot's machine, and copy that folder here."
+                f"Run `{as_typed('cluster init')}` on the bot's machine, and copy the three files here."
             )
 
     def for_machine(self, address: str) -> MachineFiles:

@@ -65,7 +65,7 @@ def ask(head: Head, files: MachineFiles) -> Answer:
         reason = getattr(error, "verify_message", "") or error.reason or str(error)
         raise UserError(
             f"The machine at {head} is of another cluster, or its certificate is for another address ({reason}). "
-            "Copy the folder of `cluster init` again."
+            "Copy the files of `cluster init` again."
         ) from None
     except (OSError, ValueError) as error:
         raise HeadUnreachable(f"{head} does not answer ({error})") from None

@@ -67,7 +67,8 @@ def _loras(params: Params) -> list[str]:
 
 
 def _negative(params: Params) -> str:
-    negative = [_emphasis(part.text, part.weight / NEGATIVE_WEIGHT) for part in params.parts if part.weight < 0]
+    parts = [_with_notation(part) for part in params.parts if part.weight < 0]
+    negative = [_emphasis(part.text, part.weight / NEGATIVE_WEIGHT) for part in parts]
     return _sanitize(", ".join(filter(None, [params.negative_prompt, *negative, *params.no])))
 
 

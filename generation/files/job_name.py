@@ -6,6 +6,7 @@ import re
 
 INSTANCE = "atelier-job:"  # how a signed file's own instance id begins; its sources have another one
 SETTING = "Job"  # in the parameters text
+ENDS = 2**20  # bytes at each end of a file that are read: the text is before or after the picture
 _ID = "([0-9a-f]{12})"
 # PNG files have the text as it is, WebP files in UTF-16; signatures are not compressed either. Any byte may follow.
 _BYTES = re.compile(f"(?:{SETTING}: |{INSTANCE}){_ID}".encode())
@@ -23,7 +24,8 @@ def named_job(data: bytes, filename: str = "") -> str | None:
 
     The settings come after the prompt, so the last one counts.
     """
-    found = [*_BYTES.findall(data), *(each.replace(b"\0", b"") for each in _UTF16.findall(data))]
+    ends = data if len(data) <= 2 * ENDS else data[:ENDS] + data[-ENDS:]
+    found = [*_BYTES.findall(ends), *(each.replace(b"\0", b"") for each in _UTF16.findall(ends))]
     if found:
         return str(found[-1].decode())
     in_name = _FILE_NAME.search(filename)

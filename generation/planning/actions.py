@@ -58,6 +58,8 @@ PAN_DIRECTIONS = {
 }
 
 
+# Actions that draw an image larger; it follows no style and no ControlNet, since it has what they gave already.
+ENLARGING = (Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
 # The capability that an action requires; actions that are not listed work with every model.
 REQUIRED_CAPABILITY = {
     **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), Capability.IMG2IMG),

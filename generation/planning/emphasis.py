@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+MAX_WEIGHT = 10.0  # of nested groups together, as much as one can have; half-precision numbers end not far above
 # What a weight looks like, with the bracket after it. A smiley `(nice :3)`, a shape `(4:3)` and a time `(at 5:30)` are
 # none: a whole number is a weight up to 2, directly behind a word.
 _WEIGHT = r"[:：∶]\s?(?P<weight>\d?[.,]\d{1,4}|(?<![\s\d][:：∶])[012])\s?\)"
@@ -34,7 +35,7 @@ def read_emphasis(text: str) -> tuple[Emphasis, ...]:
         if mark.start() not in weights:
             pieces.append(Emphasis(mark[0], around[-1]))
         elif mark["opens"]:
-            around.append(around[-1] * weights[mark.start()])
+            around.append(min(MAX_WEIGHT, around[-1] * weights[mark.start()]))
         else:
             around.pop()
     return _joined([*pieces, Emphasis(text[start:], 1.0)])

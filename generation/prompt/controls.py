@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from generation.models.adapters import incompatibility, is_compatible
 from generation.models.files.controls import ControlNet
 from generation.params import ControlWeight
-from generation.prompt.characters import ANGLES_CLOSE, ANGLES_OPEN, COLONS, COMMAS
+from generation.prompt.characters import ANGLES_CLOSE, ANGLES_OPEN, COLONS, COMMAS, QUOTES
 from generation.prompt.errors import ValueProblem, quote
 from generation.prompt.syntax import IMAGE_LINK, is_link, unmask
-from generation.prompt.values import Scope, list_names, parse_float
+from generation.prompt.values import WEIGHTED_NAME, Scope, list_names, parse_float
 from generation.prompt.weights import format_number
 from generation.text import Text
 
@@ -21,8 +21,8 @@ MAX_CONTROL_WEIGHT = 2
 MAX_CONTROLS = 3
 READS_PICTURES = ("canny", "scribble", "tile")  # kinds that take any picture; the others take a finished map
 _CODE = re.compile(r"[0-9a-f]{6,64}", re.IGNORECASE)
-_BETWEEN = re.compile(rf"[{re.escape(COMMAS)}]?\s+")
 _COLON = re.compile(f"[{re.escape(COLONS)}]")
+_SPACED_COLON = re.compile(rf"\s*([{re.escape(COLONS)}])\s*")
 
 Item = ControlWeight | str
 
@@ -40,8 +40,7 @@ class Controls:
     def read(self, text: str, scope: Scope) -> tuple[Item, ...] | ValueProblem:
         """Return the ControlNets, and links and codes as they were typed, in any order."""
         items: list[Item] = []
-        words = (word.strip(COMMAS) for word in _BETWEEN.split(unmask(text).strip()))
-        for word in filter(None, words):
+        for word in _words(unmask(text)):
             item = _read_item(word, scope)
             if isinstance(item, ValueProblem):
                 return item
@@ -53,6 +52,13 @@ class Controls:
         uses = [use for use in value if isinstance(use, ControlWeight)]
         names = ", ".join(use.name if use.weight == 1 else f"{use.name}:{format_number(use.weight)}" for use in uses)
         return " ".join([names, *(item for item in value if isinstance(item, str))])
+
+
+def _words(text: str) -> Iterator[str]:
+    """Yield names with their weights, links and codes; only the commas of links and weights end none."""
+    for spaced in _SPACED_COLON.sub(r"\1", text).split():
+        word = spaced.strip(COMMAS + QUOTES)
+        yield from [word] if is_link(word.lstrip(ANGLES_OPEN)) else WEIGHTED_NAME.findall(word)
 
 
 def _read_item(word: str, scope: Scope) -> Item | ValueProblem:

@@ -7,7 +7,9 @@ share or in a number of steps are an edit, and only if words change in them.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from generation.edited_text import EditedText, TextEdit, write_edits
@@ -33,12 +35,14 @@ _LAST_LETTER = re.compile(r"[^\W\d_]\W*\Z")
 _GROUP_OR_COLON = re.compile(rf"\([^()\[\]]*+\)|[{re.escape(COLONS)}{re.escape(DOUBLE_COLONS)}]")
 
 
-class _Bracket(NamedTuple):
-    """An open bracket: its place and character, and the places of the colons in it."""
+@dataclass(slots=True)
+class _Bracket:
+    """An open bracket: its place and character, the places of the colons in it, and whether `::` divides it."""
 
     place: int
     mark: str
     colons: list[int]
+    is_divided: bool = False
 
 
 class _Span(NamedTuple):
@@ -127,8 +131,10 @@ def _moment(typed: str) -> float:
 
 def _find_edits(text: str) -> Iterator[_Span]:
     """Yield the edits of a text, the inner ones first; in time that grows with its length alone."""
-    opened = list[_Bracket]()
-    for match in _MARKS.finditer(text) if "[" in text else ():
+    if "[" not in text:
+        return
+    opened, letters = list[_Bracket](), [match.start() for match in _LETTER.finditer(text)]
+    for match in _MARKS.finditer(text):
         mark, place = match[0], match.start()
         if mark in "([":
             opened.append(_Bracket(place, mark, []))
@@ -136,27 +142,40 @@ def _find_edits(text: str) -> Iterator[_Span]:
             if opened:
                 opened[-1].colons.append(place)
         elif opened and opened[-1].mark == {")": "(", "]": "["}[mark]:
-            span = _Span(opened[-1].place, opened[-1].colons, place)
-            opened.pop()
-            if mark == "]" and _is_edit(text, span):
+            bracket = opened.pop()
+            span = _Span(bracket.place, bracket.colons, place)
+            if mark == "]" and not bracket.is_divided and _is_edit(text, span, letters):
                 yield span
+            elif opened and (bracket.is_divided or _has_double(text, bracket.colons)):
+                opened[-1].is_divided = True  # `[(a::2):b:.5]`: each part has one of the brackets
 
 
-def _is_edit(text: str, span: _Span) -> bool:
+def _has_double(text: str, colons: list[int]) -> bool:
+    places = set(colons)
+    return any(text[place] in DOUBLE_COLONS or place + 1 in places for place in colons)
+
+
+def _is_edit(text: str, span: _Span, letters: list[int]) -> bool:
     if not span.colons or len(span.colons) > 2 or span.end - span.colons[-1] > MAX_LENGTH_OF_WHEN:
         return False
-    when, is_double = text[span.colons[-1] + 1 : span.end], text[span.colons[-1]] in DOUBLE_COLONS
-    before, after = text[span.start + 1 : span.colons[0]], text[span.colons[0] + 1 : span.colons[-1]]
+    start, first, last = span.start, span.colons[0], span.colons[-1]
+    when, is_double = text[last + 1 : span.end], text[last] in DOUBLE_COLONS
     if is_double and len(span.colons) == 2:
         return False
     is_three = is_double or len(span.colons) == 2
     if _SHARE.fullmatch(when):
-        return _LETTER.search(before + after) is not None
+        return _has_letter(letters, start, last)
     if (steps := _STEPS.fullmatch(when)) is None:
         return False
     if is_three:  # `[12:30:45]`, `[t:12:30]`
-        return _LETTER.search(after or before) is not None
-    return not steps[1] and _LAST_LETTER.search(before[-MAX_LENGTH_OF_WHEN:]) is not None  # `[Exit: 3]`, `[John 3:16]`
+        return _has_letter(letters, *((first, last) if last > first + 1 else (start, first)))
+    before = text[max(start + 1, first - MAX_LENGTH_OF_WHEN) : first]
+    return not steps[1] and _LAST_LETTER.search(before) is not None  # `[Exit: 3]`, `[John 3:16]`
+
+
+def _has_letter(letters: list[int], start: int, end: int) -> bool:
+    """Return whether one of the places of letters is in a range."""
+    return bisect_left(letters, start) < bisect_left(letters, end)
 
 
 def _escaped_edits(masked: str) -> str:

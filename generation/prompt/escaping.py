@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from generation.prompt.characters import ANGLES_OPEN, COMMAS, QUOTES, lone_quote, to_narrow
 from generation.prompt.copied_markup import ENTITY, TAG_NAMES
@@ -49,7 +49,12 @@ def _special(signature_start: str, in_list: bool) -> re.Pattern[str]:
 
 def escape(text: str, *, in_list: bool = False) -> str:
     """Escape `text` so that parsing returns it unchanged, also as an item of a list if `in_list`."""
-    special = _special(message_patterns().signature_start, in_list).finditer(text)
+    return _escaped(text, message_patterns().signature_start, in_list)
+
+
+@lru_cache(maxsize=1024)  # a job's prompt is shown again and again while it is generated
+def _escaped(text: str, signature_start: str, in_list: bool) -> str:
+    special = _special(signature_start, in_list).finditer(text)
     spans = [match.span() for match in (*special, *_MARKERS.finditer(to_narrow(text)))]
     places: set[int | None] = {place for span in spans for place in range(*span)}
     places.add(lone_quote("".join(" " if place in places else char for place, char in enumerate(text))))

@@ -49,7 +49,7 @@ _NETWORK = re.compile(r"(?:te|unet)\s*=\s*", re.IGNORECASE)  # AUTOMATIC1111's n
 _EXTENSION_ARGUMENT = re.compile(r"(?!(?:te|unet)\b)[a-z_]+\s*=", re.IGNORECASE)
 _MAX_DENOMINATOR = 20
 # An item between two commas; a comma inside a weight (`ink:0,8`) does not end it.
-_LORA = re.compile(
+WEIGHTED_NAME = re.compile(
     rf"[^{COMMAS}{COLONS}]*+[{COLONS}]\s*[^{COMMAS}{COLONS}]?\d*[{COMMAS}]\d+(?=\s*(?:[{COMMAS}]|$))|[^{COMMAS}]+"
 )
 MAX_MATCHED_LENGTH = 40
@@ -310,7 +310,7 @@ class Loras:
         return f"names of LoRAs, each with an optional weight after a colon, from {self.low:g} to {self.high:g}"
 
     def read(self, text: str, scope: Scope) -> tuple[LoraWeight, ...] | ValueProblem:
-        items = _LORA.findall(unmask(text).strip(SEPARATORS))  # names contain no commas, so none are escaped
+        items = WEIGHTED_NAME.findall(unmask(text).strip(SEPARATORS))  # names contain no commas, so none are escaped
         if not items:
             return ValueProblem(Text("needs at least one name"))
         uses: list[LoraWeight] = []

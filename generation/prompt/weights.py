@@ -12,7 +12,7 @@ import regex
 from generation.edited_text import edits_of
 from generation.params import PromptPart
 from generation.planning.actions import COLOUR_STRENGTH, MIX_STRENGTH
-from generation.prompt.characters import COMMAS, DASHES, PERCENT_SIGNS, STOPS, to_ascii
+from generation.prompt.characters import COLONS, COMMAS, DASHES, PERCENT_SIGNS, STOPS, to_ascii
 from generation.prompt.edits import count_edits, mark_edits, read_part, write_part
 from generation.prompt.syntax import DOUBLE_COLON, mask
 from generation.text import Text
@@ -99,7 +99,7 @@ def format_number(value: float) -> str:
 
 def _format_part(part: PromptPart) -> str:
     text = _escaped_text(part)
-    gap = " " if text.endswith(":") else ""
+    gap = " " if text.endswith(tuple(COLONS)) else ""
     return f"{text}{gap}::{'' if part.weight == 1 else format_number(part.weight)}"
 
 

@@ -66,6 +66,11 @@ class Fleet:
         return most_usable([worker.state for worker in self.workers])
 
     @property
+    def is_open(self) -> bool:
+        """Return whether a worker is ready that is not drained."""
+        return any(isinstance(worker.state, Ready) and not worker.draining for worker in self.workers)
+
+    @property
     def loaded_models(self) -> frozenset[str]:
         """Return the names of the models that any worker can start immediately."""
         return frozenset[str]().union(*(worker.loaded_models for worker in self.workers))

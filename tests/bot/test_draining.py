@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.draining import Draining, read_draining, set_draining
+from bot.draining import Draining, describe_unknown, read_draining, set_draining
 from generation.messages import Ready
 from generation.queue.limits import QueueLimits
 from generation.queue.queue import Queue
@@ -97,7 +97,17 @@ async def test_the_bot_follows_the_file_that_the_command_writes(tmp_path, monkey
         await found.until(lambda: found.workers[1].draining)
         set_draining(tmp_path, "cuda:1", drained=False)
         await found.until(lambda: not found.workers[1].draining)
+        await found.until((tmp_path / "workers").exists)
         follower.cancel()
+        assert describe_unknown(tmp_path, "cuda:1") == ""
+        assert "sees no cuda:9 now" in (unknown := describe_unknown(tmp_path, "cuda:9"))
+        assert unknown.endswith("It sees: cuda:0, cuda:1")
+
+
+def test_nothing_is_called_unknown_before_the_bot_has_looked(tmp_path):
+    assert describe_unknown(tmp_path, "cuda:9") == ""
+    (tmp_path / "workers").write_text("")
+    assert describe_unknown(tmp_path, "cuda:9").endswith("It sees: none with a name")
 
 
 def test_names_are_kept_once_each_until_they_are_taken_back(tmp_path):

@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.generation.models.test_controls import DIFFUSERS
 
 from generation.params import ControlWeight
 from preview import UploadedFile
@@ -15,6 +14,7 @@ from tests.cogs.test_context_menus import use_menu
 from tests.cogs.test_privacy import delete_everything
 from tests.cogs.test_prompt_modal import modal_prompt
 from tests.cogs.test_stealth import wait_for_private_result
+from tests.generation.models.files.test_controls import DIFFUSERS
 from tests.support.bot_harness import eventually, first_tile, make_model, red_png
 
 
@@ -181,6 +181,26 @@ async def test_the_picture_of_an_erased_person_is_deleted(harness, settings):
         assert await services.db.styles.find(code_of(grid), harness.ada.id, harness.guild.id) == []
 
 
+async def test_a_deleted_picture_is_named_and_images_drawn_with_it_can_still_be_enlarged(harness, settings):
+    async with harness.bot(**settings) as services:
+        await harness.imagine("a house")
+        followed = await harness.result(text="a house")
+        asked = await use_menu(harness, "Use this picture…", followed, harness.ben)
+        await asked.modal()
+        ben = harness.person(harness.ben)
+        await ben.submit_modal(asked, purpose="control", prompt="a fox --control canny")
+        grid = await harness.result(text="a fox --control canny")
+        assert (await params_of(services, grid)).control == first_tile(followed)
+        await ben.press(grid, "U1")
+        single = await harness.result(text="Image #1")
+        await delete_everything(harness)
+        await eventually(lambda: not services.images.files.path(first_tile(followed)).exists())
+        await ben.press(grid, "🔄")
+        await harness.status_message(f"The picture `{code_of(grid)}` is not kept any more.")
+        await ben.press(single, "Upscale (Subtle)")
+        await harness.result(text="Upscaled (Subtle)")
+
+
 async def test_images_of_a_removed_controlnet_are_refused_with_the_reason(harness, settings):
     async with harness.bot(**settings):
         await harness.imagine("a house --control canny", control=picture())
@@ -207,3 +227,11 @@ async def test_what_cannot_be_read_is_refused_in_words(harness, settings, prompt
 async def test_without_controlnets_a_picture_is_refused(harness):
     async with harness.bot():
         assert "no ControlNet is installed for" in await refusal(harness, "a house", control=picture())
+
+
+async def test_a_canvas_follows_no_picture(harness, settings):
+    async with harness.bot(**settings):
+        theme = "a sea --control canny abcdef"
+        started = await harness.person(harness.ada).command("canvas start", harness.channel, theme=theme)
+        answer = await started.message()
+    assert answer.ephemeral and "would follow the whole picture: leave out `--control`" in answer.content

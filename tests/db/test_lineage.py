@@ -14,9 +14,11 @@ from db.connection import MIGRATIONS, Connection
 from db.jobs import JobStore
 from db.lineage import Ancestor, Credit, Edge, LineageStore
 from db.privacy import PersonalData
+from db.together.sessions import SessionKind, SessionStore
 from generation.job import Action
 from generation.params import PromptPart, Tile, Upload
 from tests.support.jobs import ADA, BEN, make_job
+from tests.support.sessions import make_session
 
 
 @pytest.fixture
@@ -165,3 +167,18 @@ async def test_jobs_from_before_are_in_the_tables_as_new_ones_are(tmp_path, path
         again = {name: sorted(sqlite.execute(f"SELECT * FROM {name}")) for name in tables}
     assert len(tables["lineage"]) == 3
     assert tables == again
+
+
+async def test_an_erasure_reaches_contests_of_what_was_made_from_a_picture(jobs, connection):
+    first = await post(jobs, make_job(requester=ADA))
+    entered = await child_of(jobs, await child_of(jobs, first, requester=BEN), requester=BEN)
+    sessions = SessionStore(connection)
+    for name, job in (("named", entered), ("other", await post(jobs, make_job(requester=BEN)))):
+        await sessions.add(make_session(id=name, kind=SessionKind.CONTEST, host_id=0), most=9)
+        await connection.write(
+            """INSERT INTO contest_entries (session, person, job_id, tile_index, at)
+               VALUES (:session, :person, :job, 0, 1)""",
+            {"session": name, "person": BEN.id, "job": job},
+        )
+    await PersonalData(connection).begin_erasure(ADA.id, 1000.0)
+    assert [session.id for session in await sessions.stale()] == ["named"]

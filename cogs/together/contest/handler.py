@@ -13,6 +13,7 @@ import discord
 from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, post_once
 from bot.policy.settings import ThemeBy
+from bot.sessions.names import take_names_out
 from bot.ui.i18n import tr
 from cogs.together.bell import bell_line, pinged_people
 from cogs.together.contest import messages, results
@@ -115,11 +116,14 @@ class ContestHandler:
     async def redraw(self, session: Session) -> bool:
         """Show what is left: in the result, or as the present state."""
         made = await self._round(session)
-        if made.message_id is None:
-            return session.ended_at is not None or bool(made.facts.get("silent"))
-        if VOTE_ROUND in made.facts:
+        goes_on = session.ended_at is None
+        if made.message_id is None and goes_on and not made.facts.get("silent"):
+            return False
+        is_drawn = VOTE_ROUND in made.facts or goes_on
+        await take_names_out(self.client, self.services, session, drawn=made.message_id if is_drawn else None)
+        if VOTE_ROUND in made.facts and made.message_id is not None:
             await self._edit_result(session, made, made.message_id)
-        elif session.ended_at is None:
+        elif goes_on:
             await self._edit_phase(session)
         return True
 

@@ -125,8 +125,11 @@ async def _origin(services: Services, session: Session, entry: Entry) -> str:
         and not each.private
         and each.guild_id == session.guild_id
     ]
-    blocked = await services.db.guilds.blocked_among(session.guild_id, others)
-    found = next((person for person in others if person not in blocked), None)
+    gone = {
+        *await services.db.guilds.blocked_among(session.guild_id, others),
+        *await services.db.personal_data.pending_erasures(),  # their jobs are there for a while
+    }
+    found = next((person for person in others if person not in gone), None)
     return f" · {tr('after a picture by {whom}', whom=whom(found))}" if found else ""
 
 

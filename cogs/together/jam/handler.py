@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from bot.jobs.delivery import ResultMessage
 from bot.policy.policy import JobRequest
 from bot.policy.sessions import without_blocked
 from bot.sessions.jobs import host_context, round_job_id, session_destination
+from bot.sessions.names import take_names_out
 from bot.ui.errors import user_message
 from bot.ui.i18n import tr, trn
 from cogs.together.bell import bell_line, pinged_people
@@ -82,18 +84,27 @@ class JamHandler:
         await self.client.sessions.say(session, f"🎷 {reason}")
 
     async def redraw(self, session: Session) -> bool:
-        """Show the words that are left, and in the end a film of the pictures that are left."""
+        """Show the names and words that are left, and in the end a film of the pictures that are left."""
         if session.phase in (DRAWING, FINALE):
             return False
+        await take_names_out(self.client, self.services, session)
+        if not session.host_id and session.message_id is not None:
+            await self._delete_announcement(session, session.message_id)
         made = await self.sessions.round(session.id, session.round)
         record = await self.services.db.jobs.get(made.job_id) if made else None
         if made is None or made.message_id is None or record is None or record.deleted:
             return True
-        if session.ended_at is None:
+        if session.phase in (*OPEN_PHASES, ASLEEP):
             await self._edit_round(session, made, record.job)
-        else:
+        elif session.ended_at is not None:
             await redraw_jam_film(self.client, session, record.job, made.message_id)
         return True
+
+    async def _delete_announcement(self, session: Session, message_id: int) -> None:
+        """Delete the first message, which quotes a host who had their data erased."""
+        channel = self.client.get_partial_messageable(session.channel_id, guild_id=session.guild_id)
+        with suppress(discord.NotFound):
+            await channel.get_partial_message(message_id).delete()
 
     # --- drawing
 

@@ -14,6 +14,7 @@ from bot.discord_calls import NO_MENTIONS, post_once
 from bot.jobs.delivery import ResultMessage
 from bot.policy.policy import JobRequest
 from bot.sessions.jobs import person_context, session_destination
+from bot.sessions.names import take_names_out
 from bot.ui.i18n import tr
 from cogs.together.jam.rules import seed_for
 from cogs.together.telephone import messages
@@ -94,12 +95,15 @@ class TelephoneHandler:
 
     async def redraw(self, session: Session) -> bool:
         """Show who is left of the players, or what is left of the pictures; returns False before these are posted."""
+        if session.phase == FINALE:
+            return False
+        await take_names_out(self.client, self.services, session)
         if session.ended_at is not None:
             await self.reveal.redraw(session)
         elif session.phase == JOINING and session.message_id is not None:
             players = await self.telephones.players(session.id)
             await self._edit_lobby(session, session.message_id, messages.lobby_view(session, players))
-        return session.phase != FINALE
+        return True
 
     # --- players
 

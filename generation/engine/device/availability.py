@@ -28,13 +28,26 @@ def require_possible_device(name: str) -> None:
     kind = name.partition(":")[0]
     if kind == "mps" and sys.platform != "darwin":
         raise no_apple_gpu(name)
-    if kind == "cuda":
-        try:
-            installed = version("torch")
-        except PackageNotFoundError:
-            return
-        if installed.endswith(CPU_BUILD) or sys.platform == "darwin":
-            raise built_without_cuda(name, installed)
+    if kind == "cuda" and (installed := _build_without_cuda()) is not None:
+        raise built_without_cuda(name, installed)
+
+
+def require_possible_fp8(device: str) -> None:
+    """Raise DeviceUnavailable if what DEVICE names never multiplies in 8 bits; of a GPU, only torch can tell."""
+    for name in device.split(","):
+        if name.partition(":")[0] in ("cpu", "mps"):
+            raise no_fp8(name)
+    if device == "auto" and _build_without_cuda() is not None:
+        raise no_fp8("this machine")
+
+
+def _build_without_cuda() -> str | None:
+    """Return the version of the installed PyTorch if it has no CUDA; None if it may have, or is not installed."""
+    try:
+        installed = version("torch")
+    except PackageNotFoundError:
+        return None
+    return installed if installed.endswith(CPU_BUILD) or sys.platform == "darwin" else None
 
 
 def built_without_cuda(name: str, installed: str) -> DeviceUnavailable:

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
+from generation.engine.device.oom import is_out_of_memory
 from generation.errors import UserError
 from generation.models.files.captioner import QUESTIONS, require_captioner
 from generation.planning.descriptions import DESCRIPTIONS
@@ -55,8 +57,14 @@ def load_captioner(ref: str) -> Captioner | None:
         "florence2": transformers.Florence2ForConditionalGeneration,
     }
     try:
-        model = classes[str(kind)].from_pretrained(ref, use_safetensors=True, trust_remote_code=False)
+        model, found = classes[str(kind)].from_pretrained(
+            ref, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
         processor = transformers.AutoProcessor.from_pretrained(ref, trust_remote_code=False)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ImportError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
         raise UserError(f"DESCRIBER {ref} cannot be loaded: {type(error).__name__}: {error}") from error
+    if missing := found["missing_keys"]:  # those would be random
+        raise UserError(f"DESCRIBER {ref} lacks {len(missing)} of its weights, {min(missing)} among them.")
     return Captioner(model.eval(), processor, QUESTIONS[str(kind)])

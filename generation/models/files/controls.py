@@ -212,12 +212,13 @@ def without_prefix(weights: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _missing_outputs(layout: _Layout, own: Shapes) -> Iterator[str]:
-    """Yield the layers that give something to the UNet and are missing, up to the last one that is there."""
+    """Yield the first gap among the layers that give something to the UNet, and the biases that they lack."""
     pattern = re.compile(re.escape(layout.outputs).replace(r"\{\}", r"(\d+)"))
-    present = {int(match[1]) for name in own if (match := pattern.fullmatch(name))}
-    for number in range(max(present, default=0) + 1):
-        name = layout.outputs.format(number)
-        yield from (each for each in (name, f"{name.removesuffix('weight')}bias") if each not in own)
+    present = sorted(int(match[1]) for name in own if (match := pattern.fullmatch(name)))
+    gap = next((place for place, number in enumerate(present) if place != number), None if present else 0)
+    names = [layout.outputs.format(number) for number in present]
+    yield from [] if gap is None else [layout.outputs.format(gap)]
+    yield from (bias for name in names if (bias := f"{name.removesuffix('weight')}bias") not in own)
 
 
 def _by_kind(found: Iterable[ControlNet]) -> list[ControlNet]:

@@ -44,7 +44,9 @@ def test_init_says_what_to_do_next_and_never_replaces_a_cluster(config, capsys):
     printed = capsys.readouterr().out
     assert as_typed("cluster head") in printed
     assert as_typed("cluster join") in printed
-    assert ClusterFiles(config.data_dir / "cluster").token.read_text() not in printed
+    files = ClusterFiles(config.data_dir / "cluster")
+    assert all(str(file) in printed for file in files.folder.iterdir()), "all that has to be copied is named"
+    assert files.token.read_text() not in printed
     with pytest.raises(UserError, match="already"):
         commands.init(config)
 

@@ -645,5 +645,27 @@ def test_the_captioners_files_are_checked(tmp_path, damage, status, message):
     assert [message in problem for problem in problems] == ([] if status is PASSED else [True])
 
 
+@pytest.mark.parametrize("setting", ["describer", "sensitive_classifier"])
+def test_a_folder_that_is_not_there_ends_the_start(tmp_path, setting):
+    config = Config(models=(EMBEDDED,), **{setting: str(tmp_path / "gone")})
+    assert find_unusable_files(config) == [f"{setting.upper()}: no model folder at {tmp_path / 'gone'}"]
+    assert find_unusable_files(Config(models=(EMBEDDED,), **{setting: "somebody/a-model-of-the-hub"})) == []
+
+
+@pytest.mark.parametrize(
+    ("device", "build", "usable"),
+    [
+        ("cpu", "2.13.0+cu130", False),
+        ("auto", "2.13.0+cpu", False),
+        ("auto", "2.13.0+cu130", True),
+        ("none", "2.13.0+cpu", True),
+    ],
+)
+def test_8_bits_on_what_never_has_them_end_the_start(monkeypatch, device, build, usable):
+    monkeypatch.setattr("generation.engine.device.availability.version", lambda _: build)
+    problems = find_unusable_files(Config(models=(EMBEDDED,), device=device, fp8=True))
+    assert ["cannot multiply in 8 bits" in problem for problem in problems] == ([] if usable else [True])
+
+
 def test_a_bot_without_a_captioner_says_nothing_of_it():
     assert check_describer("") == []

@@ -18,7 +18,9 @@ from generation.worker.worker import Restarting
 from tests.bot.ui.test_job_text import JOB, MODEL, REGISTRY
 
 SECONDS = 120
-STARTING = SimpleNamespace(state=Loading("unet", 1, 2, "m"), loading=Loading("unet", 1, 2, "m"), registry=REGISTRY)
+STARTING = SimpleNamespace(
+    state=Loading("unet", 1, 2, "m"), loading=Loading("unet", 1, 2, "m"), registry=REGISTRY, draining=False
+)
 SECONDS_PER_JOB = 2
 
 
@@ -72,7 +74,9 @@ def test_a_wait_longer_than_the_interaction_token_is_announced_at_once(seconds, 
 @pytest.mark.parametrize("has_turn", [False, True])
 def test_a_job_that_waits_for_its_model_shows_the_progress_of_loading(wanted, state, loading, shown, has_turn):
     here = ModelRegistry((MODEL, replace(MODEL, name="Dreams")))
-    worker = SimpleNamespace(state=state, loading=loading, registry=here, loaded_models=frozenset({MODEL.name}))
+    worker = SimpleNamespace(
+        state=state, loading=loading, registry=here, loaded_models=frozenset({MODEL.name}), draining=False
+    )
     services = SimpleNamespace(registry=here, clock=lambda: 1000.0, fleet=SimpleNamespace(workers=[worker]))
     services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
     standing = JobProgress(services, replace(JOB, params=replace(JOB.params, model=wanted)))
@@ -93,7 +97,11 @@ def test_a_job_that_waits_for_its_model_shows_the_progress_of_loading(wanted, st
 def test_a_job_with_a_slot_but_no_loading_model_says_what_it_waits_for(held, loading, waiting):
     here = ModelRegistry((MODEL, replace(MODEL, name="Dreams _XL"), replace(MODEL, name="Other")))
     worker = SimpleNamespace(
-        state=Ready(MODEL, "cpu"), loading=loading, registry=here, loaded_models=frozenset({MODEL.name, *held})
+        state=Ready(MODEL, "cpu"),
+        loading=loading,
+        registry=here,
+        loaded_models=frozenset({MODEL.name, *held}),
+        draining=False,
     )
     services = SimpleNamespace(registry=here, clock=lambda: 1000.0, fleet=SimpleNamespace(workers=[worker]))
     services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))

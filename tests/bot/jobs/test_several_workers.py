@@ -41,6 +41,22 @@ async def test_jobs_run_on_both_workers_and_each_takes_its_capacity(harness):
         await answered(harness, 3)
 
 
+async def test_while_all_workers_are_drained_no_wait_is_promised(harness):
+    async with harness.bot(device="cpu,cpu") as services:
+        await all_ready(services)
+        for worker in services.fleet.workers:
+            worker.draining = True
+        assert (await run_queue(harness)).startswith("The queue is empty.\n")
+        status = await (await harness.imagine("a fox")).message()
+        assert "no GPU is in use at the moment" in status.content
+        assert "seconds" not in status.content
+        assert "seconds" not in await run_queue(harness)
+        for worker in services.fleet.workers:
+            worker.draining = False
+        services.queue.wake()
+        await answered(harness, 1)
+
+
 async def test_a_killed_workers_job_moves_to_the_other_and_is_answered_once(harness):
     async with harness.bot(device="cpu,cpu", running_per_person=9) as services:
         await all_ready(services)

@@ -268,6 +268,35 @@ def test_words_that_change_are_checked_with_each_other(prompt):
         check_prompt(BLOCKED, parse_params(prompt, REGISTRY))
 
 
+def many_changes(filling: str) -> str:
+    """Return a long prompt that has 81 texts."""
+    edits = [f"[a:b:.{at}]" if at % 2 else f"[a:b:{at}]" for at in range(11, 27)]
+    return f" {filling} ".join(edits)
+
+
+def test_a_long_text_that_changes_often_is_checked_in_little_time():
+    params = parse_params(many_changes("such words " * 30), REGISTRY)
+    assert len(params.parts[0].texts) == 81
+    text = "\n".join(params.parts[0].texts)
+    assert seconds(lambda _: check_prompt(BLOCKED, params), "") < seconds(BLOCKED.find, text) / 3
+
+
+@pytest.mark.parametrize("far", [" x" * 300, " longword" * 60])
+@pytest.mark.parametrize(
+    "prompt",
+    ["{far} go[xx:re:.5] {far}", "[x:y:.2] {far} [xx:naked:.5] man {far} [a:b:9]", "({far} [x:na:.5]:1.0)ked man"],
+)
+def test_words_that_change_far_from_the_ends_are_checked(far, prompt):
+    with pytest.raises(PromptError, match=r"gore|naked man"):
+        check_prompt(BLOCKED, parse_params(prompt.format(far=far), REGISTRY))
+
+
+@pytest.mark.parametrize("word", ["gorelike", "likegore"])
+def test_a_word_that_is_cut_is_not_taken_for_another(word):
+    for length in range(290, 312):
+        check_prompt(BLOCKED, parse_params(f"{word} {'x' * length}[a:b:.5]{'x' * length} {word}", REGISTRY))
+
+
 def test_what_is_mixed_in_is_checked():
     with pytest.raises(PromptError):
         check_prompt(BLOCKED, parse_params("a fox --mix gore", REGISTRY, source=Upload("cafe")))

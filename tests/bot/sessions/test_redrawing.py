@@ -78,6 +78,19 @@ async def test_what_goes_while_it_is_drawn_again_is_drawn_once_more(sessions, co
     assert drawn.count("first") == 2
 
 
+async def test_a_session_is_drawn_as_it_is_when_its_turn_comes(sessions, connection):
+    phases = []
+
+    async def redraw(session):
+        phases.append(session.phase)
+        await connection.write("UPDATE collab_sessions SET phase = 'later'", {})
+        return True
+
+    async with running(Redrawer(sessions, redraw)):
+        await eventually(lambda: len(phases) == 2)
+    assert phases[1] == "later"
+
+
 async def test_a_session_that_has_to_wait_stays_stale(sessions, monkeypatch):
     monkeypatch.setattr(redrawing, "PAUSE_S", 0.01)
     drawn = []

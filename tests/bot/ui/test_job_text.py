@@ -19,6 +19,7 @@ from generation.models.words.vocabulary import Vocabulary
 from generation.params import Params, PromptPart, Tile
 from generation.prompt import PromptError, parse_params
 from generation.queue.queue import QueuePosition
+from generation.worker.fleet import NO_WORKER
 from generation.worker.worker import Broken, Restarting
 from tests.support.growth import assert_grows_linearly
 
@@ -99,6 +100,7 @@ def test_a_waiting_job_shows_position_estimate_and_reason(place, state, expected
         (LOADING, "loading Dreams \\_XL (2 of 5)"),
         (Restarting("CUDA error"), "the drawing process is being started again"),
         (Broken("no such file"), "the model cannot be loaded at the moment"),
+        (NO_WORKER, "no GPU is in use at the moment"),
     ],
 )
 def test_a_job_that_waits_for_the_process_shows_why_without_its_errors(state, words):

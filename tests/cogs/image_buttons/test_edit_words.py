@@ -92,3 +92,14 @@ async def test_a_picture_whose_grid_is_forgotten_cannot_be_edited(harness):
         await services.db.jobs._connection.write("DELETE FROM jobs WHERE id = :id", {"id": source.job_id})
         pressed = await harness.person(harness.ada).press(picture, LABEL)
         assert "I no longer know how this picture was drawn" in (await pressed.message()).content
+
+
+async def test_the_button_of_an_old_canvas_says_that_its_words_cannot_be_edited(harness):
+    async with harness.bot() as services:
+        picture = await pick_image(harness)
+        await services.db.jobs._connection.write(  # as a canvas, which no job drew at once
+            "UPDATE jobs SET params = json_set(params, '$.source', NULL) WHERE id = :id",
+            {"id": first_tile(picture).job_id},
+        )
+        pressed = await harness.person(harness.ada).press(picture, LABEL)
+        assert "This cannot be done with this picture" in (await pressed.message()).content

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from bot.jobs.deletion import delete_job
+from bot.sessions import redrawing
 from cogs.together.jam import handler as jam_handler
 from cogs.together.jam.film import attach_jam_film
 from db.jobs import JobState
@@ -214,6 +215,42 @@ async def test_a_deleted_picture_leaves_the_film_of_a_jam(harness, cy):
         await eventually(lambda: len(last.attachments) == 2 and film not in last.attachments)
         assert await is_fresh(services)
         assert last.attachments[0] == picture
+
+
+@pytest.mark.parametrize("how", ["erased", "blocked"])
+async def test_who_is_gone_leaves_every_message_also_of_an_archived_thread(harness, cy, how):
+    async with harness.bot() as services:
+        await Jam.start(harness, services, where="thread", rounds=2)
+        start = Jam(harness, services, harness.channel)
+        await start.phase("voting")
+        thread = harness.server.world.channels[(await start.session()).thread_id]
+        jam = Jam(harness, services, thread)
+        first = await jam.round(1)
+        await (await suggest(harness, cy, first, "with gargoyles")).response()
+        for user in (harness.ben, cy):
+            await jam.vote(user, first, 1)
+            await harness.person(user).select(first, str(cy.id), custom_id=select_id(first, "words"))
+        jam.pass_time()
+        second = await jam.round(2)
+        assert f"words by <@{cy.id}>" in second.content
+        for user in (harness.ben, cy):
+            await jam.vote(user, second, 1)
+        jam.pass_time()
+        last = await harness.server.wait_for(thread, lambda message: "the jam is finished" in message.content)
+        await jam.phase("ended")
+        assert f"<@{cy.id}>" in last.content
+        thread.archived = True
+        if how == "erased":
+            await services.db.personal_data.begin_erasure(cy.id, services.clock())
+        else:
+            await block(services, harness, cy)
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: f"<@{cy.id}>" not in last.content)
+        assert await is_fresh(services)
+        assert f"<@{cy.id}>" not in second.content
+        assert "words by somebody" in second.content
+        assert f"<@{harness.ben.id}>" in last.content
+        assert thread.archived, "as it was before"
 
 
 async def test_an_erased_person_takes_their_words_off_the_offers(harness, cy):
@@ -446,7 +483,8 @@ async def test_it_takes_place_in_a_thread_of_its_own(harness, cy):
         assert "round 2 of 3 · up to 1 more job" in await private(listed)
 
 
-async def test_a_host_who_has_their_data_deleted_ends_the_jam(harness, cy):
+async def test_a_host_who_has_their_data_deleted_ends_the_jam(harness, cy, monkeypatch):
+    monkeypatch.setattr(redrawing, "PAUSE_S", 0.1)
     async with harness.bot() as services:
         jam = await Jam.start(harness, services, "a secret castle")
         first = await jam.round(1)
@@ -461,6 +499,8 @@ async def test_a_host_who_has_their_data_deleted_ends_the_jam(harness, cy):
         await jam.phase("ended")
         session = await jam.session()
         assert (session.host_id, dict(session.settings)) == (0, {})
+        assert await is_fresh(services)
+        assert not any("a secret castle" in each.content for each in harness.server.messages(harness.channel))
         assert await services.db.ballots.voters(session.id, 1) == set()
         pressed = await harness.person(cy).press(first, "1") if not first.deleted else None
         assert pressed is None or "over" in await private(pressed)

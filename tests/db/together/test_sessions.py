@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +90,17 @@ async def test_the_next_step_is_the_earliest(sessions):
     assert [session.id for session in await sessions.due(25.0)] == [sooner.id]
     assert await sessions.postpone(sooner, 40.0)
     assert await sessions.next_due() == 30.0
+
+
+async def test_what_is_written_while_its_author_is_erased_is_not_stored(sessions, connection):
+    session = make_session(kind=SessionKind.TELEPHONE, phase="turn", host_id=99)
+    await sessions.add(session, most=1)
+    made = Round(session_id=session.id, number=1, job_id="a" * 12, worded_by=12)
+    await sessions.add_round(made)
+    await PersonalData(connection).begin_erasure(12, 2000.0)
+    assert await sessions.move_in_round(move(session, "drawing"), replace(made, facts={"words": "a secret"}))
+    stored = await sessions.round(session.id, 1)
+    assert (stored.worded_by, stored.facts) == (None, {})
 
 
 async def test_a_round_is_found_by_its_job(sessions):

@@ -235,6 +235,11 @@ def test_another_program_reads_the_settings_of_any_params(params):
     assert unquote(found.metadata["Atelier"]) == format_prompt(params, None, seed=True)
 
 
+def test_changes_of_unwanted_words_are_written_as_well():
+    text = infotext(parse_params("a fox:: a [red:blue:.4] hat::-.5", REGISTRY), MODEL, 0)
+    assert text.splitlines()[1] == "Negative prompt: a [red:blue:0.4] hat"
+
+
 # --- without the prompt
 
 

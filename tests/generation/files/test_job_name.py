@@ -9,10 +9,11 @@ from PIL import Image
 
 from generation.files.grid_image import encode_to_limit, reencode
 from generation.files.infotext import infotext
-from generation.files.job_name import named_job
+from generation.files.job_name import ENDS, named_job
 from generation.files.png_encoder import encode_png
 from generation.prompt import parse_params
 from tests.generation.files.test_infotext import MODEL, REGISTRY
+from tests.support.growth import ENOUGH_S, seconds
 
 JOB, OTHER = "0123456789ab", "ba9876543210"
 PICTURE = Image.new("RGB", (32, 32), "teal")
@@ -35,6 +36,17 @@ def test_a_file_names_its_job(encode, prompt):
         data = encode(text_of(prompt, with_prompt=with_prompt))
         assert named_job(data, f"fox_{OTHER}.png") == JOB
     assert named_job(reencode(data, 50_000)[0]) == JOB
+
+
+@pytest.mark.parametrize("encode", [lambda text: encode_png(PICTURE, text), webp], ids=["png", "webp"])
+def test_a_large_file_names_its_job_in_little_time(encode):
+    data = encode(text_of("a fox"))
+    middle = len(data) // 2 if data.startswith(b"RIFF") else data.index(b"IDAT")
+    pixels = bytes(ENDS) + f"Job: {OTHER}".encode("utf-16-be") * 500_000 + bytes(ENDS)
+    large = data[:middle] + pixels + data[middle:]
+    assert named_job(large) == JOB
+    of_all, of_ends = (seconds(lambda _, file=file: named_job(file), "") for file in (large, pixels[ENDS : 3 * ENDS]))
+    assert of_all < max(ENOUGH_S, 3 * of_ends)
 
 
 def test_a_file_without_a_job_is_named_by_its_file_name_only():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.planning.emphasis import read_emphasis, without_emphasis
+from generation.planning.emphasis import MAX_WEIGHT, read_emphasis, without_emphasis
 from tests.support.growth import assert_grows_linearly
 
 
@@ -61,3 +61,8 @@ def test_written_weights_are_read_again(pieces):
 
 def test_deep_nesting_costs_no_more_than_its_length():
     assert_grows_linearly(lambda text: read_emphasis("(" * len(text) + text), "a:1.1)")
+
+
+def test_nested_weights_are_not_multiplied_without_end() -> None:
+    nested = "(" * 400 + "fox" + ":9.9)" * 400
+    assert read_emphasis(f"a {nested}")[-1] == ("fox", MAX_WEIGHT)

@@ -57,6 +57,10 @@ def problem(text: str, registry: ModelRegistry = REGISTRY) -> str:
         (f"--control {LINK}", [("canny", 1.0)], LINK),
         ("--control canny：0.5 4f2a1c --seed 4", [("canny", 0.5)], "4f2a1c"),
         ("--control canny:0 4f2a1c", [("canny", 0.0)], "4f2a1c"),
+        ("--control canny:0,8,depth 4f2a1c", [("canny", 0.8), ("depth", 1.0)], "4f2a1c"),
+        ("--control canny，depth：0.5，4f2a1c", [("canny", 1.0), ("depth", 0.5)], "4f2a1c"),
+        ("--control canny: 0.8 `4f2a1c`", [("canny", 0.8)], "4f2a1c"),
+        (f"--control canny :0.8, <{LINK}>", [("canny", 0.8)], LINK),
     ],
 )
 def test_names_weights_and_a_picture_are_read(typed: str, uses: list[tuple[str, float]], code: str) -> None:

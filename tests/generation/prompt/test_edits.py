@@ -12,6 +12,8 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import from_dict, to_dict
 from generation.prompt import PromptError, format_prompt, parse_params
+from generation.prompt.edits import mark_edits
+from tests.support.growth import assert_grows_linearly
 
 MODEL = Model(name="storybook", ref="models/storybook", num_inference_steps=20)
 REGISTRY = ModelRegistry((MODEL,))
@@ -39,6 +41,7 @@ INFOTEXT = "\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7
         ("[[a:b:.3]:c:.6]", ["a", "b", "c"], "[[a:b:0.3]:c:0.6]"),
         ("[a:b:.2] [c:d:.8]", ["a c", "b c", "b d"], "[a:b:0.2] [c:d:0.8]"),
         (r"[a\:x:b:.5]", ["a:x", "b"], r"[a\:x:b:0.5]"),
+        ("[a:b:.2] [c:d:9]", ["a c", "a d", "b d", "b c"], "[a:b:0.2] [c:d:9]"),
     ],
 )
 def test_brackets_that_end_in_a_share_or_in_steps_change_words(typed: str, texts: list[str], echo: str) -> None:
@@ -88,6 +91,16 @@ def test_double_colons_in_an_edit_are_no_weights() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "divided", ["[(a::2):b:.5]", "[red [a :: b]:blue:.5]", "[a:((b∷ c)):10]", "[a:(b::[c:d:.3]):.5]"]
+)
+def test_brackets_that_a_weight_divides_are_no_edit(divided: str) -> None:
+    params = parse_params(divided, REGISTRY)
+    assert len(params.parts) == 2
+    assert params.parts[0].text.startswith("[")
+    assert parse_params(format_prompt(params, REGISTRY), REGISTRY, new_seed=lambda: params.seed) == params
+
+
 def test_edits_of_infotext_are_taken_over_with_its_other_colons_escaped() -> None:
     params = parse_params(f"a [red:blue:0.4] boat, [fog::0.5], a::b{INFOTEXT}", REGISTRY)
     (part,) = params.parts
@@ -104,6 +117,15 @@ def test_a_model_with_another_loop_refuses_changing_words() -> None:
     flux = Model(name="flux", ref="somebody/flux", family=Family.FLUX)
     with pytest.raises(PromptError, match="with flux: it cannot change words while a picture is drawn"):
         parse_params("a [red:blue:.5] boat", ModelRegistry((flux,)))
+
+
+@pytest.mark.parametrize("unit", ["[a:.5]", "[(a::2):b:.5]", "(a:1.3)"])
+def test_reading_edits_grows_with_the_length(unit: str) -> None:
+    assert_grows_linearly(mark_edits, unit)
+
+
+def test_nested_brackets_without_letters_are_read_in_time_that_grows_with_the_length() -> None:
+    assert_grows_linearly(lambda text: mark_edits("[" * (len(text) // 2) + text), ":.5]")
 
 
 @pytest.mark.parametrize("hostile", ["[" * 3000 + "a:.5]" * 600, "[a:" * 1500 + ".5]" * 400, "(" * 3000 + "[a:b:.5]"])

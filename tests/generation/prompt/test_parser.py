@@ -151,6 +151,12 @@ def test_parsing_returns_params_or_raises_prompt_error(typed):
 
 
 @settings(max_examples=200)
+@given(all_params())
+def test_a_formatted_prompt_parses_to_the_same_params(params):
+    assert reparse(format_prompt(params, REGISTRY, seed=True), params) == params
+
+
+@settings(max_examples=200)
 @given(all_params(), st.integers(1, 150), st.floats(0, 30))
 def test_a_full_prompt_keeps_its_meaning_when_defaults_change(params, steps, guidance):
     changed = {"num_inference_steps": steps, "guidance_scale": guidance}
@@ -160,10 +166,9 @@ def test_a_full_prompt_keeps_its_meaning_when_defaults_change(params, steps, gui
 
 @settings(max_examples=200)
 @given(all_params())
-def test_a_formatted_prompt_and_its_copies_parse_to_the_same_params(params):
+def test_a_prompt_copied_from_a_message_means_the_same(params):
     echo = format_prompt(params, REGISTRY, seed=True)
     for copied in (
-        echo,
         f"**{escape_markdown(echo)}** - <@123> (fast)",
         f"**{escape_markdown(echo)}** - Variations (Strong) of image #2 by <@123>",
         f"/imagine prompt: {echo} - @bob (31%) (fast)",

@@ -105,6 +105,14 @@ async def test_eight_workers_with_three_models_rarely_load(seed):
     assert simulation.loads_per_100_jobs < 2
 
 
+async def test_sixty_four_workers_of_three_speeds_with_twelve_models_rarely_load():
+    names = [f"model {number}" for number in range(12)]
+    registry = ModelRegistry(tuple(Model(name=name, ref=name) for name in names))
+    found = [ScriptedWorker(registry, speed) for speed in (0.5, 1.0, 2.0, 1.0) * 16]
+    await Simulation(found).run(arrivals(make_job, names, 14, 2000, 0))
+    assert sum(max(0, worker.loads - 1) for worker in found) < 40  # of 2000 jobs, beside each worker's first load
+
+
 async def test_models_that_do_not_fit_together_move_less_than_before():
     loads = []
     for kind in (Simulation, lambda each: Simulation(each, ReferenceQueue)):

@@ -304,6 +304,8 @@ async def test_a_finished_canvas_is_found_by_its_picture_and_exported(harness):
         last = await harness.server.wait_for(
             harness.channel, lambda message: "the canvas is finished" in message.content
         )
+        assert "Vary (Subtle)" in last.labels
+        assert "Edit words" not in last.labels  # it was not drawn at once
         await painting.until(lambda session: session.ended_at is not None)
         job_id = (await services.db.sessions.round(painting.id, 1)).job_id
         before = await fingerprints(services, job_id)

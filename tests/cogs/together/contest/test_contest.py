@@ -159,6 +159,11 @@ async def test_a_contest_from_the_theme_to_the_next_theme(harness, cy, dora):
         await harness.person(ada).submit_modal(form, {"theme": "a feast of foxes"})
         second = await contest.message("Contest 2: a feast of foxes")
         assert f"Theme by <@{ada.id}>" in second.content
+        await services.db.personal_data.begin_erasure(ada.id, services.clock(), leaves_entries=True)
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: "somebody won the last one" in naming.content)
+        assert await is_fresh(services)
+        assert [each.content for each in (naming, result, second) if f"<@{ada.id}>" in each.content] == []
     assert ada.id in {ping.user_id for ping in harness.server.pings}
 
 

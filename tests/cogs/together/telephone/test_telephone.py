@@ -418,6 +418,10 @@ async def test_what_is_gone_leaves_the_strip_and_the_film(harness, cy, how):
         with Image.open(io.BytesIO(harness.server.core.files.get(film.id))) as opened:
             assert opened.format == "WEBP"
         assert "📞 Play again" in last.labels
+        turns = [each for each in _all(harness) if "Time is up" in each.content]
+        named = {f"<@{players[2].id}>" in each.content for each in turns}
+        assert len(turns) == 3
+        assert (True in named) is (how == "deleted")
 
 
 async def test_the_last_message_goes_when_nothing_of_it_is_left(harness, cy):

@@ -50,9 +50,10 @@ def test_every_sampler_matches_the_stock_pipeline(harness: EngineHarness, stock:
 
 
 def test_a_job_alone_matches_the_stock_pipeline(harness: EngineHarness, stock: Any) -> None:
-    wanted = make_params(count=2)
-    harness.generate(make_request("a", wanted))
-    assert_close(harness.latents["a"], stock_latents(stock, wanted, width=64, height=64))
+    for sampler in (None, *SAMPLERS):
+        wanted, name = make_params(sampler=sampler, count=2), sampler or "own"
+        harness.generate(make_request(name, wanted))
+        assert_close(harness.latents[name], stock_latents(stock, wanted, width=64, height=64), what=name)
 
 
 def test_staggered_jobs_that_differ_in_everything_match_solo_runs(harness: EngineHarness, stock: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -164,6 +165,20 @@ class OperationCount(TorchDispatchMode):
 
 
 def test_a_video_hardly_delays_the_grid(embedded_model: EmbeddedModelHarness) -> None:
+    """Processor time of all threads until the grid is finished."""
+    params = parse_params("a castle on the hills --raw --seed 7", ModelRegistry((describe_model(EMBEDDED),)))
+
+    def seconds(video: bool) -> float:
+        started = time.process_time()
+        (drawing,) = embedded_model.generate_params(replace(params, video=video))
+        assert drawing.files
+        return time.process_time() - started
+
+    seconds(True)
+    assert min(seconds(True) for _ in range(2)) < 1.25 * max(seconds(False) for _ in range(2))
+
+
+def test_a_video_adds_no_work_to_the_steps(embedded_model: EmbeddedModelHarness) -> None:
     """The steps take as many operations and calls, but for those that keep their results."""
     params = parse_params("a castle on the hills --raw --seed 7", ModelRegistry((SMALL_EMBEDDED,)))
     harness, decode = embedded_model.harness, Vae.queue_decoding

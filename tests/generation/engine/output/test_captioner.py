@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from generation.engine.output.captioner import Captioner, load_captioner
 from generation.errors import UserError
@@ -64,6 +66,22 @@ def test_other_models_and_incomplete_folders_are_refused(folder: Path, tmp_path:
         check_captioner_files(str(cut))
     with pytest.raises(OSError):
         load_captioner(str(tmp_path / "nowhere"))
+
+
+def test_a_captioner_with_missing_or_misshapen_weights_is_refused(folder: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(folder, tmp_path / "captioner"))
+    weights = load_file(copied / "model.safetensors")
+    first, *others = sorted(weights)
+    for spoilt, reason in (
+        ({name: weights[name] for name in others}, f"lacks 1 of its weights, {first} among them"),
+        (weights | {first: torch.zeros(1, 2)}, "cannot be loaded"),
+    ):
+        save_file(spoilt, copied / "model.safetensors", {"format": "pt"})
+        with pytest.raises(UserError, match=reason):
+            load_captioner(str(copied))
+    (copied / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-8])
+    with pytest.raises(UserError, match="cannot be loaded: SafetensorError"):
+        load_captioner(str(copied))
 
 
 def test_florence_is_asked_for_a_detailed_caption(tmp_path: Path) -> None:

@@ -166,6 +166,11 @@ def test_other_files_are_refused_with_the_reason(
     assert reason in refusal(tmp_path)
 
 
+def test_layers_numbered_without_end_are_refused_at_once(tmp_path: Path) -> None:
+    write(tmp_path / "canny.safetensors", DIFFUSERS | {"controlnet_down_blocks.99999999999.weight": (8, 8, 1, 1)})
+    assert "lacks weights of its ControlNet (controlnet_down_blocks.3.weight)" in refusal(tmp_path)
+
+
 def test_damaged_files_and_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old.pth").write_bytes(b"pickled")
