@@ -227,3 +227,11 @@ async def test_what_cannot_be_read_is_refused_in_words(harness, settings, prompt
 async def test_without_controlnets_a_picture_is_refused(harness):
     async with harness.bot():
         assert "no ControlNet is installed for" in await refusal(harness, "a house", control=picture())
+
+
+async def test_a_canvas_follows_no_picture(harness, settings):
+    async with harness.bot(**settings):
+        theme = "a sea --control canny abcdef"
+        started = await harness.person(harness.ada).command("canvas start", harness.channel, theme=theme)
+        answer = await started.message()
+    assert answer.ephemeral and "would follow the whole picture: leave out `--control`" in answer.content
