@@ -166,7 +166,12 @@ def vary_region(
 
 
 def upscale(parent: Params, tile: Tile, factor: int = 2, strength: float = UPSCALE_SUBTLE) -> Params:
-    """Return the params of `tile` at `factor` times its size, refined with the same prompt and the tile's seed."""
+    """Return the params of `tile` at `factor` times its size, refined with the same prompt and the tile's seed.
+
+    The details of a larger image have a lightness of their own.
+    """
+    if factor > 1:
+        parent = replace(with_default_words(parent), colourise=False)
     width, height = size_of(parent)
     child = replace(
         _single_tile(parent, tile), width=factor * width, height=factor * height, count=1, strength=strength

@@ -109,7 +109,7 @@ def read_prompt(
     images = (PENDING_IMAGE,) * (attached + len(links))
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
-    given, problems = _apply_defaults(typed, defaults, has_image=bool(images))
+    given, problems = _apply_defaults(typed, defaults, images=len(images))
     problems += _form_problems(given, forms, has_image=bool(images))
     problems += [
         *weight_problems(parts, given.get("no", ())),
@@ -184,15 +184,17 @@ def _resolve_model(
 
 
 def _apply_defaults(
-    typed: ParameterLayer, defaults: Sequence[str], *, has_image: bool
+    typed: ParameterLayer, defaults: Sequence[str], *, images: int
 ) -> tuple[dict[str, Any], list[Text]]:
     values, problems = typed.values, [*typed.problems]
     for text in defaults:
         overridden = {*values}
         if values.get("draft"):
             overridden.add("num_inference_steps")  # else a draft could cost more than half
-        if not has_image:
-            overridden |= {"strength", "mix", "colourise"}
+        if images == 0:
+            overridden |= {"strength", "mix"}
+        if images != 1:
+            overridden.add("colourise")
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values

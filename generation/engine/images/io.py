@@ -16,7 +16,7 @@ from generation.engine.images.lightness import Bytes, as_grey, lightness_of, wit
 from generation.engine.images.upscaler import Upscaler
 from generation.errors import UserError
 from generation.messages import Generate
-from generation.params import Frame, Params, Tile, Upload
+from generation.params import Frame, Params, Upload
 from generation.planning.compute_cost import HIRES_FACTOR, has_hires_pass
 from generation.text import Text
 
@@ -89,12 +89,8 @@ def read_source(request: Generate, upscaler: Upscaler | None = None) -> SourceIm
 
 
 def _with_lightness_kept(source: SourceImage, image: Image.Image, params: Params) -> SourceImage:
-    """Return a source with the lightness of its image at the final size, if the params keep it.
-
-    An image of the bot that is drawn larger gets details, which have a lightness of their own.
-    """
-    is_upscale = isinstance(params.source, Tile) and source.upscale_factor > 1
-    if not params.colourise or is_upscale:
+    """Return a source with the lightness of its image at the final size, if the params keep it."""
+    if not params.colourise:
         return source
     factor = HIRES_FACTOR if has_hires_pass(params) else 1
     size = factor * params.width, factor * params.height

@@ -425,3 +425,8 @@ def test_colour_needs_one_picture_and_no_words() -> None:
         "Cannot use `--colour` without a picture: attach one, or press *Remix* below one"
     ]
     assert parse_problems("a dog --colour", attached=2) == ["`--colour` works with one picture only"]
+
+
+def test_colour_as_a_default_is_for_single_pictures() -> None:
+    for images, colourise in ((0, False), (1, True), (2, False)):
+        assert parse_request("a dog", attached=images, defaults=["--colour"]).params.colourise == colourise
