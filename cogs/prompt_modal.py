@@ -140,7 +140,7 @@ def _field_description(target: PromptTarget) -> str | None:
             high=actions.MAX_ZOOM,
         )
     if target.action in (Action.REMIX_SUBTLE, Action.REMIX_STRONG):
-        return tr("--mix and words draw another idea on the shapes of this picture.")
+        return tr("--mix and words draw another idea on its shapes; --colour colours a grey picture.")
     if target.action is Action.EDIT_WORDS:
         return tr("Say what shall be there instead. --keep takes 0 to 100: how much of the picture stays.")
     return None

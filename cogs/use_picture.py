@@ -12,17 +12,24 @@ import discord
 
 from bot.client import Client, Interaction
 from bot.images import inputs
+from bot.jobs.describing import shape_of
+from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.policy.context import context_from
 from bot.ui.i18n import tr
 from bot.ui.job_views import job_ids
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, PersistentModal, modals
 from bot.ui.text import escape_markdown, truncate
 from cogs.find import Search, start_search
+from cogs.image_buttons.remix import submit_remix
 from cogs.imagine import submit_prompt
+from cogs.prompt_modal import PromptTarget, reject_prompt
 from cogs.readings.describe import describe_upload
 from cogs.references import References
 from generation.errors import UserError
+from generation.job import Action
+from generation.models.capabilities import Capability
 from generation.params import ImageRef, Tile, Upload
+from generation.prompt import sets_field, with_parameter
 
 MODAL = "use"  # the custom_id prefix of the form
 PURPOSE_FIELD, PROMPT_FIELD = "purpose", "prompt"
@@ -81,6 +88,32 @@ async def _single(interaction: Interaction, picture: UsedPicture) -> ImageRef:
     return tile if tile is not None and is_tile else picture.upload
 
 
+async def colour_it(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
+    """Colour the picture in its own shape, as the prompt says; its first tile, if the bot made it."""
+    image = await _single(interaction, picture)
+    prompt = await _colouring_prompt(interaction, image, prompt)
+    if not isinstance(image, Tile):
+        await submit_prompt(interaction, prompt, image)
+        return
+    target = PromptTarget(Action.REMIX_STRONG, image)
+    try:
+        await submit_remix(interaction, target, prompt)
+    except Exception as error:
+        await reject_prompt(interaction, error, target, prompt)
+
+
+async def _colouring_prompt(interaction: Interaction, image: ImageRef, prompt: str) -> str:
+    """Return the prompt with the parameters that it lacks for colouring a picture."""
+    services = interaction.client.services
+    if not sets_field(prompt, "colourise"):
+        prompt = with_parameter(prompt, "--colour")
+    model = (await load_prompt_defaults(services, interaction)).model
+    if Capability.ASPECT_RATIO in model.capabilities and not sets_field(prompt, "aspect"):
+        width, height = await shape_of(services, image, model)
+        prompt = with_parameter(prompt, f"--ar {width}:{height}")
+    return prompt
+
+
 async def describe_it(interaction: Interaction, picture: UsedPicture, _: str) -> None:
     """Describe the picture in prompts."""
     await describe_upload(interaction, picture.upload)
@@ -91,6 +124,7 @@ PURPOSES: dict[str, UseHandler] = {
     "prompt": draw_from_it,
     "style": take_its_style,
     "control": follow_it,
+    "colour": colour_it,
     "describe": describe_it,
     "find": find_it,
     "like": find_similar,
@@ -103,6 +137,7 @@ def _labels() -> dict[str, tuple[str, str]]:
         "prompt": (tr("Image prompt"), tr("Draw from it what the prompt below says")),
         "style": (tr("Style"), tr("Draw what the prompt below says in its style")),
         "control": (tr("ControlNet"), tr("Draw what the prompt below says over its edges, depth or pose")),
+        "colour": (tr("Colour"), tr("Colour a grey picture; the prompt below can say which colours")),
         "describe": (tr("Describe"), tr("Find prompts that could have drawn it")),
         "find": (tr("Which picture is this?"), tr("Find the job that made it: prompt, author, place")),
         "like": (tr("Pictures like this"), tr("Find pictures that look like it")),
@@ -155,7 +190,7 @@ def _prompt_field() -> discord.ui.Label[Any]:
     )
     return discord.ui.Label(
         text=tr("Prompt"),
-        description=tr("For an image prompt, a style or a ControlNet: say what to draw."),
+        description=tr("For an image prompt, a style, a ControlNet or colours: say what to draw."),
         component=field,
     )
 

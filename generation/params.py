@@ -161,7 +161,8 @@ class Params:
     the prompt, or the source, is read. The image takes over the look of `style`, a reference known by its `style_code`,
     as much as `style_weight` (0 to 1000) says, or, with `style_is_palette`, some of its colours alone. It follows the
     picture `control`, a reference known by its `control_code`, as each of the ControlNets in `controls` reads it. With
-    `mix`, these words are drawn on the shapes of the source, which are kept as much as `mix_keep` (0 to 100) says.
+    `mix`, these words are drawn on the shapes of the source, which are kept as much as `mix_keep` (0 to 100) says. With
+    `colourise`, only the colours are drawn: the lightness is that of the source.
     """
 
     parts: tuple[PromptPart, ...]
@@ -205,6 +206,7 @@ class Params:
     control_code: str = ""
     mix: str = ""
     mix_keep: int = 50
+    colourise: bool = False
 
     @property
     def control_set(self) -> tuple[ControlWeight, ...]:

@@ -37,6 +37,7 @@ class Panel:
     prompt: str
     style: int | None = None
     source: int | None = None
+    is_grey: bool = False  # shown in shades of grey
 
 
 def _styles(reference: str, prompt: str) -> tuple[Panel, ...]:
@@ -62,6 +63,13 @@ def _mixed(source: str, words: str, more: str = "") -> tuple[Panel, ...]:
     return (Panel("the picture", source), Panel(words, f"{words}{more}"), *mixed)
 
 
+def _coloured(source: str, *words: str) -> tuple[Panel, ...]:
+    """Return a grey picture, and its colours by themselves and with words."""
+    prompts = ("", *words)
+    coloured = [Panel(prompt or "--colour", f"{prompt} --colour --seed 9", source=0) for prompt in prompts]
+    return (Panel("the picture", source, is_grey=True), *coloured)
+
+
 TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
     "styles": (
         _styles("a windmill in a meadow, sepia --seed 3", "a red boat on the sea --seed 7"),
@@ -74,6 +82,10 @@ TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
     "mix": (
         _mixed("a red boat on the sea at sunset --seed 3", "a castle in the snow", " --seed 9"),
         _mixed("a snowman at night --seed 5", "a fox in a meadow", " --seed 9"),
+    ),
+    "colour": (
+        _coloured("a red boat on the sea at sunset --seed 3", "a red boat on the sea", "a purple boat at night"),
+        _coloured("a castle in a meadow --seed 3", "a castle in a meadow", "a pink castle in the desert at sunset"),
     ),
     "prompt-edits": (
         _edits("a castle", "a windmill", "{} in the snow --seed 3"),
@@ -104,9 +116,16 @@ async def _draw_row(worker: LocalWorker, registry: ModelRegistry, row: tuple[Pan
         style = None if panel.style is None else files[panel.style]
         source = None if panel.source is None else files[panel.source]
         request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source=source, style=style)
-        files.append((await worker.generate(request, lambda progress: None)).tiles[0])
+        drawn = (await worker.generate(request, lambda progress: None)).tiles[0]
+        files.append(_in_grey(drawn) if panel.is_grey else drawn)
     images = [Image.open(io.BytesIO(file)).convert("RGB") for file in files]
     return join(images, [panel.label for panel in row])
+
+
+def _in_grey(file: bytes) -> bytes:
+    grey = io.BytesIO()
+    Image.open(io.BytesIO(file)).convert("L").save(grey, "PNG")
+    return grey.getvalue()
 
 
 def _params(panel: Panel, registry: ModelRegistry) -> Params:

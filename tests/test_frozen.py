@@ -364,6 +364,7 @@ PARAMS = [
     "control_code",
     "mix",
     "mix_keep",
+    "colourise",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

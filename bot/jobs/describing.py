@@ -44,11 +44,7 @@ async def description_params(services: Services, image: ImageRef, preferred: Mod
     Raise UserError if no model can describe pictures, or the picture is not kept any more.
     """
     model = require_describer(services, preferred)
-    try:
-        png = await services.images.files.read(image)
-    except FileNotFoundError:
-        raise UserError(tr("The picture to start from is not kept any more.")) from None
-    aspect = nearest_shape(await asyncio.to_thread(_size_of, png), model.max_aspect)
+    aspect = await shape_of(services, image, model)
     width, height = size_for(model, aspect)
     return Params(
         parts=(PromptPart(known[:MAX_KNOWN_LENGTH]),),
@@ -100,6 +96,15 @@ async def _is_allowed(services: Services, guild_id: int | None, text: str) -> bo
     except UserError:
         return False
     return True
+
+
+async def shape_of(services: Services, image: ImageRef, model: Model) -> tuple[int, int]:
+    """Return the usual aspect ratio nearest to a picture's that a model draws; raise UserError if it is not kept."""
+    try:
+        png = await services.images.files.read(image)
+    except FileNotFoundError:
+        raise UserError(tr("The picture to start from is not kept any more.")) from None
+    return nearest_shape(await asyncio.to_thread(_size_of, png), model.max_aspect)
 
 
 def nearest_shape(size: tuple[int, int], max_aspect: float) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from bot.services import Services
 from bot.ui.i18n import tr
 from generation.job import Action
 from generation.params import Params, Upload
+from generation.planning.colouring import has_words
 from generation.prompt import PromptError, PromptRequest, TooManyPermutations, convert_infotext, permute
 from generation.prompt.errors import quote
 
@@ -84,5 +85,5 @@ def left_out_note(names: tuple[str, ...]) -> str:
 
 
 def infer_action(params: Params) -> Action:
-    """Return IMAGINE for a prompt with text, BLEND for images alone."""
-    return Action.IMAGINE if params.mix or any(any(part.texts) for part in params.parts) else Action.BLEND
+    """Return IMAGINE for a prompt with text or a picture that gets colours, BLEND for images alone."""
+    return Action.IMAGINE if params.mix or params.colourise or has_words(params) else Action.BLEND

@@ -60,7 +60,8 @@ async def on_edited_words(interaction: Interaction, rest: str, values: ModalValu
 async def _submit(interaction: Interaction, tile: Tile, text: str) -> None:
     client = interaction.client
     drawn = await _require_drawn(client, tile)
-    request = await parse_edited(interaction, text, drawn.params, forms=["keep"], seed=drawn.params.seed)
+    forms = ["keep", *([] if drawn.params.source is None else ["colour"])]
+    request = await parse_edited(interaction, text, drawn.params, forms=forms, seed=drawn.params.seed)
     request = await with_references(interaction, request, drawn)
     model = client.services.registry.resolve(request.params)
     before = actions.rescaled_for(drawn.params, model, client.services.registry.find(drawn.params.model))

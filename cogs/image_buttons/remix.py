@@ -23,6 +23,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import TILE_PATTERN, Params, Tile, Upload
 from generation.planning import actions
+from generation.planning.colouring import has_words
 from generation.planning.film_pictures import finished_picture
 from generation.prompt import PENDING_IMAGE, PromptError, PromptRequest, format_prompt, parse_prompt
 
@@ -77,12 +78,13 @@ async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalVal
     text, target = values.texts[PROMPT], PromptTarget.parse(rest)
     target = replace(target, action=Action(values.selected.get(STRENGTH_FIELD, target.action)))
     try:
-        await _submit(interaction, target, text)
+        await submit_remix(interaction, target, text)
     except Exception as error:
         await reject_prompt(interaction, error, target, text)
 
 
-async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> None:
+async def submit_remix(interaction: Interaction, target: PromptTarget, text: str) -> None:
+    """Submit a button's job with an edited prompt; raise UserError if it is refused."""
     client, tile, action = interaction.client, target.tile, target.action
     registry = client.services.registry
     assert tile is not None
@@ -115,7 +117,7 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
 def _form_parameters(action: Action, parent: Params) -> list[str]:
     """Return the parameters that a button's form allows because it is about a picture."""
     is_from_picture = action in (*REMIX_ACTION, *BASE_ACTION) or parent.source is not None
-    return [*(["zoom"] if action is Action.ZOOM_CUSTOM else []), *(["mix"] if is_from_picture else [])]
+    return [*(["zoom"] if action is Action.ZOOM_CUSTOM else []), *(["mix", "colour"] if is_from_picture else [])]
 
 
 async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
@@ -132,7 +134,7 @@ async def parse_edited(
     services = interaction.client.services
     options = await services.db.preferences.options(interaction.user.id)
     image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
-    if not any(any(part.texts) for part in parent.parts):
+    if not parent.colourise and not has_words(parent):
         image_count = max(image_count, 2)  # a blend, which needs no text
     registry = services.registry
     defaults = (default_model_parameter(await services.policy.settings(interaction.guild_id), registry),)
@@ -195,8 +197,13 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
     if max(parent.aspect) > model.max_aspect * min(parent.aspect):
         edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
     child = ACTION_PARAMS[BASE_ACTION[action]](edited, tile, model, edited.seed)
-    strength = actions.MIX_STRENGTH if edited.mix else child.strength
-    return replace(child, same_seed=edited.same_seed, strength=strength)
+    return replace(child, same_seed=edited.same_seed, strength=_remix_strength(parent, edited, child))
+
+
+def _remix_strength(parent: Params, edited: Params, child: Params) -> float:
+    if edited.mix:
+        return actions.MIX_STRENGTH
+    return actions.COLOUR_STRENGTH if edited.colourise and not parent.colourise else child.strength
 
 
 async def setup(client: Client) -> None:

@@ -13,6 +13,7 @@ from generation.job import Action
 from generation.models.capabilities import Capability
 from generation.models.model import Model, size_for
 from generation.params import MAX_SEED, Frame, ImageRef, Params, PromptPart, Tile
+from generation.planning.colouring import with_default_words
 from generation.planning.film_pictures import finished_picture
 from generation.text import Text
 
@@ -27,6 +28,7 @@ OUTPAINT_STRENGTH = 0.95
 BLEND_STRENGTH = 0.6  # as `--iw 1`
 DEFAULT_KEEP = 15  # percent of the steps that *Edit words* draws with the words of the picture
 MIX_STRENGTH = 0.9  # another idea needs much noise: the picture is mixed in at each step
+COLOUR_STRENGTH = 0.75  # colours need much noise; the lightness is kept apart from it
 DEFAULT_MIX_KEEP = 50  # percent of the picture in each step that mixes its shapes with another idea
 PAN_FRACTION = 0.5  # of the length
 MIN_ZOOM, MAX_ZOOM = 1.0, 2.0
@@ -164,7 +166,12 @@ def vary_region(
 
 
 def upscale(parent: Params, tile: Tile, factor: int = 2, strength: float = UPSCALE_SUBTLE) -> Params:
-    """Return the params of `tile` at `factor` times its size, refined with the same prompt and the tile's seed."""
+    """Return the params of `tile` at `factor` times its size, refined with the same prompt and the tile's seed.
+
+    The details of a larger image have a lightness of their own.
+    """
+    if factor > 1:
+        parent = replace(with_default_words(parent), colourise=False)
     width, height = size_of(parent)
     child = replace(
         _single_tile(parent, tile), width=factor * width, height=factor * height, count=1, strength=strength
@@ -308,10 +315,13 @@ def _outpaint(
 
 
 def _within_frame(params: Params, frame: Frame) -> Params:
-    """Return params without ControlNets if the frame is not the whole canvas: their picture shows no surroundings."""
+    """Return params without what a picture of the frame alone cannot tell, if the frame is not the whole canvas.
+
+    ControlNets need the surroundings too, and the lightness is kept of a whole picture only.
+    """
     if (frame.width, frame.height) == (params.width, params.height):
         return params
-    return replace(params, controls=(), control=None, control_code="")
+    return replace(with_default_words(params), controls=(), control=None, control_code="", colourise=False)
 
 
 def _scaled_frame(frame: Frame, scale_x: float, scale_y: float) -> Frame:

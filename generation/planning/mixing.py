@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from generation.params import Params, PromptPart
+from generation.planning.colouring import with_default_words
 
 # The share of the noise that a job begins with, down to which the shapes of the picture are mixed in; the details are
 # then drawn without it.
@@ -12,5 +13,5 @@ SHAPES_SHARE = 0.3
 
 
 def drawn_words(params: Params) -> Params:
-    """Return the params with the words that are drawn in place of the prompt, if another idea is mixed in."""
-    return replace(params, parts=(PromptPart(params.mix),)) if params.mix else params
+    """Return the params with the words that are drawn in place of the prompt: another idea's, or the default ones."""
+    return replace(params, parts=(PromptPart(params.mix),)) if params.mix else with_default_words(params)

@@ -11,6 +11,7 @@ from generation.prompt.parser import (
     parse_params,
     parse_prompt,
     read_prompt,
+    sets_field,
     without_model,
 )
 from generation.prompt.permutations import TooManyPermutations, expand, permute, with_parameter
@@ -41,6 +42,7 @@ __all__ = [
     "parse_prompt",
     "permute",
     "read_prompt",
+    "sets_field",
     "style_parameter",
     "with_parameter",
     "without_model",

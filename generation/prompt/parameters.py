@@ -97,7 +97,7 @@ def _guidance_value(params: Params, registry: ModelRegistry | None) -> float | N
 
 def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float | None:
     # Only an upload can be attached again; the strength for a tile is set by the button.
-    if not isinstance(params.source, Upload) or params.strength == default_strength(params.mix):
+    if not isinstance(params.source, Upload) or params.strength == default_strength(params.mix, params.colourise):
         return None
     return image_weight_for(params.strength)
 
@@ -247,6 +247,14 @@ PARAMETERS = (
         help="Another idea, drawn on the shapes of your picture; `--keep` says how much of them is kept.",
         get_value=_value_unless("", "mix"),
         requires=Capability.MIX,
+    ),
+    Parameter(
+        names=("colour", "color"),
+        value_type=Flag(),
+        field="colourise",
+        help="Colours your grey picture: its lightness stays exactly, and the colours follow your words.",
+        get_value=_value_unless(False, "colourise"),
+        requires=Capability.IMG2IMG,
     ),
     Parameter(
         names=("sref",),

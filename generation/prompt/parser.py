@@ -109,7 +109,7 @@ def read_prompt(
     images = (PENDING_IMAGE,) * (attached + len(links))
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
-    given, problems = _apply_defaults(typed, defaults, has_image=bool(images))
+    given, problems = _apply_defaults(typed, defaults, images=len(images))
     problems += _form_problems(given, forms, has_image=bool(images))
     problems += [
         *weight_problems(parts, given.get("no", ())),
@@ -155,6 +155,12 @@ def without_model(typed: str) -> str:
     return " ".join(filter(None, (*parts.links, unmask_escaped(parts.text), *kept)))
 
 
+def sets_field(typed: str, field: str) -> bool:
+    """Return whether a typed prompt has a parameter that sets this field."""
+    known = (BY_NAME.get(split_name(parameter)[0]) for parameter in split_prompt(typed).parameters)
+    return any(each is not None and each.field == field for each in known)
+
+
 def _chooses_model(parameter: str) -> bool:
     known = BY_NAME.get(split_name(parameter)[0])
     return known is not None and known.field == "model"
@@ -178,15 +184,17 @@ def _resolve_model(
 
 
 def _apply_defaults(
-    typed: ParameterLayer, defaults: Sequence[str], *, has_image: bool
+    typed: ParameterLayer, defaults: Sequence[str], *, images: int
 ) -> tuple[dict[str, Any], list[Text]]:
     values, problems = typed.values, [*typed.problems]
     for text in defaults:
         overridden = {*values}
         if values.get("draft"):
             overridden.add("num_inference_steps")  # else a draft could cost more than half
-        if not has_image:
+        if images == 0:
             overridden |= {"strength", "mix"}
+        if images != 1:
+            overridden.add("colourise")
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
@@ -204,9 +212,12 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         return [
             Text("A prompt can have at most {limit} pictures; this one has {number}", limit=MAX_IMAGES, number=images)
         ]
-    if images == 1 and not any(_all_texts(parts, {"mix": typed.values.get("mix", "")})):
+    if images > 1 and typed.values.get("colourise"):
+        return [Text("`--colour` works with one picture only")]
+    has_text = typed.values.get("colourise") or any(_all_texts(parts, {"mix": typed.values.get("mix", "")}))
+    if images == 1 and not has_text:
         return [Text("Add some text, or a second picture to blend with")]
-    if images == 0 and not any(_all_texts(parts, {"mix": typed.values.get("mix", "")})):
+    if images == 0 and not has_text:
         return [Text("Say what to draw: there is no text and no picture")]
     if images == 0 and "strength" in typed.values:
         return [
@@ -222,6 +233,8 @@ def _form_problems(given: Mapping[str, Any], forms: Collection[str], *, has_imag
         problems.append(Text("`--zoom` works in the Custom Zoom form only"))
     if "mix" in given and "mix" not in forms and not has_image:
         problems.append(Text("Cannot use `--mix` without a picture: attach one, or press *Remix* below one"))
+    if given.get("colourise") and "colour" not in forms and not has_image:
+        problems.append(Text("Cannot use `--colour` without a picture: attach one, or press *Remix* below one"))
     if "keep" in given and "keep" not in forms and "mix" not in given:
         problems.append(Text("`--keep` works with `--mix`, and in the form of *Edit words*"))
     return problems
@@ -275,7 +288,7 @@ def _build_request(
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
     defaults: dict[str, Any] = {
         "guidance_scale": model.guidance_scale,
-        "strength": default_strength(given.get("mix", "")) if images else 1.0,
+        "strength": default_strength(given.get("mix", ""), given.get("colourise", False)) if images else 1.0,
         "house_style": "" if fields.get("raw") else model.trigger_words,
     }
     computed: dict[str, Any] = {

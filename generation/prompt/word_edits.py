@@ -14,7 +14,10 @@ from generation.prompt.syntax import mask
 from generation.prompt.weights import format_parts, parse_parts
 from generation.text import Text
 
-_UNREADABLE = Text("These words cannot change: a bracket is open, or they change too often already. Use `--keep 0`.")
+_UNREADABLE = Text(
+    "These words cannot change: a bracket is open, they have no letters, or they change too often already. "
+    "Use `--keep 0`."
+)
 
 
 def edit_words(drawn: Params, edited: Params, keep: int) -> Params:

@@ -322,7 +322,7 @@ class DenoisingEngine:
     def _hires_pass(self, before: _ActiveJob, inputs: _HiresInputs) -> _ActiveJob:
         assert isinstance(before.job, DenoisingJob)
         job = prepare_hires_pass(before.job, inputs.upscaled, self._vae, self._samplers, inputs.controls)
-        return _ActiveJob(job, before.variant, None, before.started, before.previewed_at, before.trail)
+        return _ActiveJob(job, before.variant, before.source, before.started, before.previewed_at, before.trail)
 
     def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
         """Run the UNet on all slices at once; None if memory ran out."""

@@ -211,9 +211,12 @@ class PostProcessor:
         return images, pack_trail(trail)
 
     def _images(self, pixels: Tensor, source: SourceImage | None) -> list[Image.Image]:
-        if source is None or source.mask is None:
+        if source is None:
             return from_bytes(pixels)
-        return to_images(source.composite(pixels, self._vae.scale, self._model.native_size))
+        is_masked = source.mask is not None
+        scale, native_size = self._vae.scale, self._model.native_size
+        images = to_images(source.composite(pixels, scale, native_size)) if is_masked else from_bytes(pixels)
+        return [source.with_lightness(image) for image in images]
 
     def _encode(self, result: DenoisingResult, images: list[Image.Image], trail: bytes) -> None:
         """Encode the images on the other threads; the last of their tasks ends the job."""

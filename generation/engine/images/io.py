@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from generation.engine.images.inpainting import blend_seam, change_map, fill_smooth
+from generation.engine.images.lightness import Bytes, as_grey, lightness_of, with_lightness
 from generation.engine.images.upscaler import Upscaler
 from generation.errors import UserError
 from generation.messages import Generate
-from generation.params import Frame
+from generation.params import Frame, Params, Upload
+from generation.planning.compute_cost import HIRES_FACTOR, has_hires_pass
 from generation.text import Text
 
 MIN_UPSCALER_FACTOR = 1.5  # times; below that, interpolation shows as much detail
@@ -28,7 +30,8 @@ class SourceImage:
     """The image that a job starts from: `pixels` (1×3×H×W in −1…1), and a `mask` (1×1×H×W, 1 is regenerated) or None.
 
     With `is_prefilled`, the masked part holds a filling to start from. `upscale_factor` is the size relative to the
-    uploaded image. `blended` are images like `pixels`, which are mixed with it.
+    uploaded image. `blended` are images like `pixels`, which are mixed with it. With `lightness` (H×W in 0…255, at the
+    final size), the result has exactly that.
     """
 
     pixels: Tensor
@@ -36,6 +39,7 @@ class SourceImage:
     is_prefilled: bool = False
     upscale_factor: float = 1.0
     blended: tuple[Tensor, ...] = ()
+    lightness: Bytes | None = None
 
     def change_map(self, scale: int, native_size: int) -> Tensor | None:
         """Return the change map (see `MaskConstraint`) of latents, `scale` pixels a side each; None without a mask.
@@ -53,6 +57,12 @@ class SourceImage:
             return pixels
         return blend_seam(pixels.cpu(), self.pixels, self.mask, scale // 2, native_size // SEAM_DIVISOR)
 
+    def with_lightness(self, image: Image.Image) -> Image.Image:
+        """Restore the lightness of the source in a final image, if it is kept."""
+        if self.lightness is None:
+            return image
+        return Image.fromarray(with_lightness(np.asarray(image), self.lightness))
+
 
 def read_source(request: Generate, upscaler: Upscaler | None = None) -> SourceImage | None:
     """Decode the request's images at its size, cropped to its aspect ratio; raises UserError for unreadable files.
@@ -63,15 +73,28 @@ def read_source(request: Generate, upscaler: Upscaler | None = None) -> SourceIm
         return None
     image, params, size = _decode(request.source), request.params, (request.params.width, request.params.height)
     if params.frame is not None:
-        return _outpaint_source(image, params.frame, size, _mask_image(request))
+        return _with_lightness_kept(_outpaint_source(image, params.frame, size, _mask_image(request)), image, params)
     blended = tuple(to_pixels(_fit(_decode(data), size)) for data in request.blended)
     upscale_factor = max(size[0] / image.width, size[1] / image.height)
+    if params.colourise and isinstance(params.source, Upload):
+        image = Image.fromarray(as_grey(lightness_of(np.asarray(image))))
+    original = image
     if upscaler is not None and upscale_factor > MIN_UPSCALER_FACTOR:
         image = to_images(upscaler.upscale(to_pixels(image)))[0]
     mask = _mask_image(request)
-    return SourceImage(
+    source = SourceImage(
         to_pixels(_fit(image, size)), None if mask is None else _mask_tensor(mask), False, upscale_factor, blended
     )
+    return _with_lightness_kept(source, original, params)
+
+
+def _with_lightness_kept(source: SourceImage, image: Image.Image, params: Params) -> SourceImage:
+    """Return a source with the lightness of its image at the final size, if the params keep it."""
+    if not params.colourise:
+        return source
+    factor = HIRES_FACTOR if has_hires_pass(params) else 1
+    size = factor * params.width, factor * params.height
+    return replace(source, lightness=lightness_of(np.asarray(_fit(image, size))))
 
 
 def read_fitted(data: bytes, size: tuple[int, int]) -> Image.Image:

@@ -264,8 +264,9 @@ class _PipelineRunner:
             raise Cancelled
 
     def _composite(self, image: Image.Image, source: SourceImage | None) -> Image.Image:
-        if source is None or source.mask is None or self._adapter.autoencoder is None:
+        if source is None:
             return image
-        return to_images(source.composite(to_pixels(image), self._adapter.autoencoder.scale, self._model.native_size))[
-            0
-        ]
+        vae = self._adapter.autoencoder
+        if source.mask is not None and vae is not None:
+            image = to_images(source.composite(to_pixels(image), vae.scale, self._model.native_size))[0]
+        return source.with_lightness(image)

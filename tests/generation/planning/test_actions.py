@@ -350,3 +350,16 @@ def test_the_params_of_an_action_name_its_model():
     assert params_for(Action.VARY_STRONG, PARENT, TILE, MODEL, 4).model == MODEL.name
     assert params_for(Action.REROLL, PARENT, TILE, MODEL, 4).model == MODEL.name
     assert actions.blend([TILE, TILE], MODEL, (1, 1), 4).model == MODEL.name
+
+
+def test_a_coloured_picture_keeps_its_lightness_until_it_gets_details_or_surroundings():
+    parent = replace(PARENT, parts=(PromptPart(""),), colourise=True)
+    kept = [
+        actions.reroll(parent, 4),
+        actions.vary(parent, TILE, MODEL, 0.5, 4),
+        actions.upscale(parent, TILE, 1),
+        actions.vary_region(parent, TILE, MODEL, 4, region=(0,)),
+    ]
+    others = [actions.upscale(parent, TILE), actions.zoom_out(parent, TILE, MODEL, 4, 2.0)]
+    assert all(child.colourise for child in kept)
+    assert not any(child.colourise or child.parts == parent.parts for child in others)

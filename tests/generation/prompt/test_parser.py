@@ -97,6 +97,7 @@ _fields = st.fixed_dictionaries(
 
 
 _mixes = st.fixed_dictionaries({"mix": shown_texts, "mix_keep": st.integers(0, 100)}) | st.just({})
+_colours = st.fixed_dictionaries({"colourise": st.just(True)}) | st.just({})
 
 
 @st.composite
@@ -126,6 +127,7 @@ def all_params(draw: st.DrawFn) -> Params:
         hd=hd and not draft,
         model=model.name,
         **(draw(_mixes) if pictures else {}),
+        **(draw(_colours) if len(pictures) == 1 else {}),
         **draw(_fields),
     )
 

@@ -414,3 +414,19 @@ def test_mix_needs_a_picture_and_says_how_much_of_it_is_kept() -> None:
         "Cannot use `--mix` without a picture: attach one, or press *Remix* below one"
     ]
     assert parse_problems("a dog --keep 70") == ["`--keep` works with `--mix`, and in the form of *Edit words*"]
+
+
+def test_colour_needs_one_picture_and_no_words() -> None:
+    params = parse_request("--colour", attached=1).params
+    assert (params.colourise, params.strength, params.parts[0].text) == (True, 0.75, "")
+    assert parse_request("a dog --color --iw 2", attached=1).params.strength == 0.36
+    assert parse_request("--colour", forms=["colour"]).params.colourise
+    assert parse_problems("--colour") == [
+        "Cannot use `--colour` without a picture: attach one, or press *Remix* below one"
+    ]
+    assert parse_problems("a dog --colour", attached=2) == ["`--colour` works with one picture only"]
+
+
+def test_colour_as_a_default_is_for_single_pictures() -> None:
+    for images, colourise in ((0, False), (1, True), (2, False)):
+        assert parse_request("a dog", attached=images, defaults=["--colour"]).params.colourise == colourise

@@ -67,6 +67,7 @@ def test_what_is_edited_begins_as_the_one_and_ends_as_the_other(drawn: str, edit
     [
         ("a fox", "a fox::2 snow", "parts and weights"),
         ("a fox :( x", "an owl [ y", "a bracket is open"),
+        ("12:30", "12:45", "no letters"),
         (" ".join(["[a:b:.5]"] * 16), "a fox", "too often already"),
     ],
 )

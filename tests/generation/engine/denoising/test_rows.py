@@ -29,6 +29,7 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "region": ({"strength": 1.0, "region": (0, 1)}, {"source": PICTURE}),
     "chaos": ({"chaos": 40}, {}),
     "mix": ({"mix": "a blue hen", "mix_keep": 60, "strength": 0.8}, {"source": PICTURE}),
+    "colour": ({"colourise": True, "strength": 0.75}, {"source": PICTURE}),
     "edited": ({"parts": parse_parts("a [red:blue:0.5] fox [:in the snow:1]")}, {}),
     "ending": ({"parts": parse_parts("[a red fox::0.5]"), "guidance_scale": 3.0}, {}),
     "no": ({"no": ("moon",)}, {}),

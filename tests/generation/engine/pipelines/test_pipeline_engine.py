@@ -22,6 +22,7 @@ from torch import Generator, Tensor
 
 from generation.command_line import install_as_typed
 from generation.engine.images.io import to_images
+from generation.engine.images.lightness import lightness_of
 from generation.engine.networks.family_detection import detect_family
 from generation.engine.output.previews import LatentPreviewer
 from generation.engine.pipelines import pipeline_adapters, pipeline_engine
@@ -578,3 +579,12 @@ def test_a_part_without_safetensors_is_refused(tmp_path: Path) -> None:
     (folder / "text_proj" / "diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(UserError, match="no safetensors weights for its text_proj"):
         load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)
+
+
+def test_a_coloured_picture_has_the_lightness_of_its_source(make_harness: MakeHarness) -> None:
+    harness = make_harness(Family.FLUX)
+    grey = _sample_image(harness.model.native_size).convert("L")
+    wanted = _params(harness.model, source=SOURCE, strength=0.75, colourise=True)
+    (mine,) = harness.generate_images(wanted, grey)
+    assert (lightness_of(np.asarray(mine)) == np.asarray(grey)).all()
+    assert np.ptp(np.asarray(mine), axis=-1).any()
