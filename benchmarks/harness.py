@@ -127,6 +127,12 @@ class BenchmarkHarness:
             (number,) = database.execute(query, (state, state)).fetchone()
         return int(number)
 
+    def newest_job_age(self) -> float:
+        """Return the age of the newest job in seconds, from the bot's database."""
+        with contextlib.closing(sqlite3.connect(self.folder / "data" / "atelier.sqlite3", timeout=10)) as database:
+            (newest,) = database.execute("SELECT max(asked_at) FROM jobs").fetchone()
+        return float(self.server.world.clock.time() - newest)
+
     @asynccontextmanager
     async def measure_disk_writes(self) -> AsyncIterator[list[float]]:
         """Measure during the block how long the disk of the bot's data takes to write and sync 4 kB."""

@@ -19,6 +19,7 @@ from benchmarks.harness import BenchmarkHarness, gpu_process, run, start_harness
 PEOPLE = 60
 RATE = 10.0  # jobs a second that users ask for; the queue's limits refuse what the machine cannot do
 SAMPLE_INTERVAL_S = 5.0
+MAX_SILENCE_S = 60.0  # after the newest job: a bot that takes no more is flat as well
 MAX_GROWTH = {"memory": 0.05, "descriptors": 0.1, "threads": 0.1, "tasks": 0.25}  # over half the run
 SLACK = {"memory": 8 * 2**20, "descriptors": 8, "threads": 3, "tasks": 40}  # that is no growth in any case
 PROGRAM = ("-m", "benchmarks.task_count")
@@ -33,13 +34,14 @@ async def measure(args: argparse.Namespace) -> bool:
         times, samples = await _sample(harness, 60 * args.minutes)
         asking.cancel()
         await asyncio.wait({asking})
-        posted, failed = harness.count("answered"), harness.count("failed")
+        posted, failed, silence = harness.count("answered"), harness.count("failed"), harness.newest_job_age()
         errors = [line for line in harness.bot.lines if " ERROR " in line or "Traceback" in line]
     seconds = times[-1]
     print(f"{seconds / 60:.1f} minutes, {posted} grids posted ({posted / seconds:.1f} a second), {failed} failed\n")
     flat = _print_table(times, samples)
     print(f"\n{len(errors)} errors in the log", *errors[:3], sep="\n")
-    return flat and not errors
+    print(f"the newest job is {silence:.0f} s old")
+    return flat and not errors and silence < MAX_SILENCE_S
 
 
 async def _ask(harness: BenchmarkHarness) -> None:

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 RESPONSE_LIMIT_S = 3.0  # Discord invalidates an interaction that has no response by then
 MAX_UNANSWERED = 64  # interactions at a time; with all of them at once, each would be answered last
 REPORT_INTERVAL_S = 1.0  # between two log lines about dropped interactions
+OFFSET_WINDOW_S = 300.0  # clocks drift apart by seconds a day, but hardly by milliseconds in this time
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,27 @@ class _Waiting:
     interaction_id: int
     created_at: float  # by Discord's clock
     start: Callable[[], None]
+
+
+class _ClockOffset:
+    """The difference between this machine's clock and Discord's: the smallest one of the last minutes.
+
+    The smallest holds the shortest way here, so that a clock that is wrong makes nothing late. Older ones are
+    forgotten, since a clock that gains a second a day would make everything late after some days.
+    """
+
+    def __init__(self) -> None:
+        self._began = -math.inf
+        self._newest = self._before = math.inf
+
+    def update(self, now: float, created_at: float) -> float:
+        """Take in an interaction that arrives now, and return the offset."""
+        elapsed = now - self._began
+        if elapsed >= OFFSET_WINDOW_S:
+            self._before = self._newest if elapsed < 2 * OFFSET_WINDOW_S else math.inf
+            self._began, self._newest = now, math.inf
+        self._newest = min(self._newest, now - created_at)
+        return min(self._newest, self._before)
 
 
 class Admission:
@@ -36,9 +58,8 @@ class Admission:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # The smallest difference seen between this machine's clock and Discord's. It holds the shortest way here, so
-        # that a clock that is wrong drops nothing.
-        self._offset = math.inf
+        self._clock_offset = _ClockOffset()
+        self._offset = 0.0  # at the newest interaction
         self._waiting: deque[_Waiting] = deque()
         self._unanswered: dict[int, float] = {}  # when each was started, by interaction id
         self._response_time = 0.1  # moving average, in seconds
@@ -49,7 +70,7 @@ class Admission:
     def submit(self, interaction_id: int, start: Callable[[], None]) -> None:
         """Call `start` when it is the interaction's turn, unless that is too late."""
         created_at = discord.utils.snowflake_time(interaction_id).timestamp()
-        self._offset = min(self._offset, self._clock() - created_at)
+        self._offset = self._clock_offset.update(self._clock(), created_at)
         self._waiting.append(_Waiting(interaction_id, created_at, start))
         self._start_next()
 
@@ -86,8 +107,12 @@ class Admission:
                 self._start(next_one)
 
     def _is_late(self, interaction: _Waiting) -> bool:
+        """Return whether a response would come too late, to judge by the latest ones while others are under way.
+
+        When none is, what they took says nothing: after a stall, dropping everything would never measure it again.
+        """
         age = self._clock() - interaction.created_at - self._offset
-        return age + 2 * self._response_time > RESPONSE_LIMIT_S
+        return age + (2 * self._response_time if self._unanswered else 0.0) > RESPONSE_LIMIT_S
 
     def _start(self, interaction: _Waiting) -> None:
         if self._closed:

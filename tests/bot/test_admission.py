@@ -98,3 +98,30 @@ async def test_nothing_starts_after_the_end_and_tasks_are_cancelled(interactions
     await asyncio.wait(tasks)
     await asyncio.sleep(0)
     assert len(interactions.started) == MAX_UNANSWERED
+
+
+async def test_a_stall_does_not_make_the_bot_deaf(interactions):
+    for each in range(MAX_UNANSWERED):
+        interactions.arrive(1000.0 + each / 1000)
+    interactions.now = 1010.0
+    for number in interactions.started:
+        interactions.admission.answered(number)  # ten seconds each: no response seems possible in time
+    interactions.started.clear()
+    for second in range(20):
+        interactions.now = 1020.0 + second
+        interactions.admission.answered(interactions.arrive(interactions.now))
+    assert len(interactions.started) == 20
+    both = [interactions.arrive(interactions.now) for _ in range(2)]
+    assert interactions.started[20:] == both  # the time that responses take is known again
+
+
+async def test_clocks_that_drift_apart_drop_nothing():
+    interactions = Interactions()
+    for minute in range(48 * 60):
+        interactions.now = 1000.0 + 60 * minute
+        interactions.admission.answered(interactions.arrive(interactions.now * (1 - 1e-4)))
+    assert len(interactions.started) == 48 * 60
+    interactions.now += 10 * 3600  # a quiet night
+    interactions.arrive(interactions.now * (1 - 1e-4))
+    assert len(interactions.started) == 48 * 60 + 1
+    interactions.release.set()
