@@ -113,10 +113,14 @@ class GalleryHarness:
             channel, lambda message: message.id not in before and "U1" in message.labels, description="a result"
         )
         tile = first_tile(result)
-        async with asyncio.timeout(TIMEOUT_S):
-            while not await self.services.db.picture_index.vectors_of_jobs([tile.job_id]):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await self.wait_indexed(tile.job_id)
         return tile, result
+
+    async def wait_indexed(self, job_id: str) -> None:
+        """Wait until a result is in the index."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while not await self.services.db.picture_index.vectors_of_jobs([job_id]):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     async def store_sessions(self, tile: Tile, child: Tile) -> dict[str, str]:
         """Store an ended session of each kind that made a picture, and a family that it begins; return their ids."""

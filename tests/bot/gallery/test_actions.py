@@ -159,6 +159,7 @@ async def test_an_entry_of_an_open_contest_has_no_author(harness):
         await harness.person(harness.ada).press(message, "V1")
         child = await harness.result(text="Variations")
         child_id = child.buttons[0]["custom_id"].partition(":")[2][:12]
+        await gallery.wait_indexed(child_id)
         session = make_session(kind=SessionKind.CONTEST, guild_id=harness.guild.id)
         await gallery.services.db.sessions.add(session, 5)
         await write(
