@@ -134,7 +134,6 @@ async def test_a_family_is_shown_without_what_is_hidden(harness):
         child = await harness.result(text="Variations")
         await ben.log_in(harness.ben)
         job_id = child.buttons[0]["custom_id"].partition(":")[2][:12]
-        await eventually(lambda: True)
         family = await ben.json(f"/api/tree/{job_id}")
         assert [tile.job_id, job_id] in family["edges"]
         details = await ben.json(f"/api/pictures/{job_id}-0")
