@@ -232,6 +232,9 @@ async def test_a_canvas_from_before_the_margins_goes_on_without_them(tmp_path, s
         assert opened.crop((0, SIDE // 2, SIDE, SIDE)).getextrema() == (255, 255)
     with Image.open(io.BytesIO(square)) as opened:
         assert opened.size == (SIDE, SIDE)
+        kept = opened.crop((0, 0, SIDE // 2, SIDE // 2)).tobytes()
+    with Image.open(files.cell_path(f"{canvas.session_id}-{cells[0].tile}-0-0", "png")) as cell:
+        assert kept == cell.convert("RGB").tobytes()
 
 
 async def test_a_piece_reads_as_many_cells_on_a_full_canvas(tmp_path, store, canvas, monkeypatch):

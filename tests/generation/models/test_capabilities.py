@@ -138,8 +138,10 @@ def test_an_unsupported_parameter_is_refused_when_typed_else_left_out(family: Fa
                 attached=parameter.name == "iw" and Capability.IMG2IMG in here.default.capabilities,
             )
         assert parse_prompt("a red fox --seed 1", here, defaults=[typed]).params == plain
-    elif parameter.name not in ("iw", "lora", "colour"):  # these need an image or a file
-        assert parse_prompt(f"a red fox --seed 1 {typed}", here).params != plain
+    elif parameter.name not in ("iw", "lora"):  # these need an image and a file
+        attached = int(parameter.name == "colour")
+        plain = parse_prompt("a red fox --seed 1", here, attached=attached).params
+        assert parse_prompt(f"a red fox --seed 1 {typed}", here, attached=attached).params != plain
 
 
 @pytest.mark.parametrize(
