@@ -35,13 +35,19 @@ async def measure(args: argparse.Namespace) -> bool:
         asking.cancel()
         await asyncio.wait({asking})
         posted, failed, silence = harness.count("answered"), harness.count("failed"), harness.newest_job_age()
-        errors = [line for line in harness.bot.lines if " ERROR " in line or "Traceback" in line]
+        errors = _errors(list(harness.bot.lines))
     seconds = times[-1]
     print(f"{seconds / 60:.1f} minutes, {posted} grids posted ({posted / seconds:.1f} a second), {failed} failed\n")
     flat = _print_table(times, samples)
-    print(f"\n{len(errors)} errors in the log", *errors[:3], sep="\n")
+    print(f"\n{len(errors)} errors in the log", *errors[:3], sep="\n\n")
     print(f"the newest job is {silence:.0f} s old")
     return flat and not errors and silence < MAX_SILENCE_S
+
+
+def _errors(lines: list[str]) -> list[str]:
+    """Return every error of the log with the lines before and after it that explain it."""
+    starts = [number for number, line in enumerate(lines) if " ERROR " in line or "Traceback" in line]
+    return ["\n".join(lines[max(start - 2, 0) : start + 40]) for start in starts]
 
 
 async def _ask(harness: BenchmarkHarness) -> None:
