@@ -247,6 +247,7 @@ _KIND_VERBS = {
     "source": "from this picture",
     "style": "in this style",
     "character": "with this character",
+    "control": "drawn over it",
     "piece": "a piece of it",
 }
 _VERBS = {
