@@ -14,6 +14,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from queue import SimpleQueue
 from statistics import fmean
 
 import numpy as np
@@ -22,7 +23,7 @@ from PIL import Image
 
 from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.networks.pipeline_loader import load_pipeline
-from generation.messages import Event, Finished, Generate, Read, Reading
+from generation.messages import Event, Finished, Generate, Progress, Read, Reading
 from generation.models.model import EMBEDDED, describe_model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart, ReadingKind, Upload
@@ -46,8 +47,8 @@ class Reader:
 
     def __init__(self) -> None:
         self._registry = ModelRegistry((describe_model(EMBEDDED),))
-        self._events: list[Event] = []
-        self._engine = DenoisingEngine(load_pipeline(EMBEDDED, "cpu", lambda _: None), self._events.append)
+        self._ends = SimpleQueue[Event]()
+        self._engine = DenoisingEngine(load_pipeline(EMBEDDED, "cpu", lambda _: None), self._receive)
 
     def params(self, prompt: str, kind: ReadingKind) -> Params:
         """Return the params of a reading."""
@@ -70,7 +71,11 @@ class Reader:
         self._engine.add(Generate("reading", params, 0, 10 * 2**20, source))
         while self._engine.busy:
             self._engine.step()
-        return self._events[-1]
+        return self._ends.get()  # images are finished on another thread
+
+    def _receive(self, event: Event) -> None:
+        if not isinstance(event, Progress):
+            self._ends.put(event)
 
     def close(self) -> None:
         """Stop the engine."""
