@@ -162,7 +162,10 @@ class Params:
     as much as `style_weight` (0 to 1000) says, or, with `style_is_palette`, some of its colours alone. It follows the
     picture `control`, a reference known by its `control_code`, as each of the ControlNets in `controls` reads it. With
     `mix`, these words are drawn on the shapes of the source, which are kept as much as `mix_keep` (0 to 100) says. With
-    `colourise`, only the colours are drawn: the lightness is that of the source.
+    `colourise`, only the colours are drawn: the lightness is that of the source. The image shows `character`, a
+    reference known by its `character_code`, as much as `character_weight` (0 to 100) says, and looks like
+    `image_prompts` as much as `image_weight` (0 to 3) says. IP-Adapters see to both, and to the style if
+    `style_adapter` names one.
     """
 
     parts: tuple[PromptPart, ...]
@@ -207,11 +210,29 @@ class Params:
     mix: str = ""
     mix_keep: int = 50
     colourise: bool = False
+    style_adapter: str = ""
+    character: ImageRef | None = None
+    character_code: str = ""
+    character_weight: int = 100
+    character_adapter: str = ""
+    image_prompts: tuple[ImageRef, ...] = ()
+    image_weight: float = 1.0
+    image_adapter: str = ""
 
     @property
     def control_set(self) -> tuple[ControlWeight, ...]:
         """Return the ControlNets of non-zero weight."""
         return tuple(use for use in self.controls if use.weight)
+
+    @property
+    def adapter_set(self) -> tuple[str, ...]:
+        """Return the IP-Adapters that act on the image, each once."""
+        acting = [
+            (self.style_adapter, self.style is not None and self.style_weight > 0 and not self.style_is_palette),
+            (self.character_adapter, self.character is not None and self.character_weight > 0),
+            (self.image_adapter, bool(self.image_prompts) and self.image_weight > 0),
+        ]
+        return tuple(dict.fromkeys(name for name, acts in acting if name and acts))
 
     @property
     def lora_set(self) -> tuple[LoraWeight, ...]:
@@ -233,9 +254,16 @@ class Params:
 def to_dict(params: Params) -> dict[str, Any]:
     """Return `params` as plain values for JSON; image references become strings."""
     values = dataclasses.asdict(params)
-    named = {"source": params.source, "mask": params.mask, "style": params.style, "control": params.control}
+    named = {
+        "source": params.source,
+        "mask": params.mask,
+        "style": params.style,
+        "control": params.control,
+        "character": params.character,
+    }
     images = {name: image and format_ref(image) for name, image in named.items()}
-    return values | images | {"blended": [format_ref(image) for image in params.blended]}
+    listed = {"blended": params.blended, "image_prompts": params.image_prompts}
+    return values | images | {name: [format_ref(image) for image in given] for name, given in listed.items()}
 
 
 def from_dict(values: dict[str, Any]) -> Params:
@@ -257,6 +285,8 @@ def from_dict(values: dict[str, Any]) -> Params:
             "style": _parse_optional(values.get("style")),
             "controls": tuple(ControlWeight(**use) for use in values.get("controls", ())),
             "control": _parse_optional(values.get("control")),
+            "character": _parse_optional(values.get("character")),
+            "image_prompts": tuple(map(parse_ref, values.get("image_prompts", ()))),
         }
     )
 

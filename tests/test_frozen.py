@@ -282,6 +282,7 @@ SETTINGS = [
     "LORAS",
     "EMBEDDINGS",
     "CONTROLS",
+    "IMAGE_ADAPTERS",
     "UPSCALER",
     "THREADS",
     "COMPILE",
@@ -365,6 +366,14 @@ PARAMS = [
     "mix",
     "mix_keep",
     "colourise",
+    "style_adapter",
+    "character",
+    "character_code",
+    "character_weight",
+    "character_adapter",
+    "image_prompts",
+    "image_weight",
+    "image_adapter",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -37,6 +37,7 @@ class Capability(StrEnum):
     MIX = "draw another idea on the shapes of a picture"
     STYLE = "take over the style of a picture"
     CONTROL = "follow a picture by a ControlNet"
+    CHARACTER = "draw the character of a picture"
 
     @property
     def text(self) -> Text:
@@ -83,5 +84,6 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.MIX: bool(params.mix),
         Capability.STYLE: params.style is not None,
         Capability.CONTROL: bool(params.controls),
+        Capability.CHARACTER: bool(params.character or params.image_prompts),
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)
