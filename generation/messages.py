@@ -11,7 +11,8 @@ from generation.params import Params, Word
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Generate `params` for a job; `source`, `mask`, `blended`, `style` and `control` are encoded images.
+    """Generate `params` for a job; `source`, `mask`, `blended`, `style`, `control` and `original` are encoded
+    images.
 
     `upload_limit` is the maximum size of the grid image in bytes. `order` is the job's slot number: if more rows wait
     for a step than fit into a batch, the lowest order goes first. With the `trail` of a finished job, its steps are
@@ -30,6 +31,7 @@ class Generate:
     places: tuple[float, ...] = ()
     style: bytes | None = None
     control: bytes | None = None
+    original: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
