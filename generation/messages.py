@@ -75,8 +75,8 @@ class Unloaded:
 class Offered:
     """What a machine of the cluster can generate with, by name: it is sent no jobs for anything else.
 
-    `controls` are the keys of ControlNets. `capacity` is the number of jobs worth sending at once, 0 if that depends on
-    the device.
+    `controls` are the keys of ControlNets, and `captioner` says whether it has the bot's. `capacity` is the number of
+    jobs worth sending at once, 0 if that depends on the device.
     """
 
     models: frozenset[str]
@@ -84,6 +84,7 @@ class Offered:
     missing_embeddings: frozenset[str]
     capacity: int = 0
     controls: frozenset[str] = frozenset()
+    captioner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,7 @@ _KIND_VERBS = {
     "source": "from this picture",
     "style": "in this style",
     "character": "with this character",
+    "control": "drawn over it",
     "piece": "a piece of it",
 }
 _VERBS = {
@@ -260,5 +261,6 @@ _VERBS = {
     Action.WALK: "walked on",
     **dict.fromkeys((Action.PAN_LEFT, Action.PAN_RIGHT, Action.PAN_UP, Action.PAN_DOWN), "extended"),
     Action.MAKE_SQUARE: "made square",
+    Action.COLOUR: "coloured",
     **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), "reworded"),
 }

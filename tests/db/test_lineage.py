@@ -68,6 +68,16 @@ async def test_a_pasted_image_is_a_source(jobs, lineage):
     assert [edge.kind for edge in await lineage.parents([pasted])] == ["source"]
 
 
+async def test_references_are_parents_after_the_picture_that_it_starts_from(jobs, lineage):
+    drawn = [await post(jobs, make_job()) for _ in range(3)]
+    source, style, control = (Tile(job, number) for number, job in enumerate(drawn))
+    params = replace(make_job().params, source=source, style=style, control=control)
+    child = await post(jobs, make_job(params=params))
+    found = [(edge.parent_job, edge.parent_index, edge.kind) for edge in await lineage.parents([child])]
+    assert found == [(drawn[0], 0, "source"), (drawn[2], 2, "control"), (drawn[1], 1, "style")]
+    assert [each.job_id for each in await lineage.line(child)] == [child, drawn[0]]
+
+
 async def test_words_that_look_like_a_tile_are_no_parent(jobs, lineage):
     params = replace(make_job().params, parts=(PromptPart("tile:0123456789ab-0"),), no=("tile:0123456789ab-1",))
     job = await post(jobs, make_job(params=params))
@@ -153,6 +163,7 @@ async def test_jobs_from_before_are_in_the_tables_as_new_ones_are(tmp_path, path
         await child_of(jobs, first, 1)
         params = replace(make_job().params, source=Tile(first, 1), blended=(Tile(first, 3),))
         await post(jobs, make_job(params=params, action=Action.BLEND))
+        await post(jobs, make_job(params=replace(make_job().params, control=Tile(first, 2))))
     monkeypatch.setattr(db.jobs, "_INSERT_JOB", new_insert)
     async with Connection.open(path) as connection:
         await post(JobStore(connection), make_job())
@@ -165,7 +176,7 @@ async def test_jobs_from_before_are_in_the_tables_as_new_ones_are(tmp_path, path
         sqlite.execute("DELETE FROM jobs")
         sqlite.execute("INSERT INTO jobs SELECT * FROM copy")
         again = {name: sorted(sqlite.execute(f"SELECT * FROM {name}")) for name in tables}
-    assert len(tables["lineage"]) == 3
+    assert len(tables["lineage"]) == 4
     assert tables == again
 
 
