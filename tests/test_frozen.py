@@ -368,6 +368,8 @@ PARAMS = [
     "mix",
     "mix_keep",
     "colourise",
+    "original",
+    "image_guidance",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [
