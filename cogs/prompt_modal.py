@@ -43,6 +43,7 @@ MODAL_TITLES = {
     Action.REMIX_STRONG: "Remix",
     Action.SHORTEN: "Shorten",
     Action.EDIT_WORDS: "Edit words",
+    Action.COLOUR: "Colour",
 }
 
 

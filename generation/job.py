@@ -38,6 +38,7 @@ class Action(StrEnum):
     WALK = "walk"
     EDIT_WORDS = "edit_words"
     CLEAN_UP = "clean_up"
+    COLOUR = "colour"
 
 
 class Speed(StrEnum):

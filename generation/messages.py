@@ -32,6 +32,7 @@ class Generate:
     control: bytes | None = None
     character: bytes | None = None
     image_prompts: tuple[bytes, ...] = ()
+    original: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ class Unloaded:
 class Offered:
     """What a machine of the cluster can generate with, by name: it is sent no jobs for anything else.
 
-    `controls` and `image_adapters` are the keys of ControlNets and IP-Adapters. `capacity` is the number of jobs worth
-    sending at once, 0 if that depends on the device.
+    `controls` and `image_adapters` are the keys of ControlNets and IP-Adapters, and `captioner` says whether it has the
+    bot's. `capacity` is the number of jobs worth sending at once, 0 if that depends on the device.
     """
 
     models: frozenset[str]
@@ -85,6 +86,7 @@ class Offered:
     capacity: int = 0
     controls: frozenset[str] = frozenset()
     image_adapters: frozenset[str] = frozenset()
+    captioner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

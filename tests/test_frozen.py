@@ -46,6 +46,7 @@ TILE_ACTIONS = [
     "upscale_creative",
     "upscale_creative_4",
     "clean_up",
+    "colour",
     "vary_subtle",
     "vary_strong",
     "vary_region",
@@ -62,6 +63,7 @@ TILE_ACTIONS = [
     "pan_down",
 ]
 PROMPT_ACTIONS = [
+    "colour",
     "imagine",
     "make_square",
     "pan_down",
@@ -203,6 +205,7 @@ ACTIONS = [
     "walk",
     "edit_words",
     "clean_up",
+    "colour",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -374,6 +377,8 @@ PARAMS = [
     "image_prompts",
     "image_weight",
     "image_adapter",
+    "original",
+    "image_guidance",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

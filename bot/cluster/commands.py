@@ -122,6 +122,7 @@ def _node_settings(config: Config) -> NodeSettings:
         image_adapters=_absolute_or_empty(config.image_adapters),
         upscaler=_absolute_or_empty(config.upscaler),
         classifier=_absolute(config.sensitive_classifier) if config.sensitive_classifier else "",
+        describer=_absolute(config.describer) if config.describer else "",
         threads=config.threads,
         memory=config.model_memory,
         capacity=config.jobs_at_once,

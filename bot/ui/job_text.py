@@ -205,6 +205,7 @@ _ACTION_LABELS = {
     Action.WALK: "Walk by {whom}",
     Action.EDIT_WORDS: "Words edited by {whom}",
     Action.CLEAN_UP: "Cleaned up by {whom}",
+    Action.COLOUR: "Coloured by {whom}",
 }
 
 

@@ -31,6 +31,7 @@ IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
         Action.UPSCALE_CREATIVE: "Upscale (Creative)",
         Action.UPSCALE_CREATIVE_4: "Upscale (4×)",
         Action.CLEAN_UP: "Clean up",
+        Action.COLOUR: "Colour",
     },
     {
         Action.VARY_SUBTLE: "Vary (Subtle)",

@@ -23,7 +23,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import TILE_PATTERN, Params, Tile, Upload
 from generation.planning import actions
-from generation.planning.colouring import has_words
+from generation.planning.colouring import colourised, has_words
 from generation.planning.film_pictures import finished_picture
 from generation.prompt import PENDING_IMAGE, PromptError, PromptRequest, format_prompt, parse_prompt
 
@@ -116,7 +116,7 @@ async def submit_remix(interaction: Interaction, target: PromptTarget, text: str
 
 def _form_parameters(action: Action, parent: Params) -> list[str]:
     """Return the parameters that a button's form allows because it is about a picture."""
-    is_from_picture = action in (*REMIX_ACTION, *BASE_ACTION) or parent.source is not None
+    is_from_picture = action in (*REMIX_ACTION, *BASE_ACTION, Action.COLOUR) or parent.source is not None
     return [*(["zoom"] if action is Action.ZOOM_CUSTOM else []), *(["mix", "colour"] if is_from_picture else [])]
 
 
@@ -176,6 +176,8 @@ def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> s
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
         parent = actions.with_distinct_seeds(finished_picture(parent))
+    if action is Action.COLOUR:
+        parent = colourised(parent)
     model = registry.find(parent.model) or registry.default
     panorama = max(parent.aspect) > model.max_aspect * min(parent.aspect)
     if action is Action.ZOOM_CUSTOM:

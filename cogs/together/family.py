@@ -261,5 +261,6 @@ _VERBS = {
     Action.WALK: "walked on",
     **dict.fromkeys((Action.PAN_LEFT, Action.PAN_RIGHT, Action.PAN_UP, Action.PAN_DOWN), "extended"),
     Action.MAKE_SQUARE: "made square",
+    Action.COLOUR: "coloured",
     **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), "reworded"),
 }

@@ -60,6 +60,7 @@ class NodeSettings:
     image_adapters: str = ""
     upscaler: str = ""
     classifier: str = ""
+    describer: str = ""
     threads: int = 0
     memory: int = 0
     capacity: int = 0
@@ -84,7 +85,7 @@ class NodeSettings:
 
     def take_inventory(self) -> Inventory:
         """Return what this machine can generate with."""
-        return take_inventory(self.load_registry(), self.classifier, _path(self.upscaler))
+        return take_inventory(self.load_registry(), self.classifier, _path(self.upscaler), self.describer)
 
 
 def labels_of(name: str, versions: Versions) -> str:

@@ -20,8 +20,8 @@ def covers(offered: Offered, registry: ModelRegistry, params: Params) -> bool:
     model = registry.find(params.model)
     if model is not None and model.name not in offered.models:
         return False
-    if params.reading is ReadingKind.DESCRIBE and not _can_describe(registry, params):
-        return False  # only the bot's machine has a captioner
+    if params.reading is ReadingKind.DESCRIBE and not (offered.captioner or _can_describe(registry, params)):
+        return False
     found = (registry.adapters.find_lora(use.name) for use in params.lora_set)
     if not {lora.name for lora in found if lora is not None} <= offered.loras:
         return False

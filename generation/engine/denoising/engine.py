@@ -31,6 +31,7 @@ from generation.engine.denoising.job_setup import (
     prepare_job,
 )
 from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
+from generation.engine.denoising.original import encode_original
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
 from generation.engine.denoising.reading import ReadingJob
 from generation.engine.denoising.reading_setup import prepare_reading
@@ -86,6 +87,7 @@ class _JobInputs(NamedTuple):
     style: Tensor | None = None
     controls: tuple[Control, ...] = ()
     image_prompts: tuple[ImagePrompt, ...] = ()
+    original: Tensor | None = None
 
 
 class _HiresInputs(NamedTuple):
@@ -93,6 +95,7 @@ class _HiresInputs(NamedTuple):
 
     upscaled: Tensor
     controls: tuple[Control, ...]
+    original: Tensor | None
 
 
 def _completed_future(inputs: _JobInputs) -> Future[Any]:
@@ -154,6 +157,7 @@ class DenoisingEngine:
         self.device = str(pipeline.device)
         self._pipeline, self._emit = pipeline, emit
         self._unet_dtype: torch.dtype = pipeline.unet.dtype  # read once: diffusers walks through all modules for it
+        self._unet_channels: int = pipeline.unet.config.in_channels
         self._vae = Vae(pipeline)
         self._samplers = SamplerTables(pipeline.scheduler, pipeline.device)
         self._upscaler = upscaler
@@ -206,7 +210,7 @@ class DenoisingEngine:
         self._waiting[request.job_id] = _WaitingJob(request, inputs, begin, again, is_retry)
 
     def _needs_loading(self, request: Generate) -> bool:
-        pictures = request.source, request.style, request.control
+        pictures = request.source, request.style, request.control, request.original
         if request.params.lora_set or request.params.adapter_set or any(picture is not None for picture in pictures):
             return True
         return not all(self._samplers.has(request.params, strength) for strength in pass_strengths(request))
@@ -224,11 +228,13 @@ class DenoisingEngine:
             style = encode_style(request, vae, self.model, self._unet_lock)
             controls = encode_controls(request, networks)
             image_prompts = self._read_image_prompts(request, source)
+            original = encode_original(request, self._vae, self._pipeline, self._unet_lock)
             images = () if encoded is None else chain.from_iterable(encoded.images)
             pictures = (control.picture for control in controls)
             tokens = chain.from_iterable(prompt.tensors for prompt in image_prompts)
-            self._image_stream.finish(*images, *pictures, *tokens, *([] if style is None else [style]))
-        return _JobInputs(variant, encoded, style, controls, image_prompts)
+            single = (each for each in (style, original) if each is not None)
+            self._image_stream.finish(*images, *pictures, *tokens, *single)
+        return _JobInputs(variant, encoded, style, controls, image_prompts, original)
 
     def _control_networks(self, request: Generate, source: SourceImage | None) -> tuple[ControlNetwork, ...]:
         """Return the ControlNets that guide a request; an enlarged image needs no guidance."""
@@ -250,8 +256,10 @@ class DenoisingEngine:
                 raise UserError(OVERFLOW_MESSAGE)
             upscaled = upscale_latents(job, self._vae, self._unet_lock)
             controls = encode_controls(job.request, job.networks, HIRES_FACTOR)
-            self._image_stream.finish(upscaled, *(control.picture for control in controls))
-        return _HiresInputs(upscaled, controls)
+            original = encode_original(job.request, self._vae, self._pipeline, self._unet_lock, HIRES_FACTOR)
+            pictures = [control.picture for control in controls] + ([] if original is None else [original])
+            self._image_stream.finish(upscaled, *pictures)
+        return _HiresInputs(upscaled, controls, original)
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
@@ -328,21 +336,30 @@ class DenoisingEngine:
             self._finish_if_done(running)
 
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
-        variant, encoded, style, controls, image_prompts = inputs
+        variant, encoded, style, controls, image_prompts, original = inputs
         if request.params.reading is not None:
             reading = prepare_reading(
                 request, encoded, variant.encoder, self._vae, self._pipeline.scheduler, self.model
             )
             return _ActiveJob(reading, variant, None, started, started)
         job = prepare_job(
-            request, encoded, style, variant.encoder, self._vae, self.model, self._samplers, controls, image_prompts
+            request,
+            encoded,
+            style,
+            variant.encoder,
+            self._vae,
+            self.model,
+            self._samplers,
+            controls,
+            image_prompts,
+            original,
         )
         source = None if encoded is None else encoded.source
         return _ActiveJob(job, variant, source, started, started, _trail(job))
 
     def _hires_pass(self, before: _ActiveJob, inputs: _HiresInputs) -> _ActiveJob:
         assert isinstance(before.job, DenoisingJob)
-        job = prepare_hires_pass(before.job, inputs.upscaled, self._vae, self._samplers, inputs.controls)
+        job = prepare_hires_pass(before.job, vae=self._vae, samplers=self._samplers, **inputs._asdict())
         return _ActiveJob(job, before.variant, before.source, before.started, before.previewed_at, before.trail)
 
     def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
@@ -369,7 +386,8 @@ class DenoisingEngine:
 
     def _given(self, rows: Rows) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """Return the UNet's latents, timesteps and conditions."""
-        return rows.latents.to(self._unet_dtype), rows.timesteps, rows.conditions | {"return_dict": False}
+        latents = rows.inputs(self._unet_channels).to(self._unet_dtype)
+        return latents, rows.timesteps, rows.conditions | {"return_dict": False}
 
     def _handle_out_of_memory(self, slices: Sequence[BatchSlice]) -> None:
         release_memory(self._pipeline.device)

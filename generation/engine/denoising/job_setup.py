@@ -83,6 +83,7 @@ def prepare_job(
     samplers: SamplerTables,
     controls: Sequence[Control] = (),
     image_prompts: Sequence[ImagePrompt] = (),
+    original: Tensor | None = None,
 ) -> DenoisingJob:
     """Prepare a job for its first step; raises UserError for a request that cannot be generated.
 
@@ -104,7 +105,18 @@ def prepare_job(
         latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale
         windows = unet_windows(latents, vae, model, wrap=params.seamless)
         return DenoisingJob(
-            request, sampler, latents, stages, noises, None, windows, first_pass, style, controls, image_prompts
+            request,
+            sampler,
+            latents,
+            stages,
+            noises,
+            None,
+            windows,
+            first_pass,
+            style,
+            controls,
+            image_prompts,
+            original,
         )
     source = encoded.source
     clean = blend_latents([vae.sample(image, noises) for image in encoded.images])
@@ -122,7 +134,18 @@ def prepare_job(
         constraint = _mixing(params, sampler, clean, noise)
     latents = _initial_latents(params, sampler, constraint, clean, noise)
     return DenoisingJob(
-        request, sampler, latents, stages, noises, constraint, windows, first_pass, style, controls, image_prompts
+        request,
+        sampler,
+        latents,
+        stages,
+        noises,
+        constraint,
+        windows,
+        first_pass,
+        style,
+        controls,
+        image_prompts,
+        original,
     )
 
 

@@ -16,6 +16,7 @@ POOLED, TIME_IDS = "pooled", "time_ids"  # SDXL's embedding of the whole text, a
 GUIDANCE = "guidance"  # the embedded guidance scale of UNets with distilled guidance
 # How many rows before a row its leader is, and how much the leader counts (see `SharedAttentionUnet`).
 LEADER, SHARE = "leader", "share"
+ORIGINAL = "original"  # the latents of the picture that a UNet for edits changes; it sees zeros for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,14 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    def inputs(self, channels: int) -> Tensor:
+        """Return the input of a UNet of so many channels: those that are not the noisy latents' see the original."""
+        missing = channels - self.latents.shape[1]
+        if not missing:
+            return self.latents
+        original = self.columns.get(ORIGINAL)
+        return torch.cat([self.latents, torch.zeros_like(self.latents) if original is None else original], dim=1)
 
     @property
     def conditions(self) -> dict[str, Any]:

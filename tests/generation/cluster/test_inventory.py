@@ -15,7 +15,7 @@ from generation.models.files.image_adapters import ImageAdapter, ImageEncoder
 from generation.models.files.lora import Lora
 from generation.models.model import EMBEDDED, Model
 from generation.models.registry import ModelRegistry
-from generation.params import ControlWeight, LoraWeight, PromptPart, Upload
+from generation.params import ControlWeight, LoraWeight, PromptPart, ReadingKind, Upload
 from generation.worker.offer import covers
 from tests.generation.worker.test_worker import request
 
@@ -68,6 +68,27 @@ def test_what_a_machine_lacks_or_has_in_another_form_is_named():
         "it lacks the LoRA ink",
         "it has another file as the embedding sad",
     ]
+
+
+def test_a_machine_without_the_bots_captioner_goes_without_descriptions_by_it():
+    bot, other, same = (Inventory({"one": "a"}, captioner=each) for each in ("hub b", "hub c", "hub b"))
+    assert not other.has_captioner_of(bot)
+    (difference,) = other.differences(bot)
+    assert "DESCRIBER" in difference
+    assert same.has_captioner_of(bot)
+    assert same.differences(bot) == []
+    none = Inventory({"one": "a"})
+    assert not none.has_captioner_of(none)
+    assert same.differences(none) == []
+
+
+def test_a_picture_is_described_where_a_captioner_is_or_a_model_that_lists_its_words():
+    registry = ModelRegistry.from_refs(["some/one", EMBEDDED])
+    offered = Offered(frozenset({"one", "Storybook"}), frozenset(), frozenset())
+    params = replace(request("").params, model="one", reading=ReadingKind.DESCRIBE)
+    assert not covers(offered, registry, params)
+    assert covers(replace(offered, captioner=True), registry, params)
+    assert covers(offered, registry, replace(params, model="storybook"))
 
 
 @pytest.mark.parametrize("setting", ["classifier", "upscaler"])
