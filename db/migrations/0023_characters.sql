@@ -41,7 +41,7 @@ CREATE TRIGGER uploads_come AFTER INSERT ON jobs WHEN instr(new.params, 'upload:
             WHEN fullkey IN ('$.style', '$.control', '$.character') AND NOT EXISTS (
                 SELECT 1 FROM styles WHERE code = json_extract(new.params, fullkey || '_code')
                 AND person_id = new.asker_id) THEN NULL
-            WHEN new.action IN ('imagine', 'blend') THEN new.asker_id
+            WHEN new.action IN ('imagine', 'blend', 'edit') THEN new.asker_id
         END
         FROM json_tree(new.params) WHERE type = 'text' AND value GLOB 'upload:*';
 END;
