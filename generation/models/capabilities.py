@@ -37,6 +37,7 @@ class Capability(StrEnum):
     MIX = "draw another idea on the shapes of a picture"
     STYLE = "take over the style of a picture"
     CONTROL = "follow a picture by a ControlNet"
+    CHARACTER = "draw the character of a picture"
     COLOUR = "colour a grey picture"
     EDIT = "change a picture as words say"
 
@@ -63,6 +64,7 @@ _NOT_OF_EDITORS = {
     Capability.MIX,
     Capability.COLOUR,
     Capability.CONTROL,
+    Capability.CHARACTER,
 }
 
 FAMILY_CAPABILITIES: dict[Family, frozenset[Capability]] = {
@@ -107,6 +109,7 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.MIX: bool(params.mix),
         Capability.STYLE: params.style is not None,
         Capability.CONTROL: bool(params.controls),
+        Capability.CHARACTER: bool(params.character or params.image_prompts),
         Capability.COLOUR: params.colourise,
         Capability.EDIT: params.original is not None,
     }

@@ -77,6 +77,8 @@ class ModelRegistry:
         self.adapters.resolve_loras(params)
         for use in params.control_set:
             self.adapters.resolve_control(use.name, model)
+        for name in params.adapter_set:
+            self.adapters.resolve_image_adapter(name, model)
         return model
 
     def model_name(self, params: Params) -> str:

@@ -52,5 +52,6 @@ def prepare_hires_pass(
         layout_windows(canvas, canvas),
         Pass(HIRES_FACTOR, first.steps, first.current_pass.total_steps),
         controls=controls,
+        image_prompts=first.image_prompts,
         original=original,
     )

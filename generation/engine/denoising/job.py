@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from generation.engine.conditioning.encoder import Stage
 from generation.engine.denoising.control import Control
+from generation.engine.denoising.image_prompts import ImagePrompt
 from generation.engine.denoising.rows import LEADER, ORIGINAL, SHARE, Rows, join_rows, text_columns
 from generation.engine.denoising.style import StyleReference
 from generation.engine.device.transfer import to_device
@@ -20,6 +21,7 @@ from generation.engine.images.constraints import LatentConstraint
 from generation.engine.images.noise import Noise, NoiseBetween, draw_noise
 from generation.engine.images.windows import Windows
 from generation.engine.networks.control import ControlNetwork
+from generation.engine.networks.image_attention import PicturedRows
 from generation.engine.networks.noise_schedulers import takes_generator
 from generation.engine.networks.sampler_tables import NOISE, SamplerStep, SamplerTable, Term
 from generation.messages import Generate
@@ -74,6 +76,7 @@ class DenoisingJob:
         current_pass: Pass,
         style: StyleReference | None = None,
         controls: Sequence[Control] = (),
+        image_prompts: Sequence[ImagePrompt] = (),
         original: Tensor | None = None,
     ) -> None:
         self.request = request
@@ -86,6 +89,7 @@ class DenoisingJob:
         self._constraint = constraint
         self._windows, self._style = windows, style
         self._controls = [control.cropped(windows) for control in controls]
+        self.image_prompts = image_prompts
         self._originals = None if original is None else torch.cat(list(windows.crop(original)))
         time_ids = windows.time_ids(request.params.width * current_pass.factor // windows.canvas[1])
         self._time_ids = to_device(time_ids, latents.device)
@@ -186,8 +190,15 @@ class DenoisingJob:
             embeddings=self.conditioning.embeddings[numbers.embeddings],
             columns=self._columns(pooled, time_ids) | self._original_column(numbers),
             controls=tuple(control.rows(numbers.windows) for control in self._controls),
+            images=tuple(self._pictured(numbers.texts)),
         )
         return self._led(rows, self._style) if self._style is not None and self.leader_rows else rows
+
+    def _pictured(self, texts: Tensor) -> Iterator[PicturedRows]:
+        """Yield the parts of a call that attend to images: rows of a text that pushes away see none in their place."""
+        if self.image_prompts:
+            seen = (self.conditioning.guidance_weights > 0).long()[texts]
+            yield from (prompt.rows(seen) for prompt in self.image_prompts)
 
     def _led(self, rows: Rows, style: StyleReference) -> Rows:
         """Return rows that attend to a style reference, whose own row, as noisy as theirs, comes first."""

@@ -48,7 +48,7 @@ _FOLDER = "Its family is taken as a folder in diffusers' layout only, as docs/mo
 _OTHER_FILES = {
     r"edm_": "was trained with EDM noise, which is not supported.",
     _CONTROLNET: "is a ControlNet, not {wanted}: put it into the folder for ControlNets.",
-    r"ip_adapter\.|image_proj\.": "is an IP-Adapter, not {wanted}.",
+    r"ip_adapter\.|image_proj\.": "is an IP-Adapter, not {wanted}: put it into the folder for IP-Adapters.",
     r".*motion_modules\.": "is a motion module of AnimateDiff, not {wanted}.",
     r".*(double_blocks|double_stream_modulation_img)\.": f"is a FLUX model in one file. {_FOLDER}",
     r".*joint_blocks\.": f"is a Stable Diffusion 3 model in one file. {_FOLDER}",
