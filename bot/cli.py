@@ -58,16 +58,18 @@ async def generate_from_cli(
     character = await asyncio.to_thread(_read_image, Path(params.character_code)) if params.character else None
     followed = await asyncio.to_thread(_read_image, control) if control else None
     await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
+    is_edit = params.original is not None
     request = Generate(
         new_job_id(),
         params,
         0,
         UPLOAD_LIMIT,
-        None if params.image_prompts else source,
+        None if is_edit or params.image_prompts else source,
         style=style,
         control=followed,
         character=character,
         image_prompts=(source,) if params.image_prompts and source else (),
+        original=source if is_edit else None,
     )
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()

@@ -29,7 +29,8 @@ async def draw_inputs(files: ImageStore, params: Params) -> bytes | None:
     given = [params.source] if is_masked(params) else [params.source, *params.blended, *params.image_prompts]
     shown = [image for image in given if image is not None and (is_masked(params) or isinstance(image, Upload))]
     style = None if params.style_is_palette else params.style  # nobody gave that one
-    shown += [image for image in (style, params.character, params.control) if isinstance(image, Upload)]
+    references = style, params.character, params.control
+    shown += [image for image in (params.original, *references) if isinstance(image, Upload)]
     try:
         images = [await files.read(image) for image in shown]
         mask = await files.read(params.mask) if params.mask else None

@@ -238,6 +238,8 @@ class JobRunner:
                 title, description = tr("Drawn over"), tr("The picture whose edges, depth or pose this has")
             case ["character"]:
                 title, description = tr("With the character of"), tr("The picture whose character this shows")
+        if job.params.original is not None:
+            title, description = tr("Changed from"), tr("The picture that was changed")
         if inputs.is_masked(job.params):
             title, description = tr("Changed here"), tr("The part of the picture that was drawn anew")
         return Inputs(image, f"{inputs.FILENAME_PREFIX}{job.id}.jpg", title, description)
@@ -336,6 +338,7 @@ class JobRunner:
             blended = tuple([await files.read(image) for image in params.blended])
             acting = params.image_prompts if has_image_prompts(params) and job.action not in ENLARGING else ()
             prompts = tuple([await files.read(image) for image in acting])
+            original = await files.read(params.original) if params.original else None
         except FileNotFoundError:
             raise UserError(tr("The picture to start from is not kept any more.")) from None
         style = await self._reference(job, params.style, params.style_code) if has_style(params) else None
@@ -353,6 +356,7 @@ class JobRunner:
             control=control,
             character=await self._reference(job, shown, params.character_code),
             image_prompts=prompts,
+            original=original,
         )
 
     async def _reference(self, job: Job, image: ImageRef | None, code: str) -> bytes | None:

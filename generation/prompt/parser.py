@@ -208,6 +208,8 @@ def _apply_defaults(
         if images != 1:
             overridden.add("colourise")
         overridden.add("controls")  # they need a picture, which belongs to one prompt
+        if Capability.EDIT in typed.scope.model.capabilities:
+            overridden.add("aspect")  # an edit has the shape of its picture
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
         problems += layer.problems
