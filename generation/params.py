@@ -162,7 +162,8 @@ class Params:
     as much as `style_weight` (0 to 1000) says, or, with `style_is_palette`, some of its colours alone. It follows the
     picture `control`, a reference known by its `control_code`, as each of the ControlNets in `controls` reads it. With
     `mix`, these words are drawn on the shapes of the source, which are kept as much as `mix_keep` (0 to 100) says. With
-    `colourise`, only the colours are drawn: the lightness is that of the source.
+    `colourise`, only the colours are drawn: the lightness is that of the source. With `hold`, what the words that
+    change do not concern stays as it is drawn without their changes.
     """
 
     parts: tuple[PromptPart, ...]
@@ -207,6 +208,7 @@ class Params:
     mix: str = ""
     mix_keep: int = 50
     colourise: bool = False
+    hold: bool = False
 
     @property
     def control_set(self) -> tuple[ControlWeight, ...]:

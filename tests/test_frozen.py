@@ -368,6 +368,7 @@ PARAMS = [
     "mix",
     "mix_keep",
     "colourise",
+    "hold",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from generation.engine.conditioning.encoder import Stage
 from generation.engine.denoising.control import Control
+from generation.engine.denoising.hold import Hold, twin
 from generation.engine.denoising.rows import LEADER, SHARE, Rows, join_rows, text_columns
 from generation.engine.denoising.style import StyleReference
 from generation.engine.device.transfer import to_device
@@ -67,8 +68,10 @@ class DenoisingJob:
         controls: Sequence[Control] = (),
     ) -> None:
         self.request = request
-        self.latents = latents
-        self.conditioning, self.noises = stages[0].conditioning, noises
+        self.conditioning = stages[0].conditioning
+        self._hold = Hold() if self.conditioning.holds else None
+        self.latents = latents if self._hold is None else torch.cat([latents, latents])
+        self.noises = noises if self._hold is None else [*noises, *map(twin, noises)]
         self._later_stages = list(stages[1:])
         self.current_pass = current_pass
         self.index = 0
@@ -80,7 +83,7 @@ class DenoisingJob:
         self._time_ids = to_device(time_ids, latents.device)
         self._row_indices = self._number_rows()
         self._predictions: list[Tensor] = []
-        self._window_inputs = latents
+        self._window_inputs = self.latents
         self._noise: Tensor | None = None
         self._history: list[tuple[Tensor, Tensor]] = []  # latents and guided predictions, the newest first
 
@@ -197,12 +200,27 @@ class DenoisingJob:
         if self.remaining_rows:
             return False
         by_text = torch.cat(self._predictions).float().reshape(-1, *self._window_inputs.shape)
-        guided = torch.einsum("t,tnchw->nchw", self.conditioning.guidance_weights, by_text)
-        guided = self._windows.merge(guided.chunk(len(self._windows)))
+        guided = self._guided(by_text, self.conditioning.guidance_weights)
         guided = guided if self._style is None else self._restyled(guided, self._style)
+        guided = guided if self._hold is None else self._held(guided, by_text, self._hold)
         self._predictions = []
         self._history = [(self.latents, guided), *self._history[: self._sampler.max_age]]
         return True
+
+    def _guided(self, by_text: Tensor, weights: Tensor) -> Tensor:
+        """Return the sum of the predictions for each text, times the weights of the texts or those of each tile."""
+        if weights.ndim == 1:
+            guided = torch.einsum("t,tnchw->nchw", weights, by_text)
+        else:
+            guided = torch.einsum("tn,tnchw->nchw", weights.repeat(1, len(self._windows)), by_text)
+        return self._windows.merge(guided.chunk(len(self._windows)))
+
+    def _held(self, guided: Tensor, by_text: Tensor, hold: Hold) -> Tensor:
+        """Return the prediction of which the held part is that of the picture that is held."""
+        weights = self.conditioning.guidance_weights
+        others = weights.roll(weights.shape[1] // 2, dims=1)
+        hold.look(*(self._guided(by_text, each) for each in (weights, others)))
+        return hold.apply(guided)
 
     def _restyled(self, guided: Tensor, style: StyleReference) -> Tensor:
         """Return the prediction whose clean latents have the colours of a style reference."""
@@ -246,6 +264,12 @@ class DenoisingJob:
         return self._scheduler is None
 
     def constrained(self, latents: Tensor) -> Tensor:
+        """Return the next latents with the constrained part of the source, and the held part of the picture."""
+        if self._hold is None:
+            return self._constrained(latents)
+        return self._hold.apply(torch.cat([self._constrained(half) for half in latents.chunk(2)]))
+
+    def _constrained(self, latents: Tensor) -> Tensor:
         """Return the next latents with the constrained part of the source, as noisy as the rest."""
         if self._constraint is None:
             return latents
@@ -266,16 +290,21 @@ class DenoisingJob:
     @property
     def result(self) -> Tensor:
         """Return the latents of the result; after an early stop these are the predicted clean ones."""
-        return self.latents if self.steps == len(self._sampler.steps) else self.predict_original_sample()
+        is_whole = self.steps == len(self._sampler.steps)
+        return self._of_result(self.latents) if is_whole else self.predict_original_sample()
 
     def predict_original_sample(self) -> Tensor:
         """Return the clean latents that the last step predicted."""
         if not self.index:
-            return self.latents
+            return self._of_result(self.latents)
         step, (latents, guided) = self._sampler.steps[self.index - 1], self._history[0]
         of_input, of_prediction = step.clean
-        clean = of_input * step.input_scale * latents + of_prediction * guided
+        clean = self._of_result(of_input * step.input_scale * latents + of_prediction * guided)
         return clean if self._constraint is None else self._constraint.apply(clean, self._constraint.source, 0.0)
+
+    def _of_result(self, values: Tensor) -> Tensor:
+        """Return the values of the tiles that are the result: all, or those with other words."""
+        return values if self._hold is None else values.chunk(2)[1]
 
 
 def mix(step: SamplerStep, clean: Tensor, noise: Tensor) -> Tensor:
