@@ -47,7 +47,7 @@ class Conditioning:
     ordered by text, then tile. A text that chaos perturbs has an embedding for
     each tile; others share one between tiles. `pooled` (embeddings × width) is SDXL's embedding of the whole text.
     `guidance` (1 × width) is the embedded guidance scale, for UNets with distilled guidance. Both have width 0 for
-    other models.
+    other models. `sees_original` (texts) is 1 for texts with which the UNet sees the picture that it edits, else 0.
     """
 
     embeddings: Tensor
@@ -55,11 +55,17 @@ class Conditioning:
     guidance_weights: Tensor
     embedding_indices: Tensor
     guidance: Tensor
+    sees_original: Tensor
 
     @property
     def holds(self) -> bool:
         """Return whether it is that of a picture that is held, and then of as many tiles with other words."""
         return self.guidance_weights.ndim == 2
+
+    @property
+    def attracts(self) -> Tensor:
+        """Return for each text whether it attracts a tile, rather than pushing all away."""
+        return (self.guidance_weights if not self.holds else self.guidance_weights.amax(1)) > 0
 
     def of_other_words(self) -> Conditioning:
         """Return the conditioning of the tiles with other words alone."""
@@ -68,7 +74,12 @@ class Conditioning:
         indices = self.embedding_indices.view(self.guidance_weights.shape).chunk(2, dim=1)[1]
         weights = self.guidance_weights[:, -1]
         used = weights != 0
-        return replace(self, guidance_weights=weights[used], embedding_indices=indices[used].flatten())
+        return replace(
+            self,
+            guidance_weights=weights[used],
+            embedding_indices=indices[used].flatten(),
+            sees_original=self.sees_original[used],
+        )
 
 
 class Stage(NamedTuple):
@@ -142,6 +153,7 @@ class PromptEncoder:
             guidance_weights=self._tensor(weights).float(),
             embedding_indices=self._tensor(_embedding_indices([len(own) for own in embeddings.values()], tiles)),
             guidance=self.embed_guidance(params.guidance_scale),
+            sees_original=self._tensor([float(text.sees_original) for text in embeddings]),
         )
 
     def embed_guidance(self, scale: float) -> Tensor:
@@ -169,7 +181,7 @@ class PromptEncoder:
 
     def _is_zeroed(self, text: ConditioningText) -> bool:
         """Return whether the model was trained with zeros in place of this text's embedding."""
-        return self._force_zeros_for_empty_prompt and text == ConditioningText("")
+        return self._force_zeros_for_empty_prompt and not text.text and not text.perturbed
 
     def _walk(
         self,
