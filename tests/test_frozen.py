@@ -64,6 +64,7 @@ TILE_ACTIONS = [
 ]
 PROMPT_ACTIONS = [
     "colour",
+    "edit",
     "imagine",
     "make_square",
     "pan_down",
@@ -206,6 +207,7 @@ ACTIONS = [
     "edit_words",
     "clean_up",
     "colour",
+    "edit",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",

@@ -33,7 +33,7 @@ class EditWordsButton(PersistentItem, template=rf"{Action.EDIT_WORDS}:{TILE_PATT
         params = (await _require_drawn(client, self.tile)).params
         model = client.services.registry.resolve(params)
         can_keep = Capability.PROMPT_EDITS in model.capabilities
-        await open_form(interaction, self.tile, params, f" --keep {DEFAULT_KEEP} --hold" if can_keep else "")
+        await open_form(interaction, self.tile, params, " --hold" if can_keep else "")
 
 
 async def open_form(interaction: Interaction, tile: Tile, params: Params, kept: str) -> None:
@@ -70,7 +70,8 @@ async def _submit(interaction: Interaction, tile: Tile, text: str) -> None:
     if request.aspect in (None, before.aspect) and edited.draft == before.draft:
         edited = replace(edited, aspect=before.aspect, width=before.width, height=before.height)
     can_keep = Capability.PROMPT_EDITS in model.capabilities
-    keep = (DEFAULT_KEEP if can_keep else 0) if request.keep is None else request.keep
+    default = DEFAULT_KEEP if can_keep and not request.params.hold else 0
+    keep = default if request.keep is None else request.keep
     params = replace(edit_words(drawn.params, edited, keep), count=1, model=model.name)
     if replace(params, model=drawn.params.model) == drawn.params:
         raise UserError(tr("This is the same picture: change its words first."))

@@ -11,7 +11,6 @@ from cogs.image_buttons.remix import open_prompt
 from generation.errors import UserError
 from generation.job import Action
 from generation.params import Tile
-from generation.planning.actions import DEFAULT_KEEP
 
 
 class RetryButton(PersistentItem, template=rf"{RETRY}:{JOB_PATTERN}"):
@@ -26,8 +25,8 @@ class RetryButton(PersistentItem, template=rf"{RETRY}:{JOB_PATTERN}"):
             raise UserError(tr("Only {whom} can retry this job: copy the prompt and use `/imagine`.", whom=whom))
         job = record.job
         if job.action is Action.EDIT_WORDS and job.parent is not None:
-            kept = f"--keep {DEFAULT_KEEP} --hold" if job.params.hold else "--keep 0"  # its words change already
-            await open_form(interaction, job.parent, job.params, f" {kept}")
+            kept = " --hold" if job.params.hold else " --keep 0"  # its words change already
+            await open_form(interaction, job.parent, job.params, kept)
         else:
             await open_prompt(interaction, Action.REROLL, Tile(job.id, 0))
 

@@ -489,7 +489,7 @@ PLANNED: Mapping[str, Text | None] = {
     **dict.fromkeys(("cref", "cw", "oref", "ow"), _LINK_INSTEAD),
     **dict.fromkeys(("p", "profile", "personalize"), _OPTION_INSTEAD),
     "exp": Text("The nearest are `--stylize` and `--weird`."),
-    "edit": Text("The nearest is the button *Vary (Region)* below a picture."),
+    "edit": Text("The nearest are `/edit`, and the button *Vary (Region)* below a picture."),
     "sd": Text("Without `--hd`, pictures have the usual size anyway."),
     **dict.fromkeys(("motion", "loop", "end", "bs"), None),
 }

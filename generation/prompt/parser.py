@@ -199,6 +199,8 @@ def _apply_defaults(
         if not any(part.edited for part in parts):
             overridden.add("hold")
         overridden.add("controls")  # they need a picture, which belongs to one prompt
+        if Capability.EDIT in typed.scope.model.capabilities:
+            overridden.add("aspect")  # an edit has the shape of its picture
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
         problems += layer.problems

@@ -29,13 +29,14 @@ class Hold:
         self._differences: Tensor | None = None
         self._mask: Tensor | None = None
 
-    def look(self, predicted: Tensor, with_others_words: Tensor) -> None:
-        """Find the change in what the latents of both pictures are predicted to be, with each one's words."""
-        in_held, in_edited = (predicted - with_others_words).abs().mean(1, keepdim=True).chunk(2)
-        differences = in_held + in_edited
-        largeness = _mean(predicted.abs().mean(1, keepdim=True)).chunk(2)[0]
-        typical = _mean(differences)
-        relative = torch.where(typical > NOTHING * largeness, differences / typical.clamp(min=1e-12), 0.0)
+    def look(self, predicted: Tensor, with_other_words: Tensor) -> None:
+        """Find the change in the predictions for the latents that are held, with their own words and with the others.
+
+        The latents of the picture with other words would tell where it has changed already, so that it changes more.
+        """
+        differences = (predicted - with_other_words).abs().mean(1, keepdim=True)
+        typical, size = _mean(differences), _mean(predicted.abs().mean(1, keepdim=True))
+        relative = torch.where(typical > NOTHING * size, differences / typical.clamp(min=1e-12), 0.0)
         self._differences = relative if self._differences is None else self._differences + relative
         self._mask = _mask(self._differences)
 

@@ -233,8 +233,10 @@ class DenoisingJob:
             return False
         by_text = torch.cat(self._predictions).float().reshape(-1, *self._window_inputs.shape)
         guided = self._guided(by_text, self.conditioning.guidance_weights)
+        if self._hold is not None:
+            self._look_for_changes(guided, by_text, self._hold)
         guided = guided if self._style is None else self._restyled(guided, self._style)
-        guided = guided if self._hold is None else self._held(guided, by_text, self._hold)
+        guided = guided if self._hold is None else self._hold.apply(guided)
         self._predictions = []
         self._history = [(self.latents, guided), *self._history[: self._sampler.max_age]]
         return True
@@ -247,12 +249,10 @@ class DenoisingJob:
             guided = torch.einsum("tn,tnchw->nchw", weights.repeat(1, len(self._windows)), by_text)
         return self._windows.merge(guided.chunk(len(self._windows)))
 
-    def _held(self, guided: Tensor, by_text: Tensor, hold: Hold) -> Tensor:
-        """Return the prediction of which the held part is that of the picture that is held."""
+    def _look_for_changes(self, guided: Tensor, by_text: Tensor, hold: Hold) -> None:
         weights = self.conditioning.guidance_weights
-        others = weights.roll(weights.shape[1] // 2, dims=1)
-        hold.look(*(self._guided(by_text, each) for each in (weights, others)))
-        return hold.apply(guided)
+        with_each_others_words = self._guided(by_text, weights.roll(weights.shape[1] // 2, dims=1))
+        hold.look(guided.chunk(2)[0], with_each_others_words.chunk(2)[0])
 
     def _restyled(self, guided: Tensor, style: StyleReference) -> Tensor:
         """Return the prediction whose clean latents have the colours of a style reference."""

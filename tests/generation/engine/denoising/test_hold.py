@@ -22,7 +22,7 @@ def _params(text: str, **changes: Any) -> Params:
 
 
 def test_only_the_place_where_words_differ_may_change() -> None:
-    hold, latents = Hold(), torch.randn(2, 4, 16, 16)
+    hold, latents = Hold(), torch.randn(1, 4, 16, 16)
     others = latents.clone()
     others[:, :, 4:8, 4:8] += 1
     hold.look(latents, others)
