@@ -45,7 +45,8 @@ async def test_a_picture_is_held_until_others_are_made_from_it(harness):
         held = (await load_record(services, result)).job.params
         pressed = await harness.person(harness.ada).press(result, LABEL)
         assert modal_prompt(await pressed.modal()) == "a blue fox --hold"
-        again = (await load_record(services, await edit(harness, result, "a green fox --keep 20 --hold"))).job.params
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a green fox --keep 20 --hold")
+        again = (await load_record(services, await harness.result(text=":green:"))).job.params
         await harness.person(harness.ada).press(result, "Vary (Subtle)")
         varied = (await load_record(services, await harness.result(text="Variations (Subtle)"))).job.params
     assert r"a \[:blue:0.0\] fox" in result.content
