@@ -12,8 +12,8 @@ from bot.client import Client, Interaction
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
-from generation.models.adapters import is_compatible, target_family
-from generation.models.files.controls import ControlNet
+from generation.models.adapters import Adapter, is_compatible, target_family
+from generation.models.capabilities import Capability
 from generation.models.files.lora import Lora
 from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import Model
@@ -78,11 +78,18 @@ def _start(registry: ModelRegistry) -> str:
             tr("`/canvas start` begins one large picture that everybody paints, piece by piece."),
             tr("`/telephone start` passes a picture on: each player sees only the last one, and writes what it is."),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
+            *_edit_lines(registry),
             tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
             tr("`/shorten` shows which words of a prompt matter; `/describe` finds prompts for a picture."),
             *_vocabulary_lines(registry.default),
         ]
     )
+
+
+def _edit_lines(registry: ModelRegistry) -> list[str]:
+    if not registry.with_capability(Capability.EDIT):
+        return []
+    return [tr("`/edit` changes a picture as your words say, such as: make it winter.")]
 
 
 def _vocabulary_lines(model: Model) -> list[str]:
@@ -195,11 +202,12 @@ def _adapters(registry: ModelRegistry) -> str:
             *([] if loras else [tr("No LoRAs are installed here.")]),
             *_embedding_lines(embeddings),
             *_control_lines(registry),
+            *_character_lines(registry),
         ]
     )
 
 
-def _is_compatible(adapter: Lora | TextualInversion | ControlNet, registry: ModelRegistry) -> bool:
+def _is_compatible(adapter: Adapter, registry: ModelRegistry) -> bool:
     return any(is_compatible(adapter, model) for model in registry.models)
 
 
@@ -217,6 +225,12 @@ def _control_lines(registry: ModelRegistry) -> list[str]:
     return [
         tr("`--control canny:0.8` with a picture (option `control`) follows it by a ControlNet: {names}", names=shown)
     ]
+
+
+def _character_lines(registry: ModelRegistry) -> list[str]:
+    if not any(_is_compatible(adapter, registry) for adapter in registry.adapters.images):
+        return []
+    return [tr("`--cref` with a picture (option `character`) draws its character; `--cw 60` makes it count less.")]
 
 
 def _embedding_lines(embeddings: Sequence[TextualInversion]) -> list[str]:

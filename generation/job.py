@@ -39,6 +39,7 @@ class Action(StrEnum):
     EDIT_WORDS = "edit_words"
     CLEAN_UP = "clean_up"
     COLOUR = "colour"
+    EDIT = "edit"
 
 
 class Speed(StrEnum):

@@ -64,6 +64,7 @@ TILE_ACTIONS = [
 ]
 PROMPT_ACTIONS = [
     "colour",
+    "edit",
     "imagine",
     "make_square",
     "pan_down",
@@ -206,6 +207,7 @@ ACTIONS = [
     "edit_words",
     "clean_up",
     "colour",
+    "edit",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -285,6 +287,7 @@ SETTINGS = [
     "LORAS",
     "EMBEDDINGS",
     "CONTROLS",
+    "IMAGE_ADAPTERS",
     "UPSCALER",
     "THREADS",
     "COMPILE",
@@ -368,6 +371,17 @@ PARAMS = [
     "mix",
     "mix_keep",
     "colourise",
+    "style_adapter",
+    "character",
+    "character_code",
+    "character_weight",
+    "character_adapter",
+    "image_prompts",
+    "image_weight",
+    "image_adapter",
+    "original",
+    "image_guidance",
+    "hold",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -119,6 +119,7 @@ def _node_settings(config: Config) -> NodeSettings:
         loras=_absolute_or_empty(config.loras),
         embeddings=_absolute_or_empty(config.embeddings),
         controls=_absolute_or_empty(config.controls),
+        image_adapters=_absolute_or_empty(config.image_adapters),
         upscaler=_absolute_or_empty(config.upscaler),
         classifier=_absolute(config.sensitive_classifier) if config.sensitive_classifier else "",
         describer=_absolute(config.describer) if config.describer else "",

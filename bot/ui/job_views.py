@@ -93,6 +93,12 @@ def family_tree_view(job_id: str) -> discord.ui.View:
     )
 
 
+def edit_words_button(tile: Tile) -> discord.ui.Button[discord.ui.View]:
+    """Return the button that changes the words of a picture."""
+    label = next(row[Action.EDIT_WORDS] for row in IMAGE_BUTTON_ROWS if Action.EDIT_WORDS in row)
+    return _tile_button(Action.EDIT_WORDS, tile, label, 0)
+
+
 def result_view(job: Job, model: Model | None) -> discord.ui.View:
     """Return the available buttons below a result, which is a grid or a single image.
 

@@ -65,6 +65,7 @@ ACTION_LABELS: dict[str, str] = {
     Action.EDIT_WORDS: "edit words",
     Action.CLEAN_UP: "clean up",
     Action.COLOUR: "colour",
+    Action.EDIT: "edit",
 }
 
 

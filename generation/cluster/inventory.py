@@ -25,6 +25,7 @@ class Inventory:
     loras: Mapping[str, str] = field(default_factory=dict)
     embeddings: Mapping[str, str] = field(default_factory=dict)
     controls: Mapping[str, str] = field(default_factory=dict)
+    image_adapters: Mapping[str, str] = field(default_factory=dict)
     classifier: str = ""
     upscaler: str = ""
     captioner: str = ""
@@ -47,6 +48,7 @@ class Inventory:
             ("LoRA", self.loras, bot.loras),
             ("embedding", self.embeddings, bot.embeddings),
             ("ControlNet", self.controls, bot.controls),
+            ("IP-Adapter", self.image_adapters, bot.image_adapters),
         )
         found = []
         for kind, own, wanted in kinds:
@@ -94,7 +96,8 @@ def _adapter_fingerprints(adapters: Adapters) -> dict[str, dict[str, str]]:
     }
     controls = {each.key: _combined(set(each.weight_files)) for each in adapters.controls}
     loras = {lora.name: _combined({lora.path}) for lora in adapters.loras}
-    return {"loras": loras, "embeddings": embeddings, "controls": controls}
+    images = {each.key: _combined(set(each.weight_files)) for each in adapters.images}
+    return {"loras": loras, "embeddings": embeddings, "controls": controls, "image_adapters": images}
 
 
 def _fingerprint(ref: str) -> str:

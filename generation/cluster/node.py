@@ -57,6 +57,7 @@ class NodeSettings:
     loras: str = ""
     embeddings: str = ""
     controls: str = ""
+    image_adapters: str = ""
     upscaler: str = ""
     classifier: str = ""
     describer: str = ""
@@ -78,7 +79,8 @@ class NodeSettings:
 
     def load_registry(self) -> ModelRegistry:
         """Describe this machine's models and adapters. Raises like `ModelRegistry.from_refs` and `scan_adapters`."""
-        adapters, _ = scan_adapters(_path(self.loras), _path(self.embeddings), _path(self.controls))
+        folders = self.loras, self.embeddings, self.controls, self.image_adapters
+        adapters, _ = scan_adapters(*map(_path, folders))
         return ModelRegistry.from_refs(self.models, adapters)
 
     def take_inventory(self) -> Inventory:

@@ -141,6 +141,7 @@ def _compare(node: Node, report: NodeReport, registry: ModelRegistry, bot: BotFi
         models=common(found.models, own.models),
         loras=common(found.loras, own.loras),
         controls=common(found.controls, own.controls),
+        image_adapters=common(found.image_adapters, own.image_adapters),
         missing_embeddings=frozenset(own.embeddings) - common(found.embeddings, own.embeddings),
         capacity=report.capacity,
         captioner=found.has_captioner_of(own),

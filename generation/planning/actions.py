@@ -63,7 +63,8 @@ ENLARGING = (Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREA
 # The capability that an action requires; actions that are not listed work with every model.
 REQUIRED_CAPABILITY = {
     **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), Capability.IMG2IMG),
-    **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG, Action.COLOUR), Capability.IMG2IMG),
+    **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), Capability.IMG2IMG),
+    Action.COLOUR: Capability.COLOUR,
     **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.CLEAN_UP), Capability.UPSCALE),
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), Capability.INPAINT),
     **dict.fromkeys((Action.VARY_REGION, Action.MAKE_SQUARE, *PAN_DIRECTIONS), Capability.INPAINT),
@@ -295,7 +296,7 @@ _GEOMETRY = (
 def _derived(parent: Params, tile: Tile, seed: int) -> Params:
     """Return params that start from `tile` alone, without the parent's own source, mask, frame and blended images."""
     child = with_distinct_seeds(finished_picture(parent))
-    return replace(child, seed=seed, source=tile, mask=None, frame=None, region=(), blended=(), video=False)
+    return replace(child, seed=seed, source=tile, mask=None, frame=None, region=(), blended=(), video=False, hold=False)
 
 
 def _single_tile(parent: Params, tile: Tile) -> Params:

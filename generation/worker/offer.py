@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from generation.messages import Offered
 from generation.models.files.controls import ControlNet
+from generation.models.files.image_adapters import ImageAdapter
 from generation.models.registry import ModelRegistry
 from generation.params import Params, ReadingKind
 from generation.planning.descriptions import can_describe
@@ -26,6 +27,8 @@ def covers(offered: Offered, registry: ModelRegistry, params: Params) -> bool:
         return False
     if not {control.key for control in _controls(registry, params)} <= offered.controls:
         return False
+    if not {adapter.key for adapter in _image_adapters(registry, params)} <= offered.image_adapters:
+        return False
     return not any(_mentions(params, name) for name in offered.missing_embeddings)
 
 
@@ -39,6 +42,12 @@ def _controls(registry: ModelRegistry, params: Params) -> Iterator[ControlNet]:
         fitting = registry.adapters.compatible_with(model)
         for use in params.control_set:
             yield from fitting.match_controls(use.name)[:1]
+
+
+def _image_adapters(registry: ModelRegistry, params: Params) -> Iterator[ImageAdapter]:
+    if (model := registry.find(params.model)) is not None:
+        found = (registry.adapters.find_image_adapter(name, model) for name in params.adapter_set)
+        yield from filter(None, found)
 
 
 def _mentions(params: Params, embedding: str) -> bool:
