@@ -57,6 +57,12 @@ def _kept(drawn: str, edited: str, prompt: str) -> tuple[Panel, ...]:
     return (Panel(drawn, prompt.format(drawn)), *kept, Panel(f"{edited}, --keep 0", prompt.format(edited)))
 
 
+def _held(drawn: str, edited: str, prompt: str) -> tuple[Panel, ...]:
+    """Return a picture, and the same one with other words, alone and where all else is held."""
+    changed = prompt.format(f"[{drawn}:{edited}:.0]")
+    return (Panel(drawn, prompt.format(drawn)), Panel(edited, changed), Panel("--hold", f"{changed} --hold"))
+
+
 def _mixed(source: str, words: str, more: str = "") -> tuple[Panel, ...]:
     prompts = [f"--mix {words} --keep {keep}{more}" for keep in (25, 50, 100)]
     mixed = [Panel(f"--keep {keep}", prompt, source=0) for keep, prompt in zip((25, 50, 100), prompts, strict=True)]
@@ -78,6 +84,16 @@ TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
     "edit-words": (
         _kept("in the snow", "in a meadow", "a castle {} --seed 3"),
         _kept("a red boat", "a blue boat", "{} on the sea --seed 7"),
+    ),
+    "hold": (
+        (
+            *_held("a yellow castle", "a purple castle", "{} in the mountains at sunset --seed 3"),
+            *_held("a fox", "a rabbit", "{} in a meadow --seed 4"),
+        ),
+        (
+            *_held("in a meadow", "in the snow", "a red car {} --seed 5"),
+            *_held("a house", "a windmill", "{} on the hills --seed 8"),
+        ),
     ),
     "mix": (
         _mixed("a red boat on the sea at sunset --seed 3", "a castle in the snow", " --seed 9"),

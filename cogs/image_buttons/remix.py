@@ -190,7 +190,7 @@ async def with_references(
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
-        parent = actions.with_distinct_seeds(finished_picture(parent))
+        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False)
     if action is Action.COLOUR:
         parent = colourised(parent)
     model = registry.find(parent.model) or registry.default

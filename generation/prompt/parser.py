@@ -109,8 +109,8 @@ def read_prompt(
     images = (PENDING_IMAGE,) * (attached + len(links))
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
-    given, problems = _apply_defaults(typed, defaults, images=len(images))
-    problems += _form_problems(given, forms, has_image=bool(images))
+    given, problems = _apply_defaults(typed, defaults, parts, images=len(images))
+    problems += [*_form_problems(given, forms, has_image=bool(images)), *_hold_problems(given, forms, parts)]
     problems += [
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
@@ -185,7 +185,7 @@ def _resolve_model(
 
 
 def _apply_defaults(
-    typed: ParameterLayer, defaults: Sequence[str], *, images: int
+    typed: ParameterLayer, defaults: Sequence[str], parts: tuple[PromptPart, ...], *, images: int
 ) -> tuple[dict[str, Any], list[Text]]:
     values, problems = typed.values, [*typed.problems]
     for text in defaults:
@@ -196,6 +196,8 @@ def _apply_defaults(
             overridden |= {"strength", "mix"}
         if images != 1:
             overridden.add("colourise")
+        if not any(part.edited for part in parts):
+            overridden.add("hold")
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         if Capability.EDIT in typed.scope.model.capabilities:
             overridden.add("aspect")  # an edit has the shape of its picture
@@ -243,6 +245,12 @@ def _form_problems(given: Mapping[str, Any], forms: Collection[str], *, has_imag
     if "keep" in given and "keep" not in forms and "mix" not in given:
         problems.append(Text("`--keep` works with `--mix`, and in the form of *Edit words*"))
     return problems
+
+
+def _hold_problems(given: Mapping[str, Any], forms: Collection[str], parts: tuple[PromptPart, ...]) -> list[Text]:
+    if not given.get("hold") or "keep" in forms or any(part.edited for part in parts):
+        return []
+    return [Text("`--hold` works where words change, as in `[red:blue:.1]`, and in the form of *Edit words*")]
 
 
 def _edit_problems(images: int, forms: Collection[str], model: Model) -> list[Text]:
