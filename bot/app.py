@@ -30,6 +30,7 @@ AUTHENTICATION_FAILED = 4004  # the gateway's close code
 EXTENSIONS = (
     "cogs.imagine",
     "cogs.blend",
+    "cogs.edit",
     "cogs.show",
     "cogs.find",
     "cogs.walk",

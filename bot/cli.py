@@ -57,7 +57,17 @@ async def generate_from_cli(
     style = await asyncio.to_thread(_read_image, Path(params.style_code)) if params.style else None
     followed = await asyncio.to_thread(_read_image, control) if control else None
     await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
-    request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source, style=style, control=followed)
+    is_edit = params.original is not None
+    request = Generate(
+        new_job_id(),
+        params,
+        0,
+        UPLOAD_LIMIT,
+        None if is_edit else source,
+        style=style,
+        control=followed,
+        original=source if is_edit else None,
+    )
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
     try:

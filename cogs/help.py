@@ -13,6 +13,7 @@ from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_value
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from generation.models.adapters import is_compatible, target_family
+from generation.models.capabilities import Capability
 from generation.models.files.controls import ControlNet
 from generation.models.files.lora import Lora
 from generation.models.files.textual_inversion import TextualInversion
@@ -78,11 +79,18 @@ def _start(registry: ModelRegistry) -> str:
             tr("`/canvas start` begins one large picture that everybody paints, piece by piece."),
             tr("`/telephone start` passes a picture on: each player sees only the last one, and writes what it is."),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
+            *_edit_lines(registry),
             tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
             tr("`/shorten` shows which words of a prompt matter; `/describe` finds prompts for a picture."),
             *_vocabulary_lines(registry.default),
         ]
     )
+
+
+def _edit_lines(registry: ModelRegistry) -> list[str]:
+    if not registry.with_capability(Capability.EDIT):
+        return []
+    return [tr("`/edit` changes a picture as your words say, such as: make it winter.")]
 
 
 def _vocabulary_lines(model: Model) -> list[str]:

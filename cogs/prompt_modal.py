@@ -43,6 +43,8 @@ MODAL_TITLES = {
     Action.REMIX_STRONG: "Remix",
     Action.SHORTEN: "Shorten",
     Action.EDIT_WORDS: "Edit words",
+    Action.EDIT: "Edit",
+    Action.COLOUR: "Colour",
 }
 
 
@@ -143,6 +145,8 @@ def _field_description(target: PromptTarget) -> str | None:
         return tr("--mix and words draw another idea on its shapes; --colour colours a grey picture.")
     if target.action is Action.EDIT_WORDS:
         return tr("Say what shall be there instead. --keep takes 0 to 100: how much of the picture stays.")
+    if target.action is Action.EDIT:
+        return tr("Say what to change. --iw takes 0 to 3: how much of the picture stays.")
     return None
 
 

@@ -19,6 +19,7 @@ from bot.ui.i18n import tr
 from bot.ui.job_views import job_ids
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, PersistentModal, modals
 from bot.ui.text import escape_markdown, truncate
+from cogs.edit import submit_edit
 from cogs.find import Search, start_search
 from cogs.image_buttons.remix import submit_remix
 from cogs.imagine import submit_prompt
@@ -114,6 +115,11 @@ async def _colouring_prompt(interaction: Interaction, image: ImageRef, prompt: s
     return prompt
 
 
+async def edit_it(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
+    """Change the picture as the prompt says; its first tile, if the bot made it."""
+    await submit_edit(interaction, prompt, await _single(interaction, picture))
+
+
 async def describe_it(interaction: Interaction, picture: UsedPicture, _: str) -> None:
     """Describe the picture in prompts."""
     await describe_upload(interaction, picture.upload)
@@ -125,6 +131,7 @@ PURPOSES: dict[str, UseHandler] = {
     "style": take_its_style,
     "control": follow_it,
     "colour": colour_it,
+    "edit": edit_it,
     "describe": describe_it,
     "find": find_it,
     "like": find_similar,
@@ -138,6 +145,7 @@ def _labels() -> dict[str, tuple[str, str]]:
         "style": (tr("Style"), tr("Draw what the prompt below says in its style")),
         "control": (tr("ControlNet"), tr("Draw what the prompt below says over its edges, depth or pose")),
         "colour": (tr("Colour"), tr("Colour a grey picture; the prompt below can say which colours")),
+        "edit": (tr("Edit"), tr("Change it as the prompt below says")),
         "describe": (tr("Describe"), tr("Find prompts that could have drawn it")),
         "find": (tr("Which picture is this?"), tr("Find the job that made it: prompt, author, place")),
         "like": (tr("Pictures like this"), tr("Find pictures that look like it")),

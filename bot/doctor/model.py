@@ -62,6 +62,8 @@ def check_model(ref: str) -> list[CheckResult]:
     text = f"{model.name} is complete, with {size / 2**20:.0f} MiB of weights"
     if package := missing_package(model.sampler or ""):
         text += f"; its own sampler needs `{tool_as_typed('pip', f'install {package}')}`, without it euler is used"
+    if model.is_editor:
+        text += "; it changes pictures and draws nothing from words alone, so it should not be the first model"
     return [passed("model", text)]
 
 

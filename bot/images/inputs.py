@@ -29,7 +29,7 @@ async def draw_inputs(files: ImageStore, params: Params) -> bytes | None:
     given = [params.source] if is_masked(params) else [params.source, *params.blended]
     shown = [image for image in given if image is not None and (is_masked(params) or isinstance(image, Upload))]
     style = None if params.style_is_palette else params.style  # nobody gave that one
-    shown += [image for image in (style, params.control) if isinstance(image, Upload)]
+    shown += [image for image in (params.original, style, params.control) if isinstance(image, Upload)]
     try:
         images = [await files.read(image) for image in shown]
         mask = await files.read(params.mask) if params.mask else None

@@ -234,6 +234,8 @@ class JobRunner:
             title, description = tr("In the style of"), tr("The picture whose style this has")
         elif job.params.source is None and job.params.style is None:
             title, description = tr("Drawn over"), tr("The picture whose edges, depth or pose this has")
+        if job.params.original is not None:
+            title, description = tr("Changed from"), tr("The picture that was changed")
         if inputs.is_masked(job.params):
             title, description = tr("Changed here"), tr("The part of the picture that was drawn anew")
         return Inputs(image, f"{inputs.FILENAME_PREFIX}{job.id}.jpg", title, description)
@@ -330,12 +332,15 @@ class JobRunner:
             source = await files.read(params.source) if params.source else None
             mask = await files.read(params.mask) if params.mask else None
             blended = tuple([await files.read(image) for image in params.blended])
+            original = await files.read(params.original) if params.original else None
         except FileNotFoundError:
             raise UserError(tr("The picture to start from is not kept any more.")) from None
         style = await self._reference(job, params.style, params.style_code) if has_style(params) else None
         control = await self._reference(job, params.control, params.control_code) if has_control(params) else None
         limit = job.destination.upload_limit
-        return Generate(job.id, params, order, limit, source, mask, blended, style=style, control=control)
+        return Generate(
+            job.id, params, order, limit, source, mask, blended, style=style, control=control, original=original
+        )
 
     async def _reference(self, job: Job, image: ImageRef | None, code: str) -> bytes | None:
         """Return the picture of a style or of ControlNets; an image that is enlarged has followed it already."""

@@ -21,9 +21,9 @@ from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.params import TILE_PATTERN, Params, Tile, Upload
+from generation.params import TILE_PATTERN, ImageRef, Params, Tile, Upload
 from generation.planning import actions
-from generation.planning.colouring import has_words
+from generation.planning.colouring import colourised, has_words
 from generation.planning.film_pictures import finished_picture
 from generation.prompt import PENDING_IMAGE, PromptError, PromptRequest, format_prompt, parse_prompt
 
@@ -97,7 +97,8 @@ async def submit_remix(interaction: Interaction, target: PromptTarget, text: str
         await client.jobs.submit(interaction, action, params, tile, pressed=pressed)
         return
     request = await parse_edited(interaction, text, parent.params, forms=_form_parameters(action, parent.params))
-    request = await with_references(interaction, request, parent)
+    picture = tile if _is_from_tile(action) else parent.params.source
+    request = await with_references(interaction, request, parent, picture)
     model = registry.resolve(request.params)
     before = actions.rescaled_for(parent.params, model, registry.find(parent.params.model))
     if action is Action.ZOOM_CUSTOM:
@@ -116,8 +117,13 @@ async def submit_remix(interaction: Interaction, target: PromptTarget, text: str
 
 def _form_parameters(action: Action, parent: Params) -> list[str]:
     """Return the parameters that a button's form allows because it is about a picture."""
-    is_from_picture = action in (*REMIX_ACTION, *BASE_ACTION) or parent.source is not None
-    return [*(["zoom"] if action is Action.ZOOM_CUSTOM else []), *(["mix", "colour"] if is_from_picture else [])]
+    from_picture = ["mix", "colour", "edit"] if _is_from_tile(action) or parent.source is not None else []
+    return [*(["zoom"] if action is Action.ZOOM_CUSTOM else []), *from_picture]
+
+
+def _is_from_tile(action: Action) -> bool:
+    """Return whether a button's job starts from the picture that it is below."""
+    return action in (*REMIX_ACTION, *BASE_ACTION, Action.COLOUR)
 
 
 async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
@@ -134,6 +140,8 @@ async def parse_edited(
     services = interaction.client.services
     options = await services.db.preferences.options(interaction.user.id)
     image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
+    if parent.original is not None:
+        image_count = 1
     if not parent.colourise and not has_words(parent):
         image_count = max(image_count, 2)  # a blend, which needs no text
     registry = services.registry
@@ -154,9 +162,16 @@ async def parse_edited(
     return request
 
 
-async def with_references(interaction: Interaction, request: PromptRequest, parent: Job) -> PromptRequest:
-    """Return an edited prompt with the pictures of its style and its ControlNets: those of the parent, or others."""
+async def with_references(
+    interaction: Interaction, request: PromptRequest, parent: Job, picture: ImageRef | None = None
+) -> PromptRequest:
+    """Return an edited prompt with the pictures of its style and its ControlNets: those of the parent, or others.
+
+    A model for edits changes what the parent's changed, or else `picture`.
+    """
     params, before = request.params, parent.params
+    if params.original is not None:
+        params = replace(params, original=before.original or picture)
     if params.style_code == before.style_code:
         params = replace(params, style=before.style)
     if params.control_code == before.control_code:
@@ -176,6 +191,8 @@ def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> s
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
         parent = actions.with_distinct_seeds(finished_picture(parent))
+    if action is Action.COLOUR:
+        parent = colourised(parent)
     model = registry.find(parent.model) or registry.default
     panorama = max(parent.aspect) > model.max_aspect * min(parent.aspect)
     if action is Action.ZOOM_CUSTOM:
@@ -191,7 +208,9 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
     if action is Action.REROLL:
         if isinstance(parent.source, Tile):
             return actions.with_prompt_of(parent, edited)
-        return replace(edited, source=parent.source, blended=parent.blended)
+        if edited.original is not None:
+            return edited
+        return replace(edited, source=parent.source or parent.original, blended=parent.blended)
     if action not in BASE_ACTION:
         return actions.with_prompt_of(params_for(action, parent, tile, model, edited.seed), edited)
     if max(parent.aspect) > model.max_aspect * min(parent.aspect):

@@ -62,7 +62,7 @@ def _manifest(params: Params | None = None, name: str = "") -> dict[str, Any]:
     """
     parents = parent_tiles(params) if params else []
     relation = "parentOf" if params and not params.blended else "componentOf"
-    has_source = params is not None and params.source is not None
+    has_source = params is not None and (params.source or params.original) is not None
     named = {"title": name, "instance_id": instance_id(name)} if name else {}
     return named | {
         "claim_generator_info": [{"name": "Atelier"}],

@@ -13,7 +13,7 @@ from generation.job import Action
 from generation.models.capabilities import Capability
 from generation.models.model import Model, size_for
 from generation.params import MAX_SEED, Frame, ImageRef, Params, PromptPart, Tile
-from generation.planning.colouring import with_default_words
+from generation.planning.colouring import colourised, is_drawn_grey, with_default_words
 from generation.planning.film_pictures import finished_picture
 from generation.text import Text
 
@@ -64,6 +64,7 @@ ENLARGING = (Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREA
 REQUIRED_CAPABILITY = {
     **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), Capability.IMG2IMG),
     **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), Capability.IMG2IMG),
+    Action.COLOUR: Capability.COLOUR,
     **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.CLEAN_UP), Capability.UPSCALE),
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), Capability.INPAINT),
     **dict.fromkeys((Action.VARY_REGION, Action.MAKE_SQUARE, *PAN_DIRECTIONS), Capability.INPAINT),
@@ -102,6 +103,8 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
     actions = {Action.VARY_SUBTLE, Action.VARY_STRONG, Action.VARY_REGION, Action.REMIX_SUBTLE, Action.REMIX_STRONG}
     if params.film is None and not params.mix:
         actions.add(Action.EDIT_WORDS)
+    if is_drawn_grey(params) and not (params.colourise or params.mix or params.film):
+        actions.add(Action.COLOUR)
     if params.count > 1:
         actions |= {Action.PICK, Action.WALK}
     if width * height <= max_area * native:
@@ -146,6 +149,11 @@ def vary(parent: Params, tile: Tile, model: Model, strength: float, seed: int) -
     """
     width, height = _grid_size(parent, model)
     return replace(_derived(parent, tile, seed), width=width, height=height, count=4, strength=strength)
+
+
+def colour(parent: Params, tile: Tile, model: Model, seed: int) -> Params:
+    """Return the params of a grid that colours a grey `tile` with its own words."""
+    return vary(colourised(parent), tile, model, COLOUR_STRENGTH, seed)
 
 
 def vary_region(

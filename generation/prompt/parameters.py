@@ -11,7 +11,7 @@ from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
-from generation.params import MAX_SEED, ControlWeight, Params, Upload
+from generation.params import DEFAULT_IMAGE_GUIDANCE, MAX_SEED, ControlWeight, Params, Upload
 from generation.planning.actions import DEFAULT_KEEP, DEFAULT_MIX_KEEP, MAX_ZOOM, MIN_ZOOM
 from generation.planning.style import DEFAULT_STYLE_WEIGHT, MAX_STYLE_WEIGHT
 from generation.prompt.controls import Controls
@@ -30,7 +30,13 @@ from generation.prompt.values import (
     TextList,
     ValueType,
 )
-from generation.prompt.weights import default_strength, image_weight_for, strength_for
+from generation.prompt.weights import (
+    default_strength,
+    image_guidance_for,
+    image_weight_for,
+    image_weight_of_guidance,
+    strength_for,
+)
 from generation.text import Text
 
 ValueGetter = Callable[[Params, ModelRegistry | None], Any]
@@ -96,6 +102,9 @@ def _guidance_value(params: Params, registry: ModelRegistry | None) -> float | N
 
 
 def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float | None:
+    if params.original is not None:
+        is_default = params.image_guidance == DEFAULT_IMAGE_GUIDANCE
+        return None if is_default else image_weight_of_guidance(params.image_guidance)
     # Only an upload can be attached again; the strength for a tile is set by the button.
     if not isinstance(params.source, Upload) or params.strength == default_strength(params.mix, params.colourise):
         return None
@@ -234,7 +243,7 @@ PARAMETERS = (
         example="1.5",
         default="1",
         help="How much of your picture is kept: 0 ignores it, 3 keeps nearly everything.",
-        to_fields=lambda weight: {"strength": strength_for(weight)},
+        to_fields=lambda weight: {"strength": strength_for(weight), "image_guidance": image_guidance_for(weight)},
         get_value=_image_weight_value,
         requires=Capability.IMG2IMG,
     ),
@@ -254,7 +263,7 @@ PARAMETERS = (
         field="colourise",
         help="Colours your grey picture: its lightness stays exactly, and the colours follow your words.",
         get_value=_value_unless(False, "colourise"),
-        requires=Capability.IMG2IMG,
+        requires=Capability.COLOUR,
     ),
     Parameter(
         names=("sref",),
@@ -472,7 +481,7 @@ PLANNED: Mapping[str, Text | None] = {
     **dict.fromkeys(("cref", "cw", "oref", "ow"), _LINK_INSTEAD),
     **dict.fromkeys(("p", "profile", "personalize"), _OPTION_INSTEAD),
     "exp": Text("The nearest are `--stylize` and `--weird`."),
-    "edit": Text("The nearest is the button *Vary (Region)* below a picture."),
+    "edit": Text("The nearest are `/edit`, and the button *Vary (Region)* below a picture."),
     "sd": Text("Without `--hd`, pictures have the usual size anyway."),
     **dict.fromkeys(("motion", "loop", "end", "bs"), None),
 }

@@ -16,8 +16,8 @@ from typing import Any
 from generation.models.adapters import incompatibility, is_compatible
 from generation.models.capabilities import Capability
 from generation.models.model import Model, size_for
-from generation.models.registry import ModelRegistry
-from generation.params import ImageRef, LoraWeight, Params, PromptPart
+from generation.models.registry import ModelRegistry, needs_picture
+from generation.params import DEFAULT_IMAGE_GUIDANCE, ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
 from generation.prompt.controls import control_problems, split_controls
 from generation.prompt.edits import edit_problems
@@ -116,6 +116,7 @@ def read_prompt(
         *edit_problems(whole),
         *_image_problems(len(images), parts, typed),
     ]
+    problems += _edit_problems(len(images), forms, model)
     problems += [*_unsupported_inputs(len(images), parts, model), *_style_problems(typed.values, given)]
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
     problems += control_problems(given.get("controls", ()), typed.scope)
@@ -196,6 +197,8 @@ def _apply_defaults(
         if images != 1:
             overridden.add("colourise")
         overridden.add("controls")  # they need a picture, which belongs to one prompt
+        if Capability.EDIT in typed.scope.model.capabilities:
+            overridden.add("aspect")  # an edit has the shape of its picture
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
         problems += layer.problems
@@ -215,6 +218,8 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
     if images > 1 and typed.values.get("colourise"):
         return [Text("`--colour` works with one picture only")]
     has_text = typed.values.get("colourise") or any(_all_texts(parts, {"mix": typed.values.get("mix", "")}))
+    if images == 1 and not has_text and Capability.EDIT in typed.scope.model.capabilities:
+        return [Text("Say what to change in the picture")]
     if images == 1 and not has_text:
         return [Text("Add some text, or a second picture to blend with")]
     if images == 0 and not has_text:
@@ -238,6 +243,12 @@ def _form_problems(given: Mapping[str, Any], forms: Collection[str], *, has_imag
     if "keep" in given and "keep" not in forms and "mix" not in given:
         problems.append(Text("`--keep` works with `--mix`, and in the form of *Edit words*"))
     return problems
+
+
+def _edit_problems(images: int, forms: Collection[str], model: Model) -> list[Text]:
+    if Capability.EDIT in model.capabilities and not images and "edit" not in forms:
+        return [needs_picture(model)]
+    return []
 
 
 def _style_problems(typed: Mapping[str, Any], given: Mapping[str, Any]) -> list[Text]:
@@ -294,8 +305,7 @@ def _build_request(
     computed: dict[str, Any] = {
         "parts": parts,
         "model": model.name,
-        "source": next(iter(images), None),
-        "blended": images[1:],
+        **_picture_fields(images, model),
         "style": PENDING_IMAGE if "style_code" in fields else None,
         "control": PENDING_IMAGE if fields.get("controls") else None,
         **split_controls(fields.get("controls", ()), scope),
@@ -309,6 +319,13 @@ def _build_request(
     return PromptRequest(
         params=Params(**defaults | fields | computed), links=links, aspect=given.get("aspect"), **job_settings
     )
+
+
+def _picture_fields(images: tuple[ImageRef, ...], model: Model) -> dict[str, Any]:
+    """Return what the pictures of a prompt are: the one that it edits, or those that it starts from."""
+    if Capability.EDIT in model.capabilities:
+        return {"original": PENDING_IMAGE, "strength": 1.0}
+    return {"source": next(iter(images), None), "blended": images[1:], "image_guidance": DEFAULT_IMAGE_GUIDANCE}
 
 
 def lora_problems(loras: Sequence[LoraWeight]) -> list[Text]:

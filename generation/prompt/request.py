@@ -18,10 +18,10 @@ class PromptRequest:
 
     `params` hold PENDING_IMAGE for each image of the prompt: attachments first, then `links`, in order. They hold it as
     the style and the picture of ControlNets too, and what was typed for those as their codes: a link, a code or
-    "random". `speed` and `private` are None if the user's settings decide. `repeat` is the number of jobs. `aspect` is
-    None if no aspect ratio was requested, `zoom` if no factor for Custom Zoom was, `keep` if no share for Edit words
-    was. `left_out` names the settings of
-    pasted infotext that are not used.
+    "random"; and as the original of an edit, which is the first picture. `speed` and `private` are None if the user's
+    settings decide. `repeat` is the number of jobs. `aspect` is None if no aspect ratio was requested, `zoom` if no
+    factor for Custom Zoom was, `keep` if no share for Edit words was. `left_out` names the settings of pasted infotext
+    that are not used.
     """
 
     params: Params
@@ -49,4 +49,6 @@ class PromptRequest:
         """Return `params` with the pending images filled in: attachments first, then links."""
         if not images:
             return self.params
+        if self.params.original is not None:
+            return replace(self.params, original=images[0])
         return replace(self.params, source=images[0], blended=tuple(images[1:]))

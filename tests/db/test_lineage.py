@@ -54,6 +54,22 @@ async def test_a_button_job_is_made_from_its_tile_only_once(jobs, lineage):
     assert await lineage.children(parent, 8) == [edge]
 
 
+async def test_an_edit_is_worded_and_brings_its_picture_and_its_variations_know_it(jobs, lineage, connection):
+    parent, upload = await post(jobs, make_job()), Upload("e" * 64)
+    privacy, edited = PersonalData(connection), replace(make_job().params, original=Tile(parent, 1))
+    edit = make_job(parent=Tile(parent, 1), params=edited, action=Action.EDIT, requester=BEN)
+    await post(jobs, edit)
+    assert {*await lineage.credits(edit.id)} == {Credit(person_id=BEN.id, part=part) for part in ("chose", "worded")}
+    varied = replace(edited, source=Tile(edit.id, 2))
+    child = await post(jobs, make_job(parent=Tile(edit.id, 2), params=varied, action=Action.VARY_SUBTLE))
+    kinds = {(edge.parent_job, edge.kind) for edge in await lineage.parents([child])}
+    assert kinds == {(edit.id, "made"), (parent, "source")}
+    brought = make_job(params=replace(make_job().params, original=upload), action=Action.EDIT)
+    await post(jobs, brought)
+    await post(jobs, make_job(params=brought.params, action=Action.REROLL, parent=Tile(brought.id, 0), requester=BEN))
+    assert [(await privacy.summary(each.id)).uploads for each in (ADA, BEN)] == [1, 0]
+
+
 async def test_a_blend_has_all_its_images_as_parents(jobs, lineage):
     first, second = await post(jobs, make_job()), await post(jobs, make_job())
     params = replace(make_job().params, source=Tile(first, 1), blended=(Tile(second, 3), Upload("f" * 64)))

@@ -45,7 +45,7 @@ class Conditioning:
     embedding of each row of the prediction, ordered by text, then tile. A text that chaos perturbs has an embedding for
     each tile; others share one between tiles. `pooled` (embeddings × width) is SDXL's embedding of the whole text.
     `guidance` (1 × width) is the embedded guidance scale, for UNets with distilled guidance. Both have width 0 for
-    other models.
+    other models. `sees_original` (texts) is 1 for texts with which the UNet sees the picture that it edits, else 0.
     """
 
     embeddings: Tensor
@@ -53,6 +53,7 @@ class Conditioning:
     guidance_weights: Tensor
     embedding_indices: Tensor
     guidance: Tensor
+    sees_original: Tensor
 
 
 class Stage(NamedTuple):
@@ -114,6 +115,7 @@ class PromptEncoder:
             guidance_weights=self._tensor(list(weights.values())).float(),
             embedding_indices=self._tensor(_embedding_indices([len(own) for own in embeddings.values()], params.count)),
             guidance=self.embed_guidance(params.guidance_scale),
+            sees_original=self._tensor([float(text.sees_original) for text in weights]),
         )
 
     def embed_guidance(self, scale: float) -> Tensor:
@@ -141,7 +143,7 @@ class PromptEncoder:
 
     def _is_zeroed(self, text: ConditioningText) -> bool:
         """Return whether the model was trained with zeros in place of this text's embedding."""
-        return self._force_zeros_for_empty_prompt and text == ConditioningText("")
+        return self._force_zeros_for_empty_prompt and not text.text and not text.perturbed
 
     def _walk(
         self,

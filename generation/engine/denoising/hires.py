@@ -26,7 +26,12 @@ def upscale_latents(first: DenoisingJob, vae: Vae, unet_lock: threading.Lock) ->
 
 
 def prepare_hires_pass(
-    first: DenoisingJob, upscaled: Tensor, vae: Vae, samplers: SamplerTables, controls: Sequence[Control] = ()
+    first: DenoisingJob,
+    upscaled: Tensor,
+    vae: Vae,
+    samplers: SamplerTables,
+    controls: Sequence[Control] = (),
+    original: Tensor | None = None,
 ) -> DenoisingJob:
     """Prepare the second pass; each tile keeps its own generator and conditioning.
 
@@ -47,4 +52,6 @@ def prepare_hires_pass(
         layout_windows(canvas, canvas),
         Pass(HIRES_FACTOR, first.steps, first.current_pass.total_steps),
         controls=controls,
+        image_prompts=first.image_prompts,
+        original=original,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,13 +13,15 @@ from torch import Tensor
 
 from generation.engine.conditioning.encoder import Stage
 from generation.engine.denoising.control import Control
-from generation.engine.denoising.rows import LEADER, SHARE, Rows, join_rows, text_columns
+from generation.engine.denoising.image_prompts import ImagePrompt
+from generation.engine.denoising.rows import LEADER, ORIGINAL, SHARE, Rows, join_rows, text_columns
 from generation.engine.denoising.style import StyleReference
 from generation.engine.device.transfer import to_device
 from generation.engine.images.constraints import LatentConstraint
 from generation.engine.images.noise import Noise, NoiseBetween, draw_noise
 from generation.engine.images.windows import Windows
 from generation.engine.networks.control import ControlNetwork
+from generation.engine.networks.image_attention import PicturedRows
 from generation.engine.networks.noise_schedulers import takes_generator
 from generation.engine.networks.sampler_tables import NOISE, SamplerStep, SamplerTable, Term
 from generation.messages import Generate
@@ -46,6 +48,15 @@ class Pass:
     total_steps: int
 
 
+class _RowNumbers(NamedTuple):
+    """For each row the numbers of its text's embedding, its input, its window and its text."""
+
+    embeddings: Tensor
+    inputs: Tensor
+    windows: Tensor
+    texts: Tensor
+
+
 class DenoisingJob:
     """The state of one pass of a job: its latents, the table of its sampler, and its progress.
 
@@ -65,6 +76,8 @@ class DenoisingJob:
         current_pass: Pass,
         style: StyleReference | None = None,
         controls: Sequence[Control] = (),
+        image_prompts: Sequence[ImagePrompt] = (),
+        original: Tensor | None = None,
     ) -> None:
         self.request = request
         self.latents = latents
@@ -76,9 +89,11 @@ class DenoisingJob:
         self._constraint = constraint
         self._windows, self._style = windows, style
         self._controls = [control.cropped(windows) for control in controls]
+        self.image_prompts = image_prompts
+        self._originals = None if original is None else torch.cat(list(windows.crop(original)))
         time_ids = windows.time_ids(request.params.width * current_pass.factor // windows.canvas[1])
         self._time_ids = to_device(time_ids, latents.device)
-        self._row_indices = self._number_rows()
+        self._row_numbers = self._number_rows()
         self._predictions: list[Tensor] = []
         self._window_inputs = latents
         self._noise: Tensor | None = None
@@ -147,14 +162,16 @@ class DenoisingJob:
     def _rows(self) -> int:
         return len(self._windows) * len(self.conditioning.embedding_indices)
 
-    def _number_rows(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return each row's index of its text embedding, its input and its window, by text, then window, then tile."""
+    def _number_rows(self) -> _RowNumbers:
+        """Return what each row belongs to; rows are ordered by text, then window, then tile."""
         tiles, windows = len(self.latents), len(self._windows)
         rows = torch.arange(self._rows)
-        texts = rows // (tiles * windows) * tiles + rows % tiles
-        inputs = rows % (tiles * windows)
-        numbers = to_device(torch.stack([texts, inputs, inputs // tiles]), self.latents.device)
-        return self.conditioning.embedding_indices[numbers[0]], numbers[1], numbers[2]
+        texts, inputs = rows // (tiles * windows), rows % (tiles * windows)
+        embeddings = texts * tiles + rows % tiles
+        numbers = _RowNumbers(
+            *to_device(torch.stack([embeddings, inputs, inputs // tiles, texts]), self.latents.device)
+        )
+        return numbers._replace(embeddings=self.conditioning.embedding_indices[numbers.embeddings])
 
     def next_rows(self, count: int) -> Rows:
         """Return the next `count` rows that need a prediction, ordered by text, then window, then tile.
@@ -165,15 +182,23 @@ class DenoisingJob:
             model_input = self.latents * self._sampler.steps[self.index].input_scale
             self._window_inputs = torch.cat(list(self._windows.crop(model_input)))
         start = self._rows - self.remaining_rows
-        texts, inputs, windows = (indices[start : start + count] for indices in self._row_indices)
+        numbers = _RowNumbers(*(indices[start : start + count] for indices in self._row_numbers))
+        pooled, time_ids = self.conditioning.pooled[numbers.embeddings], self._time_ids[numbers.windows]
         rows = Rows(
-            latents=self._window_inputs[inputs],
+            latents=self._window_inputs[numbers.inputs],
             timesteps=self._sampler.timesteps[self.index].expand(count),
-            embeddings=self.conditioning.embeddings[texts],
-            columns=self._columns(self.conditioning.pooled[texts], self._time_ids[windows]),
-            controls=tuple(control.rows(windows) for control in self._controls),
+            embeddings=self.conditioning.embeddings[numbers.embeddings],
+            columns=self._columns(pooled, time_ids) | self._original_column(numbers),
+            controls=tuple(control.rows(numbers.windows) for control in self._controls),
+            images=tuple(self._pictured(numbers.texts)),
         )
         return self._led(rows, self._style) if self._style is not None and self.leader_rows else rows
+
+    def _pictured(self, texts: Tensor) -> Iterator[PicturedRows]:
+        """Yield the parts of a call that attend to images: rows of a text that pushes away see none in their place."""
+        if self.image_prompts:
+            seen = (self.conditioning.guidance_weights > 0).long()[texts]
+            yield from (prompt.rows(seen) for prompt in self.image_prompts)
 
     def _led(self, rows: Rows, style: StyleReference) -> Rows:
         """Return rows that attend to a style reference, whose own row, as noisy as theirs, comes first."""
@@ -187,6 +212,13 @@ class DenoisingJob:
         places = torch.arange(1, count + 1, device=rows.latents.device)
         shares = torch.full((count,), style.attention, device=rows.latents.device)
         return join_rows([leader, replace(rows, columns={**rows.columns, LEADER: places, SHARE: shares})])
+
+    def _original_column(self, numbers: _RowNumbers) -> dict[str, Tensor]:
+        """Return the column with what rows see of the picture that the job changes, if it changes one."""
+        if self._originals is None:
+            return {}
+        sees = self.conditioning.sees_original[numbers.texts]
+        return {ORIGINAL: self._originals[numbers.windows] * sees[:, None, None, None]}
 
     def _columns(self, pooled: Tensor, time_ids: Tensor) -> dict[str, Tensor]:
         return text_columns(pooled, time_ids, self.conditioning.guidance)
@@ -261,7 +293,7 @@ class DenoisingJob:
         self.latents, self._noise = latents, None
         if self._later_stages and self._later_stages[0].first_step == self.index:
             self.conditioning = self._later_stages.pop(0).conditioning
-            self._row_indices = self._number_rows()
+            self._row_numbers = self._number_rows()
 
     @property
     def result(self) -> Tensor:

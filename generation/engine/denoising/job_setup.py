@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from generation.engine.conditioning.encoder import PromptEncoder
 from generation.engine.denoising.control import Control
+from generation.engine.denoising.image_prompts import ImagePrompt
 from generation.engine.denoising.job import DenoisingJob, Pass, mix
 from generation.engine.denoising.style import row_size, style_reference
 from generation.engine.device.transfer import to_device
@@ -81,6 +82,8 @@ def prepare_job(
     model: Model,
     samplers: SamplerTables,
     controls: Sequence[Control] = (),
+    image_prompts: Sequence[ImagePrompt] = (),
+    original: Tensor | None = None,
 ) -> DenoisingJob:
     """Prepare a job for its first step; raises UserError for a request that cannot be generated.
 
@@ -101,7 +104,20 @@ def prepare_job(
     if encoded is None:
         latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale
         windows = unet_windows(latents, vae, model, wrap=params.seamless)
-        return DenoisingJob(request, sampler, latents, stages, noises, None, windows, first_pass, style, controls)
+        return DenoisingJob(
+            request,
+            sampler,
+            latents,
+            stages,
+            noises,
+            None,
+            windows,
+            first_pass,
+            style,
+            controls,
+            image_prompts,
+            original,
+        )
     source = encoded.source
     clean = blend_latents([vae.sample(image, noises) for image in encoded.images])
     noise = vae.noise(params.width, params.height, noises)
@@ -117,7 +133,20 @@ def prepare_job(
     elif params.mix and sampler.steps and not is_upscale(params, source):
         constraint = _mixing(params, sampler, clean, noise)
     latents = _initial_latents(params, sampler, constraint, clean, noise)
-    return DenoisingJob(request, sampler, latents, stages, noises, constraint, windows, first_pass, style, controls)
+    return DenoisingJob(
+        request,
+        sampler,
+        latents,
+        stages,
+        noises,
+        constraint,
+        windows,
+        first_pass,
+        style,
+        controls,
+        image_prompts,
+        original,
+    )
 
 
 def _mixing(params: Params, sampler: SamplerTable, clean: Tensor, noise: Tensor) -> MixConstraint:

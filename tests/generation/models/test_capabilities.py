@@ -17,7 +17,7 @@ from generation.models.model import Model, describe_model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, Tile
 from generation.planning import actions
-from generation.prompt import PromptError, parse_params, parse_prompt
+from generation.prompt import PromptError, format_prompt, parse_params, parse_prompt
 from generation.prompt.parameters import PARAMETERS, Parameter
 from generation.prompt.values import Flag, FlagOrInteger
 from tests.support.jobs import make_job
@@ -172,3 +172,57 @@ def test_an_unsupported_job_is_refused_with_the_models_that_support_it() -> None
     with pytest.raises(UserError, match=r"Karlo cannot start from a picture\. Models that can: Stable Diffusion 1\.5"):
         here.require_supported(params)
     here.require_supported(replace(params, model="Stable Diffusion 1.5"))
+
+
+def _editors() -> ModelRegistry:
+    return ModelRegistry((_model(Family.SD1), describe_model("ip2p")))
+
+
+def test_a_model_for_edits_changes_the_first_picture() -> None:
+    request = parse_prompt("make it snow --model ip2p", _editors(), attached=1)
+    params = request.with_images([TILE])
+    assert (params.original, params.source, params.strength, params.image_guidance) == (TILE, None, 1.0, 1.5)
+    assert required_capabilities(params) == {Capability.EDIT}
+    _editors().require_supported(params)
+    stricter = parse_prompt("make it snow --model ip2p --iw 3", _editors(), attached=1).params
+    assert (stricter.strength, stricter.image_guidance) == (1.0, 2.5)
+    assert parse_prompt(format_prompt(stricter, _editors()), _editors(), attached=1).params.image_guidance == 2.5
+    drawn = parse_prompt("a fox --iw 3", _editors(), attached=1).params
+    assert (drawn.original, drawn.image_guidance) == (None, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "pictures", "problem"),
+    [
+        ("make it snow", 0, r"InstructPix2Pix edits pictures: give it one with `/edit`, and say what to change\."),
+        ("", 1, "Say what to change in the picture"),
+        ("make it snow", 2, "several pictures with InstructPix2Pix: it cannot blend pictures"),
+        ("make it snow --colour", 1, "`--colour` with InstructPix2Pix: it cannot colour"),
+        ("make it snow --mix a boat", 1, "`--mix` with InstructPix2Pix: it cannot"),
+    ],
+)
+def test_a_model_for_edits_says_what_it_needs(text: str, pictures: int, problem: str) -> None:
+    with pytest.raises(PromptError, match=problem):
+        parse_prompt(f"{text} --model ip2p", _editors(), attached=pictures)
+
+
+def test_an_edit_needs_a_model_for_edits_and_that_needs_an_edit() -> None:
+    edit = parse_prompt("make it snow --model ip2p", _editors(), attached=1).with_images([TILE])
+    with pytest.raises(UserError, match=r"cannot change a picture as words say\. Models that can: InstructPix2Pix\."):
+        _editors().require_supported(replace(edit, model="Stable Diffusion 1.5"))
+    with pytest.raises(UserError, match="InstructPix2Pix edits pictures"):
+        _editors().require_supported(replace(edit, original=None))
+
+
+def test_variations_and_upscales_of_an_edit_see_the_picture_that_it_changed() -> None:
+    model = _editors().models[1]
+    edit = parse_prompt("make it snow --model ip2p --iw 2", _editors(), attached=1).with_images([TILE])
+    other = Tile("ba9876543210", 1)
+    offered = actions.available_actions(replace(edit, count=1), model)
+    assert {Action.VARY_STRONG, Action.UPSCALE_SUBTLE, Action.EDIT_WORDS} <= offered
+    assert not offered & {Action.ZOOM_2, Action.VARY_REGION, Action.WALK, Action.ZOOM_FILM}
+    for action in sorted(offered & set(ACTION_PARAMS)):
+        child = params_for(action, edit, other, model, 7)
+        assert (child.source, child.original, child.image_guidance) == (other, TILE, 2.0)
+        assert required_capabilities(child) <= model.capabilities
+    assert params_for(Action.REROLL, edit, other, model, 7) == replace(edit, seed=7)
