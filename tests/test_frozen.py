@@ -381,6 +381,7 @@ PARAMS = [
     "image_adapter",
     "original",
     "image_guidance",
+    "hold",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

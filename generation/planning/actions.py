@@ -296,7 +296,7 @@ _GEOMETRY = (
 def _derived(parent: Params, tile: Tile, seed: int) -> Params:
     """Return params that start from `tile` alone, without the parent's own source, mask, frame and blended images."""
     child = with_distinct_seeds(finished_picture(parent))
-    return replace(child, seed=seed, source=tile, mask=None, frame=None, region=(), blended=(), video=False)
+    return replace(child, seed=seed, source=tile, mask=None, frame=None, region=(), blended=(), video=False, hold=False)
 
 
 def _single_tile(parent: Params, tile: Tile) -> Params:

@@ -504,5 +504,5 @@ def _trail(job: DenoisingJob) -> Trail | None:
     """Return an empty trail for a job that becomes a video, else None."""
     if not job.request.params.video:
         return None
-    latents = job.latents.numel() * (HIRES_FACTOR**2 if has_hires_pass(job.request.params) else 1)
+    latents = job.result.numel() * (HIRES_FACTOR**2 if has_hires_pass(job.request.params) else 1)
     return Trail(latents * torch.float16.itemsize)

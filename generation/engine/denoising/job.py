@@ -13,6 +13,7 @@ from torch import Tensor
 
 from generation.engine.conditioning.encoder import Stage
 from generation.engine.denoising.control import Control
+from generation.engine.denoising.hold import Hold, twin
 from generation.engine.denoising.image_prompts import ImagePrompt
 from generation.engine.denoising.rows import LEADER, ORIGINAL, SHARE, Rows, join_rows, text_columns
 from generation.engine.denoising.style import StyleReference
@@ -80,8 +81,10 @@ class DenoisingJob:
         original: Tensor | None = None,
     ) -> None:
         self.request = request
-        self.latents = latents
-        self.conditioning, self.noises = stages[0].conditioning, noises
+        self.conditioning = stages[0].conditioning
+        self._hold = Hold() if self.conditioning.holds else None
+        self.latents = latents if self._hold is None else torch.cat([latents, latents])
+        self.noises = noises if self._hold is None else [*noises, *map(twin, noises)]
         self._later_stages = list(stages[1:])
         self.current_pass = current_pass
         self.index = 0
@@ -95,7 +98,7 @@ class DenoisingJob:
         self._time_ids = to_device(time_ids, latents.device)
         self._row_numbers = self._number_rows()
         self._predictions: list[Tensor] = []
-        self._window_inputs = latents
+        self._window_inputs = self.latents
         self._noise: Tensor | None = None
         self._history: list[tuple[Tensor, Tensor]] = []  # latents and guided predictions, the newest first
 
@@ -197,7 +200,7 @@ class DenoisingJob:
     def _pictured(self, texts: Tensor) -> Iterator[PicturedRows]:
         """Yield the parts of a call that attend to images: rows of a text that pushes away see none in their place."""
         if self.image_prompts:
-            seen = (self.conditioning.guidance_weights > 0).long()[texts]
+            seen = self.conditioning.attracts.long()[texts]
             yield from (prompt.rows(seen) for prompt in self.image_prompts)
 
     def _led(self, rows: Rows, style: StyleReference) -> Rows:
@@ -229,12 +232,27 @@ class DenoisingJob:
         if self.remaining_rows:
             return False
         by_text = torch.cat(self._predictions).float().reshape(-1, *self._window_inputs.shape)
-        guided = torch.einsum("t,tnchw->nchw", self.conditioning.guidance_weights, by_text)
-        guided = self._windows.merge(guided.chunk(len(self._windows)))
+        guided = self._guided(by_text, self.conditioning.guidance_weights)
+        if self._hold is not None:
+            self._look_for_changes(guided, by_text, self._hold)
         guided = guided if self._style is None else self._restyled(guided, self._style)
+        guided = guided if self._hold is None else self._hold.apply(guided)
         self._predictions = []
         self._history = [(self.latents, guided), *self._history[: self._sampler.max_age]]
         return True
+
+    def _guided(self, by_text: Tensor, weights: Tensor) -> Tensor:
+        """Return the sum of the predictions for each text, times the weights of the texts or those of each tile."""
+        if weights.ndim == 1:
+            guided = torch.einsum("t,tnchw->nchw", weights, by_text)
+        else:
+            guided = torch.einsum("tn,tnchw->nchw", weights.repeat(1, len(self._windows)), by_text)
+        return self._windows.merge(guided.chunk(len(self._windows)))
+
+    def _look_for_changes(self, guided: Tensor, by_text: Tensor, hold: Hold) -> None:
+        weights = self.conditioning.guidance_weights
+        with_each_others_words = self._guided(by_text, weights.roll(weights.shape[1] // 2, dims=1))
+        hold.look(guided.chunk(2)[0], with_each_others_words.chunk(2)[0])
 
     def _restyled(self, guided: Tensor, style: StyleReference) -> Tensor:
         """Return the prediction whose clean latents have the colours of a style reference."""
@@ -278,6 +296,12 @@ class DenoisingJob:
         return self._scheduler is None
 
     def constrained(self, latents: Tensor) -> Tensor:
+        """Return the next latents with the constrained part of the source, and the held part of the picture."""
+        if self._hold is None:
+            return self._constrained(latents)
+        return self._hold.apply(torch.cat([self._constrained(half) for half in latents.chunk(2)]))
+
+    def _constrained(self, latents: Tensor) -> Tensor:
         """Return the next latents with the constrained part of the source, as noisy as the rest."""
         if self._constraint is None:
             return latents
@@ -298,16 +322,21 @@ class DenoisingJob:
     @property
     def result(self) -> Tensor:
         """Return the latents of the result; after an early stop these are the predicted clean ones."""
-        return self.latents if self.steps == len(self._sampler.steps) else self.predict_original_sample()
+        is_whole = self.steps == len(self._sampler.steps)
+        return self._of_result(self.latents) if is_whole else self.predict_original_sample()
 
     def predict_original_sample(self) -> Tensor:
         """Return the clean latents that the last step predicted."""
         if not self.index:
-            return self.latents
+            return self._of_result(self.latents)
         step, (latents, guided) = self._sampler.steps[self.index - 1], self._history[0]
         of_input, of_prediction = step.clean
-        clean = of_input * step.input_scale * latents + of_prediction * guided
+        clean = self._of_result(of_input * step.input_scale * latents + of_prediction * guided)
         return clean if self._constraint is None else self._constraint.apply(clean, self._constraint.source, 0.0)
+
+    def _of_result(self, values: Tensor) -> Tensor:
+        """Return the values of the tiles that are the result: all, or those with other words."""
+        return values if self._hold is None else values.chunk(2)[1]
 
 
 def mix(step: SamplerStep, clean: Tensor, noise: Tensor) -> Tensor:

@@ -126,6 +126,7 @@ def all_params(draw: st.DrawFn) -> Params:
         draft=draft,
         hd=hd and not draft,
         model=model.name,
+        hold=any(part.edited for part in parts) and draw(st.booleans()),
         **(draw(_mixes) if pictures else {}),
         **(draw(_colours) if len(pictures) == 1 else {}),
         **draw(_fields),

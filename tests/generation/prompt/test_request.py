@@ -416,6 +416,15 @@ def test_mix_needs_a_picture_and_says_how_much_of_it_is_kept() -> None:
     assert parse_problems("a dog --keep 70") == ["`--keep` works with `--mix`, and in the form of *Edit words*"]
 
 
+def test_a_picture_is_held_where_words_change() -> None:
+    assert parse_request("a [red:blue:.1] boat --hold").params.hold
+    assert parse_request("a blue boat --hold", forms=["keep"]).params.hold
+    assert not parse_request("a blue boat", defaults=["--hold"]).params.hold
+    assert parse_problems("a blue boat --hold") == [
+        "`--hold` works where words change, as in `[red:blue:.1]`, and in the form of *Edit words*"
+    ]
+
+
 def test_colour_needs_one_picture_and_no_words() -> None:
     params = parse_request("--colour", attached=1).params
     assert (params.colourise, params.strength, params.parts[0].text) == (True, 0.75, "")

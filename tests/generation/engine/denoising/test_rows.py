@@ -34,6 +34,7 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "colour": ({"colourise": True, "strength": 0.75}, {"source": PICTURE}),
     "edited": ({"parts": parse_parts("a [red:blue:0.5] fox [:in the snow:1]")}, {}),
     "ending": ({"parts": parse_parts("[a red fox::0.5]"), "guidance_scale": 3.0}, {}),
+    "held": ({"parts": parse_parts("a [red:blue:0.3] fox"), "hold": True}, {}),
     "no": ({"no": ("moon",)}, {}),
     "unguided": ({"guidance_scale": 1.0}, {}),
     "two": ({"count": 2}, {}),
