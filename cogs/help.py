@@ -12,8 +12,7 @@ from bot.client import Client, Interaction
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
-from generation.models.adapters import is_compatible, target_family
-from generation.models.files.controls import ControlNet
+from generation.models.adapters import Adapter, is_compatible, target_family
 from generation.models.files.lora import Lora
 from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import Model
@@ -196,11 +195,12 @@ def _adapters(registry: ModelRegistry) -> str:
             *([] if loras else [tr("No LoRAs are installed here.")]),
             *_embedding_lines(embeddings),
             *_control_lines(registry),
+            *_character_lines(registry),
         ]
     )
 
 
-def _is_compatible(adapter: Lora | TextualInversion | ControlNet, registry: ModelRegistry) -> bool:
+def _is_compatible(adapter: Adapter, registry: ModelRegistry) -> bool:
     return any(is_compatible(adapter, model) for model in registry.models)
 
 
@@ -218,6 +218,12 @@ def _control_lines(registry: ModelRegistry) -> list[str]:
     return [
         tr("`--control canny:0.8` with a picture (option `control`) follows it by a ControlNet: {names}", names=shown)
     ]
+
+
+def _character_lines(registry: ModelRegistry) -> list[str]:
+    if not any(_is_compatible(adapter, registry) for adapter in registry.adapters.images):
+        return []
+    return [tr("`--cref` with a picture (option `character`) draws its character; `--cw 60` makes it count less.")]
 
 
 def _embedding_lines(embeddings: Sequence[TextualInversion]) -> list[str]:

@@ -57,6 +57,7 @@ class Imagine(commands.Cog):
         model="The model to draw with, the same as --model in the prompt",
         lora="A LoRA such as ink:0.8, the same as --lora in the prompt",
         style="A picture whose style is taken over, the same as --sref in the prompt",
+        character="A picture whose character is drawn, the same as a link after --cref",
         control="A picture whose edges, depth or pose are taken over by a ControlNet",
         controlnet="The ControlNet that reads it, such as canny:0.8, the same as --control in the prompt",
     )
@@ -70,6 +71,7 @@ class Imagine(commands.Cog):
         style: discord.Attachment | None = None,
         control: discord.Attachment | None = None,
         controlnet: app_commands.Range[str, 1, MAX_CHOICE_LENGTH] | None = None,
+        character: discord.Attachment | None = None,
     ) -> None:
         if model:
             prompt = with_parameter(prompt, model_parameter(model))
@@ -77,7 +79,7 @@ class Imagine(commands.Cog):
             prompt = with_parameter(prompt, lora_parameter(lora))
         if controlnet:
             prompt = with_parameter(prompt, control_parameter(controlnet))
-        await submit_prompt(interaction, prompt, image, References(style, control))
+        await submit_prompt(interaction, prompt, image, References(style, control, character))
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:

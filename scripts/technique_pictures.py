@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bot.cli import UPLOAD_LIMIT
 from bot.config import Config
 from bot.registry import load_registry
 from bot.workers import make_worker
+from generation.engine.images.edges import canny_edges, scribble_lines
 from generation.job import new_job_id
 from generation.messages import Generate
 from generation.models.registry import ModelRegistry
@@ -31,13 +33,17 @@ QUALITY = 78  # of WebP
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A picture with its label below; `style` and `source` are panels of its row, from 0, whose pictures it uses."""
+    """A picture with its label below; `style` and `source` are panels of its row, from 0, whose pictures it uses.
+
+    With `read`, it is what a ControlNet is shown of its source, and nothing is drawn.
+    """
 
     label: str
     prompt: str
     style: int | None = None
     source: int | None = None
     is_grey: bool = False  # shown in shades of grey
+    read: Callable[[Image.Image], Image.Image] | None = None
 
 
 def _styles(reference: str, prompt: str) -> tuple[Panel, ...]:
@@ -76,6 +82,12 @@ def _coloured(source: str, *words: str) -> tuple[Panel, ...]:
     return (Panel("the picture", source, is_grey=True), *coloured)
 
 
+def _read(source: str) -> tuple[Panel, ...]:
+    """Return a picture, and what ControlNets follow of it."""
+    read = {"--control canny": canny_edges, "--control scribble": scribble_lines}
+    return (Panel("the picture", source), *(Panel(name, "", source=0, read=lines) for name, lines in read.items()))
+
+
 TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
     "styles": (
         _styles("a windmill in a meadow, sepia --seed 3", "a red boat on the sea --seed 7"),
@@ -103,6 +115,7 @@ TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
         _coloured("a red boat on the sea at sunset --seed 3", "a red boat on the sea", "a purple boat at night"),
         _coloured("a castle in a meadow --seed 3", "a castle in a meadow", "a pink castle in the desert at sunset"),
     ),
+    "controls": (_read("a castle in the snow --seed 3"),),
     "prompt-edits": (
         _edits("a castle", "a windmill", "{} in the snow --seed 3"),
         _edits("sunset", "night", "a red boat on the sea at {} --seed 7"),
@@ -128,6 +141,9 @@ async def draw_techniques(config: Config, names: list[str], out: Path) -> None:
 async def _draw_row(worker: LocalWorker, registry: ModelRegistry, row: tuple[Panel, ...]) -> Image.Image:
     files = list[bytes]()
     for panel in row:
+        if panel.read is not None and panel.source is not None:
+            files.append(_png(panel.read(Image.open(io.BytesIO(files[panel.source])).convert("RGB"))))
+            continue
         params = replace(_params(panel, registry), count=1)
         style = None if panel.style is None else files[panel.style]
         source = None if panel.source is None else files[panel.source]
@@ -139,9 +155,13 @@ async def _draw_row(worker: LocalWorker, registry: ModelRegistry, row: tuple[Pan
 
 
 def _in_grey(file: bytes) -> bytes:
-    grey = io.BytesIO()
-    Image.open(io.BytesIO(file)).convert("L").save(grey, "PNG")
-    return grey.getvalue()
+    return _png(Image.open(io.BytesIO(file)).convert("L"))
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def _params(panel: Panel, registry: ModelRegistry) -> Params:

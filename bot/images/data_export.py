@@ -136,7 +136,9 @@ def _job_images(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
     if job["action"] in ACTIONS_WITH_UPLOADS:
         style = params.style if job["brought_style"] else None
         control = params.control if job["brought_control"] else None
-        for image in (params.source, params.mask, *params.blended, params.original, style, control):
+        character = params.character if job["brought_character"] else None
+        given = params.source, params.mask, *params.blended, *params.image_prompts, params.original
+        for image in (*given, style, control, character):
             if isinstance(image, Upload):
                 yield f"brought/{image.digest[:16]}.png", image
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from bot.client import Client, Interaction
 from bot.jobs.destination import is_private
@@ -17,6 +18,7 @@ from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
 from cogs.image_buttons.action_params import ACTION_PARAMS, params_for
 from cogs.prompt_modal import PROMPT, STRENGTH_FIELD, PromptTarget, open_prompt_modal, reject_prompt
 from db.jobs import JobState
+from db.styles import PURPOSES
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models.model import Model
@@ -139,7 +141,8 @@ async def parse_edited(
     """Parse an edited prompt without the user's defaults, which it already contains; `seed` is for one without any."""
     services = interaction.client.services
     options = await services.db.preferences.options(interaction.user.id)
-    image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
+    started_from = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
+    image_count = len(parent.image_prompts) or started_from
     if parent.original is not None:
         image_count = 1
     if not parent.colourise and not has_words(parent):
@@ -154,7 +157,10 @@ async def parse_edited(
         options=options,
         forms=forms,
         new_seed=actions.new_seed if seed is None else lambda: seed,
+        starts_from_images=not parent.image_prompts,
     )
+    if request.params.image_prompts:
+        request = replace(request, params=replace(request.params, image_prompts=parent.image_prompts))
     problems = [tr("Links to pictures cannot be used here: the source is this picture")] if request.links else []
     problems += [tr("`--repeat` cannot be used here")] if request.repeat > 1 else []
     if problems:
@@ -165,19 +171,20 @@ async def parse_edited(
 async def with_references(
     interaction: Interaction, request: PromptRequest, parent: Job, picture: ImageRef | None = None
 ) -> PromptRequest:
-    """Return an edited prompt with the pictures of its style and its ControlNets: those of the parent, or others.
+    """Return an edited prompt with the pictures that its codes stand for: those of the parent, or others.
 
     A model for edits changes what the parent's changed, or else `picture`.
     """
-    params, before = request.params, parent.params
-    if params.original is not None:
-        params = replace(params, original=before.original or picture)
-    if params.style_code == before.style_code:
-        params = replace(params, style=before.style)
-    if params.control_code == before.control_code:
-        params = replace(params, control=before.control)
+    kept: dict[str, Any] = {
+        purpose: getattr(parent.params, purpose)
+        for purpose in PURPOSES
+        if getattr(request.params, f"{purpose}_code") == getattr(parent.params, f"{purpose}_code")
+    }
+    if request.params.original is not None:
+        kept["original"] = parent.params.original or picture
+    params = replace(request.params, **kept)
     request = replace(request, params=params)
-    if PENDING_IMAGE not in (params.style, params.control):
+    if PENDING_IMAGE not in (getattr(params, purpose) for purpose in PURPOSES):
         return request
     client = interaction.client
     preferred = await client.services.db.preferences.get(interaction.user.id)
@@ -208,8 +215,10 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
     if action is Action.REROLL:
         if isinstance(parent.source, Tile):
             return actions.with_prompt_of(parent, edited)
-        if edited.original is not None:
+        if edited.original is not None or edited.image_prompts:
             return edited
+        if parent.image_prompts:  # the edited prompt chose a model that starts from them
+            return replace(edited, source=parent.image_prompts[0], blended=parent.image_prompts[1:])
         return replace(edited, source=parent.source or parent.original, blended=parent.blended)
     if action not in BASE_ACTION:
         return actions.with_prompt_of(params_for(action, parent, tile, model, edited.seed), edited)

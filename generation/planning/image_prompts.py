@@ -8,7 +8,7 @@ from generation.models.catalogue import Family
 from generation.params import Params
 from generation.planning.style import DEFAULT_STYLE_WEIGHT
 
-MAX_CHARACTER_WEIGHT = 100
+MAX_CHARACTER_WEIGHT, DEFAULT_IMAGE_WEIGHT = 100, 1.0
 # The attention layers that take a style over and leave the things alone, by the start of their names: InstantStyle
 # (arXiv 2404.02733) found them in SDXL. Of other families none are known.
 STYLE_LAYERS = {Family.SDXL: ("up_blocks.0.attentions.1.",)}

@@ -13,6 +13,7 @@ from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
 from generation.params import DEFAULT_IMAGE_GUIDANCE, MAX_SEED, ControlWeight, Params, Upload
 from generation.planning.actions import DEFAULT_KEEP, DEFAULT_MIX_KEEP, MAX_ZOOM, MIN_ZOOM
+from generation.planning.image_prompts import DEFAULT_IMAGE_WEIGHT, MAX_CHARACTER_WEIGHT
 from generation.planning.style import DEFAULT_STYLE_WEIGHT, MAX_STYLE_WEIGHT
 from generation.prompt.controls import Controls
 from generation.prompt.values import (
@@ -105,6 +106,8 @@ def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float
     if params.original is not None:
         is_default = params.image_guidance == DEFAULT_IMAGE_GUIDANCE
         return None if is_default else image_weight_of_guidance(params.image_guidance)
+    if params.image_prompts:
+        return None if params.image_weight == DEFAULT_IMAGE_WEIGHT else params.image_weight
     # Only an upload can be attached again; the strength for a tile is set by the button.
     if not isinstance(params.source, Upload) or params.strength == default_strength(params.mix, params.colourise):
         return None
@@ -243,7 +246,11 @@ PARAMETERS = (
         example="1.5",
         default="1",
         help="How much of your picture is kept: 0 ignores it, 3 keeps nearly everything.",
-        to_fields=lambda weight: {"strength": strength_for(weight), "image_guidance": image_guidance_for(weight)},
+        to_fields=lambda weight: {
+            "strength": strength_for(weight),
+            "image_guidance": image_guidance_for(weight),
+            "image_weight": weight,
+        },
         get_value=_image_weight_value,
         requires=Capability.IMG2IMG,
     ),
@@ -284,6 +291,26 @@ PARAMETERS = (
         help="How much of the style of `--sref` is taken over; 0 ignores it.",
         get_value=_value_unless(DEFAULT_STYLE_WEIGHT, "style_weight"),
         requires=Capability.STYLE,
+    ),
+    Parameter(
+        names=("cref",),
+        value_type=StyleName(),
+        field="character_code",
+        example="4f2a1c",
+        default="none",
+        help="A picture whose character is drawn: a link, or a code of this server.",
+        get_value=_value_unless("", "character_code"),
+        requires=Capability.CHARACTER,
+    ),
+    Parameter(
+        names=("cw",),
+        value_type=Integer(0, MAX_CHARACTER_WEIGHT),
+        field="character_weight",
+        example="60",
+        default=str(MAX_CHARACTER_WEIGHT),
+        help="How much the character of `--cref` counts beside your words; 0 ignores it.",
+        get_value=_value_unless(MAX_CHARACTER_WEIGHT, "character_weight"),
+        requires=Capability.CHARACTER,
     ),
     Parameter(
         names=("control",),
@@ -480,13 +507,13 @@ PARAMETERS = (
     ),
 )
 
-_LINK_INSTEAD = Text("The nearest is a link to the picture in front of your text, with `--iw`.")
+_CHARACTER_INSTEAD = Text("The nearest is `--cref` with a link to the picture, and `--cw`.")
 _OPTION_INSTEAD = Text("The nearest is a custom option of your own: `/prefer option set`.")
 # Midjourney's parameters that are not implemented, and what comes nearest: the prompt is refused, but not for an
 # unknown parameter.
 PLANNED: Mapping[str, Text | None] = {
     "sv": Text("The nearest is `--sref`, which has one version."),
-    **dict.fromkeys(("cref", "cw", "oref", "ow"), _LINK_INSTEAD),
+    **dict.fromkeys(("oref", "ow"), _CHARACTER_INSTEAD),
     **dict.fromkeys(("p", "profile", "personalize"), _OPTION_INSTEAD),
     "exp": Text("The nearest are `--stylize` and `--weird`."),
     "edit": Text("The nearest are `/edit`, and the button *Vary (Region)* below a picture."),

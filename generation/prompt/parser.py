@@ -15,13 +15,16 @@ from typing import Any
 
 from generation.models.adapters import incompatibility, is_compatible
 from generation.models.capabilities import Capability
+from generation.models.files.image_adapters import ImageAdapter
 from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry, needs_picture
 from generation.params import DEFAULT_IMAGE_GUIDANCE, ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
+from generation.planning.image_prompts import DEFAULT_IMAGE_WEIGHT
 from generation.prompt.controls import control_problems, split_controls
 from generation.prompt.edits import edit_problems
 from generation.prompt.errors import PromptError, quote, unsupported
+from generation.prompt.image_prompts import character_problems, prompt_adapter, with_image_adapters
 from generation.prompt.infotext.conversion import convert_infotext
 from generation.prompt.layers import ParameterLayer, layer_from_defaults, layer_from_prompt
 from generation.prompt.parameter_names import split_name
@@ -64,6 +67,7 @@ def parse_prompt(
     options: Mapping[str, str] = NO_OPTIONS,
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
+    starts_from_images: bool = False,
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
 
@@ -77,6 +81,7 @@ def parse_prompt(
         options=options,
         forms=forms,
         new_seed=new_seed,
+        starts_from_images=starts_from_images,
     )
     if reading.problems:
         raise PromptError(*reading.problems)
@@ -93,6 +98,7 @@ def read_prompt(
     options: Mapping[str, str] = NO_OPTIONS,
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
+    starts_from_images: bool = False,
 ) -> PromptReading:
     """Read one prompt with `attached` images, and find all its problems.
 
@@ -120,8 +126,13 @@ def read_prompt(
     problems += [*_unsupported_inputs(len(images), parts, model), *_style_problems(typed.values, given)]
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
     problems += control_problems(given.get("controls", ()), typed.scope)
+    problems += character_problems(typed.values, given, typed.scope)
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
-    request = None if problems else _build_request(given, parts, images, links, typed.scope, new_seed)
+    request = None
+    if not problems:
+        request = _build_request(
+            given, parts, images, links, typed.scope, new_seed, starts_from_images=starts_from_images
+        )
     if request is not None and left_out:
         request = replace(request, left_out=left_out)
     return PromptReading(parts, typed.typed, links, tuple(problems), request, left_out)
@@ -132,7 +143,7 @@ def parse_params(
 ) -> Params:
     """Parse a prompt that has `source` as its image and no links; raise PromptError with all its problems."""
     images = () if source is None else (source,)
-    request = parse_prompt(text, registry, attached=len(images), new_seed=new_seed)
+    request = parse_prompt(text, registry, attached=len(images), new_seed=new_seed, starts_from_images=True)
     if request.links:
         raise PromptError(Text("Links to pictures do not work here: attach the picture instead"))
     return request.with_images(images)
@@ -297,12 +308,16 @@ def _build_request(
     links: tuple[str, ...],
     scope: Scope,
     new_seed: Callable[[], int],
+    *,
+    starts_from_images: bool,
 ) -> PromptRequest:
     model = scope.model
+    adapter = None if starts_from_images or not images else prompt_adapter(given, parts, scope)
     job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom", "keep") if name in given}
     fields = {name: value for name, value in given.items() if name not in job_settings}
     if "mix" in fields and "keep" in job_settings:
         fields["mix_keep"] = job_settings.pop("keep")
+    fields = with_image_adapters(fields, scope)
     draft = fields.get("draft", False)
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
     defaults: dict[str, Any] = {
@@ -313,7 +328,7 @@ def _build_request(
     computed: dict[str, Any] = {
         "parts": parts,
         "model": model.name,
-        **_picture_fields(images, model),
+        **_picture_fields(images, model, adapter),
         "style": PENDING_IMAGE if "style_code" in fields else None,
         "control": PENDING_IMAGE if fields.get("controls") else None,
         **split_controls(fields.get("controls", ()), scope),
@@ -329,11 +344,19 @@ def _build_request(
     )
 
 
-def _picture_fields(images: tuple[ImageRef, ...], model: Model) -> dict[str, Any]:
-    """Return what the pictures of a prompt are: the one that it edits, or those that it starts from."""
+def _picture_fields(images: tuple[ImageRef, ...], model: Model, adapter: ImageAdapter | None) -> dict[str, Any]:
+    """Return what the pictures of a prompt are: the one that it edits, a prompt themselves, or what it starts from.
+
+    `--iw` says how much of them counts, each in its own way.
+    """
+    unused: dict[str, Any] = {"image_guidance": DEFAULT_IMAGE_GUIDANCE, "image_weight": DEFAULT_IMAGE_WEIGHT}
     if Capability.EDIT in model.capabilities:
-        return {"original": PENDING_IMAGE, "strength": 1.0}
-    return {"source": next(iter(images), None), "blended": images[1:], "image_guidance": DEFAULT_IMAGE_GUIDANCE}
+        del unused["image_guidance"]
+        return unused | {"original": PENDING_IMAGE, "strength": 1.0}
+    if adapter is None:
+        return unused | {"source": next(iter(images), None), "blended": images[1:]}
+    del unused["image_weight"]
+    return unused | {"image_prompts": images, "image_adapter": adapter.name, "strength": 1.0}
 
 
 def lora_problems(loras: Sequence[LoraWeight]) -> list[Text]:
