@@ -128,7 +128,19 @@ async def test_what_is_missing_for_an_edit_is_said_with_the_instruction(harness,
         assert not harness.public_messages()
     assert "Editor edits pictures" in alone.content
     assert "Cannot use `/edit` with First: it cannot change a picture as words say" in other.content
-    assert all("make it winter" in refused.content and refused.ephemeral for refused in (alone, other))
+    for refused in (alone, other):
+        assert "make it winter" in refused.content
+        assert (refused.ephemeral, refused.labels) == (True, ["Edit and retry"])
+
+
+async def test_several_edits_of_a_picture_are_asked_about_and_made(harness, settings):
+    async with harness.bot(**settings) as services:
+        question = await (await edit(harness, "make it {winter, spring}", picture=wide_picture())).message()
+        await harness.person(harness.ada).press(question, "Draw all")
+        made = [await params_of(services, await harness.result(text=text)) for text in ("winter", "spring")]
+    assert isinstance(made[0].original, Upload)
+    assert made[0].original == made[1].original
+    assert [each.aspect for each in made] == [(3, 2), (3, 2)]
 
 
 async def test_without_a_model_for_edits_it_is_said_what_to_install_and_what_else_there_is(harness):
