@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from db.lineage import Edge
 from generation.job import Action
 from generation.params import Tile, Upload
 from preview import UploadedFile
+from tests.cogs.config.test_config_commands import run_config
 from tests.cogs.image_buttons.test_remix import load_record
 from tests.cogs.test_context_menus import use_menu
 from tests.cogs.test_prompt_modal import modal_prompt
@@ -154,3 +156,18 @@ async def test_without_a_model_for_edits_it_is_said_what_to_install_and_what_els
         assert offered.labels == ["Edit words", "Edit and retry"]
         form = await (await harness.person(harness.ada).press(offered, "Edit words")).modal()
         assert modal_prompt(form).startswith("a fox")
+
+
+async def test_of_several_models_for_edits_the_first_that_the_server_allows_is_used(harness, settings):
+    first, editor = settings["models"]
+    other = harness.folder / "other"
+    make_model(other, name="Other")
+    shutil.copytree(harness.folder / "editor" / "unet", other / "unet")
+    async with harness.bot(models=(first, editor, str(other))):
+        for name in ("First", "Other"):
+            await run_config(harness, "models", add=name)
+        await edit(harness, picture=wide_picture())
+        assert "--model Other" in (await harness.result()).content
+        await run_config(harness, "models", remove="Other")
+        refused = await (await edit(harness, picture=wide_picture())).message()
+    assert "allow First only, not Editor" in refused.content
