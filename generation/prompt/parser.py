@@ -282,9 +282,13 @@ def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model
     """Return the problems of input other than parameters that the model does not support."""
     has_weights = len(parts) > 1 or parts[0].weight != 1
     problems: list[Text] = []
-    if images > 0 and not model.capabilities & {missing := Capability.IMG2IMG, Capability.EDIT}:
+    if images > 0 and not model.capabilities & {Capability.IMG2IMG, Capability.EDIT}:
         problems.append(
-            Text("Cannot use a picture with {model}: it cannot {capability}", model=model.name, capability=missing.text)
+            Text(
+                "Cannot use a picture with {model}: it cannot {capability}",
+                model=model.name,
+                capability=Capability.IMG2IMG.text,
+            )
         )
     if images > 1 and (missing := Capability.BLEND) not in model.capabilities:
         problems.append(
