@@ -107,7 +107,7 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
     if is_drawn_grey(params) and not (params.colourise or params.mix or params.film):
         actions.add(Action.COLOUR)
     if params.count > 1:
-        actions |= {Action.PICK, Action.WALK}
+        actions |= {Action.PICK} if holds(params) else {Action.PICK, Action.WALK}
     if width * height <= max_area * native:
         actions.add(Action.CLEAN_UP)
     if 4 * width * height <= max_area * native:
