@@ -15,6 +15,7 @@ from generation.models.model import Model, size_for
 from generation.params import MAX_SEED, Frame, ImageRef, Params, PromptPart, Tile
 from generation.planning.colouring import colourised, is_drawn_grey, with_default_words
 from generation.planning.film_pictures import finished_picture
+from generation.planning.holding import holds
 from generation.text import Text
 
 # Strengths (fractions of the noise): subtle keeps the source's composition, strong keeps its idea.
