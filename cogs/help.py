@@ -13,7 +13,6 @@ from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_value
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from generation.models.adapters import Adapter, is_compatible, target_family
-from generation.models.capabilities import Capability
 from generation.models.files.lora import Lora
 from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import Model
@@ -78,18 +77,11 @@ def _start(registry: ModelRegistry) -> str:
             tr("`/canvas start` begins one large picture that everybody paints, piece by piece."),
             tr("`/telephone start` passes a picture on: each player sees only the last one, and writes what it is."),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
-            *_edit_lines(registry),
             tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
             tr("`/shorten` shows which words of a prompt matter; `/describe` finds prompts for a picture."),
             *_vocabulary_lines(registry.default),
         ]
     )
-
-
-def _edit_lines(registry: ModelRegistry) -> list[str]:
-    if not registry.with_capability(Capability.EDIT):
-        return []
-    return [tr("`/edit` changes a picture as your words say, such as: make it winter.")]
 
 
 def _vocabulary_lines(model: Model) -> list[str]:
@@ -110,6 +102,7 @@ def _change(registry: ModelRegistry) -> str:
             tr("- **Vary** makes four like it, close to it (*Subtle*) or not (*Strong*), or redraws a part (*Region*)"),
             tr("- **Zoom Out**, **⬅️ ➡️ ⬆️ ⬇️** and **Make Square** draw its surroundings"),
             tr("- **Remix** lets you change the prompt"),
+            tr("- `/edit` changes it as your words say, with a model for that"),
             tr("- **Animate** makes a film out of it; **Walk** and `/walk` make one from a picture to another"),
             tr("- **❤️** adds it to your favourites"),
             tr("- **Details** shows how to make it again"),

@@ -298,7 +298,7 @@ def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model
     """Return the problems of input other than parameters that the model does not support."""
     has_weights = len(parts) > 1 or parts[0].weight != 1
     problems: list[Text] = []
-    if images > 0 and (missing := Capability.IMG2IMG) not in model.capabilities:
+    if images > 0 and not model.capabilities & {missing := Capability.IMG2IMG, Capability.EDIT}:
         problems.append(
             Text("Cannot use a picture with {model}: it cannot {capability}", model=model.name, capability=missing.text)
         )

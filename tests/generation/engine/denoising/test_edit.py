@@ -18,6 +18,7 @@ from generation.messages import Finished
 from generation.models.capabilities import Capability
 from generation.params import Params
 from generation.planning.guidance import guidance_weights
+from generation.prompt.weights import parse_parts
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request, run_staggered
 from tests.support.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
 from tests.support.tiny_model import build_tiny_model
@@ -110,8 +111,15 @@ def test_an_edit_is_the_same_beside_jobs_that_use_other_columns(editor: EngineHa
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"source": SOURCE, "strength": 0.6}, {"hd": True}, {"width": 192}, {"seamless": True}],
-    ids=["plain", "variation", "second pass", "windows", "seamless"],
+    [
+        {},
+        {"source": SOURCE, "strength": 0.6},
+        {"hd": True},
+        {"width": 192},
+        {"seamless": True},
+        {"parts": parse_parts("make it [snow:rain:0.4]"), "hold": True},
+    ],
+    ids=["plain", "variation", "second pass", "windows", "seamless", "other words"],
 )
 def test_every_way_to_draw_sees_the_picture(editor: EngineHarness, changes: dict[str, Any]) -> None:
     source = {"source": to_png_bytes(PICTURE)} if "source" in changes else {}
