@@ -20,6 +20,7 @@ from generation.models.registry import ModelRegistry
 from generation.prompt.parameters import PARAMETERS
 from generation.prompt.preferences import MAX_OPTIONS
 
+PICTURE_PARAMETERS = ("iw", "mix", "colour", "sref", "sw", "cref", "cw", "control", "keep", "hold")
 JOB_PARAMETERS = ("repeat", "fast", "relax", "turbo", "stealth", "public")
 MAX_MODELS_SHOWN, MAX_NAME_LENGTH = 12, 40  # models, and characters of each
 MAX_VOCABULARY_LENGTH = 700  # characters of the known words
@@ -121,8 +122,14 @@ def _change(registry: ModelRegistry) -> str:
 
 
 def _parameters(registry: ModelRegistry) -> str:
-    lines = _parameter_lines(registry, lambda name: name not in JOB_PARAMETERS + ADVANCED_PARAMETERS)
-    return "\n".join([tr("## Parameters"), *lines, tr("More of them: the next two pages.")])
+    others = PICTURE_PARAMETERS + JOB_PARAMETERS + ADVANCED_PARAMETERS
+    lines = _parameter_lines(registry, lambda name: name not in others)
+    return "\n".join([tr("## Parameters"), *lines, tr("More of them: the next pages.")])
+
+
+def _picture_parameters(registry: ModelRegistry) -> str:
+    lines = _parameter_lines(registry, lambda name: name in PICTURE_PARAMETERS)
+    return "\n".join([tr("## With a picture"), *lines, tr("Attach pictures, or link to them.")])
 
 
 def _job_parameters(registry: ModelRegistry) -> str:
@@ -272,6 +279,7 @@ PAGES: dict[str, Callable[[ModelRegistry], str]] = {  # by title, which is also 
     "Start": _start,
     "Change a picture": _change,
     "Parameters": _parameters,
+    "Parameters for pictures": _picture_parameters,
     "Parameters for one job": _job_parameters,
     "Parameters for experts": _advanced_parameters,
     "LoRAs and embeddings": _adapters,

@@ -260,7 +260,7 @@ def test_a_prompt_error_lists_its_problems_and_survives_pickling():
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_the_example_of_a_parameter_is_valid_and_has_an_effect(parameter):
-    face = ImageAdapter("face", Path("face"), ImageEncoder(Path("encoder"), 8, 4), 768, is_face=True)
+    face = ImageAdapter("face", Path("face"), ImageEncoder(Path("encoder"), 8, 4), 768, 16, is_face=True)
     additions = replace(ADDITIONS, controls=(ControlNet("canny", Path("canny"), 768, "canny"),), images=(face,))
     here = ModelRegistry((OTHER, MODEL, replace(MODEL, name="niji 6")), additions)
     example = f"{parameter.example} 4f2a1c" if parameter.name == "control" else parameter.example  # with its picture
