@@ -146,8 +146,8 @@ def test_an_unsupported_parameter_is_refused_when_typed_else_left_out(family: Fa
             )
         assert parse_prompt("a red fox --seed 1", here, attached=edits, defaults=[typed]).params == plain
     elif parameter.name not in ("iw", "lora"):  # these need an image and a file
-        attached = edits or int(parameter.name == "colour")
-        text = "a [red:blue:.1] fox --seed 1" if parameter.name == "hold" else "a red fox --seed 1"
+        attached = edits or int(parameter.name in ("colour", "retouch"))
+        text = "a [red:blue:.1] fox --seed 1" if parameter.name in ("hold", "retouch") else "a red fox --seed 1"
         plain = parse_prompt(text, here, attached=attached).params
         assert parse_prompt(f"{text} {typed}", here, attached=attached).params != plain
 

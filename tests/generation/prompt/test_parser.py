@@ -98,6 +98,7 @@ _fields = st.fixed_dictionaries(
 
 
 _mixes = st.fixed_dictionaries({"mix": shown_texts, "mix_keep": st.integers(0, 100)}) | st.just({})
+_holds = st.sampled_from([{}, {"hold": True}])
 _colours = st.fixed_dictionaries({"colourise": st.just(True)}) | st.just({})
 
 
@@ -110,6 +111,7 @@ def all_params(draw: st.DrawFn) -> Params:
     pictures = draw(_images)
     parts = draw(_parts | st.just([PromptPart("")]) if len(pictures) > 1 else _parts)
     assume(sum(part.weight for part in parts) > 0.001)
+    mixes = draw(_mixes) if pictures else {}
     draft, raw, hd, same_seed, seamless = draw(_switches)
     pixels = size_for(model, aspect, draft=draft)
     return Params(
@@ -127,8 +129,8 @@ def all_params(draw: st.DrawFn) -> Params:
         draft=draft,
         hd=hd and not draft,
         model=model.name,
-        hold=any(part.edited for part in parts) and draw(st.booleans()),
-        **(draw(_mixes) if pictures else {}),
+        **mixes,
+        **draw(_holds if any(part.edited for part in parts) and not mixes else st.just({})),
         **(draw(_colours) if len(pictures) == 1 else {}),
         **draw(_fields),
     )

@@ -12,6 +12,7 @@ import torch
 from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionXLInstructPix2PixPipeline
 from PIL import Image, ImageOps
 
+from generation.engine.denoising.usual_rows import usual_rows
 from generation.engine.images.io import to_pixels
 from generation.engine.networks.pipeline_loader import load_pipeline
 from generation.messages import Finished
@@ -144,6 +145,12 @@ def test_a_second_pass_sees_the_picture_at_its_size(editor: EngineHarness) -> No
         picture = ImageOps.fit(large, (side, side), Image.Resampling.LANCZOS)
         expected = vae.unscaled(vae.encode_mean(to_pixels(picture)))
         assert_close(latents[:1, vae.channels :], expected, 1e-5)
+
+
+def test_a_grid_for_which_the_unet_is_compiled_first_is_one_of_an_edit(editor: EngineHarness) -> None:
+    engine = editor.engine
+    rows = next(usual_rows(engine.model, engine._variants.base.encoder, engine._vae, engine._samplers, 32))
+    assert (len(rows), rows.inputs(8).shape[1]) == (12, 8)
 
 
 @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "as CosXL Edit"])
