@@ -30,10 +30,10 @@ AUTHENTICATION_FAILED = 4004  # the gateway's close code
 EXTENSIONS = (
     "cogs.imagine",
     "cogs.blend",
-    "cogs.edit",
     "cogs.show",
     "cogs.find",
     "cogs.walk",
+    "cogs.edit",
     "cogs.help",
     "cogs.together.tree",
     "cogs.together.jam",

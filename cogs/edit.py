@@ -14,6 +14,7 @@ from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
 from bot.ui.job_views import edit_words_button
 from bot.ui.modals import ModalValues, modals
+from cogs.autocomplete import available_models
 from cogs.imagine import submit_prompt
 from cogs.prompt_modal import PROMPT, PromptTarget, reject_prompt
 from generation.errors import UserError
@@ -70,7 +71,10 @@ async def submit_edit(
 
 
 async def _with_editor(interaction: Interaction, instruction: str) -> str:
-    """Return an instruction with the first model for edits, if neither it nor the usual model is one."""
+    """Return an instruction with the first model for edits that the server allows.
+
+    It stays as it is if it names a model, or if the usual model is one for edits.
+    """
     services = interaction.client.services
     editors = services.registry.with_capability(Capability.EDIT)
     if not editors:
@@ -84,7 +88,8 @@ async def _with_editor(interaction: Interaction, instruction: str) -> str:
     usual = (await load_prompt_defaults(services, interaction)).model
     if usual in editors or sets_field(instruction, "model"):
         return instruction
-    return with_parameter(instruction, model_parameter(editors[0].name))
+    allowed = [model for model in await available_models(services, interaction.guild_id) if model in editors]
+    return with_parameter(instruction, model_parameter((allowed or editors)[0].name))  # else the policy says why not
 
 
 async def _submit_tile(interaction: Interaction, instruction: str, tile: Tile) -> None:

@@ -13,7 +13,6 @@ from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_value
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from generation.models.adapters import Adapter, is_compatible, target_family
-from generation.models.capabilities import Capability
 from generation.models.files.lora import Lora
 from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import Model
@@ -21,6 +20,7 @@ from generation.models.registry import ModelRegistry
 from generation.prompt.parameters import PARAMETERS
 from generation.prompt.preferences import MAX_OPTIONS
 
+PICTURE_PARAMETERS = ("iw", "mix", "colour", "sref", "sw", "cref", "cw", "control", "keep", "hold")
 JOB_PARAMETERS = ("repeat", "fast", "relax", "turbo", "stealth", "public")
 MAX_MODELS_SHOWN, MAX_NAME_LENGTH = 12, 40  # models, and characters of each
 MAX_VOCABULARY_LENGTH = 700  # characters of the known words
@@ -78,18 +78,11 @@ def _start(registry: ModelRegistry) -> str:
             tr("`/canvas start` begins one large picture that everybody paints, piece by piece."),
             tr("`/telephone start` passes a picture on: each player sees only the last one, and writes what it is."),
             tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
-            *_edit_lines(registry),
             tr("`{red, blue} boat` makes one prompt of each choice. `boat:: snow::2` weights the parts of a prompt."),
             tr("`/shorten` shows which words of a prompt matter; `/describe` finds prompts for a picture."),
             *_vocabulary_lines(registry.default),
         ]
     )
-
-
-def _edit_lines(registry: ModelRegistry) -> list[str]:
-    if not registry.with_capability(Capability.EDIT):
-        return []
-    return [tr("`/edit` changes a picture as your words say, such as: make it winter.")]
 
 
 def _vocabulary_lines(model: Model) -> list[str]:
@@ -110,6 +103,7 @@ def _change(registry: ModelRegistry) -> str:
             tr("- **Vary** makes four like it, close to it (*Subtle*) or not (*Strong*), or redraws a part (*Region*)"),
             tr("- **Zoom Out**, **⬅️ ➡️ ⬆️ ⬇️** and **Make Square** draw its surroundings"),
             tr("- **Remix** lets you change the prompt"),
+            tr("- `/edit` changes it as your words say, with a model for that"),
             tr("- **Animate** makes a film out of it; **Walk** and `/walk` make one from a picture to another"),
             tr("- **❤️** adds it to your favourites"),
             tr("- **Details** shows how to make it again"),
@@ -128,8 +122,14 @@ def _change(registry: ModelRegistry) -> str:
 
 
 def _parameters(registry: ModelRegistry) -> str:
-    lines = _parameter_lines(registry, lambda name: name not in JOB_PARAMETERS + ADVANCED_PARAMETERS)
-    return "\n".join([tr("## Parameters"), *lines, tr("More of them: the next two pages.")])
+    others = PICTURE_PARAMETERS + JOB_PARAMETERS + ADVANCED_PARAMETERS
+    lines = _parameter_lines(registry, lambda name: name not in others)
+    return "\n".join([tr("## Parameters"), *lines, tr("More of them: the next pages.")])
+
+
+def _picture_parameters(registry: ModelRegistry) -> str:
+    lines = _parameter_lines(registry, lambda name: name in PICTURE_PARAMETERS)
+    return "\n".join([tr("## With a picture"), *lines, tr("Attach pictures, or link to them.")])
 
 
 def _job_parameters(registry: ModelRegistry) -> str:
@@ -279,6 +279,7 @@ PAGES: dict[str, Callable[[ModelRegistry], str]] = {  # by title, which is also 
     "Start": _start,
     "Change a picture": _change,
     "Parameters": _parameters,
+    "Parameters for pictures": _picture_parameters,
     "Parameters for one job": _job_parameters,
     "Parameters for experts": _advanced_parameters,
     "LoRAs and embeddings": _adapters,

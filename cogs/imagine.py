@@ -143,7 +143,8 @@ async def submit_prompt(
             await respond_ephemeral(interaction, left_out_note(request.left_out))
     except Exception as error:
         target = _prompt_target(image, action)
-        buttons = await _default_model_buttons(interaction, target, prompt) if isinstance(error, PromptError) else []
+        is_drawing = isinstance(error, PromptError) and action is Action.IMAGINE
+        buttons = await _default_model_buttons(interaction, target, prompt) if is_drawing else []
         await reject_prompt(interaction, error, target, prompt, *buttons)
 
 

@@ -167,7 +167,8 @@ class Params:
     reference known by its `character_code`, as much as `character_weight` (0 to 100) says, and looks like
     `image_prompts` as much as `image_weight` (0 to 3) says. IP-Adapters see to both, and to the style if
     `style_adapter` names one. With an `original`, the words say how to change that image, and `image_guidance` says how
-    much of it stays. With `hold`, what the words that change do not concern stays as it is drawn without their changes.
+    much of it stays. With `hold`, what the words that change do not concern stays as it is drawn without their changes;
+    with `retouch`, as it is in the source.
     """
 
     parts: tuple[PromptPart, ...]
@@ -223,6 +224,7 @@ class Params:
     original: ImageRef | None = None
     image_guidance: float = DEFAULT_IMAGE_GUIDANCE
     hold: bool = False
+    retouch: bool = False
 
     @property
     def control_set(self) -> tuple[ControlWeight, ...]:

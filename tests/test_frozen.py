@@ -382,6 +382,7 @@ PARAMS = [
     "original",
     "image_guidance",
     "hold",
+    "retouch",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -18,7 +18,7 @@ from generation.models.capabilities import Capability
 from generation.params import TILE_PATTERN, Params, Tile
 from generation.planning import actions
 from generation.planning.actions import DEFAULT_KEEP
-from generation.planning.holding import last_words
+from generation.planning.holding import holds, last_words
 from generation.prompt.word_edits import edit_words
 
 # These show a picture that another job drew, larger or as it is; its words are edited as they were drawn.
@@ -33,12 +33,13 @@ class EditWordsButton(PersistentItem, template=rf"{Action.EDIT_WORDS}:{TILE_PATT
         params = (await _require_drawn(client, self.tile)).params
         model = client.services.registry.resolve(params)
         can_keep = Capability.PROMPT_EDITS in model.capabilities
-        await open_form(interaction, self.tile, params, " --hold" if can_keep else "")
+        held = " --retouch" if params.retouch else " --hold"
+        await open_form(interaction, self.tile, params, held if can_keep else "")
 
 
 async def open_form(interaction: Interaction, tile: Tile, params: Params, kept: str) -> None:
     """Open the form with a prompt and what of the picture is `kept`, for other words of a tile."""
-    shown = last_words(params) if params.hold else params
+    shown = last_words(params) if holds(params) else params
     text = initial_prompt(Action.REROLL, shown, interaction.client.services.registry) + kept
     if len(text) > MAX_TEXT_LENGTH:
         raise UserError(
@@ -70,7 +71,7 @@ async def _submit(interaction: Interaction, tile: Tile, text: str) -> None:
     if request.aspect in (None, before.aspect) and edited.draft == before.draft:
         edited = replace(edited, aspect=before.aspect, width=before.width, height=before.height)
     can_keep = Capability.PROMPT_EDITS in model.capabilities
-    default = DEFAULT_KEEP if can_keep and not request.params.hold else 0
+    default = DEFAULT_KEEP if can_keep and not (request.params.hold or request.params.retouch) else 0
     keep = default if request.keep is None else request.keep
     params = replace(edit_words(drawn.params, edited, keep), count=1, model=model.name)
     if replace(params, model=drawn.params.model) == drawn.params:

@@ -197,7 +197,7 @@ async def with_references(
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
-        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False)
+        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False, retouch=False)
     if action is Action.COLOUR:
         parent = colourised(parent)
     model = registry.find(parent.model) or registry.default
@@ -225,12 +225,20 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
     if max(parent.aspect) > model.max_aspect * min(parent.aspect):
         edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
     child = ACTION_PARAMS[BASE_ACTION[action]](edited, tile, model, edited.seed)
-    return replace(child, same_seed=edited.same_seed, strength=_remix_strength(parent, edited, child))
+    return replace(
+        child,
+        same_seed=edited.same_seed,
+        strength=_remix_strength(parent, edited, child),
+        hold=edited.hold,
+        retouch=edited.retouch,
+    )
 
 
 def _remix_strength(parent: Params, edited: Params, child: Params) -> float:
     if edited.mix:
         return actions.MIX_STRENGTH
+    if edited.retouch:
+        return actions.RETOUCH_STRENGTH
     return actions.COLOUR_STRENGTH if edited.colourise and not parent.colourise else child.strength
 
 

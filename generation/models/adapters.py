@@ -118,6 +118,8 @@ def is_compatible(adapter: Adapter, model: Model) -> bool:
     """Return whether `model` can use the adapter, as far as is known before both are loaded."""
     known = adapter.cross_attention_dim is not None and model.cross_attention_dim is not None
     fits = not known or adapter.cross_attention_dim == model.cross_attention_dim
+    if isinstance(adapter, ImageAdapter):  # smaller relatives of a family have fewer layers
+        fits = fits and model.attention_layers in (None, adapter.layers)
     return fits and _needed_capability(adapter) in model.capabilities
 
 

@@ -74,6 +74,7 @@ FAMILY_CAPABILITIES: dict[Family, frozenset[Capability]] = {
     Family.SD3: frozenset({*_IMG2IMG, Capability.NEGATIVE_PROMPT, Capability.GUIDANCE}),
     Family.FLUX: frozenset({*_IMG2IMG, Capability.GUIDANCE}),
     Family.FLUX_SCHNELL: frozenset(_IMG2IMG),
+    Family.FLUX_KONTEXT: frozenset({Capability.EDIT, Capability.ASPECT_RATIO, Capability.GUIDANCE}),
     Family.KANDINSKY: frozenset({*_IMG2IMG, Capability.NEGATIVE_PROMPT, Capability.GUIDANCE}),
     Family.UNCLIP: frozenset({Capability.GUIDANCE}),
     Family.CASCADE: frozenset({Capability.ASPECT_RATIO, Capability.NEGATIVE_PROMPT, Capability.GUIDANCE}),

@@ -19,6 +19,7 @@ class Family(StrEnum):
     SD3 = "Stable Diffusion 3"
     FLUX = "FLUX.1"
     FLUX_SCHNELL = "FLUX.1 schnell"
+    FLUX_KONTEXT = "FLUX.1 Kontext"
     KANDINSKY = "Kandinsky 2.2"
     UNCLIP = "unCLIP"
     CASCADE = "Stable Cascade"
@@ -31,6 +32,7 @@ class Family(StrEnum):
 PIPELINE_FAMILIES = {
     "StableDiffusion3Pipeline": Family.SD3,
     "FluxPipeline": Family.FLUX,
+    "FluxKontextPipeline": Family.FLUX_KONTEXT,
     "KandinskyV22Pipeline": Family.KANDINSKY,
     "UnCLIPPipeline": Family.UNCLIP,
     "StableCascadeDecoderPipeline": Family.CASCADE,
@@ -288,6 +290,18 @@ CATALOGUE = (
         steps=4,
         guidance=0.0,
         licence="Apache 2.0",
+        gib=31.5,
+    ),
+    _pipeline_entry(
+        "FLUX.1 Kontext",
+        "black-forest-labs/FLUX.1-Kontext-dev",
+        "kontext",
+        "flux kontext",
+        family=Family.FLUX_KONTEXT,
+        size_multiple=16,
+        steps=28,
+        guidance=2.5,
+        licence="FLUX.1 [dev] Non-Commercial",
         gib=31.5,
     ),
     _pipeline_entry(

@@ -22,6 +22,7 @@ from generation.models.catalogue import (
     normalize_name,
     reference_entry,
 )
+from generation.models.files.attention_layers import OF_FAMILY, count_in_config
 from generation.models.files.checkpoint import inspect_checkpoint
 from generation.models.files.config_types import read_config, read_index
 from generation.models.files.errors import report_damage
@@ -73,8 +74,9 @@ class Model:
     `unsupported` are capabilities of its family that it lacks. `sampler` is its own, by its name in `SAMPLERS` or its
     class; None if unknown. Others take `steps_with_other_samplers`, if it is set, instead of `num_inference_steps`.
     `family` is its architecture. `cross_attention_dim` is the width of its UNet's text embeddings, None if it has no
-    UNet or the width is unknown. An `is_editor` changes pictures as words say. `base`, `unet_file`, `lora_file` and
-    `partner` are those of its `CatalogueEntry`.
+    UNet or the width is unknown, and `attention_layers` is the number of its layers that attend to them. An
+    `is_editor` changes pictures as words say. `base`, `unet_file`, `lora_file` and `partner` are those of its
+    `CatalogueEntry`.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Model:
     sampler: str | None = None
     family: Family = Family.SD1
     cross_attention_dim: int | None = None
+    attention_layers: int | None = None
     is_editor: bool = False
     base: str = ""
     unet_file: str = ""
@@ -215,6 +218,7 @@ def _describe_checkpoint(path: Path) -> Model:
         "sampler": DISTILLED_SAMPLER if is_distilled or checkpoint.zero_terminal_snr else DEFAULT_CHECKPOINT_SAMPLER,
         "family": checkpoint.family,
         "cross_attention_dim": CROSS_ATTENTION_DIMS[checkpoint.family],
+        "attention_layers": checkpoint.attention_layers,
         "is_editor": checkpoint.is_editor,
         **_FAMILY_DEFAULTS.get(checkpoint.family, {}),
     }
@@ -232,6 +236,7 @@ def _from_catalogue(entry: CatalogueEntry) -> Model:
         sampler=entry.sampler,
         family=entry.family,
         cross_attention_dim=CROSS_ATTENTION_DIMS.get(entry.family),
+        attention_layers=OF_FAMILY.get(entry.family),
         size_multiple=_FAMILY_DEFAULTS.get(entry.family, {}).get("size_multiple", entry.size_multiple),
         is_editor=entry.is_editor,
         base=entry.base,
@@ -252,6 +257,7 @@ def defaults_from_unet(unet: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "family": family,
         "cross_attention_dim": cross_attention_dim,
+        "attention_layers": count_in_config(unet),
         "is_editor": unet.get("in_channels") == EDITOR_CHANNELS,
         **_FAMILY_DEFAULTS.get(family, {}),
         **distilled,

@@ -13,17 +13,17 @@ from generation.planning.prompt_stages import prompt_stages
 
 def holds(params: Params) -> bool:
     """Return whether a picture is held while words change; a walk has none to hold."""
-    return params.hold and params.film is None and any(part.edited for part in params.parts)
+    return (params.hold or params.retouch) and params.film is None and any(part.edited for part in params.parts)
 
 
 def held_picture(params: Params) -> Params:
     """Return the params of the picture that is held: its words do not make the outermost changes."""
-    return replace(params, parts=tuple(_unfolded(part, made=False) for part in params.parts), hold=False)
+    return replace(params, parts=tuple(_unfolded(part, made=False) for part in params.parts), hold=False, retouch=False)
 
 
 def last_words(params: Params) -> Params:
     """Return the params with the words that the outermost changes lead to."""
-    return replace(params, parts=tuple(_unfolded(part, made=True) for part in params.parts), hold=False)
+    return replace(params, parts=tuple(_unfolded(part, made=True) for part in params.parts), hold=False, retouch=False)
 
 
 def _unfolded(part: PromptPart, *, made: bool) -> PromptPart:

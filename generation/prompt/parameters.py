@@ -109,7 +109,8 @@ def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float
     if params.image_prompts:
         return None if params.image_weight == DEFAULT_IMAGE_WEIGHT else params.image_weight
     # Only an upload can be attached again; the strength for a tile is set by the button.
-    if not isinstance(params.source, Upload) or params.strength == default_strength(params.mix, params.colourise):
+    usual = default_strength(params.mix, params.colourise, params.retouch)
+    if not isinstance(params.source, Upload) or params.strength == usual:
         return None
     return image_weight_for(params.strength)
 
@@ -485,6 +486,14 @@ PARAMETERS = (
         field="hold",
         help="Where words change, as in `[red:blue:.1]` and in *Edit words*: all that they do not concern stays.",
         get_value=_value_unless(False, "hold"),
+        requires=Capability.PROMPT_EDITS,
+    ),
+    Parameter(
+        names=("retouch",),
+        value_type=Flag(),
+        field="retouch",
+        help="Changes your picture only where words change, as in `[red:blue:.0]`; the words before say what it shows.",
+        get_value=_value_unless(False, "retouch"),
         requires=Capability.PROMPT_EDITS,
     ),
     _speed_parameter(Speed.FAST, "Runs this job before relaxed jobs."),

@@ -116,7 +116,10 @@ def read_prompt(
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
     given, problems = _apply_defaults(typed, defaults, parts, images=len(images))
-    problems += [*_form_problems(given, forms, has_image=bool(images)), *_hold_problems(given, forms, parts)]
+    problems += [
+        *_form_problems(given, forms, has_image=bool(images)),
+        *_hold_problems(given, forms, parts, has_image=bool(images)),
+    ]
     problems += [
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
@@ -206,9 +209,9 @@ def _apply_defaults(
         if images == 0:
             overridden |= {"strength", "mix"}
         if images != 1:
-            overridden.add("colourise")
+            overridden |= {"colourise", "retouch"}
         if not any(part.edited for part in parts):
-            overridden.add("hold")
+            overridden |= {"hold", "retouch"}
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         if Capability.EDIT in typed.scope.model.capabilities:
             overridden.add("aspect")  # an edit has the shape of its picture
@@ -230,6 +233,8 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         ]
     if images > 1 and typed.values.get("colourise"):
         return [Text("`--colour` works with one picture only")]
+    if images > 1 and typed.values.get("retouch"):
+        return [Text("`--retouch` works with one picture only")]
     has_text = typed.values.get("colourise") or any(_all_texts(parts, {"mix": typed.values.get("mix", "")}))
     if images == 1 and not has_text and Capability.EDIT in typed.scope.model.capabilities:
         return [Text("Say what to change in the picture")]
@@ -258,10 +263,21 @@ def _form_problems(given: Mapping[str, Any], forms: Collection[str], *, has_imag
     return problems
 
 
-def _hold_problems(given: Mapping[str, Any], forms: Collection[str], parts: tuple[PromptPart, ...]) -> list[Text]:
-    if not given.get("hold") or "keep" in forms or any(part.edited for part in parts):
-        return []
-    return [Text("`--hold` works where words change, as in `[red:blue:.1]`, and in the form of *Edit words*")]
+def _hold_problems(
+    given: Mapping[str, Any], forms: Collection[str], parts: tuple[PromptPart, ...], *, has_image: bool
+) -> list[Text]:
+    problems: list[Text] = []
+    changes = any(part.edited for part in parts) and not given.get("mix")
+    if (given.get("hold") or given.get("retouch")) and not changes and "keep" not in forms:
+        problems.append(
+            Text(
+                "`--hold` and `--retouch` work where words change, as in `[red:blue:.1]`, "
+                "and in the form of *Edit words*"
+            )
+        )
+    if given.get("retouch") and not has_image and "colour" not in forms:
+        problems.append(Text("Cannot use `--retouch` without a picture: attach one, or press *Remix* below one"))
+    return problems
 
 
 def _edit_problems(images: int, forms: Collection[str], model: Model) -> list[Text]:
@@ -282,9 +298,13 @@ def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model
     """Return the problems of input other than parameters that the model does not support."""
     has_weights = len(parts) > 1 or parts[0].weight != 1
     problems: list[Text] = []
-    if images > 0 and (missing := Capability.IMG2IMG) not in model.capabilities:
+    if images > 0 and not model.capabilities & {Capability.IMG2IMG, Capability.EDIT}:
         problems.append(
-            Text("Cannot use a picture with {model}: it cannot {capability}", model=model.name, capability=missing.text)
+            Text(
+                "Cannot use a picture with {model}: it cannot {capability}",
+                model=model.name,
+                capability=Capability.IMG2IMG.text,
+            )
         )
     if images > 1 and (missing := Capability.BLEND) not in model.capabilities:
         problems.append(
@@ -299,6 +319,10 @@ def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model
     if any(part.edited for part in parts) and Capability.PROMPT_EDITS not in model.capabilities:
         problems.append(unsupported("`[…:…:…]`", model, Capability.PROMPT_EDITS))
     return problems
+
+
+def _default_strength(given: Mapping[str, Any]) -> float:
+    return default_strength(given.get("mix", ""), given.get("colourise", False), given.get("retouch", False))
 
 
 def _build_request(
@@ -322,7 +346,7 @@ def _build_request(
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
     defaults: dict[str, Any] = {
         "guidance_scale": model.guidance_scale,
-        "strength": default_strength(given.get("mix", ""), given.get("colourise", False)) if images else 1.0,
+        "strength": _default_strength(given) if images else 1.0,
         "house_style": "" if fields.get("raw") else model.trigger_words,
     }
     computed: dict[str, Any] = {

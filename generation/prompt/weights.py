@@ -11,7 +11,7 @@ import regex
 
 from generation.edited_text import edits_of
 from generation.params import DEFAULT_IMAGE_GUIDANCE, PromptPart
-from generation.planning.actions import COLOUR_STRENGTH, MIX_STRENGTH
+from generation.planning.actions import COLOUR_STRENGTH, MIX_STRENGTH, RETOUCH_STRENGTH
 from generation.prompt.characters import COLONS, COMMAS, DASHES, PERCENT_SIGNS, STOPS, to_ascii
 from generation.prompt.edits import count_edits, mark_edits, read_part, write_part
 from generation.prompt.syntax import DOUBLE_COLON, mask
@@ -117,10 +117,12 @@ def strength_for(image_weight: float) -> float:
     return round(math.pow(NOISE_PER_WEIGHT, image_weight), 3)
 
 
-def default_strength(mix: str, colourise: bool) -> float:
-    """Return the strength for a picture without `--iw`: more noise with `--mix` and `--colour`."""
+def default_strength(mix: str, colourise: bool, retouch: bool) -> float:
+    """Return the strength for a picture without `--iw`: more noise with `--mix`, `--colour` and `--retouch`."""
     if mix:
         return MIX_STRENGTH
+    if retouch:
+        return RETOUCH_STRENGTH
     return COLOUR_STRENGTH if colourise else strength_for(1)
 
 

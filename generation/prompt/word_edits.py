@@ -9,7 +9,7 @@ from itertools import takewhile
 from generation.edited_text import EditedText, TextEdit
 from generation.errors import UserError
 from generation.params import Params, PromptPart
-from generation.planning.holding import held_picture, last_words
+from generation.planning.holding import held_picture, holds, last_words
 from generation.prompt.edits import MAX_EDITS, count_edits
 from generation.prompt.syntax import mask
 from generation.prompt.weights import format_parts, parse_parts
@@ -31,11 +31,11 @@ def edit_words(drawn: Params, edited: Params, keep: int) -> Params:
     Other words for a picture that holds another one hold that one too. Raises UserError if the words cannot change from
     the ones to the others.
     """
-    if drawn.hold and edited.parts in (drawn.parts, last_words(drawn).parts):
+    if holds(drawn) and edited.parts in (drawn.parts, last_words(drawn).parts):
         return replace(edited, parts=drawn.parts)
-    if (keep == 0 and not edited.hold) or edited.parts == drawn.parts:
+    if (keep == 0 and not (edited.hold or edited.retouch)) or edited.parts == drawn.parts:
         return _holding_changes(edited)
-    drawn = held_picture(drawn) if drawn.hold else drawn
+    drawn = held_picture(drawn) if holds(drawn) else drawn
     if [part.weight for part in edited.parts] != [part.weight for part in drawn.parts]:
         raise UserError(_OTHER_PARTS)
     if keep == 100:
@@ -48,7 +48,7 @@ def edit_words(drawn: Params, edited: Params, keep: int) -> Params:
 
 def _holding_changes(params: Params) -> Params:
     """Return the params, which hold a picture only if words change."""
-    return replace(params, hold=params.hold and any(part.edited for part in params.parts))
+    return params if any(part.edited for part in params.parts) else replace(params, hold=False, retouch=False)
 
 
 def _changed(drawn: PromptPart, edited: PromptPart, at: float) -> PromptPart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from db.lineage import Edge
 from generation.job import Action
 from generation.params import Tile, Upload
 from preview import UploadedFile
+from tests.cogs.config.test_config_commands import run_config
 from tests.cogs.image_buttons.test_remix import load_record
 from tests.cogs.test_context_menus import use_menu
 from tests.cogs.test_prompt_modal import modal_prompt
@@ -128,7 +130,19 @@ async def test_what_is_missing_for_an_edit_is_said_with_the_instruction(harness,
         assert not harness.public_messages()
     assert "Editor edits pictures" in alone.content
     assert "Cannot use `/edit` with First: it cannot change a picture as words say" in other.content
-    assert all("make it winter" in refused.content and refused.ephemeral for refused in (alone, other))
+    for refused in (alone, other):
+        assert "make it winter" in refused.content
+        assert (refused.ephemeral, refused.labels) == (True, ["Edit and retry"])
+
+
+async def test_several_edits_of_a_picture_are_asked_about_and_made(harness, settings):
+    async with harness.bot(**settings) as services:
+        question = await (await edit(harness, "make it {winter, spring}", picture=wide_picture())).message()
+        await harness.person(harness.ada).press(question, "Draw all")
+        made = [await params_of(services, await harness.result(text=text)) for text in ("winter", "spring")]
+    assert isinstance(made[0].original, Upload)
+    assert made[0].original == made[1].original
+    assert [each.aspect for each in made] == [(3, 2), (3, 2)]
 
 
 async def test_without_a_model_for_edits_it_is_said_what_to_install_and_what_else_there_is(harness):
@@ -142,3 +156,18 @@ async def test_without_a_model_for_edits_it_is_said_what_to_install_and_what_els
         assert offered.labels == ["Edit words", "Edit and retry"]
         form = await (await harness.person(harness.ada).press(offered, "Edit words")).modal()
         assert modal_prompt(form).startswith("a fox")
+
+
+async def test_of_several_models_for_edits_the_first_that_the_server_allows_is_used(harness, settings):
+    first, editor = settings["models"]
+    other = harness.folder / "other"
+    make_model(other, name="Other")
+    shutil.copytree(harness.folder / "editor" / "unet", other / "unet")
+    async with harness.bot(models=(first, editor, str(other))):
+        for name in ("First", "Other"):
+            await run_config(harness, "models", add=name)
+        await edit(harness, picture=wide_picture())
+        assert "--model Other" in (await harness.result()).content
+        await run_config(harness, "models", remove="Other")
+        refused = await (await edit(harness, picture=wide_picture())).message()
+    assert "allow First only, not Editor" in refused.content

@@ -18,7 +18,7 @@ from generation.engine.denoising.image_prompts import ImagePrompt
 from generation.engine.denoising.rows import LEADER, ORIGINAL, SHARE, Rows, join_rows, text_columns
 from generation.engine.denoising.style import StyleReference
 from generation.engine.device.transfer import to_device
-from generation.engine.images.constraints import LatentConstraint
+from generation.engine.images.constraints import HeldSource, LatentConstraint
 from generation.engine.images.noise import Noise, NoiseBetween, draw_noise
 from generation.engine.images.windows import Windows
 from generation.engine.networks.control import ControlNetwork
@@ -296,20 +296,26 @@ class DenoisingJob:
         return self._scheduler is None
 
     def constrained(self, latents: Tensor) -> Tensor:
-        """Return the next latents with the constrained part of the source, and the held part of the picture."""
-        if self._hold is None:
-            return self._constrained(latents)
-        return self._hold.apply(torch.cat([self._constrained(half) for half in latents.chunk(2)]))
-
-    def _constrained(self, latents: Tensor) -> Tensor:
-        """Return the next latents with the constrained part of the source, as noisy as the rest."""
+        """Return the next latents with the constrained part of the source, as noisy as the rest, and the held part."""
         if self._constraint is None:
-            return latents
+            return latents if self._hold is None else self._hold.apply(latents)
         if self.index + 1 == len(self._sampler.steps):
-            return self._constraint.apply(latents, self._constraint.source, 0.0)
+            return self._constrain(self._constraint, latents, self._constraint.source, 0.0)
         step = self._sampler.steps[self.index + 1]
         source = mix(step, self._constraint.source, self._constraint.noise)
-        return self._constraint.apply(latents, source, step.noise_fraction)
+        return self._constrain(self._constraint, latents, source, step.noise_fraction)
+
+    def _constrain(
+        self, constraint: LatentConstraint, latents: Tensor, source: Tensor, noise_fraction: float
+    ) -> Tensor:
+        """Return latents with a constraint, which holds for the picture that is held too, or for that one alone."""
+        if self._hold is None:
+            return constraint.apply(latents, source, noise_fraction)
+        held, edited = latents.chunk(2)
+        held = constraint.apply(held, source, noise_fraction)
+        if not isinstance(constraint, HeldSource):
+            edited = constraint.apply(edited, source, noise_fraction)
+        return self._hold.apply(torch.cat([held, edited]))
 
     def finish_step(self, latents: Tensor) -> None:
         """End the step with these latents."""
@@ -331,8 +337,10 @@ class DenoisingJob:
             return self._of_result(self.latents)
         step, (latents, guided) = self._sampler.steps[self.index - 1], self._history[0]
         of_input, of_prediction = step.clean
-        clean = self._of_result(of_input * step.input_scale * latents + of_prediction * guided)
-        return clean if self._constraint is None else self._constraint.apply(clean, self._constraint.source, 0.0)
+        clean = of_input * step.input_scale * latents + of_prediction * guided
+        if self._constraint is not None:
+            clean = self._constrain(self._constraint, clean, self._constraint.source, 0.0)
+        return self._of_result(clean)
 
     def _of_result(self, values: Tensor) -> Tensor:
         """Return the values of the tiles that are the result: all, or those with other words."""

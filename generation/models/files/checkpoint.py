@@ -10,6 +10,7 @@ from pathlib import Path
 
 from generation.errors import UserError
 from generation.models.catalogue import Family
+from generation.models.files.attention_layers import count_in_weights
 from generation.models.files.errors import report_damage
 from generation.models.files.ldm_layout import (
     CLIP,
@@ -68,7 +69,8 @@ class CheckpointInfo:
     """A complete model in one file.
 
     With `v_prediction` its UNet predicts velocities instead of noise. With `zero_terminal_snr` it was trained up to
-    pure noise, with no trace of an image left. An `is_editor` changes pictures as words say.
+    pure noise, with no trace of an image left. An `is_editor` changes pictures as words say. So many `attention_layers`
+    of its UNet attend to texts.
     """
 
     path: Path
@@ -77,6 +79,7 @@ class CheckpointInfo:
     v_prediction: bool
     zero_terminal_snr: bool = False
     is_editor: bool = False
+    attention_layers: int | None = None
 
 
 def inspect_checkpoint(path: Path) -> CheckpointInfo:
@@ -96,7 +99,8 @@ def inspect_checkpoint(path: Path) -> CheckpointInfo:
         _require_known_shapes(path, header, family, native_size)
         require_plain_weights(path, header)
         is_editor = _input_channels(header.shapes) == EDITOR_CHANNELS
-        return CheckpointInfo(path, family, native_size, v_prediction, _has_zero_terminal_snr(header), is_editor)
+        has_zero_snr, layers = _has_zero_terminal_snr(header), count_in_weights(header.shapes)
+        return CheckpointInfo(path, family, native_size, v_prediction, has_zero_snr, is_editor, layers)
 
 
 def _detect_family(path: Path, shapes: Shapes) -> Family:

@@ -80,7 +80,8 @@ class ImageEncoder:
 class ImageAdapter:
     """An IP-Adapter in a file, and the image encoder that it needs.
 
-    It was made for models with text embeddings of the width `cross_attention_dim`. With `is_face`, it was trained on
+    It was made for models with text embeddings of the width `cross_attention_dim`, and so many `layers` that attend to
+    them. With `is_face`, it was trained on
     faces. With `reads_patches`, it sees more of an image than a single embedding of the whole, as “plus” adapters do.
     """
 
@@ -88,6 +89,7 @@ class ImageAdapter:
     path: Path
     encoder: ImageEncoder
     cross_attention_dim: int
+    layers: int
     is_face: bool = False
     reads_patches: bool = False
 
@@ -184,7 +186,9 @@ def describe_image_adapter(path: Path, encoders: Iterable[ImageEncoder]) -> Imag
             raise UserError(f"{path} is damaged: its image tokens are not as wide as its attention layers take them.")
         encoder = _encoder_for(path, layout, shapes[f"{PROJECTION}{layout.image}"][1], encoders)
         is_face = bool(_FACE.search(path.stem))
-        return ImageAdapter(token_name(path.stem) or "unnamed", path, encoder, texts, is_face, layout.reads_patches)
+        layers = sum(_LAYER.fullmatch(name) is not None for name in shapes) // 2
+        name = token_name(path.stem) or "unnamed"
+        return ImageAdapter(name, path, encoder, texts, layers, is_face, layout.reads_patches)
 
 
 def _layout(path: Path, shapes: Shapes) -> _Layout:

@@ -56,6 +56,18 @@ async def test_a_picture_is_held_until_others_are_made_from_it(harness):
     assert (again.hold, varied.hold) == (True, False)
 
 
+async def test_a_remix_retouches_a_picture_and_its_words_are_edited_so(harness):
+    async with harness.bot() as services:
+        pressed = await harness.person(harness.ada).press(await pick_image(harness), "Remix")
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a [:blue:.0] fox --retouch")
+        grid = await harness.result(text="Remix (Strong)")
+        params = (await load_record(services, grid)).job.params
+        await harness.person(harness.ada).press(grid, "U3")
+        again = await harness.person(harness.ada).press(await harness.result(text="Image #3"), LABEL)
+        assert modal_prompt(await again.modal()) == "a blue fox --retouch"
+    assert (params.retouch, params.strength) == (True, 0.85)
+
+
 async def test_an_upscaled_picture_is_edited_as_it_was_drawn(harness):
     async with harness.bot() as services:
         await harness.person(harness.ada).press(await pick_image(harness), "Upscale (Subtle)")

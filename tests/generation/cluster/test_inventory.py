@@ -127,7 +127,7 @@ def test_a_job_goes_only_where_its_controlnet_for_its_model_is(tmp_path):
 
 def test_a_job_goes_only_where_its_image_adapter_for_its_model_is(tmp_path):
     encoder = ImageEncoder(tmp_path, 8, 4)
-    first, xl = (ImageAdapter("face", tmp_path / "a", encoder, width) for width in (768, 2048))
+    first, xl = (ImageAdapter("face", tmp_path / "a", encoder, width, 16) for width in (768, 2048))
     models = (Model(name="one", ref="m", cross_attention_dim=768), Model(name="two", ref="m", cross_attention_dim=2048))
     registry = ModelRegistry(models, Adapters(images=(first, xl)))
     offered = Offered(frozenset({"one", "two"}), frozenset(), frozenset(), image_adapters=frozenset({first.key}))

@@ -36,8 +36,14 @@ def _registry(family: Family) -> ModelRegistry:
     return ModelRegistry((_model(family),))
 
 
+def _grid(family: Family) -> Params:
+    """Return what a prompt draws, from a picture where the family edits pictures."""
+    source = TILE if Capability.EDIT in FAMILY_CAPABILITIES[family] else None
+    return parse_params("a red fox", _registry(family), source=source)
+
+
 def _picture(family: Family) -> Params:
-    return replace(parse_params("a red fox", _registry(family)), count=1)
+    return replace(_grid(family), count=1)
 
 
 def _example_prompt(parameter: Parameter) -> str:
@@ -53,7 +59,7 @@ def test_every_family_has_capabilities_and_a_catalogue_entry() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_plain_prompt_requires_no_capability(family: Family) -> None:
-    assert not required_capabilities(parse_params("a red fox", _registry(family)))
+    assert not required_capabilities(_grid(family)) - {Capability.EDIT}
 
 
 @pytest.mark.parametrize("action", IMAGE_ACTIONS)
@@ -88,7 +94,7 @@ def test_only_a_model_with_img2img_offers_variations(family: Family) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tiles_can_be_picked_with_every_model(family: Family) -> None:
-    assert Action.PICK in actions.available_actions(parse_params("a red fox", _registry(family)), _model(family))
+    assert Action.PICK in actions.available_actions(_grid(family), _model(family))
 
 
 def _buttons(params: Params, model: Model) -> set[str]:
@@ -111,7 +117,7 @@ async def test_a_grid_has_a_second_row_if_its_tiles_can_be_varied(family: Family
     model = _model(family)
     varied = {Action.VARY_STRONG} if Capability.IMG2IMG in model.capabilities else set()
     varied |= {Action.WALK} if Capability.WALK in model.capabilities else set()
-    assert _buttons(parse_params("a red fox", _registry(family)), model) == {Action.PICK, Action.REROLL, *varied}
+    assert _buttons(_grid(family), model) == {Action.PICK, Action.REROLL, *varied}
 
 
 def test_an_image_cannot_grow_indefinitely_without_windows() -> None:
@@ -129,18 +135,19 @@ def test_an_image_cannot_grow_indefinitely_without_windows() -> None:
 @pytest.mark.parametrize("family", sorted(PIPELINE_ONLY))
 def test_an_unsupported_parameter_is_refused_when_typed_else_left_out(family: Family, parameter: Parameter) -> None:
     here, typed = _registry(family), _example_prompt(parameter)
-    plain = parse_prompt("a red fox --seed 1", here).params
+    edits = int(Capability.EDIT in here.default.capabilities)
+    plain = parse_prompt("a red fox --seed 1", here, attached=edits).params
     if parameter.requires not in here.default.capabilities:
         with pytest.raises(PromptError, match=f"Cannot use `--{parameter.name}` with .*: it cannot"):
             parse_prompt(
                 f"a red fox {typed}",
                 here,
-                attached=parameter.name == "iw" and Capability.IMG2IMG in here.default.capabilities,
+                attached=edits or (parameter.name == "iw" and Capability.IMG2IMG in here.default.capabilities),
             )
-        assert parse_prompt("a red fox --seed 1", here, defaults=[typed]).params == plain
+        assert parse_prompt("a red fox --seed 1", here, attached=edits, defaults=[typed]).params == plain
     elif parameter.name not in ("iw", "lora"):  # these need an image and a file
-        attached = int(parameter.name == "colour")
-        text = "a [red:blue:.1] fox --seed 1" if parameter.name == "hold" else "a red fox --seed 1"
+        attached = edits or int(parameter.name in ("colour", "retouch"))
+        text = "a [red:blue:.1] fox --seed 1" if parameter.name in ("hold", "retouch") else "a red fox --seed 1"
         plain = parse_prompt(text, here, attached=attached).params
         assert parse_prompt(f"{text} {typed}", here, attached=attached).params != plain
 

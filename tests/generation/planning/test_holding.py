@@ -6,9 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from generation.errors import UserError
+from generation.job import Action
+from generation.models.model import EMBEDDED, describe_model
 from generation.params import FilmKind, FilmPlan, Params
+from generation.planning.actions import available_actions
 from generation.planning.compute_cost import compute_cost
 from generation.planning.holding import held_picture, held_stages, holds, last_words
+from generation.planning.walks import walk
 from generation.prompt.weights import parse_parts
 from tests.support.engine_harness import make_params
 
@@ -41,6 +46,14 @@ def test_nothing_is_held_where_no_words_change_or_on_a_walk() -> None:
     assert holds(_params("a [red:blue:.3] boat"))
     assert not holds(_params("a red boat"))
     assert not holds(replace(_params("a [red:blue:.3] boat"), film=walk))
+
+
+def test_there_is_no_walk_between_pictures_that_hold_another() -> None:
+    held = replace(_params("a [red:blue:.3] boat"), count=4)
+    for wanted in (held, replace(held, hold=False, retouch=True)):
+        assert Action.WALK not in available_actions(wanted, describe_model(EMBEDDED))
+        with pytest.raises(UserError, match="leave out `--hold` and `--retouch`"):
+            walk(wanted, wanted.parts, 9, 24)
 
 
 def test_a_held_picture_costs_the_rows_of_both() -> None:

@@ -21,7 +21,7 @@ PICTURE = Upload("1" * 64)
 
 
 def adapter(name: str, width: int, **more: Any) -> ImageAdapter:
-    return ImageAdapter(name, Path(name), ENCODER, width, **more)
+    return ImageAdapter(name, Path(name), ENCODER, width, 16, **more)
 
 
 FACE, GENERAL = adapter("plus-face", 768, is_face=True), adapter("plus", 768, reads_patches=True)

@@ -98,6 +98,7 @@ _fields = st.fixed_dictionaries(
 
 
 _mixes = st.fixed_dictionaries({"mix": shown_texts, "mix_keep": st.integers(0, 100)}) | st.just({})
+_holds = st.sampled_from([{}, {"hold": True}])
 _colours = st.fixed_dictionaries({"colourise": st.just(True)}) | st.just({})
 
 
@@ -110,6 +111,7 @@ def all_params(draw: st.DrawFn) -> Params:
     pictures = draw(_images)
     parts = draw(_parts | st.just([PromptPart("")]) if len(pictures) > 1 else _parts)
     assume(sum(part.weight for part in parts) > 0.001)
+    mixes = draw(_mixes) if pictures else {}
     draft, raw, hd, same_seed, seamless = draw(_switches)
     pixels = size_for(model, aspect, draft=draft)
     return Params(
@@ -127,8 +129,8 @@ def all_params(draw: st.DrawFn) -> Params:
         draft=draft,
         hd=hd and not draft,
         model=model.name,
-        hold=any(part.edited for part in parts) and draw(st.booleans()),
-        **(draw(_mixes) if pictures else {}),
+        **mixes,
+        **draw(_holds if any(part.edited for part in parts) and not mixes else st.just({})),
         **(draw(_colours) if len(pictures) == 1 else {}),
         **draw(_fields),
     )
@@ -258,7 +260,7 @@ def test_a_prompt_error_lists_its_problems_and_survives_pickling():
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_the_example_of_a_parameter_is_valid_and_has_an_effect(parameter):
-    face = ImageAdapter("face", Path("face"), ImageEncoder(Path("encoder"), 8, 4), 768, is_face=True)
+    face = ImageAdapter("face", Path("face"), ImageEncoder(Path("encoder"), 8, 4), 768, 16, is_face=True)
     additions = replace(ADDITIONS, controls=(ControlNet("canny", Path("canny"), 768, "canny"),), images=(face,))
     here = ModelRegistry((OTHER, MODEL, replace(MODEL, name="niji 6")), additions)
     example = f"{parameter.example} 4f2a1c" if parameter.name == "control" else parameter.example  # with its picture

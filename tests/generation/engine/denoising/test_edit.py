@@ -12,12 +12,14 @@ import torch
 from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionXLInstructPix2PixPipeline
 from PIL import Image, ImageOps
 
+from generation.engine.denoising.usual_rows import usual_rows
 from generation.engine.images.io import to_pixels
 from generation.engine.networks.pipeline_loader import load_pipeline
 from generation.messages import Finished
 from generation.models.capabilities import Capability
 from generation.params import Params
 from generation.planning.guidance import guidance_weights
+from generation.prompt.weights import parse_parts
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request, run_staggered
 from tests.support.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
 from tests.support.tiny_model import build_tiny_model
@@ -110,8 +112,15 @@ def test_an_edit_is_the_same_beside_jobs_that_use_other_columns(editor: EngineHa
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"source": SOURCE, "strength": 0.6}, {"hd": True}, {"width": 192}, {"seamless": True}],
-    ids=["plain", "variation", "second pass", "windows", "seamless"],
+    [
+        {},
+        {"source": SOURCE, "strength": 0.6},
+        {"hd": True},
+        {"width": 192},
+        {"seamless": True},
+        {"parts": parse_parts("make it [snow:rain:0.4]"), "hold": True},
+    ],
+    ids=["plain", "variation", "second pass", "windows", "seamless", "other words"],
 )
 def test_every_way_to_draw_sees_the_picture(editor: EngineHarness, changes: dict[str, Any]) -> None:
     source = {"source": to_png_bytes(PICTURE)} if "source" in changes else {}
@@ -136,6 +145,12 @@ def test_a_second_pass_sees_the_picture_at_its_size(editor: EngineHarness) -> No
         picture = ImageOps.fit(large, (side, side), Image.Resampling.LANCZOS)
         expected = vae.unscaled(vae.encode_mean(to_pixels(picture)))
         assert_close(latents[:1, vae.channels :], expected, 1e-5)
+
+
+def test_a_grid_for_which_the_unet_is_compiled_first_is_one_of_an_edit(editor: EngineHarness) -> None:
+    engine = editor.engine
+    rows = next(usual_rows(engine.model, engine._variants.base.encoder, engine._vae, engine._samplers, 32))
+    assert (len(rows), rows.inputs(8).shape[1]) == (12, 8)
 
 
 @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "as CosXL Edit"])

@@ -50,3 +50,20 @@ def test_a_thing_gets_its_new_colour_and_all_else_stays(
         outside_plain.append(_changes(drawn, plain, outside))
         outside_held.append(_changes(drawn, held, outside))
     assert np.mean(outside_held) <= np.mean(outside_plain) / 2
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after"),
+    [("a {} castle on the hills", "purple", "orange"), ("a {} car in the snow", "red", "green")],
+)
+def test_a_given_picture_changes_only_where_words_change(
+    embedded_model: EmbeddedModelHarness, text: str, before: str, after: str
+) -> None:
+    (given,) = embedded_model.generate(text.format(before), seed=SEEDS[0])
+    prompts = (f"{text.format(after)} --iw 0.32", f"{text.format(f'[{before}:{after}:.0]')} --retouch")
+    plain, retouched = embedded_model.generate(*prompts, source=given.files[0], seed=SEEDS[1])
+    thing, new, new_plain = (_is(*each) for each in ((before, given), (after, retouched), (after, plain)))
+    outside = ~_around(thing | new | new_plain)
+    assert new.sum() >= 0.8 * new_plain.sum()
+    assert _is(before, retouched).sum() <= 0.1 * thing.sum()
+    assert _changes(given, retouched, outside) <= _changes(given, plain, outside) / 2

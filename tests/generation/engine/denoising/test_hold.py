@@ -68,3 +68,11 @@ def test_a_tile_is_the_same_alone_and_in_its_grid(harness: EngineHarness) -> Non
     held = _params("a [red:blue:0.3] fox", hold=True)
     grid = _latents(harness, "grid", replace(held, count=3, chaos=20))
     assert_close(_latents(harness, "alone", replace(held, seed=held.seed + 2, chaos=20))[0], grid[2])
+
+
+@pytest.mark.parametrize("stop", [100, 50])
+def test_a_retouched_picture_is_its_source_where_words_change_nothing(harness: EngineHarness, stop: int) -> None:
+    changes: dict[str, Any] = {"source": SOURCE, "count": 2}
+    unchanged = _latents(harness, f"source {stop}", _params("x", strength=0.0, **changes), source=PICTURE)
+    retouched = _params("a [red:RED:.0] fox", strength=0.8, retouch=True, stop=stop, **changes)
+    assert_close(_latents(harness, f"retouched {stop}", retouched, source=PICTURE), unchanged)

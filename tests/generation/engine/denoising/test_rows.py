@@ -35,6 +35,10 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "edited": ({"parts": parse_parts("a [red:blue:0.5] fox [:in the snow:1]")}, {}),
     "ending": ({"parts": parse_parts("[a red fox::0.5]"), "guidance_scale": 3.0}, {}),
     "held": ({"parts": parse_parts("a [red:blue:0.3] fox"), "hold": True}, {}),
+    "retouched": (
+        {"parts": parse_parts("a [red:blue:0.0] fox"), "retouch": True, "strength": 0.8},
+        {"source": PICTURE},
+    ),
     "no": ({"no": ("moon",)}, {}),
     "unguided": ({"guidance_scale": 1.0}, {}),
     "two": ({"count": 2}, {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,15 @@ def test_the_adapter_that_sees_most_is_chosen_and_one_of_faces_for_characters(pu
     adapters, rejected = scan_adapters(None, None, None, published)
     assert chosen(model(768), for_character=True) == "ip-adapter_sd15"
     assert len(rejected) == 2 and all("is pickled" in reason for reason in rejected)
+
+
+def test_smaller_relatives_of_a_family_go_without(tmp_path: Path) -> None:
+    write_encoder(tmp_path / "image_encoder")
+    write(tmp_path / "ip-adapter_sd15.safetensors", plain())
+    adapters, _ = scan_adapters(None, None, None, tmp_path)
+    layers = adapters.images[0].layers
+    assert adapters.choose_image_adapter(replace(model(768), attention_layers=layers)) is not None
+    assert adapters.choose_image_adapter(replace(model(768), attention_layers=layers - 1)) is None
 
 
 def test_faces_alone_are_for_characters_alone(tmp_path: Path) -> None:
