@@ -1,7 +1,7 @@
 """Measure what the embedded model reads: `python -m benchmarks.readings`. Minutes on a quiet machine.
 
-`--shorten` is the number of prompts that are shortened, `--describe` that of drawings
-that are described. Exits with 1 if a target is missed.
+`--shorten` is the number of prompts that are shortened, `--halves` that of prompts that are drawn whole and by
+halves, `--describe` that of drawings that are described. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from queue import SimpleQueue
 from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.networks.pipeline_loader import load_pipeline
-from generation.messages import Event, Generate, Read, Reading
+from generation.messages import Event, Finished, Generate, Progress, Read, Reading
 from generation.models.model import EMBEDDED, describe_model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart, ReadingKind, Upload
+from generation.planning.shortening import join_words, shortened, split_words
 from generation.prompt import parse_params
 from training.captions import QUALITY_TAGS, plain_caption
 from training.evaluate import held_out_subjects, is_known
@@ -30,6 +36,8 @@ from training.subjects import Subject, draw, sample_subject
 
 TARGETS = {"thing": 0.75, "colour": 0.8, "setting": 0.75, "style": 0.7}  # shares of drawings described right
 RANKED_TARGET = 0.9  # of the prompts have all words above all praise
+HALVES_TARGET = 0.9  # of the prompts look more like their half of the weight than like random words as many
+HALF = 0.5
 PRAISE = tuple(tag for tag in QUALITY_TAGS if tag not in ("cute", "flat design", "illustration"))  # these are styles
 FILLER = ("a", "an", "the", "on", "in", "at", "by", "with", "under", "of", "and", "background")
 
@@ -39,8 +47,8 @@ class Reader:
 
     def __init__(self) -> None:
         self._registry = ModelRegistry((describe_model(EMBEDDED),))
-        self._events: list[Event] = []
-        self._engine = DenoisingEngine(load_pipeline(EMBEDDED, "cpu", lambda _: None), self._events.append)
+        self._ends = SimpleQueue[Event]()
+        self._engine = DenoisingEngine(load_pipeline(EMBEDDED, "cpu", lambda _: None), self._receive)
 
     def params(self, prompt: str, kind: ReadingKind) -> Params:
         """Return the params of a reading."""
@@ -48,12 +56,26 @@ class Reader:
 
     def read(self, params: Params, source: bytes | None = None) -> Reading:
         """Return the result of a reading."""
+        event = self._run(params, source)
+        assert isinstance(event, Read), event
+        return event.reading
+
+    def draw(self, prompt: str) -> NDArray[np.float32]:
+        """Return the pixels of a prompt's first tile, from the same noise as any other's."""
+        params = replace(parse_params(prompt, self._registry, new_seed=lambda: 7), count=1)
+        event = self._run(params)
+        assert isinstance(event, Finished), event
+        return np.asarray(Image.open(io.BytesIO(event.grid.tiles[0])).convert("RGB"), np.float32)
+
+    def _run(self, params: Params, source: bytes | None = None) -> Event:
         self._engine.add(Generate("reading", params, 0, 10 * 2**20, source))
         while self._engine.busy:
             self._engine.step()
-        event = self._events[-1]
-        assert isinstance(event, Read), event
-        return event.reading
+        return self._ends.get()  # images are finished on another thread
+
+    def _receive(self, event: Event) -> None:
+        if not isinstance(event, Progress):
+            self._ends.put(event)
 
     def close(self) -> None:
         """Stop the engine."""
@@ -91,6 +113,25 @@ def measure_shorten(reader: Reader, count: int) -> float:
         if not is_ranked(reading, praise):
             print(f"{number}: {[(word.text, word.weight) for word in reading.words[0]]}", flush=True)
     return ranked / count
+
+
+def measure_halves(reader: Reader, count: int) -> tuple[float, float]:
+    """Return how often half of a prompt's weight looks more like the prompt than random words, and how much nearer.
+
+    The latter is its distance as a share of theirs: as many words, in the prompt's order, from the same noise.
+    """
+    rng, ratios = random.Random(37), list[float]()
+    for number in range(count):
+        prompt, _ = praised_prompt(rng)
+        words = reader.read(reader.params(prompt, ReadingKind.SHORTEN)).words[0]
+        half = shortened(words, HALF)
+        kept = sorted(rng.sample(range(len(words)), len(split_words(half))))
+        others = join_words([words[index].text for index in kept])
+        whole, *shorter = (reader.draw(text) for text in (prompt, half, others))
+        near, far = (float(np.abs(whole - each).mean()) for each in shorter)
+        ratios.append(near / far)
+        print(f"{number}: {near:.1f} {half} | {far:.1f} {others}", flush=True)
+    return fmean(ratio < 1 for ratio in ratios), fmean(ratios)
 
 
 def known_drawings(count: int) -> list[Subject]:
@@ -150,6 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figures, and return 0 if they meet the targets."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shorten", type=int, default=50)
+    parser.add_argument("--halves", type=int, default=20)
     parser.add_argument("--describe", type=int, default=60)
     options = parser.parse_args(arguments)
     reader, is_met = Reader(), True
@@ -162,6 +204,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         share = measure_shorten(reader, options.shorten)
         print(f"/shorten: every word above all praise in {share:.0%} of {options.shorten} prompts")
         is_met = is_met and share >= RANKED_TARGET
+    if options.halves:
+        share, ratio = measure_halves(reader, options.halves)
+        print(
+            f"/shorten: half of the weight is nearer than random words in {share:.0%}, at {ratio:.2f} of the distance"
+        )
+        is_met = is_met and share >= HALVES_TARGET
     reader.close()
     return 0 if is_met else 1
 

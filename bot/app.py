@@ -33,6 +33,7 @@ EXTENSIONS = (
     "cogs.show",
     "cogs.find",
     "cogs.walk",
+    "cogs.edit",
     "cogs.help",
     "cogs.together.tree",
     "cogs.together.jam",

@@ -55,9 +55,22 @@ async def generate_from_cli(
     worker = make_worker(config, single_model_registry)
     source = await asyncio.to_thread(_read_image, image) if image else None
     style = await asyncio.to_thread(_read_image, Path(params.style_code)) if params.style else None
+    character = await asyncio.to_thread(_read_image, Path(params.character_code)) if params.character else None
     followed = await asyncio.to_thread(_read_image, control) if control else None
     await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
-    request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source, style=style, control=followed)
+    is_edit = params.original is not None
+    request = Generate(
+        new_job_id(),
+        params,
+        0,
+        UPLOAD_LIMIT,
+        None if is_edit or params.image_prompts else source,
+        style=style,
+        control=followed,
+        character=character,
+        image_prompts=(source,) if params.image_prompts and source else (),
+        original=source if is_edit else None,
+    )
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
     try:
@@ -95,6 +108,8 @@ def _impossible(request: PromptRequest) -> Iterator[str]:
         yield "Links to pictures do not work in the terminal: use --image FILE"
     if is_link(request.params.style_code):
         yield "Links to pictures do not work in the terminal: use --sref FILE"
+    if is_link(request.params.character_code):
+        yield "Links to pictures do not work in the terminal: use --cref FILE"
     if request.params.control_code not in ("", CONTROL_FILE):
         yield "Links to pictures and their codes do not work in the terminal: use --control-picture FILE"
     if request.repeat > 1:

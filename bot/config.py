@@ -49,6 +49,7 @@ class Config:
     loras: Path | None = None
     embeddings: Path | None = None
     controls: Path | None = None
+    image_adapters: Path | None = None
     upscaler: Path | None = None
     threads: int = 0
     compile: bool = False
@@ -290,6 +291,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "loras": _path,
     "embeddings": _path,
     "controls": _path,
+    "image_adapters": _path,
     "upscaler": _path,
     "threads": _number(0, 1024),
     "compile": _yes_or_no,

@@ -90,7 +90,7 @@ def make_cluster(config: Config, fleet: Fleet, queue: Queue, load: LoadEngine | 
     except UserError as error:
         raise ConfigError(f"CLUSTER is set, but {str(error)[:1].lower()}{str(error)[1:]}") from None
     access = ClusterAccess(head, config.cluster_here or head.host, files)
-    bot = BotFiles(metadata_policy(config), config.sensitive_classifier, _path(config.upscaler))
+    bot = BotFiles(metadata_policy(config), config.sensitive_classifier, _path(config.upscaler), config.describer)
 
     def make_worker(node: Node, index: int, name: str) -> LocalWorker:
         return LocalWorker(

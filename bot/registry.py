@@ -16,7 +16,7 @@ def load_registry(config: Config) -> ModelRegistry:
 
     Raises FileNotFoundError if a model or folder does not exist, and UserError if a model cannot be used.
     """
-    adapters, unusable = scan_adapters(config.loras, config.embeddings, config.controls)
+    adapters, unusable = scan_adapters(config.loras, config.embeddings, config.controls, config.image_adapters)
     for reason in unusable:
         log.warning("left out: %s", reason)
     return ModelRegistry.from_refs(config.models, adapters)

@@ -37,6 +37,7 @@ def find_unusable_files(config: Config) -> list[str]:
         ("LORAS", partial(scan_adapters, config.loras, None)),
         ("EMBEDDINGS", partial(scan_adapters, None, config.embeddings)),
         ("CONTROLS", partial(scan_adapters, None, None, config.controls)),
+        ("IMAGE_ADAPTERS", partial(scan_adapters, None, None, None, config.image_adapters)),
         ("UPSCALER", lambda: describe_upscaler(config.upscaler) if config.upscaler else None),
         ("SENSITIVE_CLASSIFIER", partial(_require_folder, config.sensitive_classifier, check_classifier_files)),
         ("DESCRIBER", partial(_require_folder, config.describer, check_captioner_files)),

@@ -12,8 +12,7 @@ from bot.client import Client, Interaction
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
-from generation.models.adapters import is_compatible, target_family
-from generation.models.files.controls import ControlNet
+from generation.models.adapters import Adapter, is_compatible, target_family
 from generation.models.files.lora import Lora
 from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import Model
@@ -21,6 +20,7 @@ from generation.models.registry import ModelRegistry
 from generation.prompt.parameters import PARAMETERS
 from generation.prompt.preferences import MAX_OPTIONS
 
+PICTURE_PARAMETERS = ("iw", "mix", "colour", "sref", "sw", "cref", "cw", "control", "keep", "hold")
 JOB_PARAMETERS = ("repeat", "fast", "relax", "turbo", "stealth", "public")
 MAX_MODELS_SHOWN, MAX_NAME_LENGTH = 12, 40  # models, and characters of each
 MAX_VOCABULARY_LENGTH = 700  # characters of the known words
@@ -103,6 +103,7 @@ def _change(registry: ModelRegistry) -> str:
             tr("- **Vary** makes four like it, close to it (*Subtle*) or not (*Strong*), or redraws a part (*Region*)"),
             tr("- **Zoom Out**, **⬅️ ➡️ ⬆️ ⬇️** and **Make Square** draw its surroundings"),
             tr("- **Remix** lets you change the prompt"),
+            tr("- `/edit` changes it as your words say, with a model for that"),
             tr("- **Animate** makes a film out of it; **Walk** and `/walk` make one from a picture to another"),
             tr("- **❤️** adds it to your favourites"),
             tr("- **Details** shows how to make it again"),
@@ -121,8 +122,14 @@ def _change(registry: ModelRegistry) -> str:
 
 
 def _parameters(registry: ModelRegistry) -> str:
-    lines = _parameter_lines(registry, lambda name: name not in JOB_PARAMETERS + ADVANCED_PARAMETERS)
-    return "\n".join([tr("## Parameters"), *lines, tr("More of them: the next two pages.")])
+    others = PICTURE_PARAMETERS + JOB_PARAMETERS + ADVANCED_PARAMETERS
+    lines = _parameter_lines(registry, lambda name: name not in others)
+    return "\n".join([tr("## Parameters"), *lines, tr("More of them: the next pages.")])
+
+
+def _picture_parameters(registry: ModelRegistry) -> str:
+    lines = _parameter_lines(registry, lambda name: name in PICTURE_PARAMETERS)
+    return "\n".join([tr("## With a picture"), *lines, tr("Attach pictures, or link to them.")])
 
 
 def _job_parameters(registry: ModelRegistry) -> str:
@@ -195,11 +202,12 @@ def _adapters(registry: ModelRegistry) -> str:
             *([] if loras else [tr("No LoRAs are installed here.")]),
             *_embedding_lines(embeddings),
             *_control_lines(registry),
+            *_character_lines(registry),
         ]
     )
 
 
-def _is_compatible(adapter: Lora | TextualInversion | ControlNet, registry: ModelRegistry) -> bool:
+def _is_compatible(adapter: Adapter, registry: ModelRegistry) -> bool:
     return any(is_compatible(adapter, model) for model in registry.models)
 
 
@@ -217,6 +225,12 @@ def _control_lines(registry: ModelRegistry) -> list[str]:
     return [
         tr("`--control canny:0.8` with a picture (option `control`) follows it by a ControlNet: {names}", names=shown)
     ]
+
+
+def _character_lines(registry: ModelRegistry) -> list[str]:
+    if not any(_is_compatible(adapter, registry) for adapter in registry.adapters.images):
+        return []
+    return [tr("`--cref` with a picture (option `character`) draws its character; `--cw 60` makes it count less.")]
 
 
 def _embedding_lines(embeddings: Sequence[TextualInversion]) -> list[str]:
@@ -265,6 +279,7 @@ PAGES: dict[str, Callable[[ModelRegistry], str]] = {  # by title, which is also 
     "Start": _start,
     "Change a picture": _change,
     "Parameters": _parameters,
+    "Parameters for pictures": _picture_parameters,
     "Parameters for one job": _job_parameters,
     "Parameters for experts": _advanced_parameters,
     "LoRAs and embeddings": _adapters,

@@ -57,6 +57,7 @@ class Imagine(commands.Cog):
         model="The model to draw with, the same as --model in the prompt",
         lora="A LoRA such as ink:0.8, the same as --lora in the prompt",
         style="A picture whose style is taken over, the same as --sref in the prompt",
+        character="A picture whose character is drawn, the same as a link after --cref",
         control="A picture whose edges, depth or pose are taken over by a ControlNet",
         controlnet="The ControlNet that reads it, such as canny:0.8, the same as --control in the prompt",
     )
@@ -70,6 +71,7 @@ class Imagine(commands.Cog):
         style: discord.Attachment | None = None,
         control: discord.Attachment | None = None,
         controlnet: app_commands.Range[str, 1, MAX_CHOICE_LENGTH] | None = None,
+        character: discord.Attachment | None = None,
     ) -> None:
         if model:
             prompt = with_parameter(prompt, model_parameter(model))
@@ -77,7 +79,7 @@ class Imagine(commands.Cog):
             prompt = with_parameter(prompt, lora_parameter(lora))
         if controlnet:
             prompt = with_parameter(prompt, control_parameter(controlnet))
-        await submit_prompt(interaction, prompt, image, References(style, control))
+        await submit_prompt(interaction, prompt, image, References(style, control, character))
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -105,27 +107,33 @@ async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalVal
 
 
 async def submit_prompt(
-    interaction: Interaction, prompt: str, image: Image, references: References = NO_REFERENCES
+    interaction: Interaction,
+    prompt: str,
+    image: Image,
+    references: References = NO_REFERENCES,
+    *,
+    action: Action = Action.IMAGINE,
 ) -> None:
     """Submit the job of a prompt; ask first if there are several, and return an invalid prompt with its errors.
 
-    The `references` become parameters of it.
+    The `references` become parameters of it. With the `action` EDIT, its model must be one that changes pictures.
     """
     client = interaction.client
     try:
-        requests = await _read(interaction, references.placed_in(prompt), image)
-        async with await _deferred_if_slow(interaction, requests, image, references, prompt):
+        requests = await _read(interaction, references.placed_in(prompt), image, action)
+        target = _prompt_target(image, action)
+        async with await _deferred_if_slow(interaction, requests, image, references, target, prompt):
             if isinstance(image, discord.Attachment):
                 image = await client.services.images.uploads.import_attachment(image)
             if references:
                 prompt = await references.stored_in(interaction, prompt, requests)
-                requests = await _read(interaction, prompt, image)
+                requests = await _read(interaction, prompt, image, action)
             if isinstance(requests, UserError):
                 raise requests
             several = len(requests) > 1
             all_params = [] if several else await client.prompts.resolve_images(interaction, requests, image)
         if several:
-            await confirm_batch(interaction, _prompt_target(image), prompt, requests)
+            await confirm_batch(interaction, _prompt_target(image, action), prompt, requests)
             return
         (params,), (request,) = all_params, requests
         await client.jobs.submit(
@@ -134,15 +142,20 @@ async def submit_prompt(
         if request.left_out:
             await respond_ephemeral(interaction, left_out_note(request.left_out))
     except Exception as error:
-        target = _prompt_target(image)
-        buttons = await _default_model_buttons(interaction, target, prompt) if isinstance(error, PromptError) else []
+        target = _prompt_target(image, action)
+        is_drawing = isinstance(error, PromptError) and action is Action.IMAGINE
+        buttons = await _default_model_buttons(interaction, target, prompt) if is_drawing else []
         await reject_prompt(interaction, error, target, prompt, *buttons)
 
 
-async def _read(interaction: Interaction, prompt: str, image: Image) -> list[PromptRequest] | UserError:
+async def _read(interaction: Interaction, prompt: str, image: Image, action: Action) -> list[PromptRequest] | UserError:
     """Return what was read of a prompt, or what is wrong with it."""
+    prompts = interaction.client.prompts
     try:
-        return await interaction.client.prompts.parse(interaction, prompt, with_image=image is not None)
+        requests = await prompts.parse(interaction, prompt, with_image=image is not None)
+        if action is Action.EDIT:
+            prompts.require_edits(requests)
+        return requests
     except UserError as error:
         return error
 
@@ -177,6 +190,7 @@ async def _deferred_if_slow(
     requests: list[PromptRequest] | UserError,
     image: Image,
     references: References,
+    target: PromptTarget,
     prompt: str,
 ) -> AbstractAsyncContextManager[None]:
     """Return a context that defers the response if images have to be downloaded and that takes long."""
@@ -192,13 +206,13 @@ async def _deferred_if_slow(
     return interaction.client.deferrals.deferred_if_slow(
         interaction,
         ephemeral=single is None or is_private(interaction, single.private, preferred),
-        target=str(_prompt_target(image)),
+        target=str(target),
         prompt=prompt,
     )
 
 
-def _prompt_target(image: Image) -> PromptTarget:
-    return PromptTarget(Action.IMAGINE, payload=image.digest if isinstance(image, Upload) else "")
+def _prompt_target(image: Image, action: Action) -> PromptTarget:
+    return PromptTarget(action, payload=image.digest if isinstance(image, Upload) else "")
 
 
 async def setup(client: Client) -> None:

@@ -19,6 +19,7 @@ from bot.ui.i18n import tr
 from bot.ui.job_views import job_ids
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, PersistentModal, modals
 from bot.ui.text import escape_markdown, truncate
+from cogs.edit import submit_edit
 from cogs.find import Search, start_search
 from cogs.image_buttons.remix import submit_remix
 from cogs.imagine import submit_prompt
@@ -81,6 +82,11 @@ async def follow_it(interaction: Interaction, picture: UsedPicture, prompt: str)
     await submit_prompt(interaction, prompt, None, References(control=await _single(interaction, picture)))
 
 
+async def draw_its_character(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
+    """Draw the character of the picture in what the prompt says."""
+    await submit_prompt(interaction, prompt, None, References(character=await _single(interaction, picture)))
+
+
 async def _single(interaction: Interaction, picture: UsedPicture) -> ImageRef:
     """Return the picture; its first tile, if it is a grid that the bot made and the user may use."""
     tile = Tile(picture.job_id, 0) if picture.job_id is not None else None
@@ -114,6 +120,11 @@ async def _colouring_prompt(interaction: Interaction, image: ImageRef, prompt: s
     return prompt
 
 
+async def edit_it(interaction: Interaction, picture: UsedPicture, prompt: str) -> None:
+    """Change the picture as the prompt says; its first tile, if the bot made it."""
+    await submit_edit(interaction, prompt, await _single(interaction, picture))
+
+
 async def describe_it(interaction: Interaction, picture: UsedPicture, _: str) -> None:
     """Describe the picture in prompts."""
     await describe_upload(interaction, picture.upload)
@@ -123,8 +134,10 @@ async def describe_it(interaction: Interaction, picture: UsedPicture, _: str) ->
 PURPOSES: dict[str, UseHandler] = {
     "prompt": draw_from_it,
     "style": take_its_style,
+    "character": draw_its_character,
     "control": follow_it,
     "colour": colour_it,
+    "edit": edit_it,
     "describe": describe_it,
     "find": find_it,
     "like": find_similar,
@@ -136,8 +149,10 @@ def _labels() -> dict[str, tuple[str, str]]:
     return {
         "prompt": (tr("Image prompt"), tr("Draw from it what the prompt below says")),
         "style": (tr("Style"), tr("Draw what the prompt below says in its style")),
+        "character": (tr("Character"), tr("Draw its character in what the prompt below says")),
         "control": (tr("ControlNet"), tr("Draw what the prompt below says over its edges, depth or pose")),
         "colour": (tr("Colour"), tr("Colour a grey picture; the prompt below can say which colours")),
+        "edit": (tr("Edit"), tr("Change it as the prompt below says")),
         "describe": (tr("Describe"), tr("Find prompts that could have drawn it")),
         "find": (tr("Which picture is this?"), tr("Find the job that made it: prompt, author, place")),
         "like": (tr("Pictures like this"), tr("Find pictures that look like it")),
@@ -190,7 +205,7 @@ def _prompt_field() -> discord.ui.Label[Any]:
     )
     return discord.ui.Label(
         text=tr("Prompt"),
-        description=tr("For an image prompt, a style, a ControlNet or colours: say what to draw."),
+        description=tr("For an image prompt, a style, a character, a ControlNet or colours: say what to draw."),
         component=field,
     )
 

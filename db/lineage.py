@@ -13,7 +13,7 @@ MAX_GENERATIONS = 200  # a chain is followed no further
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """A job and one image that it was made from; `kind` says how: made, source, blend, style, character, piece."""
+    """A job and one image that it was made from; `kind` says how: made, source, blend, piece, or a reference."""
 
     child: str
     parent_job: str
@@ -32,7 +32,8 @@ class Credit:
 
 PARENTS = """
     SELECT child, parent_job, parent_index, kind FROM lineage
-    WHERE child IN (SELECT value FROM json_each(:jobs)) ORDER BY child, kind <> 'made', kind, parent_job, parent_index
+    WHERE child IN (SELECT value FROM json_each(:jobs))
+    ORDER BY child, kind <> 'made', kind IN ('style', 'character', 'control'), kind, parent_job, parent_index
 """
 # A job that failed or is still being drawn has no image yet. One that nothing is known of any more had one.
 CHILDREN = """
@@ -47,7 +48,7 @@ LINE = """
         SELECT :job, 0
         UNION ALL
         SELECT (SELECT parent_job FROM lineage WHERE child = line.job
-                ORDER BY kind <> 'made', kind, parent_job LIMIT 1), depth + 1
+                ORDER BY kind <> 'made', kind IN ('style', 'character', 'control'), kind, parent_job LIMIT 1), depth + 1
         FROM line WHERE line.job IS NOT NULL AND depth < :most
     )
     SELECT line.job, jobs.asker_id, jobs.asker_name, jobs.action, jobs.guild_id, jobs.private, jobs.deleted_at

@@ -51,7 +51,9 @@ JOBS_PAGE = """
     SELECT *, EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
                       AND digest = substr(json_extract(params, '$.style'), 8)) AS brought_style,
               EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
-                      AND digest = substr(json_extract(params, '$.control'), 8)) AS brought_control
+                      AND digest = substr(json_extract(params, '$.control'), 8)) AS brought_control,
+              EXISTS (SELECT 1 FROM uploads WHERE job_id = jobs.id AND brought_by = :person
+                      AND digest = substr(json_extract(params, '$.character'), 8)) AS brought_character
     FROM jobs WHERE asker_id = :person AND (asked_at, id) > (:at, :id) ORDER BY asked_at, id LIMIT :most
 """
 UNFINISHED_JOBS = (

@@ -1,4 +1,4 @@
-"""The codes of pictures for styles and ControlNets: who brought each one, and where others can use it."""
+"""The codes of pictures for styles, characters and ControlNets: who brought each one, and where others can use it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from db.connection import Connection
 from generation.params import ImageRef, format_ref, parse_ref
 
-Purpose = Literal["style", "control"]
+Purpose = Literal["style", "control", "character"]
 
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 MIN_CODE_LENGTH = 6  # hex digits; a code that another picture has gets one more
 MAX_RECENT = 200  # of a server's styles, from which one is drawn
 

@@ -51,6 +51,17 @@ def edits_of(pieces: EditedText) -> list[TextEdit]:
     return [each for edit in edits for each in (edit, *edits_of(edit.before), *edits_of(edit.after))]
 
 
+def unfold(pieces: EditedText, *, made: bool) -> EditedText:
+    """Return what is read once all of the outermost edits are made, or before any is; those within are left."""
+    return tuple(each for piece in pieces for each in _unfold(piece, made=made))
+
+
+def _unfold(piece: str | TextEdit, *, made: bool) -> EditedText:
+    if isinstance(piece, str):
+        return (piece,)
+    return piece.after if made else piece.before
+
+
 def possible_texts(pieces: EditedText) -> tuple[str, ...]:
     """Return every text that the pieces can read, whatever the number of steps; neighbours differ by one moment."""
     moments = sorted({edit.at for edit in edits_of(pieces)})

@@ -38,6 +38,8 @@ class Action(StrEnum):
     WALK = "walk"
     EDIT_WORDS = "edit_words"
     CLEAN_UP = "clean_up"
+    COLOUR = "colour"
+    EDIT = "edit"
 
 
 class Speed(StrEnum):

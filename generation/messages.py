@@ -11,7 +11,7 @@ from generation.params import Params, Word
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Generate `params` for a job; `source`, `mask`, `blended`, `style` and `control` are encoded images.
+    """Generate `params` for a job; `source`, `mask`, `blended` and those at the end are encoded images.
 
     `upload_limit` is the maximum size of the grid image in bytes. `order` is the job's slot number: if more rows wait
     for a step than fit into a batch, the lowest order goes first. With the `trail` of a finished job, its steps are
@@ -30,6 +30,9 @@ class Generate:
     places: tuple[float, ...] = ()
     style: bytes | None = None
     control: bytes | None = None
+    character: bytes | None = None
+    image_prompts: tuple[bytes, ...] = ()
+    original: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ class Unloaded:
 class Offered:
     """What a machine of the cluster can generate with, by name: it is sent no jobs for anything else.
 
-    `controls` are the keys of ControlNets. `capacity` is the number of jobs worth sending at once, 0 if that depends on
-    the device.
+    `controls` and `image_adapters` are the keys of ControlNets and IP-Adapters, and `captioner` says whether it has the
+    bot's. `capacity` is the number of jobs worth sending at once, 0 if that depends on the device.
     """
 
     models: frozenset[str]
@@ -82,6 +85,8 @@ class Offered:
     missing_embeddings: frozenset[str]
     capacity: int = 0
     controls: frozenset[str] = frozenset()
+    image_adapters: frozenset[str] = frozenset()
+    captioner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

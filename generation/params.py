@@ -12,6 +12,7 @@ from generation.edited_text import EditedText, pieces_from_values, possible_text
 
 MAX_SEED = 2**32 - 1
 TILE_PATTERN = r"(?P<job_id>[0-9a-f]{12})-(?P<index>[0-3])"
+DEFAULT_IMAGE_GUIDANCE = 1.5  # as in InstructPix2Pix
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,12 @@ class Params:
     as much as `style_weight` (0 to 1000) says, or, with `style_is_palette`, some of its colours alone. It follows the
     picture `control`, a reference known by its `control_code`, as each of the ControlNets in `controls` reads it. With
     `mix`, these words are drawn on the shapes of the source, which are kept as much as `mix_keep` (0 to 100) says. With
-    `colourise`, only the colours are drawn: the lightness is that of the source.
+    `colourise`, only the colours are drawn: the lightness is that of the source. The image shows `character`, a
+    reference known by its `character_code`, as much as `character_weight` (0 to 100) says, and looks like
+    `image_prompts` as much as `image_weight` (0 to 3) says. IP-Adapters see to both, and to the style if
+    `style_adapter` names one. With an `original`, the words say how to change that image, and `image_guidance` says how
+    much of it stays. With `hold`, what the words that change do not concern stays as it is drawn without their changes;
+    with `retouch`, as it is in the source.
     """
 
     parts: tuple[PromptPart, ...]
@@ -207,11 +213,33 @@ class Params:
     mix: str = ""
     mix_keep: int = 50
     colourise: bool = False
+    style_adapter: str = ""
+    character: ImageRef | None = None
+    character_code: str = ""
+    character_weight: int = 100
+    character_adapter: str = ""
+    image_prompts: tuple[ImageRef, ...] = ()
+    image_weight: float = 1.0
+    image_adapter: str = ""
+    original: ImageRef | None = None
+    image_guidance: float = DEFAULT_IMAGE_GUIDANCE
+    hold: bool = False
+    retouch: bool = False
 
     @property
     def control_set(self) -> tuple[ControlWeight, ...]:
         """Return the ControlNets of non-zero weight."""
         return tuple(use for use in self.controls if use.weight)
+
+    @property
+    def adapter_set(self) -> tuple[str, ...]:
+        """Return the IP-Adapters that act on the image, each once."""
+        acting = [
+            (self.style_adapter, self.style is not None and self.style_weight > 0 and not self.style_is_palette),
+            (self.character_adapter, self.character is not None and self.character_weight > 0),
+            (self.image_adapter, bool(self.image_prompts) and self.image_weight > 0),
+        ]
+        return tuple(dict.fromkeys(name for name, acts in acting if name and acts))
 
     @property
     def lora_set(self) -> tuple[LoraWeight, ...]:
@@ -233,9 +261,9 @@ class Params:
 def to_dict(params: Params) -> dict[str, Any]:
     """Return `params` as plain values for JSON; image references become strings."""
     values = dataclasses.asdict(params)
-    named = {"source": params.source, "mask": params.mask, "style": params.style, "control": params.control}
-    images = {name: image and format_ref(image) for name, image in named.items()}
-    return values | images | {"blended": [format_ref(image) for image in params.blended]}
+    images = {name: _format_optional(getattr(params, name)) for name in _IMAGES}
+    listed = {"blended": params.blended, "image_prompts": params.image_prompts}
+    return values | images | {name: [format_ref(image) for image in given] for name, given in listed.items()}
 
 
 def from_dict(values: dict[str, Any]) -> Params:
@@ -246,19 +274,20 @@ def from_dict(values: dict[str, Any]) -> Params:
             "parts": _parts(values["parts"]),
             "no": tuple(values.get("no", ())),
             "aspect": tuple(values.get("aspect", (1, 1))),
-            "source": _parse_optional(values.get("source")),
-            "mask": _parse_optional(values.get("mask")),
             "blended": tuple(map(parse_ref, values.get("blended", ()))),
             "frame": Frame(**values["frame"]) if values.get("frame") else None,
             "region": tuple(values.get("region", ())),
             "loras": tuple(LoraWeight(**use) for use in values.get("loras", ())),
             "film": _film_plan(values.get("film")),
             "reading": ReadingKind(values["reading"]) if values.get("reading") else None,
-            "style": _parse_optional(values.get("style")),
             "controls": tuple(ControlWeight(**use) for use in values.get("controls", ())),
-            "control": _parse_optional(values.get("control")),
+            "image_prompts": tuple(map(parse_ref, values.get("image_prompts", ()))),
         }
+        | {name: _parse_optional(values.get(name)) for name in _IMAGES}
     )
+
+
+_IMAGES = ("source", "mask", "style", "control", "original", "character")
 
 
 def _parts(values: list[dict[str, Any]]) -> tuple[PromptPart, ...]:
@@ -295,6 +324,10 @@ def parse_ref(text: str) -> ImageRef:
         case "upload":
             return Upload(value)
     raise ValueError(f"not a picture: {text!r}")
+
+
+def _format_optional(image: ImageRef | None) -> str | None:
+    return None if image is None else format_ref(image)
 
 
 def _parse_optional(text: str | None) -> ImageRef | None:

@@ -70,6 +70,7 @@ BUTTON_DESCRIPTIONS = {
     Action.UPSCALE_CREATIVE: "Twice the size, with new details.",
     Action.UPSCALE_CREATIVE_4: "Four times the size, with new details.",
     Action.CLEAN_UP: "The same size, with blemishes and the marks of compression drawn over.",
+    Action.COLOUR: "Its words with colours, on the same lightness; only below a picture that they made grey.",
     Action.VARY_SUBTLE: "Four pictures near this one.",
     Action.VARY_STRONG: "Four pictures that keep the idea of this one.",
     Action.VARY_REGION: "Redraws a part of it: a named one, numbered squares, or your own mask.",

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bot.cli import UPLOAD_LIMIT
 from bot.config import Config
 from bot.registry import load_registry
 from bot.workers import make_worker
+from generation.engine.images.edges import canny_edges, scribble_lines
 from generation.job import new_job_id
 from generation.messages import Generate
 from generation.models.registry import ModelRegistry
@@ -31,13 +33,17 @@ QUALITY = 78  # of WebP
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A picture with its label below; `style` and `source` are panels of its row, from 0, whose pictures it uses."""
+    """A picture with its label below; `style` and `source` are panels of its row, from 0, whose pictures it uses.
+
+    With `read`, it is what a ControlNet is shown of its source, and nothing is drawn.
+    """
 
     label: str
     prompt: str
     style: int | None = None
     source: int | None = None
     is_grey: bool = False  # shown in shades of grey
+    read: Callable[[Image.Image], Image.Image] | None = None
 
 
 def _styles(reference: str, prompt: str) -> tuple[Panel, ...]:
@@ -57,6 +63,12 @@ def _kept(drawn: str, edited: str, prompt: str) -> tuple[Panel, ...]:
     return (Panel(drawn, prompt.format(drawn)), *kept, Panel(f"{edited}, --keep 0", prompt.format(edited)))
 
 
+def _held(drawn: str, edited: str, prompt: str) -> tuple[Panel, ...]:
+    """Return a picture, and the same one with other words, alone and where all else is held."""
+    changed = prompt.format(f"[{drawn}:{edited}:.0]")
+    return (Panel(drawn, prompt.format(drawn)), Panel(edited, changed), Panel("--hold", f"{changed} --hold"))
+
+
 def _mixed(source: str, words: str, more: str = "") -> tuple[Panel, ...]:
     prompts = [f"--mix {words} --keep {keep}{more}" for keep in (25, 50, 100)]
     mixed = [Panel(f"--keep {keep}", prompt, source=0) for keep, prompt in zip((25, 50, 100), prompts, strict=True)]
@@ -70,6 +82,12 @@ def _coloured(source: str, *words: str) -> tuple[Panel, ...]:
     return (Panel("the picture", source, is_grey=True), *coloured)
 
 
+def _read(source: str) -> tuple[Panel, ...]:
+    """Return a picture, and what ControlNets follow of it."""
+    read = {"--control canny": canny_edges, "--control scribble": scribble_lines}
+    return (Panel("the picture", source), *(Panel(name, "", source=0, read=lines) for name, lines in read.items()))
+
+
 TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
     "styles": (
         _styles("a windmill in a meadow, sepia --seed 3", "a red boat on the sea --seed 7"),
@@ -79,6 +97,16 @@ TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
         _kept("in the snow", "in a meadow", "a castle {} --seed 3"),
         _kept("a red boat", "a blue boat", "{} on the sea --seed 7"),
     ),
+    "hold": (
+        (
+            *_held("a yellow castle", "a purple castle", "{} in the mountains at sunset --seed 3"),
+            *_held("a fox", "a rabbit", "{} in a meadow --seed 4"),
+        ),
+        (
+            *_held("in a meadow", "in the snow", "a red car {} --seed 5"),
+            *_held("a house", "a windmill", "{} on the hills --seed 8"),
+        ),
+    ),
     "mix": (
         _mixed("a red boat on the sea at sunset --seed 3", "a castle in the snow", " --seed 9"),
         _mixed("a snowman at night --seed 5", "a fox in a meadow", " --seed 9"),
@@ -87,6 +115,7 @@ TECHNIQUES: dict[str, tuple[tuple[Panel, ...], ...]] = {
         _coloured("a red boat on the sea at sunset --seed 3", "a red boat on the sea", "a purple boat at night"),
         _coloured("a castle in a meadow --seed 3", "a castle in a meadow", "a pink castle in the desert at sunset"),
     ),
+    "controls": (_read("a castle in the snow --seed 3"),),
     "prompt-edits": (
         _edits("a castle", "a windmill", "{} in the snow --seed 3"),
         _edits("sunset", "night", "a red boat on the sea at {} --seed 7"),
@@ -112,6 +141,9 @@ async def draw_techniques(config: Config, names: list[str], out: Path) -> None:
 async def _draw_row(worker: LocalWorker, registry: ModelRegistry, row: tuple[Panel, ...]) -> Image.Image:
     files = list[bytes]()
     for panel in row:
+        if panel.read is not None and panel.source is not None:
+            files.append(_png(panel.read(Image.open(io.BytesIO(files[panel.source])).convert("RGB"))))
+            continue
         params = replace(_params(panel, registry), count=1)
         style = None if panel.style is None else files[panel.style]
         source = None if panel.source is None else files[panel.source]
@@ -123,9 +155,13 @@ async def _draw_row(worker: LocalWorker, registry: ModelRegistry, row: tuple[Pan
 
 
 def _in_grey(file: bytes) -> bytes:
-    grey = io.BytesIO()
-    Image.open(io.BytesIO(file)).convert("L").save(grey, "PNG")
-    return grey.getvalue()
+    return _png(Image.open(io.BytesIO(file)).convert("L"))
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def _params(panel: Panel, registry: ModelRegistry) -> Params:

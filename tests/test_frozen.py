@@ -46,6 +46,7 @@ TILE_ACTIONS = [
     "upscale_creative",
     "upscale_creative_4",
     "clean_up",
+    "colour",
     "vary_subtle",
     "vary_strong",
     "vary_region",
@@ -62,6 +63,8 @@ TILE_ACTIONS = [
     "pan_down",
 ]
 PROMPT_ACTIONS = [
+    "colour",
+    "edit",
     "imagine",
     "make_square",
     "pan_down",
@@ -203,6 +206,8 @@ ACTIONS = [
     "walk",
     "edit_words",
     "clean_up",
+    "colour",
+    "edit",
 ]
 TABLES = {
     "audit": "id guild_id person_id act details at",
@@ -282,6 +287,7 @@ SETTINGS = [
     "LORAS",
     "EMBEDDINGS",
     "CONTROLS",
+    "IMAGE_ADAPTERS",
     "UPSCALER",
     "THREADS",
     "COMPILE",
@@ -365,6 +371,18 @@ PARAMS = [
     "mix",
     "mix_keep",
     "colourise",
+    "style_adapter",
+    "character",
+    "character_code",
+    "character_weight",
+    "character_adapter",
+    "image_prompts",
+    "image_weight",
+    "image_adapter",
+    "original",
+    "image_guidance",
+    "hold",
+    "retouch",
 ]
 PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
 GUILD_SETTINGS = [

@@ -1,4 +1,4 @@
-"""Check that the LoRAs, embeddings and ControlNets in the folders can be used, and with which models."""
+"""Check that the LoRAs, embeddings, ControlNets and IP-Adapters in the folders can be used, and with which models."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from collections.abc import Sequence
 from bot.config import Config
 from bot.doctor.result import CheckResult, failed, passed
 from generation.errors import UserError
-from generation.models.adapters import Adapters, is_compatible, scan_adapters
-from generation.models.files.controls import ControlNet
-from generation.models.files.lora import Lora
-from generation.models.files.textual_inversion import TextualInversion
+from generation.models.adapters import Adapter, Adapters, is_compatible, scan_adapters
 from generation.models.registry import ModelRegistry
 
-FIX_FOLDERS = "Set LORAS, EMBEDDINGS and CONTROLS to existing folders, or leave them empty."
+FIX_FOLDERS = "Set LORAS, EMBEDDINGS, CONTROLS and IMAGE_ADAPTERS to existing folders, or leave them empty."
 FIX_FILE = "Remove or replace this file: the bot ignores it."
 
 
 def check_adapters(config: Config) -> list[CheckResult]:
-    """Check the folders that LORAS, EMBEDDINGS and CONTROLS name; return nothing if none is set."""
-    if not (config.loras or config.embeddings or config.controls):
+    """Check the folders that LORAS, EMBEDDINGS, CONTROLS and IMAGE_ADAPTERS name; return nothing if none is set."""
+    folders = config.loras, config.embeddings, config.controls, config.image_adapters
+    if not any(folders):
         return []
     try:
-        adapters, unusable = scan_adapters(config.loras, config.embeddings, config.controls)
+        adapters, unusable = scan_adapters(*folders)
     except FileNotFoundError as error:
         return [failed("adapters", str(error), FIX_FOLDERS)]
     text = f"LoRAs: {len(adapters.loras)}, embeddings: {len(adapters.embeddings)}"
     text += f", ControlNets: {len(adapters.controls)}" if config.controls else ""
+    text += f", IP-Adapters: {len(adapters.images)}" if config.image_adapters else ""
     if incompatible := _incompatible(adapters, config.models):
         text += f"; compatible with none of the models: {', '.join(incompatible)}"
     return [passed("adapters", text), *(failed("adapters", reason, FIX_FILE) for reason in unusable)]
@@ -37,9 +36,5 @@ def _incompatible(adapters: Adapters, refs: Sequence[str]) -> list[str]:
         models = ModelRegistry.from_refs(refs).models
     except (FileNotFoundError, UserError):  # `check_models` reports it
         return []
-    everything: list[Lora | TextualInversion | ControlNet] = [
-        *adapters.loras,
-        *adapters.embeddings,
-        *adapters.controls,
-    ]
+    everything: list[Adapter] = [*adapters.loras, *adapters.embeddings, *adapters.controls, *adapters.images]
     return [each.name for each in everything if not any(is_compatible(each, model) for model in models)]

@@ -12,6 +12,7 @@ from bot.doctor.probe import FIX_REINSTALL, run_probe
 from bot.doctor.result import CheckResult, CheckStatus, failed, in_daemon_thread, passed, skipped
 from generation.command_line import tool_as_typed
 from generation.errors import UserError
+from generation.models.capabilities import Capability
 from generation.models.files.captioner import check_captioner_files
 from generation.models.files.errors import FIX_DOWNLOAD, MissingFileError, ModelFileError
 from generation.models.files.model_files import check_classifier_files, check_model_files
@@ -62,6 +63,8 @@ def check_model(ref: str) -> list[CheckResult]:
     text = f"{model.name} is complete, with {size / 2**20:.0f} MiB of weights"
     if package := missing_package(model.sampler or ""):
         text += f"; its own sampler needs `{tool_as_typed('pip', f'install {package}')}`, without it euler is used"
+    if Capability.EDIT in model.capabilities:
+        text += "; it changes pictures and draws nothing from words alone, so it should not be the first model"
     return [passed("model", text)]
 
 

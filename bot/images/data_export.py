@@ -25,7 +25,7 @@ MAX_PARTS_PER_REQUEST = 4  # Discord allows five follow-up messages where the bo
 BATCH_SIZE = 50  # jobs read from the database at a time
 ZIP_ENTRY_OVERHEAD = 300  # bytes of a zip entry beyond its content; the name is stored twice
 GENERATED_FOLDER = "pictures/"
-ACTIONS_WITH_UPLOADS = (Action.IMAGINE, Action.BLEND)  # other actions reuse these uploads
+ACTIONS_WITH_UPLOADS = (Action.IMAGINE, Action.BLEND, Action.EDIT)  # other actions reuse these uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,9 @@ def _job_images(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
     if job["action"] in ACTIONS_WITH_UPLOADS:
         style = params.style if job["brought_style"] else None
         control = params.control if job["brought_control"] else None
-        for image in (params.source, params.mask, *params.blended, style, control):
+        character = params.character if job["brought_character"] else None
+        given = params.source, params.mask, *params.blended, *params.image_prompts, params.original
+        for image in (*given, style, control, character):
             if isinstance(image, Upload):
                 yield f"brought/{image.digest[:16]}.png", image
 

@@ -26,16 +26,25 @@ async def draw_inputs(files: ImageStore, params: Params) -> bytes | None:
 
     A masked picture is darker where it was kept. A picture that a button started from is none: it is a result itself.
     """
-    given = [params.source] if is_masked(params) else [params.source, *params.blended]
+    given = [params.source] if is_masked(params) else [params.source, *params.blended, *params.image_prompts]
     shown = [image for image in given if image is not None and (is_masked(params) or isinstance(image, Upload))]
     style = None if params.style_is_palette else params.style  # nobody gave that one
-    shown += [image for image in (style, params.control) if isinstance(image, Upload)]
+    references = style, params.character, params.control
+    shown += [image for image in (params.original, *references) if isinstance(image, Upload)]
     try:
         images = [await files.read(image) for image in shown]
         mask = await files.read(params.mask) if params.mask else None
     except (FileNotFoundError, UserError):  # deleted or damaged meanwhile
         return None
     return await asyncio.to_thread(_strip, images, mask, params.region) if images else None
+
+
+def purposes(params: Params) -> list[str]:
+    """Return what the pictures are for that people gave, if none is one to draw from."""
+    if params.source is not None or params.image_prompts:
+        return []
+    given = {"style": params.style, "character": params.character, "control": params.control}
+    return [purpose for purpose, image in given.items() if image is not None]
 
 
 def is_masked(params: Params) -> bool:

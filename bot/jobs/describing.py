@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from PIL import Image
 
-from bot.config import NO_DEVICE
 from bot.jobs.retries import retry_after_crash
 from bot.services import Services
 from bot.ui.i18n import tr
@@ -28,14 +27,19 @@ MAX_KNOWN_LENGTH = 4000  # characters of a prompt that a file tells
 def require_describer(services: Services, preferred: Model) -> Model:
     """Return the preferred model if it can describe pictures, else the first that can; raise UserError for none.
 
-    With a captioner on this machine, each can.
+    With a captioner on a machine that draws with it, each can.
     """
-    has_captioner = bool(services.config.describer) and services.config.device != NO_DEVICE
     models = (preferred, *services.registry.models)
-    able = [model for model in models if has_captioner or can_describe(model.vocabulary)]
+    able = [model for model in models if can_describe(model.vocabulary) or _has_captioner(services, model)]
     if not able:
         raise UserError(tr("None of the models here can describe pictures: that takes one that lists its words."))
     return able[0]
+
+
+def _has_captioner(services: Services, model: Model) -> bool:
+    """Return whether a captioner describes pictures in place of a model, or may as soon as a machine is there."""
+    workers, params = services.fleet.workers, _params(model, (1, 1))
+    return bool(services.config.describer) and (not workers or any(worker.can_draw(params) for worker in workers))
 
 
 async def description_params(services: Services, image: ImageRef, preferred: Model, known: str = "") -> Params:
@@ -45,9 +49,13 @@ async def description_params(services: Services, image: ImageRef, preferred: Mod
     """
     model = require_describer(services, preferred)
     aspect = await shape_of(services, image, model)
+    return replace(_params(model, aspect), parts=(PromptPart(known[:MAX_KNOWN_LENGTH]),), source=image)
+
+
+def _params(model: Model, aspect: tuple[int, int]) -> Params:
     width, height = size_for(model, aspect)
     return Params(
-        parts=(PromptPart(known[:MAX_KNOWN_LENGTH]),),
+        parts=(PromptPart(""),),
         aspect=aspect,
         width=width,
         height=height,
@@ -55,7 +63,6 @@ async def description_params(services: Services, image: ImageRef, preferred: Mod
         num_inference_steps=model.num_inference_steps,
         guidance_scale=model.guidance_scale,
         count=0,
-        source=image,
         model=model.name,
         reading=ReadingKind.DESCRIBE,
     )

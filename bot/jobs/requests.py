@@ -8,16 +8,19 @@ from typing import Any
 
 import discord
 
+from bot.jobs.describing import shape_of
 from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.jobs.styles import StyleReferences
 from bot.services import Services
 from bot.ui.i18n import tr
 from generation.job import Action
-from generation.params import Params, Upload
+from generation.models.capabilities import Capability
+from generation.models.model import size_for
+from generation.params import ImageRef, Params
 from generation.planning.colouring import has_words
 from generation.prompt import PromptError, PromptRequest, TooManyPermutations, convert_infotext, permute
-from generation.prompt.errors import quote
+from generation.prompt.errors import quote, unsupported
 
 
 class PromptReader:
@@ -61,22 +64,40 @@ class PromptReader:
         return requests
 
     async def resolve_images(
-        self, interaction: discord.Interaction[Any], requests: list[PromptRequest], image: Upload | None
+        self, interaction: discord.Interaction[Any], requests: list[PromptRequest], image: ImageRef | None
     ) -> list[Params]:
         """Import each linked image once and return the requests' Params, with the pictures of their styles.
 
-        `image` was attached to the command.
+        `image` was attached to the command. An edit gets the shape of its picture, unless another one was typed.
         """
         attached = [image] if image else []
         uploads = self._services.images.uploads
         all_links = {request.links for request in requests}
         linked = {links: await uploads.import_links(links, interaction.user.id) for links in all_links}
-        all_params = [request.with_images([*attached, *linked[request.links]]) for request in requests]
+        all_params = [
+            await self._in_shape(request, request.with_images([*attached, *linked[request.links]]))
+            for request in requests
+        ]
         preferred = await self._services.db.preferences.get(interaction.user.id)
         return [
             await self.styles.resolve(interaction, params, private=is_private(interaction, request.private, preferred))
             for params, request in zip(all_params, requests, strict=True)
         ]
+
+    async def _in_shape(self, request: PromptRequest, params: Params) -> Params:
+        if params.original is None or request.aspect is not None:
+            return params
+        model = self._services.registry.resolve(params)
+        aspect = await shape_of(self._services, params.original, model)
+        width, height = size_for(model, aspect, draft=params.draft)
+        return replace(params, aspect=aspect, width=width, height=height)
+
+    def require_edits(self, requests: Iterable[PromptRequest]) -> None:
+        """Raise PromptError if one of the requests is for a model that does not change pictures as words say."""
+        for request in requests:
+            if request.params.original is None:
+                model = self._services.registry.resolve(request.params)
+                raise PromptError(unsupported("`/edit`", model, Capability.EDIT))
 
 
 def left_out_note(names: tuple[str, ...]) -> str:
@@ -85,5 +106,7 @@ def left_out_note(names: tuple[str, ...]) -> str:
 
 
 def infer_action(params: Params) -> Action:
-    """Return IMAGINE for a prompt with text or a picture that gets colours, BLEND for images alone."""
+    """Return EDIT for a picture that words change, BLEND for images alone, IMAGINE for all other prompts."""
+    if params.original is not None:
+        return Action.EDIT
     return Action.IMAGINE if params.mix or params.colourise or has_words(params) else Action.BLEND

@@ -39,6 +39,7 @@ from generation.messages import Generate, Grid, Reading, Ready
 from generation.params import ImageRef
 from generation.planning.actions import ENLARGING
 from generation.planning.control import has_control
+from generation.planning.image_prompts import has_character, has_image_prompts
 from generation.planning.style import has_style
 from generation.prompt import format_prompt
 from generation.prompt.errors import quote
@@ -230,10 +231,15 @@ class JobRunner:
         if image is None:
             return None
         title, description = tr("Drawn from"), tr("The pictures that this was drawn from")
-        if job.params.source is None and job.params.control is None:
-            title, description = tr("In the style of"), tr("The picture whose style this has")
-        elif job.params.source is None and job.params.style is None:
-            title, description = tr("Drawn over"), tr("The picture whose edges, depth or pose this has")
+        match inputs.purposes(job.params):
+            case ["style"]:
+                title, description = tr("In the style of"), tr("The picture whose style this has")
+            case ["control"]:
+                title, description = tr("Drawn over"), tr("The picture whose edges, depth or pose this has")
+            case ["character"]:
+                title, description = tr("With the character of"), tr("The picture whose character this shows")
+        if job.params.original is not None:
+            title, description = tr("Changed from"), tr("The picture that was changed")
         if inputs.is_masked(job.params):
             title, description = tr("Changed here"), tr("The part of the picture that was drawn anew")
         return Inputs(image, f"{inputs.FILENAME_PREFIX}{job.id}.jpg", title, description)
@@ -330,15 +336,31 @@ class JobRunner:
             source = await files.read(params.source) if params.source else None
             mask = await files.read(params.mask) if params.mask else None
             blended = tuple([await files.read(image) for image in params.blended])
+            acting = params.image_prompts if has_image_prompts(params) and job.action not in ENLARGING else ()
+            prompts = tuple([await files.read(image) for image in acting])
+            original = await files.read(params.original) if params.original else None
         except FileNotFoundError:
             raise UserError(tr("The picture to start from is not kept any more.")) from None
         style = await self._reference(job, params.style, params.style_code) if has_style(params) else None
         control = await self._reference(job, params.control, params.control_code) if has_control(params) else None
-        limit = job.destination.upload_limit
-        return Generate(job.id, params, order, limit, source, mask, blended, style=style, control=control)
+        shown = params.character if has_character(params) else None
+        return Generate(
+            job.id,
+            params,
+            order,
+            job.destination.upload_limit,
+            source,
+            mask,
+            blended,
+            style=style,
+            control=control,
+            character=await self._reference(job, shown, params.character_code),
+            image_prompts=prompts,
+            original=original,
+        )
 
     async def _reference(self, job: Job, image: ImageRef | None, code: str) -> bytes | None:
-        """Return the picture of a style or of ControlNets; an image that is enlarged has followed it already."""
+        """Return the picture of a style, a character or ControlNets; an image that is enlarged has followed it."""
         if image is None or job.action in ENLARGING:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Pictures with codes: turn what was typed after `--sref` and `--control` into a picture and its code."""
+"""Pictures with codes: turn what was typed after `--sref`, `--cref` and `--control` into a picture and its code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import discord
 from bot.policy.visibility import can_read_here, can_view_job
 from bot.services import Services
 from bot.ui.i18n import tr
-from db.styles import Purpose, Style
+from db.styles import PURPOSES, Purpose, Style
 from generation.errors import UserError
 from generation.params import ImageRef, Params, Tile
 from generation.prompt import PENDING_IMAGE, is_link
@@ -26,7 +26,7 @@ Interaction = discord.Interaction[Any]
 
 
 class StyleReferences:
-    """Find the pictures of styles and those that ControlNets read, and give the new ones a code."""
+    """Find the pictures of styles, of characters and for ControlNets, and give the new ones a code."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -36,12 +36,12 @@ class StyleReferences:
 
         A picture that a public job brings can be used by its server from now on, a `private` job's by nobody else.
         """
-        if params.style == PENDING_IMAGE:
-            image, code = await self._resolve(interaction, params.style_code, "style", private=private)
-            params = replace(params, style=image, style_code=code)
-        if params.control == PENDING_IMAGE:
-            image, code = await self._resolve(interaction, params.control_code, "control", private=private)
-            params = replace(params, control=image, control_code=code)
+        for purpose in PURPOSES:
+            if getattr(params, purpose) == PENDING_IMAGE:
+                typed = getattr(params, f"{purpose}_code")
+                image, code = await self._resolve(interaction, typed, purpose, private=private)
+                found: dict[str, Any] = {purpose: image, f"{purpose}_code": code}
+                params = replace(params, **found)
         return params
 
     async def _resolve(
@@ -61,7 +61,7 @@ class StyleReferences:
         return await self._services.db.styles.add(image, interaction.user.id, *place, purpose=purpose)
 
     async def may_use(self, interaction: Interaction, tile: Tile) -> bool:
-        """Return whether the user may take over the style of a tile, or have a ControlNet read it."""
+        """Return whether the user may take over the style of a tile, or its character, or have a ControlNet read it."""
         record = await self._services.db.jobs.get(tile.job_id)
         return record is not None and not record.deleted and can_view_job(interaction, record.job)
 
@@ -105,7 +105,7 @@ class StyleReferences:
 
 
 def _unknown(typed: str, purpose: Purpose) -> str:
-    if purpose == "control":
+    if purpose != "style":
         return tr(
             "There is no picture {code} that you can use here. "
             "Codes work in the server where their picture was first used.",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.doctor.device import memory_needed
-from generation.models.catalogue import CATALOGUE, GIB
+from generation.models.capabilities import Capability, model_capabilities
+from generation.models.catalogue import CATALOGUE, GIB, CatalogueEntry
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
 
@@ -35,10 +36,15 @@ class ModelChoice:
 def model_choices(device: Mapping[str, Any] | None) -> list[ModelChoice]:
     """Return the embedded model and the catalogue's, for a device as the probe describes it; None if it failed."""
     return [ModelChoice("storybook", ModelRegistry.from_refs([EMBEDDED]).default.name, 0, 0, "MIT", True)] + [
-        ModelChoice(entry.name, entry.name, _on_device(entry.memory, device), entry.memory, entry.licence, fits)
+        ModelChoice(entry.name, _title(entry), _on_device(entry.memory, device), entry.memory, entry.licence, fits)
         for entry in CATALOGUE
         for fits in [_fits(entry.memory, device)]
     ]
+
+
+def _title(entry: CatalogueEntry) -> str:
+    is_editor = Capability.EDIT in model_capabilities(entry.family, is_editor=entry.is_editor)
+    return f"{entry.name} (for /edit only)" if is_editor else entry.name
 
 
 def suggest_model(device: Mapping[str, Any] | None) -> str:

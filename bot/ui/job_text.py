@@ -171,7 +171,7 @@ def _action_label(job: Job, whom: str) -> str:
 
 
 # The buttons below a result draw the same prompt again, whose unknown words have been told.
-_ACTIONS_WITH_NEW_PROMPT = (Action.IMAGINE, Action.BLEND, Action.REMIX_SUBTLE, Action.REMIX_STRONG)
+_ACTIONS_WITH_NEW_PROMPT = (Action.IMAGINE, Action.BLEND, Action.EDIT, Action.REMIX_SUBTLE, Action.REMIX_STRONG)
 _FILM_DESCRIPTIONS = {
     FilmKind.ZOOM_OUT: "Film that zooms out: {words}",
     FilmKind.ZOOM_IN: "Film that zooms in: {words}",
@@ -205,6 +205,8 @@ _ACTION_LABELS = {
     Action.WALK: "Walk by {whom}",
     Action.EDIT_WORDS: "Words edited by {whom}",
     Action.CLEAN_UP: "Cleaned up by {whom}",
+    Action.COLOUR: "Coloured by {whom}",
+    Action.EDIT: "Edited by {whom}",
 }
 
 

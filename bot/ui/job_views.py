@@ -31,6 +31,7 @@ IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
         Action.UPSCALE_CREATIVE: "Upscale (Creative)",
         Action.UPSCALE_CREATIVE_4: "Upscale (4×)",
         Action.CLEAN_UP: "Clean up",
+        Action.COLOUR: "Colour",
     },
     {
         Action.VARY_SUBTLE: "Vary (Subtle)",
@@ -90,6 +91,12 @@ def family_tree_view(job_id: str) -> discord.ui.View:
     return persistent_view(
         discord.ui.Button(label=tr(FAMILY_TREE_LABEL), emoji="🌳", custom_id=f"{FAMILY_TREE}:{job_id}")
     )
+
+
+def edit_words_button(tile: Tile) -> discord.ui.Button[discord.ui.View]:
+    """Return the button that changes the words of a picture."""
+    label = next(row[Action.EDIT_WORDS] for row in IMAGE_BUTTON_ROWS if Action.EDIT_WORDS in row)
+    return _tile_button(Action.EDIT_WORDS, tile, label, 0)
 
 
 def result_view(job: Job, model: Model | None) -> discord.ui.View:

@@ -64,6 +64,8 @@ ACTION_LABELS: dict[str, str] = {
     Action.WALK: "walk",
     Action.EDIT_WORDS: "edit words",
     Action.CLEAN_UP: "clean up",
+    Action.COLOUR: "colour",
+    Action.EDIT: "edit",
 }
 
 

@@ -48,6 +48,7 @@ ACTION_PARAMS: dict[Action, Callable[[Params, Tile, Model, int], Params]] = {
     Action.VARY_STRONG: _vary(actions.VARY_STRONG),
     Action.ZOOM_2: _zoom(2),
     Action.ZOOM_1_5: _zoom(1.5),
+    Action.COLOUR: actions.colour,
     Action.MAKE_SQUARE: actions.make_square,
     **{action: _pan(direction) for action, direction in actions.PAN_DIRECTIONS.items()},
 }

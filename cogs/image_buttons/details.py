@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS
+from bot.images.inputs import is_masked
 from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.i18n import tr
@@ -18,8 +19,9 @@ from db.lineage import LineageStore
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.registry import ModelRegistry
-from generation.params import TILE_PATTERN, PromptPart
+from generation.params import TILE_PATTERN, Params, PromptPart, Upload
 from generation.planning.actions import size_of
+from generation.planning.style import has_style_adapter
 from generation.prompt import format_prompt
 
 MAX_ANCESTORS = 4  # shown; an image may have a hundred
@@ -35,7 +37,9 @@ class DetailsButton(PersistentItem, template=rf"{DETAILS}:{TILE_PATTERN}"):
         if record is None:
             raise UserError(tr("I no longer know this picture."))
         ancestors = await _ancestors(services.db.jobs, record)
-        text = "\n".join([*fact_lines(record, services.registry), *_lineage(ancestors, interaction.user.id)])
+        drawn = next((each for each in (record, *ancestors) if each.job.action is not Action.PICK), record)
+        lines = [*fact_lines(record, services.registry), *_picture_lines(drawn.job.params)]
+        text = "\n".join([*lines, *_lineage(ancestors, interaction.user.id)])
         content, files = format_prompt_block(text, format_prompt(record.job.params, services.registry, seed=True))
         view = (
             family_tree_view(self.job_id) if await _has_family(services.db.lineage, self.job_id) else persistent_view()
@@ -82,6 +86,20 @@ def fact_lines(record: JobRecord, registry: ModelRegistry) -> list[str]:
         " · ".join(facts),
         f"-# {escape_markdown(truncate(parameters, MAX_PARAMETERS_LENGTH))}",
     ]
+
+
+def _picture_lines(params: Params) -> list[str]:
+    """Return the line that says how the pictures act that people gave, if any."""
+    ways = []
+    if isinstance(params.source, Upload) and not is_masked(params):
+        ways.append(tr("starts from the picture (img2img)"))
+    if params.image_prompts:
+        ways.append(tr("picture as a prompt by {adapter}", adapter=escape_markdown(params.image_adapter)))
+    if params.character is not None:
+        ways.append(tr("character by {adapter}", adapter=escape_markdown(params.character_adapter)))
+    if has_style_adapter(params):
+        ways.append(tr("style by {adapter}", adapter=escape_markdown(params.style_adapter)))
+    return [f"-# {' · '.join(ways)}"] if ways else []
 
 
 def _lineage(ancestors: list[JobRecord], person_id: int) -> list[str]:

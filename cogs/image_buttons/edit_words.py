@@ -18,6 +18,7 @@ from generation.models.capabilities import Capability
 from generation.params import TILE_PATTERN, Params, Tile
 from generation.planning import actions
 from generation.planning.actions import DEFAULT_KEEP
+from generation.planning.holding import holds, last_words
 from generation.prompt.word_edits import edit_words
 
 # These show a picture that another job drew, larger or as it is; its words are edited as they were drawn.
@@ -32,13 +33,14 @@ class EditWordsButton(PersistentItem, template=rf"{Action.EDIT_WORDS}:{TILE_PATT
         params = (await _require_drawn(client, self.tile)).params
         model = client.services.registry.resolve(params)
         can_keep = Capability.PROMPT_EDITS in model.capabilities
-        await open_form(interaction, self.tile, params, DEFAULT_KEEP if can_keep else None)
+        held = " --retouch" if params.retouch else " --hold"
+        await open_form(interaction, self.tile, params, held if can_keep else "")
 
 
-async def open_form(interaction: Interaction, tile: Tile, params: Params, keep: int | None) -> None:
-    """Open the form with a prompt and the share that is kept, for other words of a tile."""
-    text = initial_prompt(Action.REROLL, params, interaction.client.services.registry)
-    text += "" if keep is None else f" --keep {keep}"
+async def open_form(interaction: Interaction, tile: Tile, params: Params, kept: str) -> None:
+    """Open the form with a prompt and what of the picture is `kept`, for other words of a tile."""
+    shown = last_words(params) if holds(params) else params
+    text = initial_prompt(Action.REROLL, shown, interaction.client.services.registry) + kept
     if len(text) > MAX_TEXT_LENGTH:
         raise UserError(
             tr("This prompt is too long to edit here: it has more than {most} characters.", most=MAX_TEXT_LENGTH)
@@ -69,7 +71,8 @@ async def _submit(interaction: Interaction, tile: Tile, text: str) -> None:
     if request.aspect in (None, before.aspect) and edited.draft == before.draft:
         edited = replace(edited, aspect=before.aspect, width=before.width, height=before.height)
     can_keep = Capability.PROMPT_EDITS in model.capabilities
-    keep = (DEFAULT_KEEP if can_keep else 0) if request.keep is None else request.keep
+    default = DEFAULT_KEEP if can_keep and not (request.params.hold or request.params.retouch) else 0
+    keep = default if request.keep is None else request.keep
     params = replace(edit_words(drawn.params, edited, keep), count=1, model=model.name)
     if replace(params, model=drawn.params.model) == drawn.params:
         raise UserError(tr("This is the same picture: change its words first."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from bot.client import Client, Interaction
 from bot.jobs.destination import is_private
@@ -17,13 +18,14 @@ from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
 from cogs.image_buttons.action_params import ACTION_PARAMS, params_for
 from cogs.prompt_modal import PROMPT, STRENGTH_FIELD, PromptTarget, open_prompt_modal, reject_prompt
 from db.jobs import JobState
+from db.styles import PURPOSES
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.params import TILE_PATTERN, Params, Tile, Upload
+from generation.params import TILE_PATTERN, ImageRef, Params, Tile, Upload
 from generation.planning import actions
-from generation.planning.colouring import has_words
+from generation.planning.colouring import colourised, has_words
 from generation.planning.film_pictures import finished_picture
 from generation.prompt import PENDING_IMAGE, PromptError, PromptRequest, format_prompt, parse_prompt
 
@@ -97,7 +99,8 @@ async def submit_remix(interaction: Interaction, target: PromptTarget, text: str
         await client.jobs.submit(interaction, action, params, tile, pressed=pressed)
         return
     request = await parse_edited(interaction, text, parent.params, forms=_form_parameters(action, parent.params))
-    request = await with_references(interaction, request, parent)
+    picture = tile if _is_from_tile(action) else parent.params.source
+    request = await with_references(interaction, request, parent, picture)
     model = registry.resolve(request.params)
     before = actions.rescaled_for(parent.params, model, registry.find(parent.params.model))
     if action is Action.ZOOM_CUSTOM:
@@ -116,8 +119,13 @@ async def submit_remix(interaction: Interaction, target: PromptTarget, text: str
 
 def _form_parameters(action: Action, parent: Params) -> list[str]:
     """Return the parameters that a button's form allows because it is about a picture."""
-    is_from_picture = action in (*REMIX_ACTION, *BASE_ACTION) or parent.source is not None
-    return [*(["zoom"] if action is Action.ZOOM_CUSTOM else []), *(["mix", "colour"] if is_from_picture else [])]
+    from_picture = ["mix", "colour", "edit"] if _is_from_tile(action) or parent.source is not None else []
+    return [*(["zoom"] if action is Action.ZOOM_CUSTOM else []), *from_picture]
+
+
+def _is_from_tile(action: Action) -> bool:
+    """Return whether a button's job starts from the picture that it is below."""
+    return action in (*REMIX_ACTION, *BASE_ACTION, Action.COLOUR)
 
 
 async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
@@ -133,7 +141,10 @@ async def parse_edited(
     """Parse an edited prompt without the user's defaults, which it already contains; `seed` is for one without any."""
     services = interaction.client.services
     options = await services.db.preferences.options(interaction.user.id)
-    image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
+    started_from = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
+    image_count = len(parent.image_prompts) or started_from
+    if parent.original is not None:
+        image_count = 1
     if not parent.colourise and not has_words(parent):
         image_count = max(image_count, 2)  # a blend, which needs no text
     registry = services.registry
@@ -146,7 +157,10 @@ async def parse_edited(
         options=options,
         forms=forms,
         new_seed=actions.new_seed if seed is None else lambda: seed,
+        starts_from_images=not parent.image_prompts,
     )
+    if request.params.image_prompts:
+        request = replace(request, params=replace(request.params, image_prompts=parent.image_prompts))
     problems = [tr("Links to pictures cannot be used here: the source is this picture")] if request.links else []
     problems += [tr("`--repeat` cannot be used here")] if request.repeat > 1 else []
     if problems:
@@ -154,15 +168,23 @@ async def parse_edited(
     return request
 
 
-async def with_references(interaction: Interaction, request: PromptRequest, parent: Job) -> PromptRequest:
-    """Return an edited prompt with the pictures of its style and its ControlNets: those of the parent, or others."""
-    params, before = request.params, parent.params
-    if params.style_code == before.style_code:
-        params = replace(params, style=before.style)
-    if params.control_code == before.control_code:
-        params = replace(params, control=before.control)
+async def with_references(
+    interaction: Interaction, request: PromptRequest, parent: Job, picture: ImageRef | None = None
+) -> PromptRequest:
+    """Return an edited prompt with the pictures that its codes stand for: those of the parent, or others.
+
+    A model for edits changes what the parent's changed, or else `picture`.
+    """
+    kept: dict[str, Any] = {
+        purpose: getattr(parent.params, purpose)
+        for purpose in PURPOSES
+        if getattr(request.params, f"{purpose}_code") == getattr(parent.params, f"{purpose}_code")
+    }
+    if request.params.original is not None:
+        kept["original"] = parent.params.original or picture
+    params = replace(request.params, **kept)
     request = replace(request, params=params)
-    if PENDING_IMAGE not in (params.style, params.control):
+    if PENDING_IMAGE not in (getattr(params, purpose) for purpose in PURPOSES):
         return request
     client = interaction.client
     preferred = await client.services.db.preferences.get(interaction.user.id)
@@ -175,7 +197,9 @@ async def with_references(interaction: Interaction, request: PromptRequest, pare
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
-        parent = actions.with_distinct_seeds(finished_picture(parent))
+        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False, retouch=False)
+    if action is Action.COLOUR:
+        parent = colourised(parent)
     model = registry.find(parent.model) or registry.default
     panorama = max(parent.aspect) > model.max_aspect * min(parent.aspect)
     if action is Action.ZOOM_CUSTOM:
@@ -191,18 +215,30 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
     if action is Action.REROLL:
         if isinstance(parent.source, Tile):
             return actions.with_prompt_of(parent, edited)
-        return replace(edited, source=parent.source, blended=parent.blended)
+        if edited.original is not None or edited.image_prompts:
+            return edited
+        if parent.image_prompts:  # the edited prompt chose a model that starts from them
+            return replace(edited, source=parent.image_prompts[0], blended=parent.image_prompts[1:])
+        return replace(edited, source=parent.source or parent.original, blended=parent.blended)
     if action not in BASE_ACTION:
         return actions.with_prompt_of(params_for(action, parent, tile, model, edited.seed), edited)
     if max(parent.aspect) > model.max_aspect * min(parent.aspect):
         edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
     child = ACTION_PARAMS[BASE_ACTION[action]](edited, tile, model, edited.seed)
-    return replace(child, same_seed=edited.same_seed, strength=_remix_strength(parent, edited, child))
+    return replace(
+        child,
+        same_seed=edited.same_seed,
+        strength=_remix_strength(parent, edited, child),
+        hold=edited.hold,
+        retouch=edited.retouch,
+    )
 
 
 def _remix_strength(parent: Params, edited: Params, child: Params) -> float:
     if edited.mix:
         return actions.MIX_STRENGTH
+    if edited.retouch:
+        return actions.RETOUCH_STRENGTH
     return actions.COLOUR_STRENGTH if edited.colourise and not parent.colourise else child.strength
 
 

@@ -25,7 +25,8 @@ class RetryButton(PersistentItem, template=rf"{RETRY}:{JOB_PATTERN}"):
             raise UserError(tr("Only {whom} can retry this job: copy the prompt and use `/imagine`.", whom=whom))
         job = record.job
         if job.action is Action.EDIT_WORDS and job.parent is not None:
-            await open_form(interaction, job.parent, job.params, 0)  # its words change already
+            kept = " --retouch" if job.params.retouch else " --hold" if job.params.hold else " --keep 0"
+            await open_form(interaction, job.parent, job.params, kept)
         else:
             await open_prompt(interaction, Action.REROLL, Tile(job.id, 0))
 

@@ -247,6 +247,7 @@ _KIND_VERBS = {
     "source": "from this picture",
     "style": "in this style",
     "character": "with this character",
+    "control": "drawn over it",
     "piece": "a piece of it",
 }
 _VERBS = {
@@ -258,7 +259,9 @@ _VERBS = {
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), "zoomed out"),
     Action.ZOOM_FILM: "animated",
     Action.WALK: "walked on",
+    Action.EDIT: "edited",
     **dict.fromkeys((Action.PAN_LEFT, Action.PAN_RIGHT, Action.PAN_UP, Action.PAN_DOWN), "extended"),
     Action.MAKE_SQUARE: "made square",
+    Action.COLOUR: "coloured",
     **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), "reworded"),
 }

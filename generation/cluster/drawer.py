@@ -40,13 +40,14 @@ class NodeReport:
 class Assignment:
     """What a node generates for a bot: the models that both have, whether prompts go into files, and the log's form.
 
-    `load` replaces the real engine in tests.
+    `load` replaces the real engine in tests. With `describes`, the node's captioner is the bot's, and used.
     """
 
     models: frozenset[str]
     include_prompts: bool
     log_config: logs.LogConfig
     load: LoadEngine | None = None
+    describes: bool = False
 
 
 class Drawer:
@@ -97,6 +98,7 @@ class Drawer:
             classifier=settings.classifier,
             upscaler=describe_upscaler(Path(settings.upscaler)) if settings.upscaler else None,
             memory=settings.memory,
+            describer=settings.describer if assignment.describes else "",
             compile_unets=settings.compile_unets,
             fp8=settings.fp8,
             processes=len(settings.devices),

@@ -19,14 +19,16 @@ SAMPLES, SAMPLE_BYTES = 64, 16 << 10
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Fingerprints by name; empty for a classifier or an upscaler that is not used."""
+    """Fingerprints by name; empty for a classifier, an upscaler or a captioner that is not used."""
 
     models: Mapping[str, str]
     loras: Mapping[str, str] = field(default_factory=dict)
     embeddings: Mapping[str, str] = field(default_factory=dict)
     controls: Mapping[str, str] = field(default_factory=dict)
+    image_adapters: Mapping[str, str] = field(default_factory=dict)
     classifier: str = ""
     upscaler: str = ""
+    captioner: str = ""
 
     def problems(self, bot: Inventory) -> list[str]:
         """Return why the machine with this inventory cannot generate for the bot at all."""
@@ -46,12 +48,19 @@ class Inventory:
             ("LoRA", self.loras, bot.loras),
             ("embedding", self.embeddings, bot.embeddings),
             ("ControlNet", self.controls, bot.controls),
+            ("IP-Adapter", self.image_adapters, bot.image_adapters),
         )
         found = []
         for kind, own, wanted in kinds:
             found += [f"it has another file as the {kind} {name}" for name in sorted(_others(own, wanted))]
             found += [f"it lacks the {kind} {name}" for name in sorted(wanted.keys() - own.keys())]
+        if bot.captioner and not self.has_captioner_of(bot):
+            found.append("set DESCRIBER there to the same captioner as on the bot's machine")
         return found
+
+    def has_captioner_of(self, bot: Inventory) -> bool:
+        """Return whether the machine has the captioner that the bot uses."""
+        return bool(bot.captioner) and self.captioner == bot.captioner
 
 
 def common(own: Mapping[str, str], others: Mapping[str, str]) -> frozenset[str]:
@@ -63,13 +72,16 @@ def _others(own: Mapping[str, str], wanted: Mapping[str, str]) -> frozenset[str]
     return frozenset(own.keys() & wanted.keys()) - common(own, wanted)
 
 
-def take_inventory(registry: ModelRegistry, classifier: str = "", upscaler: Path | None = None) -> Inventory:
+def take_inventory(
+    registry: ModelRegistry, classifier: str = "", upscaler: Path | None = None, captioner: str = ""
+) -> Inventory:
     """Return the inventory of a machine with these models and files."""
     return Inventory(
         {model.name: _model_fingerprint(model) for model in registry.models},
         **_adapter_fingerprints(registry.adapters),
         classifier=_fingerprint(classifier) if classifier else "",
         upscaler=_fingerprint(str(upscaler)) if upscaler else "",
+        captioner=_fingerprint(captioner) if captioner else "",
     )
 
 
@@ -84,7 +96,8 @@ def _adapter_fingerprints(adapters: Adapters) -> dict[str, dict[str, str]]:
     }
     controls = {each.key: _combined(set(each.weight_files)) for each in adapters.controls}
     loras = {lora.name: _combined({lora.path}) for lora in adapters.loras}
-    return {"loras": loras, "embeddings": embeddings, "controls": controls}
+    images = {each.key: _combined(set(each.weight_files)) for each in adapters.images}
+    return {"loras": loras, "embeddings": embeddings, "controls": controls, "image_adapters": images}
 
 
 def _fingerprint(ref: str) -> str:

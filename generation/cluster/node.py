@@ -57,8 +57,10 @@ class NodeSettings:
     loras: str = ""
     embeddings: str = ""
     controls: str = ""
+    image_adapters: str = ""
     upscaler: str = ""
     classifier: str = ""
+    describer: str = ""
     threads: int = 0
     memory: int = 0
     capacity: int = 0
@@ -77,12 +79,13 @@ class NodeSettings:
 
     def load_registry(self) -> ModelRegistry:
         """Describe this machine's models and adapters. Raises like `ModelRegistry.from_refs` and `scan_adapters`."""
-        adapters, _ = scan_adapters(_path(self.loras), _path(self.embeddings), _path(self.controls))
+        folders = self.loras, self.embeddings, self.controls, self.image_adapters
+        adapters, _ = scan_adapters(*map(_path, folders))
         return ModelRegistry.from_refs(self.models, adapters)
 
     def take_inventory(self) -> Inventory:
         """Return what this machine can generate with."""
-        return take_inventory(self.load_registry(), self.classifier, _path(self.upscaler))
+        return take_inventory(self.load_registry(), self.classifier, _path(self.upscaler), self.describer)
 
 
 def labels_of(name: str, versions: Versions) -> str:

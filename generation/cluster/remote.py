@@ -80,6 +80,7 @@ class BotFiles:
     metadata_policy: MetadataPolicy
     classifier: str = ""
     upscaler: Path | None = None
+    describer: str = ""
 
 
 def load_remote(
@@ -104,7 +105,8 @@ def load_remote(
         report = ray.get(drawer.report.options(concurrency_group=MESSAGES).remote(), timeout=REPORT_TIMEOUT_S)
         offered = _compare(node, report, registry, bot)
         emit(offered)
-        assignment = Assignment(offered.models, bot.metadata_policy.include_prompts, logs.for_process("gpu"), load)
+        prompts, log_config = bot.metadata_policy.include_prompts, logs.for_process("gpu")
+        assignment = Assignment(offered.models, prompts, log_config, load, describes=offered.captioner)
         stream = _stream(ray, drawer, assignment, node)
         engine = RemoteEngine(drawer, stream, registry, bot.metadata_policy.load_signer(), emit)
     except ray.exceptions.RayError as error:
@@ -128,7 +130,7 @@ def _start_drawer(ray: Any, node: Node, index: int) -> Any:
 
 def _compare(node: Node, report: NodeReport, registry: ModelRegistry, bot: BotFiles) -> Offered:
     """Return what a node can generate as the bot would. Raise UserError if that is nothing."""
-    own = take_inventory(registry, bot.classifier, bot.upscaler)
+    own = take_inventory(registry, bot.classifier, bot.upscaler, bot.describer)
     problems = report.versions.mismatches(own_versions()) or report.inventory.problems(own)
     if problems:
         raise UserError(f"{node.name} cannot generate for this bot: {'; '.join(problems)}")
@@ -139,8 +141,10 @@ def _compare(node: Node, report: NodeReport, registry: ModelRegistry, bot: BotFi
         models=common(found.models, own.models),
         loras=common(found.loras, own.loras),
         controls=common(found.controls, own.controls),
+        image_adapters=common(found.image_adapters, own.image_adapters),
         missing_embeddings=frozenset(own.embeddings) - common(found.embeddings, own.embeddings),
         capacity=report.capacity,
+        captioner=found.has_captioner_of(own),
     )
 
 

@@ -57,12 +57,12 @@ def _context(credentials: Credentials, settings: dict[str, Any]) -> c2pa.Context
 def _manifest(params: Params | None = None, name: str = "") -> dict[str, Any]:
     """Return what is signed: that the image is generated, by which job, and from which of the bot's own images.
 
-    One image is the parent; several that were blended are components. An ingredient is named by its id only: with its
-    own signature in it, a file would grow from generation to generation.
+    One image is the parent; several are components: those that were blended, or a tile and what its edit changed. An
+    ingredient is named by its id only: with its own signature in it, a file would grow from generation to generation.
     """
     parents = parent_tiles(params) if params else []
-    relation = "parentOf" if params and not params.blended else "componentOf"
-    has_source = params is not None and params.source is not None
+    relation = "parentOf" if params and not params.blended and len(parents) == 1 else "componentOf"
+    has_source = params is not None and (params.source or params.original) is not None
     named = {"title": name, "instance_id": instance_id(name)} if name else {}
     return named | {
         "claim_generator_info": [{"name": "Atelier"}],

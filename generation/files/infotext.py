@@ -78,7 +78,8 @@ def _emphasis(text: str, strength: float) -> str:
 
 def parent_tiles(params: Params) -> list[Tile]:
     """Return the bot's own images that `params` start from; uploaded images have no name to mention."""
-    return [image for image in (params.source, *params.blended) if isinstance(image, Tile)]
+    images = dict.fromkeys((params.source, *params.blended, params.original))
+    return [image for image in images if isinstance(image, Tile)]
 
 
 def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
@@ -91,6 +92,7 @@ def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
         "Sampler": sampler,
         "Schedule type": schedule,
         "CFG scale": format_number(params.guidance_scale),
+        "Image CFG scale": None if params.original is None else format_number(params.image_guidance),
         "Seed": str(params.seed_of(tile)),
         "Size": f"{params.width}x{params.height}",
         "Model": model.name,

@@ -1,4 +1,4 @@
-"""The LoRAs, embeddings and ControlNets found in the configured folders, by name."""
+"""The LoRAs, embeddings, ControlNets and IP-Adapters found in the configured folders, by name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from generation.models.capabilities import Capability
 from generation.models.catalogue import Family, normalize_name
 from generation.models.files.controls import ControlNet, scan_controls
 from generation.models.files.found_files import find_files, is_weights_file, token_name
+from generation.models.files.image_adapters import ImageAdapter, scan_image_adapters
 from generation.models.files.lora import Lora, bundled_embeddings, describe_lora
 from generation.models.files.textual_inversion import (
     TextualInversion,
@@ -24,18 +25,20 @@ from generation.params import Params
 from generation.text import Text
 
 T = TypeVar("T", Lora, TextualInversion)
+Adapter = Lora | TextualInversion | ControlNet | ImageAdapter
 
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """The LoRAs, embeddings and ControlNets that prompts may name; no two of a kind share a name.
+    """The LoRAs, embeddings and ControlNets that prompts may name, and IP-Adapters; no two of a kind share a name.
 
-    Only ControlNets for different families do: the model decides which is meant.
+    Only ControlNets and IP-Adapters for different families do: the model decides which is meant.
     """
 
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[TextualInversion, ...] = ()
     controls: tuple[ControlNet, ...] = ()
+    images: tuple[ImageAdapter, ...] = ()
 
     def find_lora(self, name: str) -> Lora | None:
         """Return the LoRA of this name; case, spaces and dashes do not matter."""
@@ -58,6 +61,7 @@ class Adapters:
             tuple(lora for lora in self.loras if is_compatible(lora, model)),
             tuple(embedding for embedding in self.embeddings if is_compatible(embedding, model)),
             tuple(control for control in self.controls if is_compatible(control, model)),
+            tuple(each for each in self.images if is_compatible(each, model)),
         )
 
     def match_controls(self, typed: str) -> tuple[ControlNet, ...]:
@@ -77,6 +81,26 @@ class Adapters:
             )
         return matches[0]
 
+    def choose_image_adapter(self, model: Model, *, for_character: bool = False) -> ImageAdapter | None:
+        """Return the IP-Adapter that a model uses: for a character one of faces, if there is one, else none of them."""
+        fitting = sorted(self.compatible_with(model).images, key=lambda each: each.preference)
+        faces = [each for each in fitting if each.is_face]
+        others = [each for each in fitting if not each.is_face]
+        return next(iter([*faces, *others] if for_character else others), None)
+
+    def find_image_adapter(self, name: str, model: Model) -> ImageAdapter | None:
+        """Return a job's IP-Adapter for a model, None if it is no longer installed."""
+        wanted, fitting = normalize_name(name), self.compatible_with(model).images
+        return next((each for each in fitting if normalize_name(each.name) == wanted), None)
+
+    def resolve_image_adapter(self, name: str, model: Model) -> ImageAdapter:
+        """Return a job's IP-Adapter for a model; raise UserError for one that is no longer installed."""
+        if (adapter := self.find_image_adapter(name, model)) is None:
+            raise UserError(
+                Text("This was drawn with the IP-Adapter {adapter}, which is no longer installed.", adapter=name)
+            )
+        return adapter
+
     def resolve_loras(self, params: Params) -> tuple[tuple[Lora, float], ...]:
         """Return the LoRAs of `params` with their weights; raise UserError for one that is no longer installed."""
         return tuple((self._require_lora(use.name), use.weight) for use in params.lora_set)
@@ -90,21 +114,32 @@ class Adapters:
 NO_ADAPTERS = Adapters()
 
 
-def is_compatible(adapter: Lora | TextualInversion | ControlNet, model: Model) -> bool:
+def is_compatible(adapter: Adapter, model: Model) -> bool:
     """Return whether `model` can use the adapter, as far as is known before both are loaded."""
     known = adapter.cross_attention_dim is not None and model.cross_attention_dim is not None
-    needed = Capability.CONTROL if isinstance(adapter, ControlNet) else Capability.ADAPTERS
-    return needed in model.capabilities and (not known or adapter.cross_attention_dim == model.cross_attention_dim)
+    fits = not known or adapter.cross_attention_dim == model.cross_attention_dim
+    if isinstance(adapter, ImageAdapter):  # smaller relatives of a family have fewer layers
+        fits = fits and model.attention_layers in (None, adapter.layers)
+    return fits and _needed_capability(adapter) in model.capabilities
 
 
-def incompatibility(adapter: Lora | TextualInversion | ControlNet) -> Text:
+def _needed_capability(adapter: Adapter) -> Capability:
+    match adapter:
+        case ControlNet():
+            return Capability.CONTROL
+        case ImageAdapter():
+            return Capability.CHARACTER
+    return Capability.ADAPTERS
+
+
+def incompatibility(adapter: Adapter) -> Text:
     """Return why a model cannot use the adapter, as the end of a sentence about the adapter."""
     if family := target_family(adapter):
         return Text("it is made for {family}", family=family)
     return Text("it is made for another kind of model")
 
 
-def target_family(adapter: Lora | TextualInversion | ControlNet) -> Family | None:
+def target_family(adapter: Adapter) -> Family | None:
     """Return the family of the models that the adapter is made for; None if unknown."""
     return next(
         (family for family, width in CROSS_ATTENTION_DIMS.items() if width == adapter.cross_attention_dim), None
@@ -112,9 +147,11 @@ def target_family(adapter: Lora | TextualInversion | ControlNet) -> Family | Non
 
 
 def scan_adapters(
-    loras: Path | None, embeddings: Path | None, controls: Path | None = None
+    loras: Path | None, embeddings: Path | None, controls: Path | None = None, images: Path | None = None
 ) -> tuple[Adapters, tuple[str, ...]]:
-    """Describe the files in the folders for LoRAs, embeddings and ControlNets; also return why files were rejected.
+    """Describe the files in the folders for LoRAs, embeddings, ControlNets and IP-Adapters.
+
+    Also return why files were rejected.
 
     Raise FileNotFoundError if a folder does not exist.
     """
@@ -123,8 +160,9 @@ def scan_adapters(
     bundled, rejected_bundled = _bundled_embeddings(found_loras, found_embeddings)
     everything = tuple(sorted((*found_embeddings, *bundled), key=_by_name))
     found_controls, rejected_controls = scan_controls(controls) if controls else ((), ())
-    rejected = (*rejected_loras, *rejected_embeddings, *rejected_bundled, *rejected_controls)
-    return Adapters(found_loras, everything, found_controls), rejected
+    found_images, rejected_images = scan_image_adapters(images) if images else ((), ())
+    rejected = (*rejected_loras, *rejected_embeddings, *rejected_bundled, *rejected_controls, *rejected_images)
+    return Adapters(found_loras, everything, found_controls, found_images), rejected
 
 
 def _bundled_embeddings(

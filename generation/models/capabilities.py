@@ -37,6 +37,9 @@ class Capability(StrEnum):
     MIX = "draw another idea on the shapes of a picture"
     STYLE = "take over the style of a picture"
     CONTROL = "follow a picture by a ControlNet"
+    CHARACTER = "draw the character of a picture"
+    COLOUR = "colour a grey picture"
+    EDIT = "change a picture as words say"
 
     @property
     def text(self) -> Text:
@@ -44,8 +47,25 @@ class Capability(StrEnum):
         return Text(self.value)
 
 
-ALL_CAPABILITIES = frozenset(Capability)
-_IMG2IMG = {Capability.IMG2IMG, Capability.INPAINT, Capability.UPSCALE, Capability.ASPECT_RATIO}
+ALL_CAPABILITIES = frozenset(Capability) - {Capability.EDIT}  # of a model that draws from words
+_IMG2IMG = {
+    Capability.IMG2IMG,
+    Capability.INPAINT,
+    Capability.UPSCALE,
+    Capability.ASPECT_RATIO,
+    Capability.COLOUR,
+}
+# What a model that edits pictures cannot do: its words say what to change, and it sees one whole picture.
+_NOT_OF_EDITORS = {
+    Capability.BLEND,
+    Capability.INPAINT,
+    Capability.SHORTEN,
+    Capability.WALK,
+    Capability.MIX,
+    Capability.COLOUR,
+    Capability.CONTROL,
+    Capability.CHARACTER,
+}
 
 FAMILY_CAPABILITIES: dict[Family, frozenset[Capability]] = {
     Family.SD1: ALL_CAPABILITIES,
@@ -54,12 +74,19 @@ FAMILY_CAPABILITIES: dict[Family, frozenset[Capability]] = {
     Family.SD3: frozenset({*_IMG2IMG, Capability.NEGATIVE_PROMPT, Capability.GUIDANCE}),
     Family.FLUX: frozenset({*_IMG2IMG, Capability.GUIDANCE}),
     Family.FLUX_SCHNELL: frozenset(_IMG2IMG),
+    Family.FLUX_KONTEXT: frozenset({Capability.EDIT, Capability.ASPECT_RATIO, Capability.GUIDANCE}),
     Family.KANDINSKY: frozenset({*_IMG2IMG, Capability.NEGATIVE_PROMPT, Capability.GUIDANCE}),
     Family.UNCLIP: frozenset({Capability.GUIDANCE}),
     Family.CASCADE: frozenset({Capability.ASPECT_RATIO, Capability.NEGATIVE_PROMPT, Capability.GUIDANCE}),
     Family.WUERSTCHEN: frozenset({Capability.ASPECT_RATIO, Capability.NEGATIVE_PROMPT, Capability.GUIDANCE}),
     Family.IF: frozenset({Capability.ASPECT_RATIO, Capability.NEGATIVE_PROMPT, Capability.GUIDANCE}),
 }
+
+
+def model_capabilities(family: Family, *, is_editor: bool) -> frozenset[Capability]:
+    """Return what a model of a family can do; an editor changes pictures, and needs one for all that it draws."""
+    drawn = FAMILY_CAPABILITIES[family]
+    return drawn - _NOT_OF_EDITORS | {Capability.EDIT} if is_editor else drawn
 
 
 def required_capabilities(params: Params) -> frozenset[Capability]:
@@ -83,5 +110,8 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.MIX: bool(params.mix),
         Capability.STYLE: params.style is not None,
         Capability.CONTROL: bool(params.controls),
+        Capability.CHARACTER: bool(params.character or params.image_prompts),
+        Capability.COLOUR: params.colourise,
+        Capability.EDIT: params.original is not None,
     }
     return frozenset(capability for capability, is_required in required.items() if is_required)

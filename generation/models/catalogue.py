@@ -19,6 +19,7 @@ class Family(StrEnum):
     SD3 = "Stable Diffusion 3"
     FLUX = "FLUX.1"
     FLUX_SCHNELL = "FLUX.1 schnell"
+    FLUX_KONTEXT = "FLUX.1 Kontext"
     KANDINSKY = "Kandinsky 2.2"
     UNCLIP = "unCLIP"
     CASCADE = "Stable Cascade"
@@ -31,6 +32,7 @@ class Family(StrEnum):
 PIPELINE_FAMILIES = {
     "StableDiffusion3Pipeline": Family.SD3,
     "FluxPipeline": Family.FLUX,
+    "FluxKontextPipeline": Family.FLUX_KONTEXT,
     "KandinskyV22Pipeline": Family.KANDINSKY,
     "UnCLIPPipeline": Family.UNCLIP,
     "StableCascadeDecoderPipeline": Family.CASCADE,
@@ -48,7 +50,8 @@ class CatalogueEntry:
     works only with its own. `memory` is the size of its weights in half precision, in bytes. With a `base`, `hub_id`
     has only a UNet (in `unet_file`, if set), and everything else comes from the base; or only a LoRA for few steps (in
     `lora_file`), which is added to the base's weights. `partner` is the second
-    repository of a model that is split in two. A guidance scale of 1 means no guidance.
+    repository of a model that is split in two. A guidance scale of 1 means no guidance. An `is_editor` changes pictures
+    as words say.
     """
 
     name: str
@@ -67,6 +70,7 @@ class CatalogueEntry:
     unet_file: str = ""
     lora_file: str = ""
     partner: str = ""
+    is_editor: bool = False
 
 
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -184,6 +188,14 @@ CATALOGUE = (
         base=SD15,
         lora_file="Hyper-SD15-4steps-lora.safetensors",
     ),
+    CatalogueEntry(
+        name="InstructPix2Pix",
+        hub_id="timbrooks/instruct-pix2pix",
+        aliases=("instruct", "ip2p"),
+        sampler="euler_a",
+        licence="MIT",
+        is_editor=True,
+    ),
     _sdxl_entry("Stable Diffusion XL", SDXL_BASE, "xl", "sdxl", guidance_scale=6.0),
     _sdxl_entry(
         "SDXL Turbo",
@@ -223,6 +235,16 @@ CATALOGUE = (
         guidance_scale=8.0,
         sampler="lcm",
         base=SDXL_BASE,
+    ),
+    _sdxl_entry(
+        "SDXL InstructPix2Pix",
+        "diffusers/sdxl-instructpix2pix-768",
+        "xl-instruct",
+        native_size=768,
+        num_inference_steps=30,
+        guidance_scale=3.0,
+        sampler="euler",
+        is_editor=True,
     ),
     _pipeline_entry(
         "Stable Diffusion 3.5 Medium",
@@ -268,6 +290,18 @@ CATALOGUE = (
         steps=4,
         guidance=0.0,
         licence="Apache 2.0",
+        gib=31.5,
+    ),
+    _pipeline_entry(
+        "FLUX.1 Kontext",
+        "black-forest-labs/FLUX.1-Kontext-dev",
+        "kontext",
+        "flux kontext",
+        family=Family.FLUX_KONTEXT,
+        size_multiple=16,
+        steps=28,
+        guidance=2.5,
+        licence="FLUX.1 [dev] Non-Commercial",
         gib=31.5,
     ),
     _pipeline_entry(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.errors import UserError
-from generation.models.capabilities import FAMILY_CAPABILITIES, Capability
+from generation.models.capabilities import Capability, model_capabilities
 from generation.models.catalogue import (
     PIPELINE_FAMILIES,
     CatalogueEntry,
@@ -22,10 +22,12 @@ from generation.models.catalogue import (
     normalize_name,
     reference_entry,
 )
+from generation.models.files.attention_layers import OF_FAMILY, count_in_config
 from generation.models.files.checkpoint import inspect_checkpoint
 from generation.models.files.config_types import read_config, read_index
 from generation.models.files.errors import report_damage
 from generation.models.files.json_files import read_json
+from generation.models.files.ldm_layout import EDITOR_CHANNELS
 from generation.models.files.safetensors_header import CONVERT_HINT
 from generation.models.samplers import SAMPLERS, sampler_for
 from generation.models.words.vocabulary import Vocabulary
@@ -72,7 +74,9 @@ class Model:
     `unsupported` are capabilities of its family that it lacks. `sampler` is its own, by its name in `SAMPLERS` or its
     class; None if unknown. Others take `steps_with_other_samplers`, if it is set, instead of `num_inference_steps`.
     `family` is its architecture. `cross_attention_dim` is the width of its UNet's text embeddings, None if it has no
-    UNet or the width is unknown. `base`, `unet_file`, `lora_file` and `partner` are those of its `CatalogueEntry`.
+    UNet or the width is unknown, and `attention_layers` is the number of its layers that attend to them. An
+    `is_editor` changes pictures as words say. `base`, `unet_file`, `lora_file` and `partner` are those of its
+    `CatalogueEntry`.
     """
 
     name: str
@@ -90,6 +94,8 @@ class Model:
     sampler: str | None = None
     family: Family = Family.SD1
     cross_attention_dim: int | None = None
+    attention_layers: int | None = None
+    is_editor: bool = False
     base: str = ""
     unet_file: str = ""
     lora_file: str = ""
@@ -98,7 +104,7 @@ class Model:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Return what the model can do beyond plain text-to-image."""
-        return FAMILY_CAPABILITIES[self.family] - self.unsupported
+        return model_capabilities(self.family, is_editor=self.is_editor) - self.unsupported
 
     @property
     def is_distilled(self) -> bool:
@@ -212,6 +218,8 @@ def _describe_checkpoint(path: Path) -> Model:
         "sampler": DISTILLED_SAMPLER if is_distilled or checkpoint.zero_terminal_snr else DEFAULT_CHECKPOINT_SAMPLER,
         "family": checkpoint.family,
         "cross_attention_dim": CROSS_ATTENTION_DIMS[checkpoint.family],
+        "attention_layers": checkpoint.attention_layers,
+        "is_editor": checkpoint.is_editor,
         **_FAMILY_DEFAULTS.get(checkpoint.family, {}),
     }
     return Model(ref=str(path), **defaults | overrides)
@@ -228,7 +236,9 @@ def _from_catalogue(entry: CatalogueEntry) -> Model:
         sampler=entry.sampler,
         family=entry.family,
         cross_attention_dim=CROSS_ATTENTION_DIMS.get(entry.family),
+        attention_layers=OF_FAMILY.get(entry.family),
         size_multiple=_FAMILY_DEFAULTS.get(entry.family, {}).get("size_multiple", entry.size_multiple),
+        is_editor=entry.is_editor,
         base=entry.base,
         unet_file=entry.unet_file,
         lora_file=entry.lora_file,
@@ -247,6 +257,8 @@ def defaults_from_unet(unet: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "family": family,
         "cross_attention_dim": cross_attention_dim,
+        "attention_layers": count_in_config(unet),
+        "is_editor": unet.get("in_channels") == EDITOR_CHANNELS,
         **_FAMILY_DEFAULTS.get(family, {}),
         **distilled,
     }

@@ -77,6 +77,8 @@ class ModelRegistry:
         self.adapters.resolve_loras(params)
         for use in params.control_set:
             self.adapters.resolve_control(use.name, model)
+        for name in params.adapter_set:
+            self.adapters.resolve_image_adapter(name, model)
         return model
 
     def model_name(self, params: Params) -> str:
@@ -84,8 +86,10 @@ class ModelRegistry:
         return params.model or self.default.name
 
     def require_supported(self, params: Params) -> None:
-        """Raise UserError if the model of `params` is no longer installed or lacks a required capability."""
+        """Raise UserError if the model of `params` is no longer installed, or lacks a capability or its picture."""
         model = self.resolve(params)
+        if Capability.EDIT in model.capabilities and params.original is None:
+            raise UserError(needs_picture(model))
         if missing := sorted(required_capabilities(params) - model.capabilities):
             raise UserError(self._unsupported(model, missing[0]))
 
@@ -107,6 +111,11 @@ class ModelRegistry:
     def updated(self, model: Model) -> ModelRegistry:
         """Return a copy with the description of `model` replaced, now that it is loaded."""
         return replace(self, models=tuple(model if each.name == model.name else each for each in self.models))
+
+
+def needs_picture(model: Model) -> Text:
+    """Return what a model that edits pictures says without one."""
+    return Text("{model} edits pictures: give it one with `/edit`, and say what to change.", model=model.name)
 
 
 def _aliases(model: Model) -> list[str]:

@@ -13,8 +13,9 @@ from generation.job import Action
 from generation.models.capabilities import Capability
 from generation.models.model import Model, size_for
 from generation.params import MAX_SEED, Frame, ImageRef, Params, PromptPart, Tile
-from generation.planning.colouring import with_default_words
+from generation.planning.colouring import colourised, is_drawn_grey, with_default_words
 from generation.planning.film_pictures import finished_picture
+from generation.planning.holding import holds
 from generation.text import Text
 
 # Strengths (fractions of the noise): subtle keeps the source's composition, strong keeps its idea.
@@ -27,6 +28,7 @@ UPSCALE_CREATIVE = 0.5
 OUTPAINT_STRENGTH = 0.95
 BLEND_STRENGTH = 0.6  # as `--iw 1`
 DEFAULT_KEEP = 15  # percent of the steps that *Edit words* draws with the words of the picture
+RETOUCH_STRENGTH = 0.85  # what is not held needs much noise to become something else
 MIX_STRENGTH = 0.9  # another idea needs much noise: the picture is mixed in at each step
 COLOUR_STRENGTH = 0.75  # colours need much noise; the lightness is kept apart from it
 DEFAULT_MIX_KEEP = 50  # percent of the picture in each step that mixes its shapes with another idea
@@ -64,6 +66,7 @@ ENLARGING = (Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREA
 REQUIRED_CAPABILITY = {
     **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), Capability.IMG2IMG),
     **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), Capability.IMG2IMG),
+    Action.COLOUR: Capability.COLOUR,
     **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.CLEAN_UP), Capability.UPSCALE),
     **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), Capability.INPAINT),
     **dict.fromkeys((Action.VARY_REGION, Action.MAKE_SQUARE, *PAN_DIRECTIONS), Capability.INPAINT),
@@ -102,8 +105,10 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
     actions = {Action.VARY_SUBTLE, Action.VARY_STRONG, Action.VARY_REGION, Action.REMIX_SUBTLE, Action.REMIX_STRONG}
     if params.film is None and not params.mix:
         actions.add(Action.EDIT_WORDS)
+    if is_drawn_grey(params) and not (params.colourise or params.mix or params.film):
+        actions.add(Action.COLOUR)
     if params.count > 1:
-        actions |= {Action.PICK, Action.WALK}
+        actions |= {Action.PICK} if holds(params) else {Action.PICK, Action.WALK}
     if width * height <= max_area * native:
         actions.add(Action.CLEAN_UP)
     if 4 * width * height <= max_area * native:
@@ -146,6 +151,11 @@ def vary(parent: Params, tile: Tile, model: Model, strength: float, seed: int) -
     """
     width, height = _grid_size(parent, model)
     return replace(_derived(parent, tile, seed), width=width, height=height, count=4, strength=strength)
+
+
+def colour(parent: Params, tile: Tile, model: Model, seed: int) -> Params:
+    """Return the params of a grid that colours a grey `tile` with its own words."""
+    return vary(colourised(parent), tile, model, COLOUR_STRENGTH, seed)
 
 
 def vary_region(
@@ -288,7 +298,18 @@ _GEOMETRY = (
 def _derived(parent: Params, tile: Tile, seed: int) -> Params:
     """Return params that start from `tile` alone, without the parent's own source, mask, frame and blended images."""
     child = with_distinct_seeds(finished_picture(parent))
-    return replace(child, seed=seed, source=tile, mask=None, frame=None, region=(), blended=(), video=False)
+    return replace(
+        child,
+        seed=seed,
+        source=tile,
+        mask=None,
+        frame=None,
+        region=(),
+        blended=(),
+        video=False,
+        hold=False,
+        retouch=False,
+    )
 
 
 def _single_tile(parent: Params, tile: Tile) -> Params:

@@ -1,12 +1,18 @@
-"""What is drawn over a grey picture for its colours, if nobody says what they are."""
+"""Colour grey pictures: which ones a prompt asked for, and what is drawn over them for their colours."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from generation.params import Params, PromptPart
 
 DEFAULT_WORDS = "a photo in bright natural colours, by day"
+_GREY = r"(?:black[ -](?:and|&|n)[ -]white|b ?[&/] ?w|monochrom(?:e|atic)|gr[ae]y[ -]?scale)"
+_PICTURE = r"(?:photo|photograph|photography|picture|image|portrait|drawing|sketch|film|style)"
+# Only what is said of the whole picture: "a black and white cat" has colours around it.
+_GREY_TAG = re.compile(rf"(?:(?:^|,)\s*(?:in )?|\bin )(?:an? )?{_GREY}(?: {_PICTURE})?\s*(?=,|$)", re.IGNORECASE)
+_GREY_ADJECTIVE = re.compile(rf"\b{_GREY} (?={_PICTURE}\b)", re.IGNORECASE)
 
 
 def has_words(params: Params) -> bool:
@@ -19,3 +25,25 @@ def with_default_words(params: Params) -> Params:
     if not params.colourise or has_words(params):
         return params
     return replace(params, parts=(PromptPart(DEFAULT_WORDS),))
+
+
+def is_drawn_grey(params: Params) -> bool:
+    """Return whether the words ask for a picture without colours."""
+    return _in_colour(params) != params
+
+
+def colourised(params: Params) -> Params:
+    """Return the params that colour a picture with its own words, without those that made it grey."""
+    return replace(_in_colour(params), colourise=True)
+
+
+def _in_colour(params: Params) -> Params:
+    return replace(params, parts=tuple(_part_in_colour(part) for part in params.parts))
+
+
+def _part_in_colour(part: PromptPart) -> PromptPart:
+    """Return a part without the words for grey; as it is if they are steered away from, or change on the way."""
+    if part.weight <= 0 or part.edited:
+        return part
+    text = _GREY_ADJECTIVE.sub("", _GREY_TAG.sub("", part.text))
+    return part if text == part.text else replace(part, text=text.strip(" ,"))

@@ -9,6 +9,7 @@ from generation.models.model import Model
 from generation.params import Params
 from generation.planning.control import control_factor
 from generation.planning.guidance import guidance_weights
+from generation.planning.holding import drawn_rows
 from generation.planning.readings import reading_rows
 from generation.planning.style import has_leader
 from generation.planning.tiling import window_positions, window_size
@@ -45,10 +46,12 @@ def compute_cost(params: Params, model: Model | None) -> int:
     second = effective_steps(params.num_inference_steps, HIRES_STRENGTH) if has_hires_pass(params) else 0
     hires_pixels = HIRES_FACTOR**2 * params.width * params.height * steps_before_stop(params.stop, second)
     pixels_per_step = _pixels_per_step(params, model)
-    pixels = pixels_per_step * steps_before_stop(params.stop, first) + hires_pixels
+    pixels = pixels_per_step * steps_before_stop(params.stop, first)
     images = params.count if params.film is None else params.film.steps
-    rows = images * len(guidance_weights(params)) + has_leader(params)
-    return int(max(pixels_per_step, pixels) * rows * control_factor(params))
+    rows, hires_rows = (
+        images * each + has_leader(params) for each in (drawn_rows(params), len(guidance_weights(params)))
+    )
+    return int(max(pixels_per_step * rows, pixels * rows + hires_pixels * hires_rows) * control_factor(params))
 
 
 def _pixels_per_step(params: Params, model: Model | None) -> int:

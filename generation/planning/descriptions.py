@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import product
 
 from generation.models.words.vocabulary import Vocabulary
 
 DESCRIPTIONS = 4  # that a result has
 KEPT = 3  # candidates of a kind that are compared with all noises
-RETRIED_SETTINGS = 4  # settings that are compared again, with each time of day
+COLOURED_THINGS = 2  # things that are compared in each colour
+RETRIED_SETTINGS = 2  # places and backgrounds that are compared again once the thing is known
+RETRIED_THINGS = 4  # things with a colour that are compared at the end, with more noises
 ROWS_UNKNOWN = 300  # estimated for a model whose vocabulary is not known
 
 
@@ -50,11 +51,31 @@ def with_styles(known: Description, vocabulary: Vocabulary) -> list[Description]
     return [replace(known, style=word) for word in ("", *_words(vocabulary, "styles"))]
 
 
+def with_times(known: Description, vocabulary: Vocabulary) -> list[Description]:
+    """Return a description at each time of day, and at none."""
+    return [replace(known, time=word) for word in ("", *_words(vocabulary, "times"))]
+
+
 def with_settings(known: Description, vocabulary: Vocabulary) -> list[Description]:
-    """Return a description in each place, and before each plain background."""
-    bare = replace(known, place="", background="", time="", weather="")
-    places = [replace(bare, place=word) for word in _words(vocabulary, "places")]
-    return [*places, *(replace(bare, background=word) for word in _words(vocabulary, "colours"))]
+    """Return a description in each place, at its time or at none, and before each plain background.
+
+    A plain background is tried without the style too: brown looks like sepia, and grey like black and white.
+    """
+    bare = replace(known, time="")
+    times, styles = dict.fromkeys([known.time, ""]), dict.fromkeys([known.style, ""])
+    places = [replace(bare, place=word, time=time) for word in _words(vocabulary, "places") for time in times]
+    colours = _words(vocabulary, "colours")
+    plain = [replace(bare, background=word, style=style) for word in colours for style in styles]
+    return [*places, *plain] or [bare]
+
+
+def with_settings_of(known: Description, others: Sequence[Description], vocabulary: Vocabulary) -> list[Description]:
+    """Return a description in the first places of others, at each time of day, and before their first backgrounds."""
+    settings = list(dict.fromkeys(replace(other, time="") for other in others))
+    places, plain = [each for each in settings if each.place], [each for each in settings if not each.place]
+    found = [*places[:RETRIED_SETTINGS], *plain[:RETRIED_SETTINGS]]
+    moved = [replace(each, thing=known.thing, colour=known.colour) for each in found]
+    return [timed for each in moved for timed in (with_times(each, vocabulary) if each.place else (each,))]
 
 
 def with_things(known: Description, vocabulary: Vocabulary) -> list[Description]:
@@ -62,18 +83,10 @@ def with_things(known: Description, vocabulary: Vocabulary) -> list[Description]
     return [replace(known, thing=word) for word in ("", *_words(vocabulary, "things"))]
 
 
-def with_colours(known: Description, vocabulary: Vocabulary) -> list[Description]:
-    """Return a description with each colour of its thing; as it is without a thing."""
-    return [replace(known, colour=word) for word in _words(vocabulary, "colours")] if known.thing else [known]
-
-
-def with_times(known: Iterable[Description], vocabulary: Vocabulary) -> list[Description]:
-    """Return descriptions at each time of day; a plain background has none."""
-    return [
-        replace(each, time=time)
-        for each, time in product(known, ("", *_words(vocabulary, "times")))
-        if each.place or not time
-    ]
+def with_colours(known: Iterable[Description], vocabulary: Vocabulary) -> list[Description]:
+    """Return descriptions with each colour of their thing; as they are without a thing."""
+    colours = _words(vocabulary, "colours")
+    return [replace(each, colour=colour) for each in known for colour in (colours if each.thing and colours else ("",))]
 
 
 def with_weathers(known: Description, vocabulary: Vocabulary) -> list[Description]:
@@ -82,21 +95,21 @@ def with_weathers(known: Description, vocabulary: Vocabulary) -> list[Descriptio
     return [replace(known, weather=word) for word in weathers]
 
 
-def with_words_of(known: Description, others: Iterable[Description]) -> list[Description]:
-    """Return a description with what each of the others says of the thing; itself first."""
-    found = [known, *(replace(known, thing=other.thing) for other in others)]
-    return list(dict.fromkeys(found))
+def with_things_of(known: Description, others: Iterable[Description]) -> list[Description]:
+    """Return a description with the things of others, in their colours."""
+    return [replace(known, thing=other.thing, colour=other.colour) for other in others]
 
 
-def description_rows(vocabulary: Vocabulary | None, probes: int) -> int:
-    """Return about how many rows of the UNet a description takes."""
+def description_rows(vocabulary: Vocabulary | None, probes: int, last_probes: int) -> int:
+    """Return about how many rows of the UNet a description takes; at the end, more noises are used."""
     if vocabulary is None:
         return ROWS_UNKNOWN
-    colours, settings = len(_words(vocabulary, "colours")), len(with_settings(Description(), vocabulary))
-    times = RETRIED_SETTINGS * (1 + len(_words(vocabulary, "times")))
-    kinds = (1 + len(_words(vocabulary, "styles")), settings, 1 + len(_words(vocabulary, "things")), colours, times)
-    weathers = 1 + len(_words(vocabulary, "weather"))
-    return sum(sum(halvings(count, probes)) for count in (*kinds, weathers, KEPT + 1, KEPT))
+    colours, styles, times, things, weathers, places = (
+        len(_words(vocabulary, kind)) for kind in ("colours", "styles", "times", "things", "weather", "places")
+    )
+    first = (1 + styles, 1 + times, 2 * places + 2 * colours, 1 + things, COLOURED_THINGS * colours)
+    again = (RETRIED_SETTINGS * (2 + times), 1 + weathers)
+    return sum(sum(halvings(count, probes)) for count in (*first, *again)) + sum(halvings(RETRIED_THINGS, last_probes))
 
 
 def halvings(count: int, probes: int) -> Iterator[int]:
@@ -106,9 +119,10 @@ def halvings(count: int, probes: int) -> Iterator[int]:
         count = min(count, max(KEPT, (count + 1) // 2))
 
 
-def differing_kind(one: Description, other: Description) -> str:
-    """Return the first kind in which two descriptions differ."""
-    return next((each.name for each in fields(one) if getattr(one, each.name) != getattr(other, each.name)), "")
+def difference(one: Description, other: Description) -> dict[str, str]:
+    """Return the words of the other description that differ, by kind."""
+    names = [each.name for each in fields(one)]
+    return {name: getattr(other, name) for name in names if getattr(one, name) != getattr(other, name)}
 
 
 def _words(vocabulary: Vocabulary, kind: str) -> tuple[str, ...]:

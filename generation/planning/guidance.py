@@ -12,10 +12,14 @@ from generation.text import Text
 
 
 class ConditioningText(NamedTuple):
-    """A text that conditions the UNet; `perturbed` says that chaos and weird shift its embedding."""
+    """A text that conditions the UNet; `perturbed` says that chaos and weird shift its embedding.
+
+    With `sees_original`, the UNet sees the image beside it that the words say how to change.
+    """
 
     text: str
     perturbed: bool = False
+    sees_original: bool = False
 
 
 def guidance_weights(params: Params) -> dict[ConditioningText, float]:
@@ -24,16 +28,22 @@ def guidance_weights(params: Params) -> dict[ConditioningText, float]:
     `u + g · Σ wᵢ (cᵢ − u)`, collected by text: `g · wᵢ` for each cᵢ and `1 − g · Σ wᵢ` for u, the empty or the negative
     prompt. Texts with weight 0 are left out, so a single prompt without guidance costs one row, as in diffusers, where
     a scale up to 1 means no guidance.
+
+    The texts of an edit see the original. Its guidance goes from u, which does not see it, to the negative prompt with
+    it, i, and on to the texts: `u + image guidance · (i − u) + g · Σ wᵢ (cᵢ − i)`, as in InstructPix2Pix.
     """
     if not any(part.weight > 0 for part in params.parts):
         raise UserError(Text("No part of the prompt has a weight above 0: give at least one part a positive weight."))
     guidance = max(1.0, params.guidance_scale)
-    is_perturbed = bool(params.chaos or params.weird)
+    is_perturbed, is_edit = bool(params.chaos or params.weird), params.original is not None
     weights: dict[ConditioningText, float] = defaultdict(float)
     for part in params.weighted_parts:
         for text, weight in split_by_style(part, params):
-            weights[ConditioningText(text, is_perturbed and part.weight > 0)] += guidance * weight
-    weights[ConditioningText(params.negative_prompt or "")] += 1 - sum(weights.values())
+            weights[ConditioningText(text, is_perturbed and part.weight > 0, is_edit)] += guidance * weight
+    negative = ConditioningText(params.negative_prompt or "", sees_original=is_edit)
+    image_guidance = params.image_guidance if is_edit and guidance > 1 else 1.0
+    weights[negative] += image_guidance - sum(weights.values())
+    weights[negative._replace(sees_original=False)] += 1 - image_guidance
     return {text: weight for text, weight in weights.items() if abs(weight) > 1e-6}
 
 

@@ -31,8 +31,9 @@ def _pictures(params: Params) -> int:
 
 
 def _sources(params: Params) -> int:
+    originals = 0 if params.original is None else ENCODING * math.prod(size_of(params))
     if params.source is None:
-        return 0
+        return originals
     is_zoom = params.film is not None and params.film.kind is not FilmKind.WALK
     times = params.film.steps if params.film is not None and is_zoom else 1
-    return ENCODING * params.width * params.height * (times + len(params.blended))
+    return originals + ENCODING * params.width * params.height * (times + len(params.blended))

@@ -80,9 +80,22 @@ def shorter_texts(words: Sequence[Word]) -> tuple[str, ...]:
 
     Words of the weight 0 are in none of them.
     """
+    counts = _distinct([_count_of(share, _sorted_weights(words)) for share in MASS_KEPT])
+    return tuple(_strongest(words, count) for count in counts)
+
+
+def shortened(words: Sequence[Word], share: float) -> str:
+    """Return the text of the strongest words that make up a share of the importance of all."""
+    return _strongest(words, _count_of(share, _sorted_weights(words)))
+
+
+def _sorted_weights(words: Sequence[Word]) -> list[float]:
+    return sorted((word.weight for word in words), reverse=True)
+
+
+def _strongest(words: Sequence[Word], count: int) -> str:
     ranked = sorted(range(len(words)), key=lambda index: (-words[index].weight, index))
-    counts = _distinct([_count_of(share, [words[index].weight for index in ranked]) for share in MASS_KEPT])
-    return tuple(join_words([words[index].text for index in sorted(ranked[:count])]) for count in counts)
+    return join_words([words[index].text for index in sorted(ranked[:count])])
 
 
 def _count_of(share: float, weights: Sequence[float]) -> int:

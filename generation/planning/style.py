@@ -22,7 +22,12 @@ def has_style(params: Params) -> bool:
 
 def has_leader(params: Params) -> bool:
     """Return whether the picture attends to its style reference, which takes a row more in each step."""
-    return has_style(params) and not params.style_is_palette
+    return has_style(params) and not params.style_is_palette and not has_style_adapter(params)
+
+
+def has_style_adapter(params: Params) -> bool:
+    """Return whether an IP-Adapter takes the style over, instead of attention and colours."""
+    return has_style(params) and not params.style_is_palette and bool(params.style_adapter)
 
 
 def moments_share(weight: int) -> float:

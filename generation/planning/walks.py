@@ -9,6 +9,7 @@ from itertools import pairwise
 from generation.errors import UserError
 from generation.params import FilmKind, FilmPlan, Params, PromptPart, Tile, WalkEnd
 from generation.planning.guidance import guidance_weights
+from generation.planning.holding import holds
 from generation.text import Text
 
 MIN_PICTURES, MAX_PICTURES = 24, 48
@@ -26,6 +27,8 @@ def walk(start: Params, parts: tuple[PromptPart, ...], seed: int, pictures: int,
     if (parts, seed) == (start.parts, start.seed):
         raise UserError(Text("Both ends are the same picture: choose two, or give the second prompt a `--seed`."))
     plan = FilmPlan(FilmKind.WALK, pictures, (words,) if words else (), WalkEnd(parts, seed))
+    if holds(start):
+        raise UserError(Text("A walk holds no picture: leave out `--hold` and `--retouch`."))
     if parts != start.parts and any(part.edited for part in (*start.parts, *parts)):
         raise UserError(Text("A walk between two prompts cannot change its words on the way: leave out `[…:…:…]`."))
     weights = [list(guidance_weights(replace(start, parts=each)).values()) for each in (start.parts, parts)]

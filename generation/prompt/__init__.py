@@ -18,7 +18,14 @@ from generation.prompt.permutations import TooManyPermutations, expand, permute,
 from generation.prompt.request import PENDING_IMAGE, PromptRequest
 from generation.prompt.splitter import MAX_LENGTH
 from generation.prompt.syntax import is_link
-from generation.prompt.writer import control_parameter, format_prompt, lora_parameter, model_parameter, style_parameter
+from generation.prompt.writer import (
+    character_parameter,
+    control_parameter,
+    format_prompt,
+    lora_parameter,
+    model_parameter,
+    style_parameter,
+)
 
 __all__ = [
     "MAX_IMAGES",
@@ -28,6 +35,7 @@ __all__ = [
     "PromptReading",
     "PromptRequest",
     "TooManyPermutations",
+    "character_parameter",
     "choose_model",
     "control_parameter",
     "convert_infotext",

@@ -11,8 +11,9 @@ from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.samplers import SAMPLERS
-from generation.params import MAX_SEED, ControlWeight, Params, Upload
+from generation.params import DEFAULT_IMAGE_GUIDANCE, MAX_SEED, ControlWeight, Params, Upload
 from generation.planning.actions import DEFAULT_KEEP, DEFAULT_MIX_KEEP, MAX_ZOOM, MIN_ZOOM
+from generation.planning.image_prompts import DEFAULT_IMAGE_WEIGHT, MAX_CHARACTER_WEIGHT
 from generation.planning.style import DEFAULT_STYLE_WEIGHT, MAX_STYLE_WEIGHT
 from generation.prompt.controls import Controls
 from generation.prompt.values import (
@@ -30,7 +31,13 @@ from generation.prompt.values import (
     TextList,
     ValueType,
 )
-from generation.prompt.weights import default_strength, image_weight_for, strength_for
+from generation.prompt.weights import (
+    default_strength,
+    image_guidance_for,
+    image_weight_for,
+    image_weight_of_guidance,
+    strength_for,
+)
 from generation.text import Text
 
 ValueGetter = Callable[[Params, ModelRegistry | None], Any]
@@ -96,8 +103,14 @@ def _guidance_value(params: Params, registry: ModelRegistry | None) -> float | N
 
 
 def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float | None:
+    if params.original is not None:
+        is_default = params.image_guidance == DEFAULT_IMAGE_GUIDANCE
+        return None if is_default else image_weight_of_guidance(params.image_guidance)
+    if params.image_prompts:
+        return None if params.image_weight == DEFAULT_IMAGE_WEIGHT else params.image_weight
     # Only an upload can be attached again; the strength for a tile is set by the button.
-    if not isinstance(params.source, Upload) or params.strength == default_strength(params.mix, params.colourise):
+    usual = default_strength(params.mix, params.colourise, params.retouch)
+    if not isinstance(params.source, Upload) or params.strength == usual:
         return None
     return image_weight_for(params.strength)
 
@@ -234,7 +247,11 @@ PARAMETERS = (
         example="1.5",
         default="1",
         help="How much of your picture is kept: 0 ignores it, 3 keeps nearly everything.",
-        to_fields=lambda weight: {"strength": strength_for(weight)},
+        to_fields=lambda weight: {
+            "strength": strength_for(weight),
+            "image_guidance": image_guidance_for(weight),
+            "image_weight": weight,
+        },
         get_value=_image_weight_value,
         requires=Capability.IMG2IMG,
     ),
@@ -254,7 +271,7 @@ PARAMETERS = (
         field="colourise",
         help="Colours your grey picture: its lightness stays exactly, and the colours follow your words.",
         get_value=_value_unless(False, "colourise"),
-        requires=Capability.IMG2IMG,
+        requires=Capability.COLOUR,
     ),
     Parameter(
         names=("sref",),
@@ -275,6 +292,26 @@ PARAMETERS = (
         help="How much of the style of `--sref` is taken over; 0 ignores it.",
         get_value=_value_unless(DEFAULT_STYLE_WEIGHT, "style_weight"),
         requires=Capability.STYLE,
+    ),
+    Parameter(
+        names=("cref",),
+        value_type=StyleName(),
+        field="character_code",
+        example="4f2a1c",
+        default="none",
+        help="A picture whose character is drawn: a link, or a code of this server.",
+        get_value=_value_unless("", "character_code"),
+        requires=Capability.CHARACTER,
+    ),
+    Parameter(
+        names=("cw",),
+        value_type=Integer(0, MAX_CHARACTER_WEIGHT),
+        field="character_weight",
+        example="60",
+        default=str(MAX_CHARACTER_WEIGHT),
+        help="How much the character of `--cref` counts beside your words; 0 ignores it.",
+        get_value=_value_unless(MAX_CHARACTER_WEIGHT, "character_weight"),
+        requires=Capability.CHARACTER,
     ),
     Parameter(
         names=("control",),
@@ -443,6 +480,22 @@ PARAMETERS = (
         get_value=lambda params, _: params.mix_keep if params.mix and params.mix_keep != DEFAULT_MIX_KEEP else None,
         requires=Capability.PROMPT_EDITS,
     ),
+    Parameter(
+        names=("hold",),
+        value_type=Flag(),
+        field="hold",
+        help="Where words change, as in `[red:blue:.1]` and in *Edit words*: all that they do not concern stays.",
+        get_value=_value_unless(False, "hold"),
+        requires=Capability.PROMPT_EDITS,
+    ),
+    Parameter(
+        names=("retouch",),
+        value_type=Flag(),
+        field="retouch",
+        help="Changes your picture only where words change, as in `[red:blue:.0]`; the words before say what it shows.",
+        get_value=_value_unless(False, "retouch"),
+        requires=Capability.PROMPT_EDITS,
+    ),
     _speed_parameter(Speed.FAST, "Runs this job before relaxed jobs."),
     _speed_parameter(Speed.RELAX, "Runs this job after fast jobs."),
     _speed_parameter(Speed.TURBO, "Runs this job before all other jobs."),
@@ -463,16 +516,16 @@ PARAMETERS = (
     ),
 )
 
-_LINK_INSTEAD = Text("The nearest is a link to the picture in front of your text, with `--iw`.")
+_CHARACTER_INSTEAD = Text("The nearest is `--cref` with a link to the picture, and `--cw`.")
 _OPTION_INSTEAD = Text("The nearest is a custom option of your own: `/prefer option set`.")
 # Midjourney's parameters that are not implemented, and what comes nearest: the prompt is refused, but not for an
 # unknown parameter.
 PLANNED: Mapping[str, Text | None] = {
     "sv": Text("The nearest is `--sref`, which has one version."),
-    **dict.fromkeys(("cref", "cw", "oref", "ow"), _LINK_INSTEAD),
+    **dict.fromkeys(("oref", "ow"), _CHARACTER_INSTEAD),
     **dict.fromkeys(("p", "profile", "personalize"), _OPTION_INSTEAD),
     "exp": Text("The nearest are `--stylize` and `--weird`."),
-    "edit": Text("The nearest is the button *Vary (Region)* below a picture."),
+    "edit": Text("The nearest are `/edit`, and the button *Vary (Region)* below a picture."),
     "sd": Text("Without `--hd`, pictures have the usual size anyway."),
     **dict.fromkeys(("motion", "loop", "end", "bs"), None),
 }

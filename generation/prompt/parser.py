@@ -15,13 +15,16 @@ from typing import Any
 
 from generation.models.adapters import incompatibility, is_compatible
 from generation.models.capabilities import Capability
+from generation.models.files.image_adapters import ImageAdapter
 from generation.models.model import Model, size_for
-from generation.models.registry import ModelRegistry
-from generation.params import ImageRef, LoraWeight, Params, PromptPart
+from generation.models.registry import ModelRegistry, needs_picture
+from generation.params import DEFAULT_IMAGE_GUIDANCE, ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
+from generation.planning.image_prompts import DEFAULT_IMAGE_WEIGHT
 from generation.prompt.controls import control_problems, split_controls
 from generation.prompt.edits import edit_problems
 from generation.prompt.errors import PromptError, quote, unsupported
+from generation.prompt.image_prompts import character_problems, prompt_adapter, with_image_adapters
 from generation.prompt.infotext.conversion import convert_infotext
 from generation.prompt.layers import ParameterLayer, layer_from_defaults, layer_from_prompt
 from generation.prompt.parameter_names import split_name
@@ -64,6 +67,7 @@ def parse_prompt(
     options: Mapping[str, str] = NO_OPTIONS,
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
+    starts_from_images: bool = False,
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
 
@@ -77,6 +81,7 @@ def parse_prompt(
         options=options,
         forms=forms,
         new_seed=new_seed,
+        starts_from_images=starts_from_images,
     )
     if reading.problems:
         raise PromptError(*reading.problems)
@@ -93,6 +98,7 @@ def read_prompt(
     options: Mapping[str, str] = NO_OPTIONS,
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
+    starts_from_images: bool = False,
 ) -> PromptReading:
     """Read one prompt with `attached` images, and find all its problems.
 
@@ -109,18 +115,27 @@ def read_prompt(
     images = (PENDING_IMAGE,) * (attached + len(links))
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
-    given, problems = _apply_defaults(typed, defaults, images=len(images))
-    problems += _form_problems(given, forms, has_image=bool(images))
+    given, problems = _apply_defaults(typed, defaults, parts, images=len(images))
+    problems += [
+        *_form_problems(given, forms, has_image=bool(images)),
+        *_hold_problems(given, forms, parts, has_image=bool(images)),
+    ]
     problems += [
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
         *_image_problems(len(images), parts, typed),
     ]
+    problems += _edit_problems(len(images), forms, model)
     problems += [*_unsupported_inputs(len(images), parts, model), *_style_problems(typed.values, given)]
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
     problems += control_problems(given.get("controls", ()), typed.scope)
+    problems += character_problems(typed.values, given, typed.scope)
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
-    request = None if problems else _build_request(given, parts, images, links, typed.scope, new_seed)
+    request = None
+    if not problems:
+        request = _build_request(
+            given, parts, images, links, typed.scope, new_seed, starts_from_images=starts_from_images
+        )
     if request is not None and left_out:
         request = replace(request, left_out=left_out)
     return PromptReading(parts, typed.typed, links, tuple(problems), request, left_out)
@@ -131,7 +146,7 @@ def parse_params(
 ) -> Params:
     """Parse a prompt that has `source` as its image and no links; raise PromptError with all its problems."""
     images = () if source is None else (source,)
-    request = parse_prompt(text, registry, attached=len(images), new_seed=new_seed)
+    request = parse_prompt(text, registry, attached=len(images), new_seed=new_seed, starts_from_images=True)
     if request.links:
         raise PromptError(Text("Links to pictures do not work here: attach the picture instead"))
     return request.with_images(images)
@@ -184,7 +199,7 @@ def _resolve_model(
 
 
 def _apply_defaults(
-    typed: ParameterLayer, defaults: Sequence[str], *, images: int
+    typed: ParameterLayer, defaults: Sequence[str], parts: tuple[PromptPart, ...], *, images: int
 ) -> tuple[dict[str, Any], list[Text]]:
     values, problems = typed.values, [*typed.problems]
     for text in defaults:
@@ -194,8 +209,12 @@ def _apply_defaults(
         if images == 0:
             overridden |= {"strength", "mix"}
         if images != 1:
-            overridden.add("colourise")
+            overridden |= {"colourise", "retouch"}
+        if not any(part.edited for part in parts):
+            overridden |= {"hold", "retouch"}
         overridden.add("controls")  # they need a picture, which belongs to one prompt
+        if Capability.EDIT in typed.scope.model.capabilities:
+            overridden.add("aspect")  # an edit has the shape of its picture
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
         problems += layer.problems
@@ -214,7 +233,11 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         ]
     if images > 1 and typed.values.get("colourise"):
         return [Text("`--colour` works with one picture only")]
+    if images > 1 and typed.values.get("retouch"):
+        return [Text("`--retouch` works with one picture only")]
     has_text = typed.values.get("colourise") or any(_all_texts(parts, {"mix": typed.values.get("mix", "")}))
+    if images == 1 and not has_text and Capability.EDIT in typed.scope.model.capabilities:
+        return [Text("Say what to change in the picture")]
     if images == 1 and not has_text:
         return [Text("Add some text, or a second picture to blend with")]
     if images == 0 and not has_text:
@@ -240,6 +263,29 @@ def _form_problems(given: Mapping[str, Any], forms: Collection[str], *, has_imag
     return problems
 
 
+def _hold_problems(
+    given: Mapping[str, Any], forms: Collection[str], parts: tuple[PromptPart, ...], *, has_image: bool
+) -> list[Text]:
+    problems: list[Text] = []
+    changes = any(part.edited for part in parts) and not given.get("mix")
+    if (given.get("hold") or given.get("retouch")) and not changes and "keep" not in forms:
+        problems.append(
+            Text(
+                "`--hold` and `--retouch` work where words change, as in `[red:blue:.1]`, "
+                "and in the form of *Edit words*"
+            )
+        )
+    if given.get("retouch") and not has_image and "colour" not in forms:
+        problems.append(Text("Cannot use `--retouch` without a picture: attach one, or press *Remix* below one"))
+    return problems
+
+
+def _edit_problems(images: int, forms: Collection[str], model: Model) -> list[Text]:
+    if Capability.EDIT in model.capabilities and not images and "edit" not in forms:
+        return [needs_picture(model)]
+    return []
+
+
 def _style_problems(typed: Mapping[str, Any], given: Mapping[str, Any]) -> list[Text]:
     if "style_weight" in typed and "style_code" not in given:
         return [
@@ -252,9 +298,13 @@ def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model
     """Return the problems of input other than parameters that the model does not support."""
     has_weights = len(parts) > 1 or parts[0].weight != 1
     problems: list[Text] = []
-    if images > 0 and (missing := Capability.IMG2IMG) not in model.capabilities:
+    if images > 0 and not model.capabilities & {Capability.IMG2IMG, Capability.EDIT}:
         problems.append(
-            Text("Cannot use a picture with {model}: it cannot {capability}", model=model.name, capability=missing.text)
+            Text(
+                "Cannot use a picture with {model}: it cannot {capability}",
+                model=model.name,
+                capability=Capability.IMG2IMG.text,
+            )
         )
     if images > 1 and (missing := Capability.BLEND) not in model.capabilities:
         problems.append(
@@ -271,6 +321,10 @@ def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model
     return problems
 
 
+def _default_strength(given: Mapping[str, Any]) -> float:
+    return default_strength(given.get("mix", ""), given.get("colourise", False), given.get("retouch", False))
+
+
 def _build_request(
     given: dict[str, Any],
     parts: tuple[PromptPart, ...],
@@ -278,24 +332,27 @@ def _build_request(
     links: tuple[str, ...],
     scope: Scope,
     new_seed: Callable[[], int],
+    *,
+    starts_from_images: bool,
 ) -> PromptRequest:
     model = scope.model
+    adapter = None if starts_from_images or not images else prompt_adapter(given, parts, scope)
     job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom", "keep") if name in given}
     fields = {name: value for name, value in given.items() if name not in job_settings}
     if "mix" in fields and "keep" in job_settings:
         fields["mix_keep"] = job_settings.pop("keep")
+    fields = with_image_adapters(fields, scope)
     draft = fields.get("draft", False)
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
     defaults: dict[str, Any] = {
         "guidance_scale": model.guidance_scale,
-        "strength": default_strength(given.get("mix", ""), given.get("colourise", False)) if images else 1.0,
+        "strength": _default_strength(given) if images else 1.0,
         "house_style": "" if fields.get("raw") else model.trigger_words,
     }
     computed: dict[str, Any] = {
         "parts": parts,
         "model": model.name,
-        "source": next(iter(images), None),
-        "blended": images[1:],
+        **_picture_fields(images, model, adapter),
         "style": PENDING_IMAGE if "style_code" in fields else None,
         "control": PENDING_IMAGE if fields.get("controls") else None,
         **split_controls(fields.get("controls", ()), scope),
@@ -309,6 +366,21 @@ def _build_request(
     return PromptRequest(
         params=Params(**defaults | fields | computed), links=links, aspect=given.get("aspect"), **job_settings
     )
+
+
+def _picture_fields(images: tuple[ImageRef, ...], model: Model, adapter: ImageAdapter | None) -> dict[str, Any]:
+    """Return what the pictures of a prompt are: the one that it edits, a prompt themselves, or what it starts from.
+
+    `--iw` says how much of them counts, each in its own way.
+    """
+    unused: dict[str, Any] = {"image_guidance": DEFAULT_IMAGE_GUIDANCE, "image_weight": DEFAULT_IMAGE_WEIGHT}
+    if Capability.EDIT in model.capabilities:
+        del unused["image_guidance"]
+        return unused | {"original": PENDING_IMAGE, "strength": 1.0}
+    if adapter is None:
+        return unused | {"source": next(iter(images), None), "blended": images[1:]}
+    del unused["image_weight"]
+    return unused | {"image_prompts": images, "image_adapter": adapter.name, "strength": 1.0}
 
 
 def lora_problems(loras: Sequence[LoraWeight]) -> list[Text]:

@@ -17,11 +17,11 @@ class PromptRequest:
     """The `Params` of a prompt, and how to run its job.
 
     `params` hold PENDING_IMAGE for each image of the prompt: attachments first, then `links`, in order. They hold it as
-    the style and the picture of ControlNets too, and what was typed for those as their codes: a link, a code or
-    "random". `speed` and `private` are None if the user's settings decide. `repeat` is the number of jobs. `aspect` is
-    None if no aspect ratio was requested, `zoom` if no factor for Custom Zoom was, `keep` if no share for Edit words
-    was. `left_out` names the settings of
-    pasted infotext that are not used.
+    the style, the character and the picture of ControlNets too, and what was typed for those as their codes: a link, a
+    code or "random"; and as the original of an edit, which is the first picture. `speed` and `private` are None if the
+    user's settings decide. `repeat` is the number of jobs. `aspect` is None if no aspect ratio was requested, `zoom` if
+    no factor for Custom Zoom was, `keep` if no share for Edit words was. `left_out` names the settings of pasted
+    infotext that are not used.
     """
 
     params: Params
@@ -37,7 +37,8 @@ class PromptRequest:
     @property
     def has_links(self) -> bool:
         """Return whether the prompt links to a picture that is not imported yet."""
-        return bool(self.links) or is_link(self.params.style_code) or is_link(self.params.control_code)
+        codes = self.params.style_code, self.params.character_code, self.params.control_code
+        return bool(self.links) or any(map(is_link, codes))
 
     def expand_repeats(self) -> list[PromptRequest]:
         """Return one request per job; each continues the previous one's seeds, so that no two grids are the same."""
@@ -49,4 +50,8 @@ class PromptRequest:
         """Return `params` with the pending images filled in: attachments first, then links."""
         if not images:
             return self.params
+        if self.params.original is not None:
+            return replace(self.params, original=images[0])
+        if self.params.image_prompts:
+            return replace(self.params, image_prompts=tuple(images))
         return replace(self.params, source=images[0], blended=tuple(images[1:]))

@@ -10,8 +10,8 @@ from decimal import Decimal
 import regex
 
 from generation.edited_text import edits_of
-from generation.params import PromptPart
-from generation.planning.actions import COLOUR_STRENGTH, MIX_STRENGTH
+from generation.params import DEFAULT_IMAGE_GUIDANCE, PromptPart
+from generation.planning.actions import COLOUR_STRENGTH, MIX_STRENGTH, RETOUCH_STRENGTH
 from generation.prompt.characters import COLONS, COMMAS, DASHES, PERCENT_SIGNS, STOPS, to_ascii
 from generation.prompt.edits import count_edits, mark_edits, read_part, write_part
 from generation.prompt.syntax import DOUBLE_COLON, mask
@@ -23,6 +23,10 @@ MIN_WEIGHT_SUM = 1e-6
 # Each unit of `--iw` multiplies the noise by 0.6: 0 ignores the image (strength 1), 1 keeps its composition (0.6),
 # 2 its shapes (0.36), 3 nearly everything (0.216).
 NOISE_PER_WEIGHT = 0.6
+# With a model that edits pictures, 0 keeps as much of yours as the words alone do, 1 is its default guidance, and 3 is
+# the highest that still lets the words change something.
+MIN_IMAGE_GUIDANCE = 1.0
+IMAGE_GUIDANCE_PER_WEIGHT = DEFAULT_IMAGE_GUIDANCE - MIN_IMAGE_GUIDANCE
 
 _SIGN, _COMMA = rf"[+＋{re.escape(DASHES)}]", rf"[{re.escape(COMMAS)}]"
 _STOP = rf"[{re.escape(STOPS)}]"
@@ -113,10 +117,12 @@ def strength_for(image_weight: float) -> float:
     return round(math.pow(NOISE_PER_WEIGHT, image_weight), 3)
 
 
-def default_strength(mix: str, colourise: bool) -> float:
-    """Return the strength for a picture without `--iw`: more noise with `--mix` and `--colour`."""
+def default_strength(mix: str, colourise: bool, retouch: bool) -> float:
+    """Return the strength for a picture without `--iw`: more noise with `--mix`, `--colour` and `--retouch`."""
     if mix:
         return MIX_STRENGTH
+    if retouch:
+        return RETOUCH_STRENGTH
     return COLOUR_STRENGTH if colourise else strength_for(1)
 
 
@@ -125,3 +131,13 @@ def image_weight_for(strength: float) -> float:
     exact = math.log(max(strength, 0.0004)) / math.log(NOISE_PER_WEIGHT)  # `strength_for` rounds 0.0004 to 0
     candidates = (round(exact, digits) for digits in range(1, 6))
     return next((weight for weight in candidates if strength_for(weight) == strength), round(exact, 5)) + 0.0
+
+
+def image_guidance_for(image_weight: float) -> float:
+    """Return the guidance of the picture that a model edits, for an image weight."""
+    return MIN_IMAGE_GUIDANCE + IMAGE_GUIDANCE_PER_WEIGHT * image_weight
+
+
+def image_weight_of_guidance(image_guidance: float) -> float:
+    """Return the image weight for which this is the guidance."""
+    return round((image_guidance - MIN_IMAGE_GUIDANCE) / IMAGE_GUIDANCE_PER_WEIGHT, 5)

@@ -9,6 +9,7 @@ from itertools import takewhile
 from generation.edited_text import EditedText, TextEdit
 from generation.errors import UserError
 from generation.params import Params, PromptPart
+from generation.planning.holding import held_picture, holds, last_words
 from generation.prompt.edits import MAX_EDITS, count_edits
 from generation.prompt.syntax import mask
 from generation.prompt.weights import format_parts, parse_parts
@@ -16,27 +17,38 @@ from generation.text import Text
 
 _UNREADABLE = Text(
     "These words cannot change: a bracket is open, they have no letters, or they change too often already. "
-    "Use `--keep 0`."
+    "Use `--keep 0` without `--hold`."
+)
+_OTHER_PARTS = Text(
+    "With `--keep` or `--hold`, the prompt needs the parts and weights that the picture's prompt has. "
+    "Use `--keep 0` without `--hold`."
 )
 
 
 def edit_words(drawn: Params, edited: Params, keep: int) -> Params:
     """Return `edited` with a prompt that draws the words of `drawn` for `keep` percent of the steps, then its own.
 
-    Raises UserError if the words cannot change from the ones to the others.
+    Other words for a picture that holds another one hold that one too. Raises UserError if the words cannot change from
+    the ones to the others.
     """
-    if keep == 0 or edited.parts == drawn.parts:
-        return edited
-    if [part.weight for part in edited.parts] != [part.weight for part in drawn.parts]:
-        raise UserError(
-            Text("With `--keep`, the prompt needs the parts and weights that the picture's prompt has; or `--keep 0`.")
-        )
-    if keep == 100:
+    if holds(drawn) and edited.parts in (drawn.parts, last_words(drawn).parts):
         return replace(edited, parts=drawn.parts)
+    if (keep == 0 and not (edited.hold or edited.retouch)) or edited.parts == drawn.parts:
+        return _holding_changes(edited)
+    drawn = held_picture(drawn) if holds(drawn) else drawn
+    if [part.weight for part in edited.parts] != [part.weight for part in drawn.parts]:
+        raise UserError(_OTHER_PARTS)
+    if keep == 100:
+        return _holding_changes(replace(edited, parts=drawn.parts))
     parts = tuple(_changed(*pair, keep / 100) for pair in zip(drawn.parts, edited.parts, strict=True))
     if count_edits(mask(format_parts(parts))) > MAX_EDITS:
         raise UserError(_UNREADABLE)
-    return replace(edited, parts=parts)
+    return _holding_changes(replace(edited, parts=parts))
+
+
+def _holding_changes(params: Params) -> Params:
+    """Return the params, which hold a picture only if words change."""
+    return params if any(part.edited for part in params.parts) else replace(params, hold=False, retouch=False)
 
 
 def _changed(drawn: PromptPart, edited: PromptPart, at: float) -> PromptPart:

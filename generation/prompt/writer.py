@@ -34,6 +34,11 @@ def style_parameter(code: str) -> str:
     return f"--sref {escape(code)}"
 
 
+def character_parameter(code: str) -> str:
+    """Return the parameter for the picture of a character."""
+    return f"--cref {escape(code)}"
+
+
 def control_parameter(typed: str) -> str:
     """Return the parameter for ControlNets or their picture that were given outside the prompt."""
     return f"--control {escape(typed)}"

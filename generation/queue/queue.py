@@ -173,7 +173,7 @@ class Queue:
         try:
             yield
         finally:
-            self._unposted.subtract(limit_keys(job))
+            self._unposted -= Counter(limit_keys(job))  # keys that nobody counts any more are dropped
             self._unposted_in_all -= 1
 
     def position(self, job_id: str) -> QueuePosition | None:

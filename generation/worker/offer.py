@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from generation.messages import Offered
 from generation.models.files.controls import ControlNet
+from generation.models.files.image_adapters import ImageAdapter
 from generation.models.registry import ModelRegistry
 from generation.params import Params, ReadingKind
 from generation.planning.descriptions import can_describe
@@ -19,12 +20,14 @@ def covers(offered: Offered, registry: ModelRegistry, params: Params) -> bool:
     model = registry.find(params.model)
     if model is not None and model.name not in offered.models:
         return False
-    if params.reading is ReadingKind.DESCRIBE and not _can_describe(registry, params):
-        return False  # only the bot's machine has a captioner
+    if params.reading is ReadingKind.DESCRIBE and not (offered.captioner or _can_describe(registry, params)):
+        return False
     found = (registry.adapters.find_lora(use.name) for use in params.lora_set)
     if not {lora.name for lora in found if lora is not None} <= offered.loras:
         return False
     if not {control.key for control in _controls(registry, params)} <= offered.controls:
+        return False
+    if not {adapter.key for adapter in _image_adapters(registry, params)} <= offered.image_adapters:
         return False
     return not any(_mentions(params, name) for name in offered.missing_embeddings)
 
@@ -39,6 +42,12 @@ def _controls(registry: ModelRegistry, params: Params) -> Iterator[ControlNet]:
         fitting = registry.adapters.compatible_with(model)
         for use in params.control_set:
             yield from fitting.match_controls(use.name)[:1]
+
+
+def _image_adapters(registry: ModelRegistry, params: Params) -> Iterator[ImageAdapter]:
+    if (model := registry.find(params.model)) is not None:
+        found = (registry.adapters.find_image_adapter(name, model) for name in params.adapter_set)
+        yield from filter(None, found)
 
 
 def _mentions(params: Params, embedding: str) -> bool:

@@ -53,6 +53,7 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
         ("LORAS", "/srv/loras", Path("/srv/loras")),
         ("EMBEDDINGS", "~/words", Path.home() / "words"),
         ("CONTROLS", "/srv/controls", Path("/srv/controls")),
+        ("IMAGE_ADAPTERS", "/srv/images", Path("/srv/images")),
         ("DEVICE", "CPU", "cpu"),
         ("DEVICE", "auto", "auto"),
         ("DEVICE", "cuda", "cuda"),

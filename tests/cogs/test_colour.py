@@ -61,6 +61,36 @@ async def test_a_result_is_coloured_by_the_menu_and_in_its_family(harness):
     assert edge.parent_job == first_tile(grid).job_id
 
 
+async def test_a_picture_that_was_drawn_grey_has_a_button_for_it(harness):
+    async with harness.bot() as services:
+        ada = harness.person(harness.ada)
+        await harness.imagine("a fox, black and white --ar 2:1")
+        await ada.press(await harness.result(), "U3")
+        picture = await harness.result(text="Image #3")
+        await ada.press(picture, "Colour")
+        grid = await harness.result(text="Coloured by")
+        params = await params_of(services, grid)
+        await ada.press(grid, "U1")
+        assert "Colour" not in (await harness.result(text="Image #1")).labels
+    assert params.parts[0].text == "a fox"
+    assert (params.colourise, params.strength, params.aspect) == (True, 0.75, (2, 1))
+    assert params.source == Tile(first_tile(picture).job_id, 0)
+
+
+async def test_with_remix_its_words_can_say_which_colours(harness):
+    async with harness.bot() as services:
+        ada = harness.person(harness.ada)
+        await services.db.preferences.update(harness.ada.id, remix=True)
+        await harness.imagine("a fox, black and white")
+        await ada.press(await harness.result(), "U1")
+        pressed = await ada.press(await harness.result(text="Image #1"), "Colour")
+        assert modal_prompt(await pressed.modal()) == "a fox --colour"
+        await ada.submit_modal(pressed, prompt="a red fox --colour")
+        params = await params_of(services, await harness.result(text="a red fox --colour"))
+    assert (params.colourise, params.strength) == (True, 0.75)
+    assert params.parts[0].text == "a red fox"
+
+
 async def test_remix_colours_a_picture_and_edit_words_keeps_its_lightness(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox")

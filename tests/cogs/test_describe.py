@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from functools import partial
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -12,9 +13,11 @@ from PIL import Image, PngImagePlugin
 from bot.jobs.describing import describe_for
 from db.jobs import JobState
 from generation.errors import WorkerLost
+from generation.messages import Offered
 from generation.params import Tile, from_dict
 from generation.planning.descriptions import Description, halvings, with_settings
 from generation.prompt import format_prompt
+from generation.worker.offer import covers
 from generation.worker.worker import LocalWorker
 from preview import UploadedFile
 from tests.cogs.config.test_config_commands import run_config
@@ -224,9 +227,15 @@ def test_candidates_are_halved_and_a_description_is_a_prompt():
     ]
 
 
-async def test_with_a_captioner_any_model_will_do(harness):
+async def test_with_a_captioner_any_model_will_do_where_a_machine_has_it(harness, monkeypatch):
     set_words(harness, {"style": ["ink"]})
-    async with harness.bot(describer="some/captioner"):
+    async with harness.bot(describer="some/captioner") as services:
+        (worker,) = services.fleet.workers
+        with monkeypatch.context() as as_on_a_node:
+            offered = Offered(frozenset({worker.registry.default.name}), frozenset(), frozenset())
+            as_on_a_node.setattr(worker, "can_draw", partial(covers, offered, worker.registry))
+            refused = await (await describe(harness, red_png(96, 64))).message()
+            assert "None of the models here can describe pictures" in refused.content
         await describe(harness, red_png(96, 64))
         shown = await result(harness)
     assert "Prompts that no file tells are guesses from the picture itself." in shown.content

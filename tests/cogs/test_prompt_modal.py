@@ -220,6 +220,7 @@ async def test_only_failed_jobs_whose_prompt_fits_into_a_modal_have_the_button()
             Action.IMAGINE,
             Action.BLEND,
             Action.EDIT_WORDS,
+            Action.EDIT,
             *ACTIONS_WITH_OWN_MODAL,
         }
         assert (view is not None) == asks, action

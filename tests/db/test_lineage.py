@@ -54,6 +54,22 @@ async def test_a_button_job_is_made_from_its_tile_only_once(jobs, lineage):
     assert await lineage.children(parent, 8) == [edge]
 
 
+async def test_an_edit_is_worded_and_brings_its_picture_and_its_variations_know_it(jobs, lineage, connection):
+    parent, upload = await post(jobs, make_job()), Upload("e" * 64)
+    privacy, edited = PersonalData(connection), replace(make_job().params, original=Tile(parent, 1))
+    edit = make_job(parent=Tile(parent, 1), params=edited, action=Action.EDIT, requester=BEN)
+    await post(jobs, edit)
+    assert {*await lineage.credits(edit.id)} == {Credit(person_id=BEN.id, part=part) for part in ("chose", "worded")}
+    varied = replace(edited, source=Tile(edit.id, 2))
+    child = await post(jobs, make_job(parent=Tile(edit.id, 2), params=varied, action=Action.VARY_SUBTLE))
+    kinds = {(edge.parent_job, edge.kind) for edge in await lineage.parents([child])}
+    assert kinds == {(edit.id, "made"), (parent, "source")}
+    brought = make_job(params=replace(make_job().params, original=upload), action=Action.EDIT)
+    await post(jobs, brought)
+    await post(jobs, make_job(params=brought.params, action=Action.REROLL, parent=Tile(brought.id, 0), requester=BEN))
+    assert [(await privacy.summary(each.id)).uploads for each in (ADA, BEN)] == [1, 0]
+
+
 async def test_a_blend_has_all_its_images_as_parents(jobs, lineage):
     first, second = await post(jobs, make_job()), await post(jobs, make_job())
     params = replace(make_job().params, source=Tile(first, 1), blended=(Tile(second, 3), Upload("f" * 64)))
@@ -66,6 +82,16 @@ async def test_a_pasted_image_is_a_source(jobs, lineage):
     origin = await post(jobs, make_job())
     pasted = await post(jobs, make_job(params=replace(make_job().params, source=Tile(origin, 0))))
     assert [edge.kind for edge in await lineage.parents([pasted])] == ["source"]
+
+
+async def test_references_are_parents_after_the_picture_that_it_starts_from(jobs, lineage):
+    drawn = [await post(jobs, make_job()) for _ in range(3)]
+    source, style, control = (Tile(job, number) for number, job in enumerate(drawn))
+    params = replace(make_job().params, source=source, style=style, control=control)
+    child = await post(jobs, make_job(params=params))
+    found = [(edge.parent_job, edge.parent_index, edge.kind) for edge in await lineage.parents([child])]
+    assert found == [(drawn[0], 0, "source"), (drawn[2], 2, "control"), (drawn[1], 1, "style")]
+    assert [each.job_id for each in await lineage.line(child)] == [child, drawn[0]]
 
 
 async def test_words_that_look_like_a_tile_are_no_parent(jobs, lineage):
@@ -153,6 +179,7 @@ async def test_jobs_from_before_are_in_the_tables_as_new_ones_are(tmp_path, path
         await child_of(jobs, first, 1)
         params = replace(make_job().params, source=Tile(first, 1), blended=(Tile(first, 3),))
         await post(jobs, make_job(params=params, action=Action.BLEND))
+        await post(jobs, make_job(params=replace(make_job().params, control=Tile(first, 2))))
     monkeypatch.setattr(db.jobs, "_INSERT_JOB", new_insert)
     async with Connection.open(path) as connection:
         await post(JobStore(connection), make_job())
@@ -165,7 +192,7 @@ async def test_jobs_from_before_are_in_the_tables_as_new_ones_are(tmp_path, path
         sqlite.execute("DELETE FROM jobs")
         sqlite.execute("INSERT INTO jobs SELECT * FROM copy")
         again = {name: sorted(sqlite.execute(f"SELECT * FROM {name}")) for name in tables}
-    assert len(tables["lineage"]) == 3
+    assert len(tables["lineage"]) == 4
     assert tables == again
 
 

@@ -41,6 +41,7 @@ from generation.params import (  # noqa: E402
 )
 from tests.support.control_file import random_control, scan, write_file  # noqa: E402
 from tests.support.engine_harness import make_params  # noqa: E402
+from tests.support.image_adapter_file import scan_images, write_adapter, write_encoder  # noqa: E402
 from tests.support.lora_file import random_layers, write_kohya  # noqa: E402
 
 SOURCE = {"source": Tile("p" * 20, 0)}
@@ -56,6 +57,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "style": {"style": Tile("p" * 20, 1)},
     "style from a picture": SOURCE | {"style": Tile("p" * 20, 1), "strength": 0.5},
     "control": {"control": Tile("p" * 20, 2), "controls": (ControlWeight("lines", 1.0),)},
+    "character": {"character": Tile("p" * 20, 3), "character_adapter": "plus"},
     "walk": {"film": FilmPlan(FilmKind.WALK, 2, (), WalkEnd((PromptPart("a blue moon"),), 9))},
     "video": {"video": True},
     "video at twice the size": {"video": True, "hd": True},
@@ -102,15 +104,17 @@ def draw_all(folder: str, cases: dict[str, list[dict[str, Any]]]) -> dict[str, A
     pipeline = load_pipeline(folder, "cpu", lambda _: None, torch.float32)
     lora = write_kohya(Path(folder, "ink.safetensors"), random_layers(pipeline, 3, unet=("mid_block.resnets.0.conv1",)))
     write_file(random_control(pipeline.unet, 1), Path(folder, "controls", "lines.safetensors"))
+    write_encoder(Path(folder, "images", "image_encoder"))
+    write_adapter(Path(folder, "images", "plus.safetensors"), pipeline.unet, "plus")
     for network in (*pipeline.text_encoders, pipeline.unet, pipeline.vae):
         pretend_gpu.move(network)
     events: list[Event] = []
     model = replace(pipeline.model, vocabulary=describe_model(EMBEDDED).vocabulary)
     on_device = replace(pipeline, device=pretend_gpu.DEVICE, model=model)
     with patch.object(engine_module, "SamplerTables", RecordedTables):
-        engine = DenoisingEngine(
-            on_device, events.append, adapters=replace(scan(Path(folder, "controls")), loras=(Lora("ink", lora),))
-        )
+        images = scan_images(Path(folder, "images")).images
+        adapters = replace(scan(Path(folder, "controls")), loras=(Lora("ink", lora),), images=images)
+        engine = DenoisingEngine(on_device, events.append, adapters=adapters)
     report = {}
     for name, jobs in cases.items():
         pretend_gpu.WAITS.seen.clear()
@@ -133,7 +137,9 @@ def draw(engine: DenoisingEngine, events: list[Event], name: str, jobs: list[dic
     events.clear()
     for number, changes in enumerate(jobs):
         params = make_params(**{"count": 2, "num_inference_steps": 4} | changes)
-        pictures = {each: picture() for each in ("source", "style", "control") if getattr(params, each) is not None}
+        pictures = {
+            each: picture() for each in ("source", "style", "control", "character") if getattr(params, each) is not None
+        }
         places = (0.0, 1.0) if params.film else ()
         engine.add(Generate(f"{name} {number}", params, number, 10**7, places=places, **pictures))
     while sum(isinstance(event, Finished | Read) for event in events) < len(jobs):

@@ -11,27 +11,35 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 CONTEXT = 77
+EDITOR = "StableDiffusionInstructPix2PixPipeline"
 WIDTH = 16
 
 
 def build_tiny_model(
-    folder: Path, *, text_in_time: bool = False, channels: tuple[int, ...] = (16, 32), side: int = 64, **noise: Any
+    folder: Path,
+    *,
+    text_in_time: bool = False,
+    channels: tuple[int, ...] = (16, 32),
+    side: int = 64,
+    is_editor: bool = False,
+    **noise: Any,
 ) -> Path:
     """Write the pipeline into `folder` and return that; the weights are the same every time.
 
     `text_in_time` adds the pooled text to the time embedding, as the embedded model does; `noise` changes the
-    scheduler. With other `channels` in the UNet and another `side` in pixels it need not be tiny.
+    scheduler. With other `channels` in the UNet and another `side` in pixels it need not be tiny. An `is_editor` is an
+    InstructPix2Pix.
     """
     before = torch.random.get_rng_state()
     torch.manual_seed(20)
     tokenizer = tiny_tokenizer()
     _text_encoder(tokenizer).save_pretrained(folder / "text_encoder")
-    _unet(text_in_time, channels, side).save_pretrained(folder / "unet")
+    _unet(text_in_time, channels, side, in_channels=8 if is_editor else 4).save_pretrained(folder / "unet")
     tiny_vae().save_pretrained(folder / "vae")
     torch.random.set_rng_state(before)
     tokenizer.save_pretrained(folder / "tokenizer")
     _scheduler(noise).save_pretrained(folder / "scheduler")
-    (folder / "model_index.json").write_text(json.dumps(_INDEX))
+    (folder / "model_index.json").write_text(json.dumps(_INDEX | ({"_class_name": EDITOR} if is_editor else {})))
     (folder / "atelier.json").write_text(json.dumps(_DESCRIPTION | {"native_size": side}))
     return folder
 
@@ -91,11 +99,12 @@ def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     return CLIPTextModel(config)
 
 
-def _unet(text_in_time: bool, channels: tuple[int, ...], side: int) -> UNet2DConditionModel:
+def _unet(text_in_time: bool, channels: tuple[int, ...], side: int, in_channels: int) -> UNet2DConditionModel:
     extra = {"addition_embed_type": "text", "addition_embed_type_num_heads": 2} if text_in_time else {}
     lower = len(channels) - 1
     return UNet2DConditionModel(
         sample_size=side // 8,
+        in_channels=in_channels,
         block_out_channels=channels,
         down_block_types=("CrossAttnDownBlock2D",) * lower + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * lower,

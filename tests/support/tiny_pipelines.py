@@ -126,7 +126,7 @@ def _sd3(folder: Path) -> None:
     _save(folder, "StableDiffusion3Pipeline", parts, {"guidance_scale": 5.0})
 
 
-def _flux(folder: Path, *, guided: bool = True) -> None:
+def _flux(folder: Path, *, guided: bool = True, kind: str = "FluxPipeline") -> None:
     t5 = _t5()
     parts = {
         "feature_extractor": None,
@@ -150,7 +150,11 @@ def _flux(folder: Path, *, guided: bool = True) -> None:
         ),
         "vae": _vae(16),
     }
-    _save(folder, "FluxPipeline", parts, {})
+    _save(folder, kind, parts, {})
+
+
+def _flux_kontext(folder: Path) -> None:
+    _flux(folder, kind="FluxKontextPipeline")
 
 
 def _flux_schnell(folder: Path) -> None:
@@ -411,6 +415,7 @@ BUILDERS: dict[Family, Callable[[Path], None]] = {
     Family.SD3: _sd3,
     Family.FLUX: _flux,
     Family.FLUX_SCHNELL: _flux_schnell,
+    Family.FLUX_KONTEXT: _flux_kontext,
     Family.KANDINSKY: _kandinsky,
     Family.UNCLIP: _unclip,
     Family.CASCADE: _cascade,

@@ -123,6 +123,8 @@ class CanvasCommand(commands.Cog):
             raise UserError(tr("A canvas begins empty: leave out the links to pictures."))
         if request.params.controls:
             raise UserError(tr("Each piece of a canvas would follow the whole picture: leave out `--control`."))
+        if request.params.character is not None:
+            raise UserError(tr("Each piece of a canvas would show the character: leave out `--cref`."))
         (params,) = await self.client.prompts.resolve_images(interaction, requests, None)
         model = self.services.registry.resolve(params)
         if params.aspect != (1, 1) or params.hd or params.draft or params.seamless:

@@ -18,6 +18,7 @@ from generation.params import Params
 from generation.planning.emphasis import read_emphasis
 from generation.planning.film_pictures import walk_end
 from generation.planning.guidance import ConditioningText, append_text, guidance_weights
+from generation.planning.holding import held_stages, holds
 from generation.planning.prompt_stages import prompt_stages
 
 MAX_CACHED_TEXTS = 512
@@ -41,11 +42,12 @@ class _Chunk(NamedTuple):
 class Conditioning:
     """The distinct texts of a job, as `embeddings` (embeddings × length × width) and `guidance_weights` (texts).
 
-    The guided prediction is the sum of the texts' predictions times their weights. `embedding_indices` names the
-    embedding of each row of the prediction, ordered by text, then tile. A text that chaos perturbs has an embedding for
+    The guided prediction is the sum of the texts' predictions times their weights. Where a picture is held, each tile
+    has weights of its own (texts × tiles). `embedding_indices` names the embedding of each row of the prediction,
+    ordered by text, then tile. A text that chaos perturbs has an embedding for
     each tile; others share one between tiles. `pooled` (embeddings × width) is SDXL's embedding of the whole text.
     `guidance` (1 × width) is the embedded guidance scale, for UNets with distilled guidance. Both have width 0 for
-    other models.
+    other models. `sees_original` (texts) is 1 for texts with which the UNet sees the picture that it edits, else 0.
     """
 
     embeddings: Tensor
@@ -53,6 +55,31 @@ class Conditioning:
     guidance_weights: Tensor
     embedding_indices: Tensor
     guidance: Tensor
+    sees_original: Tensor
+
+    @property
+    def holds(self) -> bool:
+        """Return whether it is that of a picture that is held, and then of as many tiles with other words."""
+        return self.guidance_weights.ndim == 2
+
+    @property
+    def attracts(self) -> Tensor:
+        """Return for each text whether it attracts a tile, rather than pushing all away."""
+        return (self.guidance_weights if not self.holds else self.guidance_weights.amax(1)) > 0
+
+    def of_other_words(self) -> Conditioning:
+        """Return the conditioning of the tiles with other words alone."""
+        if not self.holds:
+            return self
+        indices = self.embedding_indices.view(self.guidance_weights.shape).chunk(2, dim=1)[1]
+        weights = self.guidance_weights[:, -1]
+        used = weights != 0
+        return replace(
+            self,
+            guidance_weights=weights[used],
+            embedding_indices=indices[used].flatten(),
+            sees_original=self.sees_original[used],
+        )
 
 
 class Stage(NamedTuple):
@@ -63,6 +90,7 @@ class Stage(NamedTuple):
 
 
 _Embeddings = dict[ConditioningText, list[PromptEmbedding]]
+_Weights = list[float] | list[list[float]]  # of each text, or of each text for each tile
 
 
 class PromptEncoder:
@@ -84,36 +112,48 @@ class PromptEncoder:
         """Return the conditioning for a prompt, for each stage of one whose words change; all are equally long.
 
         With `places`, tile *i* is at places[i] of the way from this prompt, at 0, to the other end of its walk, at 1.
-        Raises UserError if no part of the prompt has a weight above 0.
+        If the params hold a picture, there are twice the tiles: its own, then those with other words. Raises UserError
+        if no part of the prompt has a weight above 0.
         """
-        stages = [(first, *self._embed_stage(each, params, places)) for first, each in prompt_stages(params, steps)]
+        if holds(params):
+            stages = [(first, *self._embed_held(pair, params)) for first, *pair in held_stages(params, steps)]
+        else:
+            stages = [(first, *self._embed_stage(each, params, places)) for first, each in prompt_stages(params, steps)]
         chunks = self._longest([each for _, _, texts in stages for own in texts.values() for each in own])
         return tuple(
             Stage(first, self._conditioning(params, weights, embeddings, chunks))
             for first, weights, embeddings in stages
         )
 
-    def _embed_stage(
-        self, stage: Params, params: Params, places: Sequence[float]
-    ) -> tuple[dict[ConditioningText, float], _Embeddings]:
+    def _embed_stage(self, stage: Params, params: Params, places: Sequence[float]) -> tuple[_Weights, _Embeddings]:
         """Return the weights and embeddings of a stage's texts; `params` say how chaos and weird perturb them."""
-        has_guidance_embedding = self._guidance_width is not None
-        weights = guidance_weights(replace(stage, guidance_scale=1.0) if has_guidance_embedding else stage)
+        weights = self._weights(stage)
         if places:
-            return weights, self._walk(weights, guidance_weights(walk_end(stage)), params, places)
-        return weights, {text: self._embeddings(text, params) for text in weights}
+            return [*weights.values()], self._walk(weights, guidance_weights(walk_end(stage)), params, places)
+        return [*weights.values()], {text: self._embeddings(text, params) for text in weights}
 
-    def _conditioning(
-        self, params: Params, weights: dict[ConditioningText, float], embeddings: _Embeddings, chunks: int
-    ) -> Conditioning:
+    def _embed_held(self, stages: Sequence[Params], params: Params) -> tuple[_Weights, _Embeddings]:
+        """Return `_embed_stage` of two stages that are drawn together; the weights are those of each tile."""
+        weights = [self._weights(stage) for stage in stages]
+        texts = dict.fromkeys(text for each in weights for text in each)
+        of_tiles = [[each.get(text, 0.0) for each in weights for _ in range(params.count)] for text in texts]
+        return of_tiles, {text: self._embeddings(text, params) for text in texts}
+
+    def _weights(self, stage: Params) -> dict[ConditioningText, float]:
+        has_guidance_embedding = self._guidance_width is not None
+        return guidance_weights(replace(stage, guidance_scale=1.0) if has_guidance_embedding else stage)
+
+    def _conditioning(self, params: Params, weights: _Weights, embeddings: _Embeddings, chunks: int) -> Conditioning:
+        tiles = 2 * params.count if holds(params) else params.count
         embedded = [self._pad(embedding, chunks) for own in embeddings.values() for embedding in own]
         mask = self._tensor([not self._is_zeroed(text) for text, own in embeddings.items() for _ in own])[:, None]
         return Conditioning(
             embeddings=(torch.cat([embedding.states for embedding in embedded]) * mask[..., None]).to(self._dtype),
             pooled=(torch.cat([embedding.pooled for embedding in embedded]) * mask).to(self._dtype),
-            guidance_weights=self._tensor(list(weights.values())).float(),
-            embedding_indices=self._tensor(_embedding_indices([len(own) for own in embeddings.values()], params.count)),
+            guidance_weights=self._tensor(weights).float(),
+            embedding_indices=self._tensor(_embedding_indices([len(own) for own in embeddings.values()], tiles)),
             guidance=self.embed_guidance(params.guidance_scale),
+            sees_original=self._tensor([float(text.sees_original) for text in embeddings]),
         )
 
     def embed_guidance(self, scale: float) -> Tensor:
@@ -141,7 +181,7 @@ class PromptEncoder:
 
     def _is_zeroed(self, text: ConditioningText) -> bool:
         """Return whether the model was trained with zeros in place of this text's embedding."""
-        return self._force_zeros_for_empty_prompt and text == ConditioningText("")
+        return self._force_zeros_for_empty_prompt and not text.text and not text.perturbed
 
     def _walk(
         self,

@@ -20,6 +20,7 @@ from generation.engine.denoising.advance import advance, group_by_canvas
 from generation.engine.denoising.batching import Batcher, BatchSlice
 from generation.engine.denoising.control import Control, control_conditions, encode_controls
 from generation.engine.denoising.hires import prepare_hires_pass, upscale_latents
+from generation.engine.denoising.image_prompts import ImagePrompt, read_image_prompts
 from generation.engine.denoising.job import DenoisingJob
 from generation.engine.denoising.job_setup import (
     EncodedSource,
@@ -30,6 +31,7 @@ from generation.engine.denoising.job_setup import (
     prepare_job,
 )
 from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
+from generation.engine.denoising.original import encode_original
 from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
 from generation.engine.denoising.reading import ReadingJob
 from generation.engine.denoising.reading_setup import prepare_reading
@@ -50,6 +52,8 @@ from generation.engine.images.io import SourceImage, read_source
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.compiled import CompiledUnet
 from generation.engine.networks.control import ControlNetwork, ControlNetworks
+from generation.engine.networks.image_adapter import ImageAdapterNetworks
+from generation.engine.networks.image_attention import attending_to
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.engine.networks.row_buckets import bucket_of, call_padded
 from generation.engine.networks.sampler_tables import SamplerTables
@@ -82,6 +86,8 @@ class _JobInputs(NamedTuple):
     encoded: EncodedSource | None = None
     style: Tensor | None = None
     controls: tuple[Control, ...] = ()
+    image_prompts: tuple[ImagePrompt, ...] = ()
+    original: Tensor | None = None
 
 
 class _HiresInputs(NamedTuple):
@@ -89,6 +95,7 @@ class _HiresInputs(NamedTuple):
 
     upscaled: Tensor
     controls: tuple[Control, ...]
+    original: Tensor | None
 
 
 def _completed_future(inputs: _JobInputs) -> Future[Any]:
@@ -101,13 +108,14 @@ def _completed_future(inputs: _JobInputs) -> Future[Any]:
 class _WaitingJob:
     """A job whose next pass needs `inputs` that another thread still reads or upscales: an image, LoRAs.
 
-    `again` reads them once more.
+    `again` reads them once more; `is_retry` says that they were read before.
     """
 
     request: Generate
     inputs: Future[Any]
     begin: Callable[[Any], _ActiveJob]
     again: Callable[[], None] | None = None
+    is_retry: bool = False
 
 
 @dataclass(slots=True)
@@ -141,6 +149,7 @@ class DenoisingEngine:
         evict_idle_model: Callable[[], bool] = lambda: False,
         step_gate: StepGate | None = None,
         controls: ControlNetworks | None = None,
+        image_adapters: ImageAdapterNetworks | None = None,
         *,
         compile_unet: bool = False,
     ) -> None:
@@ -148,11 +157,13 @@ class DenoisingEngine:
         self.device = str(pipeline.device)
         self._pipeline, self._emit = pipeline, emit
         self._unet_dtype: torch.dtype = pipeline.unet.dtype  # read once: diffusers walks through all modules for it
+        self._unet_channels: int = pipeline.unet.config.in_channels
         self._vae = Vae(pipeline)
         self._samplers = SamplerTables(pipeline.scheduler, pipeline.device)
         self._upscaler = upscaler
         self._variants = ModelVariants(pipeline, adapters)
         self._controls = controls or ControlNetworks(pipeline, adapters)
+        self._image_adapters = image_adapters or ImageAdapterNetworks(pipeline, adapters)
         self._has_row_buckets = pipeline.device.type == "cuda"
         self._compiled = CompiledUnet(pipeline.unet) if compile_unet else None
         self._unet_lock = unet_lock or threading.Lock()
@@ -185,18 +196,22 @@ class DenoisingEngine:
         """Accept a job."""
         if request.trail:
             self._post_processor.develop(request)
-            return
+        else:
+            self._await_inputs(request, is_retry=False)
+
+    def _await_inputs(self, request: Generate, *, is_retry: bool) -> None:
         inputs = (
             self._image_threads.submit(self._load_inputs, request)
             if self._needs_loading(request)
             else _completed_future(_JobInputs(self._variants.base))
         )
         begin = partial(self._first_pass, request, time.monotonic())
-        self._waiting[request.job_id] = _WaitingJob(request, inputs, begin, partial(self.add, request))
+        again = partial(self._await_inputs, request, is_retry=True)
+        self._waiting[request.job_id] = _WaitingJob(request, inputs, begin, again, is_retry)
 
     def _needs_loading(self, request: Generate) -> bool:
-        pictures = request.source, request.style, request.control
-        if request.params.lora_set or any(picture is not None for picture in pictures):
+        pictures = request.source, request.style, request.control, request.original
+        if request.params.lora_set or request.params.adapter_set or any(picture is not None for picture in pictures):
             return True
         return not all(self._samplers.has(request.params, strength) for strength in pass_strengths(request))
 
@@ -212,10 +227,14 @@ class DenoisingEngine:
             encoded = None if source is None else encode_source(source, vae, self._unet_lock)
             style = encode_style(request, vae, self.model, self._unet_lock)
             controls = encode_controls(request, networks)
+            image_prompts = self._read_image_prompts(request, source)
+            original = encode_original(request, self._vae, self._pipeline, self._unet_lock)
             images = () if encoded is None else chain.from_iterable(encoded.images)
             pictures = (control.picture for control in controls)
-            self._image_stream.finish(*images, *pictures, *([] if style is None else [style]))
-        return _JobInputs(variant, encoded, style, controls)
+            tokens = chain.from_iterable(prompt.tensors for prompt in image_prompts)
+            single = (each for each in (style, original) if each is not None)
+            self._image_stream.finish(*images, *pictures, *tokens, *single)
+        return _JobInputs(variant, encoded, style, controls, image_prompts, original)
 
     def _control_networks(self, request: Generate, source: SourceImage | None) -> tuple[ControlNetwork, ...]:
         """Return the ControlNets that guide a request; an enlarged image needs no guidance."""
@@ -224,6 +243,12 @@ class DenoisingEngine:
         check_size(request.params.width, request.params.height, self._vae)
         return self._controls.get(request.params)
 
+    def _read_image_prompts(self, request: Generate, source: SourceImage | None) -> tuple[ImagePrompt, ...]:
+        """Return what IP-Adapters see of a request's images; an enlarged image has them already."""
+        if is_upscale(request.params, source):
+            return ()
+        return read_image_prompts(request, self._image_adapters, self.model)
+
     def _upscale(self, job: DenoisingJob, mark: Any) -> _HiresInputs:
         """Return a first pass's latents at twice their size, and its controls; raises UserError if they overflowed."""
         with self._image_stream.after(mark, job.result):
@@ -231,8 +256,10 @@ class DenoisingEngine:
                 raise UserError(OVERFLOW_MESSAGE)
             upscaled = upscale_latents(job, self._vae, self._unet_lock)
             controls = encode_controls(job.request, job.networks, HIRES_FACTOR)
-            self._image_stream.finish(upscaled, *(control.picture for control in controls))
-        return _HiresInputs(upscaled, controls)
+            original = encode_original(job.request, self._vae, self._pipeline, self._unet_lock, HIRES_FACTOR)
+            pictures = [control.picture for control in controls] + ([] if original is None else [original])
+            self._image_stream.finish(upscaled, *pictures)
+        return _HiresInputs(upscaled, controls, original)
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
@@ -300,7 +327,7 @@ class DenoisingEngine:
             if not is_out_of_memory(error):
                 raise
             release_memory(self._pipeline.device)
-            if waiting.again and self._make_room():
+            if waiting.again and self._make_room(with_networks=not waiting.is_retry):
                 waiting.again()
                 return
             self._emit(Failed(request.job_id, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE))
@@ -309,31 +336,43 @@ class DenoisingEngine:
             self._finish_if_done(running)
 
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
-        variant, encoded, style, controls = inputs
+        variant, encoded, style, controls, image_prompts, original = inputs
         if request.params.reading is not None:
             reading = prepare_reading(
                 request, encoded, variant.encoder, self._vae, self._pipeline.scheduler, self.model
             )
             return _ActiveJob(reading, variant, None, started, started)
-        job = prepare_job(request, encoded, style, variant.encoder, self._vae, self.model, self._samplers, controls)
+        job = prepare_job(
+            request,
+            encoded,
+            style,
+            variant.encoder,
+            self._vae,
+            self.model,
+            self._samplers,
+            controls,
+            image_prompts,
+            original,
+        )
         source = None if encoded is None else encoded.source
         return _ActiveJob(job, variant, source, started, started, _trail(job))
 
     def _hires_pass(self, before: _ActiveJob, inputs: _HiresInputs) -> _ActiveJob:
         assert isinstance(before.job, DenoisingJob)
-        job = prepare_hires_pass(before.job, inputs.upscaled, self._vae, self._samplers, inputs.controls)
+        job = prepare_hires_pass(before.job, vae=self._vae, samplers=self._samplers, **inputs._asdict())
         return _ActiveJob(job, before.variant, before.source, before.started, before.previewed_at, before.trail)
 
     def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
         """Run the UNet on all slices at once; None if memory ran out."""
         first = slices[0].job
         key = first.key
-        unet = self._running[first.job_id].variant.unet(seamless=key.seamless, leaders=key.leaders)
-        if self._compiled and unet is self._pipeline.unet:  # LoRAs and seamless images use copies
-            unet = self._compiled
+        variant = self._running[first.job_id].variant
         with suppress_oom():
             rows = join_rows([job.next_rows(count) for job, count in slices])
-            with self._unet_lock:
+            unet = variant.unet(seamless=key.seamless, leaders=key.leaders, images=bool(rows.images))
+            if self._compiled and unet is self._pipeline.unet:  # LoRAs, seamless images and others use copies
+                unet = self._compiled
+            with self._unet_lock, attending_to(rows.images):
                 predicted = self._call(unet, rows, seamless=key.seamless)
             return torch.split(predicted, [each.rows_in_call for each in slices])
         return None
@@ -347,7 +386,8 @@ class DenoisingEngine:
 
     def _given(self, rows: Rows) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """Return the UNet's latents, timesteps and conditions."""
-        return rows.latents.to(self._unet_dtype), rows.timesteps, rows.conditions | {"return_dict": False}
+        latents = rows.inputs(self._unet_channels).to(self._unet_dtype)
+        return latents, rows.timesteps, rows.conditions | {"return_dict": False}
 
     def _handle_out_of_memory(self, slices: Sequence[BatchSlice]) -> None:
         release_memory(self._pipeline.device)
@@ -359,14 +399,22 @@ class DenoisingEngine:
         else:
             self._fail(slices[0].job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
 
-    def _make_room(self) -> bool:
-        """Give up what no running job uses, ControlNets before models; return whether there was something."""
-        jobs = (running.job for running in self._running.values())
-        used = {network for job in jobs if isinstance(job, DenoisingJob) for network in job.networks}
-        if self._controls.release(used):
+    def _make_room(self, *, with_networks: bool = True) -> bool:
+        """Give up what no running job uses; return whether there was something.
+
+        IP-Adapters and ControlNets go before models, but only once for a job whose inputs need them: it reads them
+        again.
+        """
+        if with_networks and self._release_networks():
             release_memory(self._pipeline.device)
             return True
         return self._evict_idle_model()
+
+    def _release_networks(self) -> bool:
+        jobs = (running.job for running in self._running.values())
+        used = {network for job in jobs if isinstance(job, DenoisingJob) for network in job.networks}
+        released = self._image_adapters.release(), self._controls.release(used)
+        return any(released)
 
     def _advance(self, slices: Sequence[BatchSlice], predictions: Sequence[Tensor]) -> None:
         """Make the step of each job that has all its predictions now, those of one canvas size together."""
@@ -456,5 +504,5 @@ def _trail(job: DenoisingJob) -> Trail | None:
     """Return an empty trail for a job that becomes a video, else None."""
     if not job.request.params.video:
         return None
-    latents = job.latents.numel() * (HIRES_FACTOR**2 if has_hires_pass(job.request.params) else 1)
+    latents = job.result.numel() * (HIRES_FACTOR**2 if has_hires_pass(job.request.params) else 1)
     return Trail(latents * torch.float16.itemsize)

@@ -26,7 +26,12 @@ def upscale_latents(first: DenoisingJob, vae: Vae, unet_lock: threading.Lock) ->
 
 
 def prepare_hires_pass(
-    first: DenoisingJob, upscaled: Tensor, vae: Vae, samplers: SamplerTables, controls: Sequence[Control] = ()
+    first: DenoisingJob,
+    upscaled: Tensor,
+    vae: Vae,
+    samplers: SamplerTables,
+    controls: Sequence[Control] = (),
+    original: Tensor | None = None,
 ) -> DenoisingJob:
     """Prepare the second pass; each tile keeps its own generator and conditioning.
 
@@ -35,16 +40,19 @@ def prepare_hires_pass(
     params = first.request.params
     sampler = samplers.get(params, HIRES_STRENGTH)
     width, height = HIRES_FACTOR * params.width, HIRES_FACTOR * params.height
-    noise = vae.noise(width, height, first.noises)
+    noises = first.noises[-len(upscaled) :]
+    noise = vae.noise(width, height, noises)
     canvas = height // vae.scale, width // vae.scale
     return DenoisingJob(
         first.request,
         sampler,
         mix(sampler.steps[0], upscaled, noise),
-        [Stage(0, first.conditioning)],
-        first.noises,
+        [Stage(0, first.conditioning.of_other_words())],
+        noises,
         LowPassConstraint(HIRES_FACTOR, upscaled, noise),
         layout_windows(canvas, canvas),
         Pass(HIRES_FACTOR, first.steps, first.current_pass.total_steps),
         controls=controls,
+        image_prompts=first.image_prompts,
+        original=original,
     )

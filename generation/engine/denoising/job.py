@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,13 +13,16 @@ from torch import Tensor
 
 from generation.engine.conditioning.encoder import Stage
 from generation.engine.denoising.control import Control
-from generation.engine.denoising.rows import LEADER, SHARE, Rows, join_rows, text_columns
+from generation.engine.denoising.hold import Hold, twin
+from generation.engine.denoising.image_prompts import ImagePrompt
+from generation.engine.denoising.rows import LEADER, ORIGINAL, SHARE, Rows, join_rows, text_columns
 from generation.engine.denoising.style import StyleReference
 from generation.engine.device.transfer import to_device
-from generation.engine.images.constraints import LatentConstraint
+from generation.engine.images.constraints import HeldSource, LatentConstraint
 from generation.engine.images.noise import Noise, NoiseBetween, draw_noise
 from generation.engine.images.windows import Windows
 from generation.engine.networks.control import ControlNetwork
+from generation.engine.networks.image_attention import PicturedRows
 from generation.engine.networks.noise_schedulers import takes_generator
 from generation.engine.networks.sampler_tables import NOISE, SamplerStep, SamplerTable, Term
 from generation.messages import Generate
@@ -46,6 +49,15 @@ class Pass:
     total_steps: int
 
 
+class _RowNumbers(NamedTuple):
+    """For each row the numbers of its text's embedding, its input, its window and its text."""
+
+    embeddings: Tensor
+    inputs: Tensor
+    windows: Tensor
+    texts: Tensor
+
+
 class DenoisingJob:
     """The state of one pass of a job: its latents, the table of its sampler, and its progress.
 
@@ -65,10 +77,14 @@ class DenoisingJob:
         current_pass: Pass,
         style: StyleReference | None = None,
         controls: Sequence[Control] = (),
+        image_prompts: Sequence[ImagePrompt] = (),
+        original: Tensor | None = None,
     ) -> None:
         self.request = request
-        self.latents = latents
-        self.conditioning, self.noises = stages[0].conditioning, noises
+        self.conditioning = stages[0].conditioning
+        self._hold = Hold() if self.conditioning.holds else None
+        self.latents = latents if self._hold is None else torch.cat([latents, latents])
+        self.noises = noises if self._hold is None else [*noises, *map(twin, noises)]
         self._later_stages = list(stages[1:])
         self.current_pass = current_pass
         self.index = 0
@@ -76,11 +92,13 @@ class DenoisingJob:
         self._constraint = constraint
         self._windows, self._style = windows, style
         self._controls = [control.cropped(windows) for control in controls]
+        self.image_prompts = image_prompts
+        self._originals = None if original is None else torch.cat(list(windows.crop(original)))
         time_ids = windows.time_ids(request.params.width * current_pass.factor // windows.canvas[1])
         self._time_ids = to_device(time_ids, latents.device)
-        self._row_indices = self._number_rows()
+        self._row_numbers = self._number_rows()
         self._predictions: list[Tensor] = []
-        self._window_inputs = latents
+        self._window_inputs = self.latents
         self._noise: Tensor | None = None
         self._history: list[tuple[Tensor, Tensor]] = []  # latents and guided predictions, the newest first
 
@@ -147,14 +165,16 @@ class DenoisingJob:
     def _rows(self) -> int:
         return len(self._windows) * len(self.conditioning.embedding_indices)
 
-    def _number_rows(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return each row's index of its text embedding, its input and its window, by text, then window, then tile."""
+    def _number_rows(self) -> _RowNumbers:
+        """Return what each row belongs to; rows are ordered by text, then window, then tile."""
         tiles, windows = len(self.latents), len(self._windows)
         rows = torch.arange(self._rows)
-        texts = rows // (tiles * windows) * tiles + rows % tiles
-        inputs = rows % (tiles * windows)
-        numbers = to_device(torch.stack([texts, inputs, inputs // tiles]), self.latents.device)
-        return self.conditioning.embedding_indices[numbers[0]], numbers[1], numbers[2]
+        texts, inputs = rows // (tiles * windows), rows % (tiles * windows)
+        embeddings = texts * tiles + rows % tiles
+        numbers = _RowNumbers(
+            *to_device(torch.stack([embeddings, inputs, inputs // tiles, texts]), self.latents.device)
+        )
+        return numbers._replace(embeddings=self.conditioning.embedding_indices[numbers.embeddings])
 
     def next_rows(self, count: int) -> Rows:
         """Return the next `count` rows that need a prediction, ordered by text, then window, then tile.
@@ -165,15 +185,23 @@ class DenoisingJob:
             model_input = self.latents * self._sampler.steps[self.index].input_scale
             self._window_inputs = torch.cat(list(self._windows.crop(model_input)))
         start = self._rows - self.remaining_rows
-        texts, inputs, windows = (indices[start : start + count] for indices in self._row_indices)
+        numbers = _RowNumbers(*(indices[start : start + count] for indices in self._row_numbers))
+        pooled, time_ids = self.conditioning.pooled[numbers.embeddings], self._time_ids[numbers.windows]
         rows = Rows(
-            latents=self._window_inputs[inputs],
+            latents=self._window_inputs[numbers.inputs],
             timesteps=self._sampler.timesteps[self.index].expand(count),
-            embeddings=self.conditioning.embeddings[texts],
-            columns=self._columns(self.conditioning.pooled[texts], self._time_ids[windows]),
-            controls=tuple(control.rows(windows) for control in self._controls),
+            embeddings=self.conditioning.embeddings[numbers.embeddings],
+            columns=self._columns(pooled, time_ids) | self._original_column(numbers),
+            controls=tuple(control.rows(numbers.windows) for control in self._controls),
+            images=tuple(self._pictured(numbers.texts)),
         )
         return self._led(rows, self._style) if self._style is not None and self.leader_rows else rows
+
+    def _pictured(self, texts: Tensor) -> Iterator[PicturedRows]:
+        """Yield the parts of a call that attend to images: rows of a text that pushes away see none in their place."""
+        if self.image_prompts:
+            seen = self.conditioning.attracts.long()[texts]
+            yield from (prompt.rows(seen) for prompt in self.image_prompts)
 
     def _led(self, rows: Rows, style: StyleReference) -> Rows:
         """Return rows that attend to a style reference, whose own row, as noisy as theirs, comes first."""
@@ -188,6 +216,13 @@ class DenoisingJob:
         shares = torch.full((count,), style.attention, device=rows.latents.device)
         return join_rows([leader, replace(rows, columns={**rows.columns, LEADER: places, SHARE: shares})])
 
+    def _original_column(self, numbers: _RowNumbers) -> dict[str, Tensor]:
+        """Return the column with what rows see of the picture that the job changes, if it changes one."""
+        if self._originals is None:
+            return {}
+        sees = self.conditioning.sees_original[numbers.texts]
+        return {ORIGINAL: self._originals[numbers.windows] * sees[:, None, None, None]}
+
     def _columns(self, pooled: Tensor, time_ids: Tensor) -> dict[str, Tensor]:
         return text_columns(pooled, time_ids, self.conditioning.guidance)
 
@@ -197,12 +232,27 @@ class DenoisingJob:
         if self.remaining_rows:
             return False
         by_text = torch.cat(self._predictions).float().reshape(-1, *self._window_inputs.shape)
-        guided = torch.einsum("t,tnchw->nchw", self.conditioning.guidance_weights, by_text)
-        guided = self._windows.merge(guided.chunk(len(self._windows)))
+        guided = self._guided(by_text, self.conditioning.guidance_weights)
+        if self._hold is not None:
+            self._look_for_changes(guided, by_text, self._hold)
         guided = guided if self._style is None else self._restyled(guided, self._style)
+        guided = guided if self._hold is None else self._hold.apply(guided)
         self._predictions = []
         self._history = [(self.latents, guided), *self._history[: self._sampler.max_age]]
         return True
+
+    def _guided(self, by_text: Tensor, weights: Tensor) -> Tensor:
+        """Return the sum of the predictions for each text, times the weights of the texts or those of each tile."""
+        if weights.ndim == 1:
+            guided = torch.einsum("t,tnchw->nchw", weights, by_text)
+        else:
+            guided = torch.einsum("tn,tnchw->nchw", weights.repeat(1, len(self._windows)), by_text)
+        return self._windows.merge(guided.chunk(len(self._windows)))
+
+    def _look_for_changes(self, guided: Tensor, by_text: Tensor, hold: Hold) -> None:
+        weights = self.conditioning.guidance_weights
+        with_each_others_words = self._guided(by_text, weights.roll(weights.shape[1] // 2, dims=1))
+        hold.look(guided.chunk(2)[0], with_each_others_words.chunk(2)[0])
 
     def _restyled(self, guided: Tensor, style: StyleReference) -> Tensor:
         """Return the prediction whose clean latents have the colours of a style reference."""
@@ -246,14 +296,26 @@ class DenoisingJob:
         return self._scheduler is None
 
     def constrained(self, latents: Tensor) -> Tensor:
-        """Return the next latents with the constrained part of the source, as noisy as the rest."""
+        """Return the next latents with the constrained part of the source, as noisy as the rest, and the held part."""
         if self._constraint is None:
-            return latents
+            return latents if self._hold is None else self._hold.apply(latents)
         if self.index + 1 == len(self._sampler.steps):
-            return self._constraint.apply(latents, self._constraint.source, 0.0)
+            return self._constrain(self._constraint, latents, self._constraint.source, 0.0)
         step = self._sampler.steps[self.index + 1]
         source = mix(step, self._constraint.source, self._constraint.noise)
-        return self._constraint.apply(latents, source, step.noise_fraction)
+        return self._constrain(self._constraint, latents, source, step.noise_fraction)
+
+    def _constrain(
+        self, constraint: LatentConstraint, latents: Tensor, source: Tensor, noise_fraction: float
+    ) -> Tensor:
+        """Return latents with a constraint, which holds for the picture that is held too, or for that one alone."""
+        if self._hold is None:
+            return constraint.apply(latents, source, noise_fraction)
+        held, edited = latents.chunk(2)
+        held = constraint.apply(held, source, noise_fraction)
+        if not isinstance(constraint, HeldSource):
+            edited = constraint.apply(edited, source, noise_fraction)
+        return self._hold.apply(torch.cat([held, edited]))
 
     def finish_step(self, latents: Tensor) -> None:
         """End the step with these latents."""
@@ -261,21 +323,28 @@ class DenoisingJob:
         self.latents, self._noise = latents, None
         if self._later_stages and self._later_stages[0].first_step == self.index:
             self.conditioning = self._later_stages.pop(0).conditioning
-            self._row_indices = self._number_rows()
+            self._row_numbers = self._number_rows()
 
     @property
     def result(self) -> Tensor:
         """Return the latents of the result; after an early stop these are the predicted clean ones."""
-        return self.latents if self.steps == len(self._sampler.steps) else self.predict_original_sample()
+        is_whole = self.steps == len(self._sampler.steps)
+        return self._of_result(self.latents) if is_whole else self.predict_original_sample()
 
     def predict_original_sample(self) -> Tensor:
         """Return the clean latents that the last step predicted."""
         if not self.index:
-            return self.latents
+            return self._of_result(self.latents)
         step, (latents, guided) = self._sampler.steps[self.index - 1], self._history[0]
         of_input, of_prediction = step.clean
         clean = of_input * step.input_scale * latents + of_prediction * guided
-        return clean if self._constraint is None else self._constraint.apply(clean, self._constraint.source, 0.0)
+        if self._constraint is not None:
+            clean = self._constrain(self._constraint, clean, self._constraint.source, 0.0)
+        return self._of_result(clean)
+
+    def _of_result(self, values: Tensor) -> Tensor:
+        """Return the values of the tiles that are the result: all, or those with other words."""
+        return values if self._hold is None else values.chunk(2)[1]
 
 
 def mix(step: SamplerStep, clean: Tensor, noise: Tensor) -> Tensor:

@@ -11,10 +11,17 @@ from torch import Generator, Tensor
 
 from generation.engine.conditioning.encoder import PromptEncoder
 from generation.engine.denoising.control import Control
+from generation.engine.denoising.image_prompts import ImagePrompt
 from generation.engine.denoising.job import DenoisingJob, Pass, mix
 from generation.engine.denoising.style import row_size, style_reference
 from generation.engine.device.transfer import to_device
-from generation.engine.images.constraints import LatentConstraint, LowPassConstraint, MaskConstraint, MixConstraint
+from generation.engine.images.constraints import (
+    HeldSource,
+    LatentConstraint,
+    LowPassConstraint,
+    MaskConstraint,
+    MixConstraint,
+)
 from generation.engine.images.io import SourceImage
 from generation.engine.images.noise import Noise, NoiseBetween
 from generation.engine.images.windows import Windows, layout_windows
@@ -26,6 +33,7 @@ from generation.models.model import Model
 from generation.params import Params, Tile
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass, steps_before_stop
 from generation.planning.film_pictures import walk_end
+from generation.planning.holding import holds
 from generation.planning.mixing import SHAPES_SHARE, drawn_words
 from generation.text import Text
 
@@ -81,6 +89,8 @@ def prepare_job(
     model: Model,
     samplers: SamplerTables,
     controls: Sequence[Control] = (),
+    image_prompts: Sequence[ImagePrompt] = (),
+    original: Tensor | None = None,
 ) -> DenoisingJob:
     """Prepare a job for its first step; raises UserError for a request that cannot be generated.
 
@@ -101,7 +111,20 @@ def prepare_job(
     if encoded is None:
         latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale
         windows = unet_windows(latents, vae, model, wrap=params.seamless)
-        return DenoisingJob(request, sampler, latents, stages, noises, None, windows, first_pass, style, controls)
+        return DenoisingJob(
+            request,
+            sampler,
+            latents,
+            stages,
+            noises,
+            None,
+            windows,
+            first_pass,
+            style,
+            controls,
+            image_prompts,
+            original,
+        )
     source = encoded.source
     clean = blend_latents([vae.sample(image, noises) for image in encoded.images])
     noise = vae.noise(params.width, params.height, noises)
@@ -110,6 +133,8 @@ def prepare_job(
     if (change_map := source.change_map(vae.scale, model.native_size)) is not None:
         windows = windows.covering(change_map)
         constraint = MaskConstraint(to_device(change_map, clean.device), clean, noise)
+    elif params.retouch and holds(drawn_words(params)):
+        constraint = HeldSource(clean, noise)
     elif len(windows) > 1 and source.upscale_factor >= 2:
         constraint = LowPassConstraint(round(source.upscale_factor), clean, noise)
         reduced = replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
@@ -117,7 +142,20 @@ def prepare_job(
     elif params.mix and sampler.steps and not is_upscale(params, source):
         constraint = _mixing(params, sampler, clean, noise)
     latents = _initial_latents(params, sampler, constraint, clean, noise)
-    return DenoisingJob(request, sampler, latents, stages, noises, constraint, windows, first_pass, style, controls)
+    return DenoisingJob(
+        request,
+        sampler,
+        latents,
+        stages,
+        noises,
+        constraint,
+        windows,
+        first_pass,
+        style,
+        controls,
+        image_prompts,
+        original,
+    )
 
 
 def _mixing(params: Params, sampler: SamplerTable, clean: Tensor, noise: Tensor) -> MixConstraint:

@@ -8,6 +8,7 @@ from typing import Any
 
 from generation.engine.conditioning.encoder import PromptEncoder
 from generation.engine.conditioning.textual_inversion import with_embeddings
+from generation.engine.networks.image_attention import with_image_attention
 from generation.engine.networks.lora import with_loras
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.seamless import seamless_copy
@@ -24,6 +25,7 @@ class ModelVariant:
 
     def __init__(self, encoder: PromptEncoder, unet: Any) -> None:
         self.encoder, self._unet = encoder, unet
+        self._with_images: dict[tuple[bool, bool], Any] = {}
 
     @cached_property
     def _seamless_unet(self) -> Any:
@@ -37,11 +39,22 @@ class ModelVariant:
     def _shared_seamless_unet(self) -> SharedAttentionUnet:
         return SharedAttentionUnet(self._seamless_unet)
 
-    def unet(self, *, seamless: bool, leaders: bool = False) -> Any:
-        """Return the UNet; with `seamless` its copy with circular padding, with `leaders` a SharedAttentionUnet."""
+    def unet(self, *, seamless: bool, leaders: bool = False, images: bool = False) -> Any:
+        """Return the UNet; with `seamless` its copy with circular padding, with `leaders` a SharedAttentionUnet.
+
+        With `images`, it is one whose rows may attend to images.
+        """
+        if images:
+            return self._unet_with_images(seamless, leaders)
         if leaders:
             return self._shared_seamless_unet if seamless else self._shared_unet
         return self._seamless_unet if seamless else self._unet
+
+    def _unet_with_images(self, seamless: bool, leaders: bool) -> Any:
+        if (seamless, leaders) not in self._with_images:
+            unet = with_image_attention(self.unet(seamless=seamless))
+            self._with_images[seamless, leaders] = SharedAttentionUnet(unet) if leaders else unet
+        return self._with_images[seamless, leaders]
 
 
 class ModelVariants:

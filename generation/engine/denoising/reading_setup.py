@@ -15,7 +15,7 @@ from generation.errors import UserError
 from generation.messages import Generate
 from generation.models.model import Model
 from generation.planning.descriptions import can_describe
-from generation.planning.readings import PICTURE_NOISE_LEVELS, WORD_NOISE_LEVELS, reading_rows
+from generation.planning.readings import MORE_NOISE_LEVELS, PICTURE_NOISE_LEVELS, WORD_NOISE_LEVELS, reading_rows
 from generation.text import Text
 
 
@@ -31,5 +31,7 @@ def prepare_reading(
     if model.vocabulary is None or not can_describe(model.vocabulary):
         raise UserError(Text("{model} cannot describe pictures: it has no list of words.", model=model.name))
     clean = encoded.images[0].mean
-    probes = [maker.of_picture(clean, fraction, number) for number, fraction in enumerate(PICTURE_NOISE_LEVELS)]
-    return ReadingJob(request, describe_picture(model.vocabulary, probes), encoder, clean, "", rows)
+    levels, few = (*PICTURE_NOISE_LEVELS, *MORE_NOISE_LEVELS), len(PICTURE_NOISE_LEVELS)
+    probes = [maker.of_picture(clean, fraction, number) for number, fraction in enumerate(levels)]
+    questions = describe_picture(model.vocabulary, probes[:few], probes[few:])
+    return ReadingJob(request, questions, encoder, clean, "", rows)

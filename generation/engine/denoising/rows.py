@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from generation.engine.networks.control import ControlNetwork
+from generation.engine.networks.image_attention import PicturedRows
 
 POOLED, TIME_IDS = "pooled", "time_ids"  # SDXL's embedding of the whole text, and its `Windows.time_ids`
 GUIDANCE = "guidance"  # the embedded guidance scale of UNets with distilled guidance
 # How many rows before a row its leader is, and how much the leader counts (see `SharedAttentionUnet`).
 LEADER, SHARE = "leader", "share"
+ORIGINAL = "original"  # the latents of the picture that a UNet for edits changes; it sees zeros for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Rows:
 
     A column is a tensor with one entry for each row. Zeros in it change nothing: rows of a job that does not use a
     column get zeros beside rows of one that does, and a column that no row uses is left out. `controls` name the rows
-    that ControlNets guide, so that only these go through them.
+    that ControlNets guide, so that only these go through them; `images` name those that attend to images.
     """
 
     latents: Tensor
@@ -49,9 +51,18 @@ class Rows:
     embeddings: Tensor
     columns: Mapping[str, Tensor]
     controls: tuple[ControlledRows, ...] = ()
+    images: tuple[PicturedRows, ...] = ()
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    def inputs(self, channels: int) -> Tensor:
+        """Return the input of a UNet of so many channels: those that are not the noisy latents' see the original."""
+        missing = channels - self.latents.shape[1]
+        if not missing:
+            return self.latents
+        original = self.columns.get(ORIGINAL)
+        return torch.cat([self.latents, torch.zeros_like(self.latents) if original is None else original], dim=1)
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -73,6 +84,9 @@ class Rows:
         return {"leaders": {"indices": indices, "shares": self.columns[SHARE]}}
 
 
+Place = TypeVar("Place", ControlledRows, PicturedRows)
+
+
 def text_columns(pooled: Tensor, time_ids: Tensor, guidance: Tensor) -> dict[str, Tensor]:
     """Return the columns that a model's rows have beside their texts, without those of no width: it takes none.
 
@@ -90,15 +104,16 @@ def join_rows(parts: Sequence[Rows]) -> Rows:
         torch.cat([part.timesteps for part in parts]),
         torch.cat([part.embeddings for part in parts]),
         {name: torch.cat([_column(part, name, sample) for part in parts]) for name, sample in samples.items()},
-        tuple(_controls(parts)),
+        tuple(_placed(parts, lambda rows: rows.controls)),
+        tuple(_placed(parts, lambda rows: rows.images)),
     )
 
 
-def _controls(parts: Sequence[Rows]) -> Iterator[ControlledRows]:
-    """Yield the controlled rows of all parts by their places in the joined rows."""
+def _placed(parts: Sequence[Rows], own: Callable[[Rows], tuple[Place, ...]]) -> Iterator[Place]:
+    """Yield what all parts name some of their rows for, by their places in the joined rows."""
     before = 0
     for part in parts:
-        yield from (replace(each, start=before + each.start) for each in part.controls)
+        yield from (replace(each, start=before + each.start) for each in own(part))
         before += len(part)
 
 

@@ -19,7 +19,13 @@ from generation.engine.denoising.reading import Question, Questions
 from generation.messages import Reading
 from generation.models.words.vocabulary import Vocabulary
 from generation.planning import descriptions
-from generation.planning.descriptions import DESCRIPTIONS, RETRIED_SETTINGS, Description, halvings
+from generation.planning.descriptions import (
+    COLOURED_THINGS,
+    DESCRIPTIONS,
+    RETRIED_THINGS,
+    Description,
+    halvings,
+)
 
 
 class _Ranked(NamedTuple):
@@ -33,32 +39,31 @@ _Ranking = Generator[Sequence[Question], Tensor, list[_Ranked]]
 _Text = Callable[[Description], str]
 
 
-def describe_picture(vocabulary: Vocabulary, probes: Sequence[Probe]) -> Questions:
-    """Ask for each kind of word, and return the best descriptions."""
+def describe_picture(vocabulary: Vocabulary, probes: Sequence[Probe], more_probes: Sequence[Probe]) -> Questions:
+    """Ask for each kind of word, then again for those that were asked before the others were known.
+
+    What hangs together is compared together: a place and its light, a thing and its colour. Things that look alike are
+    compared with `more_probes` in the end.
+    """
 
     def text(description: Description) -> str:
         return description.text(vocabulary)
 
-    (best, *_) = yield from _ranking(descriptions.with_styles(Description(), vocabulary), probes, text)
-    settings = yield from _ranking(descriptions.with_settings(best.description, vocabulary), probes, text)
-    things = yield from _ranking(descriptions.with_things(settings[0].description, vocabulary), probes, text)
-    colours = yield from _ranking(descriptions.with_colours(things[0].description, vocabulary), probes, text)
-    found = colours[0].description
-    retried = [
-        replace(found, place=each.description.place, background=each.description.background)
-        for each in settings[:RETRIED_SETTINGS]
-    ]
-    settings = yield from _ranking(descriptions.with_times(retried, vocabulary), probes, text)
+    styles = yield from _ranking(descriptions.with_styles(Description(), vocabulary), probes, text)
+    times = yield from _ranking(descriptions.with_times(styles[0].description, vocabulary), probes, text)
+    settings = yield from _ranking(descriptions.with_settings(times[0].description, vocabulary), probes, text)
+    shapes = yield from _ranking(descriptions.with_things(settings[0].description, vocabulary), probes, text)
+    things = yield from _ranking(descriptions.with_colours(_best(shapes, COLOURED_THINGS), vocabulary), probes, text)
+    retried = descriptions.with_settings_of(things[0].description, _best(settings), vocabulary)
+    settings = yield from _ranking(retried, probes, text)
     weathers = yield from _ranking(descriptions.with_weathers(settings[0].description, vocabulary), probes, text)
-    found = weathers[0].description
-    candidates = descriptions.with_words_of(found, [each.description for each in things])
-    things = yield from _ranking(candidates, probes, text)
-    found = things[0].description
-    colours = yield from _ranking(
-        [found, *(replace(found, colour=each.description.colour) for each in colours[1:] if found.thing)], probes, text
-    )
-    found = colours[0].description
-    return Reading(0.0, texts=_alternatives(found, [things, colours, settings, weathers], text))
+    retried = descriptions.with_things_of(weathers[0].description, _best(things, RETRIED_THINGS))
+    things = yield from _ranking(retried, [*probes, *more_probes], text)
+    return Reading(0.0, texts=_alternatives(things[0].description, [things, shapes, settings, weathers], text))
+
+
+def _best(ranking: Sequence[_Ranked], count: int | None = None) -> list[Description]:
+    return [each.description for each in ranking[:count]]
 
 
 def _ranking(candidates: Sequence[Description], probes: Sequence[Probe], text: _Text) -> _Ranking:
@@ -79,12 +84,11 @@ def _ranking(candidates: Sequence[Description], probes: Sequence[Probe], text: _
 
 
 def _alternatives(found: Description, rankings: Sequence[Sequence[_Ranked]], text: _Text) -> tuple[str, ...]:
-    """Return the description and the likeliest ones in which one kind of word is another."""
+    """Return the description and the likeliest ones that differ from it in what was compared together."""
     others = list[tuple[float, Description]]()
     for ranking in rankings:
         best = ranking[0].description
         for each in ranking[1:]:
-            changed = descriptions.differing_kind(best, each.description)
-            others.append((each.gap, replace(found, **{changed: getattr(each.description, changed)})))
+            others.append((each.gap, replace(found, **descriptions.difference(best, each.description))))
     texts = dict.fromkeys([text(found), *(text(each) for _, each in sorted(others, key=lambda other: other[0]))])
     return tuple(filter(None, texts))[:DESCRIPTIONS]

@@ -14,7 +14,14 @@ from generation.engine.images.windows import layout_windows
 from generation.engine.networks.vae import Vae
 from generation.messages import Generate
 from generation.models.model import Model
-from generation.planning.style import PALETTE_MOMENTS, attention_share, has_leader, has_style, moments_share
+from generation.planning.style import (
+    PALETTE_MOMENTS,
+    attention_share,
+    has_leader,
+    has_style,
+    has_style_adapter,
+    moments_share,
+)
 from generation.planning.tiling import window_size
 
 NOISE_SEED = 0  # the same for all jobs, so that a tile alone has the same leader as its grid
@@ -49,7 +56,7 @@ def encode_style(request: Generate, vae: Vae, model: Model, unet_lock: threading
 
     Raises UserError for a picture that cannot be read.
     """
-    if request.style is None or not has_style(request.params):
+    if request.style is None or not has_style(request.params) or has_style_adapter(request.params):
         return None
     canvas = request.params.height // vae.scale, request.params.width // vae.scale
     height, width = row_size(canvas, vae, model)

@@ -11,7 +11,7 @@ from generation.engine.networks.sampler_tables import SamplerTables
 from generation.engine.networks.vae import Vae
 from generation.messages import Generate
 from generation.models.model import Model
-from generation.params import Params, PromptPart
+from generation.params import Params, PromptPart, Upload
 
 
 def usual_params(model: Model) -> Params:
@@ -24,6 +24,7 @@ def usual_params(model: Model) -> Params:
         seed=0,
         num_inference_steps=model.num_inference_steps,
         guidance_scale=model.guidance_scale,
+        original=Upload("") if model.is_editor else None,
     )
 
 

@@ -42,6 +42,18 @@ class MaskConstraint:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldSource:
+    """Is the picture that is held while words change (see `Hold`); the one with other words is drawn freely."""
+
+    source: Tensor
+    noise: Tensor
+
+    def apply(self, latents: Tensor, source: Tensor, noise_fraction: float) -> Tensor:
+        """Return the source, as noisy as it is to be."""
+        return source.expand_as(latents)
+
+
+@dataclass(frozen=True, slots=True)
 class LowPassConstraint:
     """Keeps what remains of the source when it is downsampled by `factor`; only finer detail is generated.
 

@@ -97,6 +97,11 @@ def _with_lightness_kept(source: SourceImage, image: Image.Image, params: Params
     return replace(source, lightness=lightness_of(np.asarray(_fit(image, size))))
 
 
+def read_image(data: bytes) -> Image.Image:
+    """Decode an image; raises UserError for an unreadable file."""
+    return _decode(data)
+
+
 def read_fitted(data: bytes, size: tuple[int, int]) -> Image.Image:
     """Decode an image, cropped to this size; raises UserError for an unreadable file."""
     return _fit(_decode(data), size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from torch import Tensor
 from generation.engine.device.oom import is_out_of_memory
 from generation.engine.device.transfer import to_device
 from generation.engine.networks.ldm_checkpoint import build_network
+from generation.engine.networks.network_cache import NetworkCache
 from generation.engine.networks.pipeline_loader import Pipeline, network_to_device, vae_scale_factor
 from generation.engine.networks.seamless import seamless_copy
 from generation.engine.networks.weight_sharing import clone_sharing_weights
@@ -88,35 +88,24 @@ class ControlNetworks:
 
     def __init__(self, pipeline: Pipeline, adapters: Adapters = NO_ADAPTERS) -> None:
         self._pipeline, self._adapters = pipeline, adapters
-        self._loaded: dict[ControlNet, ControlNetwork] = {}
-        self._lock = threading.Lock()
+        self._cache = NetworkCache(self._load, MAX_CACHED)
 
     @property
     def modules(self) -> list[Any]:
         """Return the networks in memory."""
-        return [control.network for control in list(self._loaded.values())]
+        return [control.network for control in self._cache.values]
 
     def get(self, params: Params) -> tuple[ControlNetwork, ...]:
         """Return the networks of `params`, in order; raise UserError for one that is missing, damaged or unsuitable."""
         model = self._pipeline.model
-        return tuple(self._get(self._adapters.resolve_control(use.name, model)) for use in params.control_set)
+        return tuple(self._cache.get(self._adapters.resolve_control(use.name, model)) for use in params.control_set)
 
-    def _get(self, control: ControlNet) -> ControlNetwork:
-        with self._lock:
-            loaded = self._loaded.pop(control, None)
-            loaded = loaded or ControlNetwork(load_control(control, self._pipeline), control.kind)
-            self._loaded[control] = loaded
-            while len(self._loaded) > MAX_CACHED:
-                del self._loaded[next(iter(self._loaded))]
-            return loaded
+    def _load(self, control: ControlNet) -> ControlNetwork:
+        return ControlNetwork(load_control(control, self._pipeline), control.kind)
 
     def release(self, used: Collection[ControlNetwork]) -> bool:
         """Forget the networks that are not `used`; return whether there was one."""
-        with self._lock:
-            idle = [control for control, loaded in self._loaded.items() if loaded not in used]
-            for control in idle:
-                del self._loaded[control]
-            return bool(idle)
+        return self._cache.release(used)
 
 
 def load_control(control: ControlNet, pipeline: Pipeline) -> Any:
@@ -130,7 +119,7 @@ def load_control(control: ControlNet, pipeline: Pipeline) -> Any:
     except (*UNEXPECTED_CONTENT, RuntimeError, SafetensorError, UserError) as error:
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
-        if isinstance(error, OSError | SafetensorError | UserError | AttributeError) or _only_lacks_weights(error):
+        if isinstance(error, OSError | SafetensorError | UserError | AttributeError) or only_lacks_weights(error):
             text = Text("The file of the ControlNet {control} is missing or damaged.", control=control.name)
             raise UserError(text) from error
         raise _does_not_fit(control, pipeline) from error
@@ -146,7 +135,7 @@ def load_control(control: ControlNet, pipeline: Pipeline) -> Any:
     return network_to_device(network, pipeline.device)
 
 
-def _only_lacks_weights(error: Exception) -> bool:
+def only_lacks_weights(error: Exception) -> bool:
     """Return whether torch found weights missing, and nothing else wrong with them."""
     text = str(error)
     return "Missing key" in text and "Unexpected key" not in text and "size mismatch" not in text

@@ -55,7 +55,7 @@ class LdmCheckpoint:
             "vae": self._vae,
             "scheduler": self._scheduler,
         }
-        self.force_zeros_for_empty_prompt = file.family is Family.SDXL
+        self.settings = {"force_zeros_for_empty_prompt": file.family is Family.SDXL}
         if file.family is Family.SDXL:
             self._factories |= {"tokenizer_2": partial(clip_tokenizer, "!"), "text_encoder_2": self._text_encoder_2}
 

@@ -60,7 +60,8 @@ log = logging.getLogger(__name__)
 class Pipeline:
     """A loaded model: its modules on `device`, and the scheduler from which every job builds its own.
 
-    SDXL has two text encoders. With `force_zeros_for_empty_prompt`, the empty text is embedded as zeros.
+    SDXL has two text encoders. With `force_zeros_for_empty_prompt`, the empty text is embedded as zeros. With
+    `scales_original`, an editor sees the picture's latents scaled, as CosXL Edit does.
     """
 
     model: Model
@@ -73,6 +74,7 @@ class Pipeline:
     tokenizer_2: Any = None
     text_encoder_2: Any = None
     force_zeros_for_empty_prompt: bool = False
+    scales_original: bool = False
 
     @property
     def tokenizers(self) -> tuple[Any, ...]:
@@ -117,7 +119,7 @@ def load_pipeline(
     if fp8:
         use_fp8(loaded["unet"])
     loaded["scheduler"] = _select_scheduler(model, loaded["scheduler"])
-    pipeline = Pipeline(model, torch_device, force_zeros_for_empty_prompt=source.force_zeros_for_empty_prompt, **loaded)
+    pipeline = Pipeline(model, torch_device, **loaded, **source.settings)
     return replace(pipeline, model=_with_actual_config(pipeline))
 
 
@@ -180,7 +182,10 @@ class DiffusersLayout:
         self._index = read_index(self._ref)
         self._is_xl = is_xl(self._index)
         self.parts = [part for part in PART_LIBRARIES if self._is_xl or part not in XL_PARTS]
-        self.force_zeros_for_empty_prompt = self._is_xl and bool(self._index.get("force_zeros_for_empty_prompt", True))
+        self.settings = {
+            "force_zeros_for_empty_prompt": self._is_xl and bool(self._index.get("force_zeros_for_empty_prompt", True)),
+            "scales_original": bool(self._index.get("is_cosxl_edit")),
+        }
         self._require_supported_family()
 
     def load(self, part: str, precision: torch.dtype) -> Any:

@@ -134,12 +134,16 @@ class Vae:
         cut = RESIZE_PADDING * factor
         return self.encode_low_memory(unet_lock, larger[..., cut:-cut, cut:-cut]).mean
 
+    def unscaled(self, latents: Tensor) -> Tensor:
+        """Return latents as the VAE's own network gives and takes them."""
+        latents_mean, latents_std = self._latent_statistics
+        return latents * latents_std + latents_mean
+
     def _decode(self, latents: Tensor) -> Tensor:
         return self._retry_in_float32(lambda vae, dtype: self._decode_with(vae, dtype, latents))
 
     def _decode_with(self, vae: Any, dtype: torch.dtype, latents: Tensor) -> Tensor:
-        latents_mean, latents_std = self._latent_statistics
-        decoded: Tensor = vae.decode((latents * latents_std + latents_mean).to(dtype), return_dict=False)[0]
+        decoded: Tensor = vae.decode(self.unscaled(latents).to(dtype), return_dict=False)[0]
         return decoded.float()
 
     def _encode_window(self, pixels: Tensor) -> Tensor:

@@ -32,11 +32,12 @@ class PipelineSpec(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineCall:
-    """One call of a pipeline: a tile for each generator, starting from `image` if there is one."""
+    """One call of a pipeline: a tile for each generator, which starts from `image` or changes `original`, if given."""
 
     params: Params
     generators: Sequence[Generator]
     image: Image.Image | None = None
+    original: Image.Image | None = None
 
     @property
     def prompt(self) -> str:
@@ -132,10 +133,11 @@ class _FlowMatching(PipelineAdapter):
     """A transformer that attends to text and image together, trained with flow matching."""
 
     half_precision = torch.bfloat16  # their text encoder overflows in float16
-    img2img_class: ClassVar[type[Any]]
+    img2img_class: ClassVar[type[Any] | None] = None
 
     def __init__(self, pipeline: Any) -> None:
-        self.pipelines = (pipeline, self.img2img_class(**pipeline.components))
+        img2img = () if self.img2img_class is None else (self.img2img_class(**pipeline.components),)
+        self.pipelines = (pipeline, *img2img)
         self.preview_scheduler = pipeline.scheduler
         self.autoencoder = Autoencoder(pipeline.vae, 2 ** (len(pipeline.vae.config.block_out_channels) - 1))
 
@@ -200,6 +202,20 @@ class Flux(_FlowMatching):
         pipeline, scale = self.pipelines[0], self.pipelines[0].vae_scale_factor
         unpack = partial(pipeline._unpack_latents, height=params.height, width=params.width, vae_scale_factor=scale)
         return LatentPacking(unpack, lambda latents: pipeline._pack_latents(latents, *latents.shape))
+
+
+class FluxKontext(Flux):
+    """FLUX.1 Kontext, whose transformer sees the image that the words change beside the noisy one."""
+
+    pipeline_specs = (PipelineSpec(diffusers.FluxKontextPipeline),)
+    img2img_class = None
+
+    def generate(self, call: PipelineCall) -> list[Image.Image]:
+        """Change the original, at the size of the call."""
+        size = _size(call.params)
+        area = size["width"] * size["height"]  # the pipeline would scale any other size to this area
+        arguments = {**call.common_arguments, **self._text_arguments(call), **size, "max_area": area}
+        return list(self.pipelines[0](image=call.original, **arguments).images)
 
 
 class Kandinsky(PipelineAdapter):
@@ -375,6 +391,7 @@ PIPELINE_ADAPTERS: dict[Family, type[PipelineAdapter]] = {
     Family.SD3: StableDiffusion3,
     Family.FLUX: Flux,
     Family.FLUX_SCHNELL: Flux,
+    Family.FLUX_KONTEXT: FluxKontext,
     Family.KANDINSKY: Kandinsky,
     Family.UNCLIP: UnClip,
     Family.CASCADE: StableCascade,

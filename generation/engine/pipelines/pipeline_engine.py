@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from generation.engine.device.dtype_guard import StepGate
 from generation.engine.device.gpu_sync import StepThrottle
 from generation.engine.device.oom import OOM_MESSAGE, is_out_of_memory, release_memory
-from generation.engine.images.io import SourceImage, read_source, to_images, to_pixels
+from generation.engine.images.io import SourceImage, read_fitted, read_source, to_images, to_pixels
 from generation.engine.images.upscaler import Upscaler
 from generation.engine.output.files import OutputWriter
 from generation.engine.output.previews import PREVIEW_INTERVAL_S, LatentPreviewer
@@ -219,7 +219,9 @@ class _PipelineRunner:
         numbers = range(len(self._images), min(len(self._images) + self._batch_size, params.count))
         generators = [Generator("cpu").manual_seed(params.seed_of(number)) for number in numbers]
         image = None if source is None else to_images(source.pixels)[0]
-        call = PipelineCall(params=params, generators=generators, image=image)
+        data, size = self._request.original, (params.width, params.height)
+        original = None if data is None else read_fitted(data, size)
+        call = PipelineCall(params=params, generators=generators, image=image, original=original)
         self._attempted_batch_size = len(generators)
         self._start_call(call, source)
         images = self._adapter.generate(call)

@@ -22,6 +22,7 @@ from generation.engine.images.upscaler import Upscaler
 from generation.engine.networks.control import ControlNetworks
 from generation.engine.networks.download_progress import report_downloads
 from generation.engine.networks.family_detection import detect_family
+from generation.engine.networks.image_adapter import ImageAdapterNetworks
 from generation.engine.networks.load_check import find_load_problem
 from generation.engine.networks.model_size import expected_size
 from generation.engine.networks.pipeline_loader import NETWORKS, load_pipeline
@@ -43,13 +44,14 @@ class LoadedModel:
     """A loaded model, on the device or in RAM.
 
     `create_engine` builds its engine once it is on the device. Its arguments are `emit`, and a callback that evicts an
-    idle model. `controls` are the ControlNets that its jobs have used, which count as part of it.
+    idle model. `controls` and `image_adapters` are those that its jobs have used, which count as part of it.
     """
 
     model: Model
     modules: Sequence[Any]
     create_engine: Callable[[Emit, Callable[[], bool]], Engine]
     controls: ControlNetworks | None = None
+    image_adapters: ImageAdapterNetworks | None = None
 
     @property
     def size(self) -> int:
@@ -63,7 +65,8 @@ class LoadedModel:
             module.to(device)
 
     def _all_modules(self) -> list[Any]:
-        return [*self.modules, *(self.controls.modules if self.controls else ())]
+        controls = self.controls.modules if self.controls else ()
+        return [*self.modules, *controls, *(self.image_adapters.modules if self.image_adapters else ())]
 
 
 class ModelLoader:
@@ -150,7 +153,7 @@ class ModelLoader:
     def _load_unet_model(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
         pipeline = load_pipeline(model.ref, str(self.device), report, fp8=self._fp8)
         modules = [module for part in NETWORKS if (module := getattr(pipeline, part)) is not None]
-        controls = ControlNetworks(pipeline, self._adapters)
+        controls, images = ControlNetworks(pipeline, self._adapters), ImageAdapterNetworks(pipeline, self._adapters)
 
         def create_engine(emit: Emit, evict_idle_model: Callable[[], bool]) -> Engine:
             engine = DenoisingEngine(
@@ -164,12 +167,13 @@ class ModelLoader:
                 evict_idle_model,
                 self._step_gate,
                 controls,
+                images,
                 compile_unet=self._compile_unets,
             )
             engine.warm_up()
             return engine
 
-        return LoadedModel(pipeline.model, modules, create_engine, controls)
+        return LoadedModel(pipeline.model, modules, create_engine, controls, images)
 
 
 def _explain(model: Model, error: Exception) -> Exception:

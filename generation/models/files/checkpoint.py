@@ -10,11 +10,14 @@ from pathlib import Path
 
 from generation.errors import UserError
 from generation.models.catalogue import Family
+from generation.models.files.attention_layers import count_in_weights
 from generation.models.files.errors import report_damage
 from generation.models.files.ldm_layout import (
     CLIP,
+    EDITOR_CHANNELS,
     OPEN_CLIP,
     REFINER_OPEN_CLIP,
+    SD_CHANNELS,
     SDXL_CLIP,
     SDXL_OPEN_CLIP,
     UNET,
@@ -46,7 +49,7 @@ _FOLDER = "Its family is taken as a folder in diffusers' layout only, as docs/mo
 _OTHER_FILES = {
     r"edm_": "was trained with EDM noise, which is not supported.",
     _CONTROLNET: "is a ControlNet, not {wanted}: put it into the folder for ControlNets.",
-    r"ip_adapter\.|image_proj\.": "is an IP-Adapter, not {wanted}.",
+    r"ip_adapter\.|image_proj\.": "is an IP-Adapter, not {wanted}: put it into the folder for IP-Adapters.",
     r".*motion_modules\.": "is a motion module of AnimateDiff, not {wanted}.",
     r".*(double_blocks|double_stream_modulation_img)\.": f"is a FLUX model in one file. {_FOLDER}",
     r".*joint_blocks\.": f"is a Stable Diffusion 3 model in one file. {_FOLDER}",
@@ -66,7 +69,8 @@ class CheckpointInfo:
     """A complete model in one file.
 
     With `v_prediction` its UNet predicts velocities instead of noise. With `zero_terminal_snr` it was trained up to
-    pure noise, with no trace of an image left.
+    pure noise, with no trace of an image left. An `is_editor` changes pictures as words say. So many `attention_layers`
+    of its UNet attend to texts.
     """
 
     path: Path
@@ -74,6 +78,8 @@ class CheckpointInfo:
     native_size: int
     v_prediction: bool
     zero_terminal_snr: bool = False
+    is_editor: bool = False
+    attention_layers: int | None = None
 
 
 def inspect_checkpoint(path: Path) -> CheckpointInfo:
@@ -92,7 +98,9 @@ def inspect_checkpoint(path: Path) -> CheckpointInfo:
         )
         _require_known_shapes(path, header, family, native_size)
         require_plain_weights(path, header)
-        return CheckpointInfo(path, family, native_size, v_prediction, _has_zero_terminal_snr(header))
+        is_editor = _input_channels(header.shapes) == EDITOR_CHANNELS
+        has_zero_snr, layers = _has_zero_terminal_snr(header), count_in_weights(header.shapes)
+        return CheckpointInfo(path, family, native_size, v_prediction, has_zero_snr, is_editor, layers)
 
 
 def _detect_family(path: Path, shapes: Shapes) -> Family:
@@ -138,11 +146,16 @@ def _describe_other(shapes: Shapes, kinds: Mapping[str, str], wanted: str) -> st
 
 
 def _require_unet(path: Path, shapes: Shapes) -> None:
-    first = shapes.get(f"{UNET}input_blocks.0.0.weight")
-    if first is not None and first[1] != 4:
-        raise UserError(f"{path} is made for inpainting or editing only ({first[1]} input channels).")
-    if first is None or all(key.startswith(UNET) for key in shapes):
+    channels = _input_channels(shapes)
+    if channels not in (None, SD_CHANNELS, EDITOR_CHANNELS):
+        raise UserError(f"{path} is made for inpainting only ({channels} input channels), which is not supported.")
+    if channels is None or all(key.startswith(UNET) for key in shapes):
         raise UserError(f"{path} {_describe_part(shapes)}")
+
+
+def _input_channels(shapes: Shapes) -> int | None:
+    first = shapes.get(f"{UNET}input_blocks.0.0.weight")
+    return None if first is None else first[1]
 
 
 def _describe_part(shapes: Shapes) -> str:

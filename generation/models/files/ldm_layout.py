@@ -12,6 +12,8 @@ CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
 SDXL_CLIP, SDXL_OPEN_CLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 REFINER_OPEN_CLIP = "conditioner.embedders.0.model."
 
+SD_CHANNELS = 4  # of the latents
+EDITOR_CHANNELS = 2 * SD_CHANNELS  # of the input of UNets that change pictures: the noisy latents, and the picture's
 HEAD_DIM = 64  # channels of an attention head in all text encoders, and in the UNets of 2.x and XL
 SD1_ATTENTION_HEADS = 8
 XL_TIME_EMBED_DIM = 256  # of the embedding of each of the six time ids
@@ -35,6 +37,7 @@ def unet_config(shapes: Shapes, family: Family, native_size: int) -> dict[str, A
     has_fixed_head_dim = family is not Family.SD1
     return {
         "sample_size": native_size // 2 ** (len(_vae_channels(shapes)) - 1),
+        "in_channels": shapes[f"{UNET}input_blocks.0.0.weight"][1],
         "block_out_channels": channels,
         "layers_per_block": _layers_per_block(shapes, levels),
         "down_block_types": ["CrossAttnDownBlock2D" if each else "DownBlock2D" for each in has_attention],

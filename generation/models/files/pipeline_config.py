@@ -8,10 +8,10 @@ from typing import Any
 
 from generation.models.catalogue import Family
 from generation.models.files.errors import ModelFileError
+from generation.models.files.ldm_layout import SD_CHANNELS
 
 XL_PARTS = ("tokenizer_2", "text_encoder_2")
 PARTS = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "unet", "vae", "scheduler")
-SD_CHANNELS = 4
 FIX_MODEL = "Choose another MODEL."
 
 # diffusers' schedulers with the noise schedule of Stable Diffusion, `alphas_cumprod`; a test compares with diffusers.
@@ -78,6 +78,11 @@ def is_xl(index: Mapping[str, Any]) -> bool:
     return part_class(index, "text_encoder_2") is not None
 
 
+def is_editor(index: Mapping[str, Any]) -> bool:
+    """Return whether a pipeline changes pictures as words say; others of as many channels have other pictures there."""
+    return "InstructPix2Pix" in str(index.get("_class_name"))
+
+
 def require_supported_family(
     ref: str, index: Mapping[str, Any], unet: Mapping[str, Any], vae: Mapping[str, Any], scheduler: Mapping[str, Any]
 ) -> None:
@@ -88,12 +93,19 @@ def require_supported_family(
         raise ModelFileError(
             f"{ref} has a UNet that needs more than texts, so it is not a Stable Diffusion pipeline", FIX_MODEL
         )
-    channels, latent_channels = unet.get("in_channels", 4), vae.get("latent_channels", 4)
+    _require_supported_channels(ref, index, unet.get("in_channels", 4), vae.get("latent_channels", 4))
+    _require_supported_noise(ref, str(part_class(index, "scheduler")), scheduler)
+
+
+def _require_supported_channels(ref: str, index: Mapping[str, Any], channels: int, latent_channels: int) -> None:
+    """Raise ModelFileError for a UNet that takes other channels than the latents, and those of the picture it edits."""
+    expected = latent_channels * (2 if is_editor(index) else 1)
     if channels == SD_CHANNELS != latent_channels:
         raise ModelFileError(f"{ref} has a VAE of {latent_channels} channels for a UNet of {channels}", FIX_MODEL)
-    if channels != latent_channels:
-        raise ModelFileError(f"{ref} is for inpainting or editing only ({channels} input channels)", FIX_MODEL)
-    _require_supported_noise(ref, str(part_class(index, "scheduler")), scheduler)
+    if channels != expected:
+        kind = index.get("_class_name")
+        text = f"{ref} has a UNet of {channels} input channels, and {kind} is supported with {expected} only"
+        raise ModelFileError(f"{text}: it is for inpainting, or for edits of another kind", FIX_MODEL)
 
 
 def require_supported_classes(ref: str, index: Mapping[str, Any]) -> None:

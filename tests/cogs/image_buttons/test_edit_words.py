@@ -26,7 +26,7 @@ async def test_a_picked_picture_is_drawn_with_other_words_from_its_seed(harness)
         await harness.person(harness.ada).press(grid, "U2")
         picture = await harness.result(text="Image #2")
         pressed = await harness.person(harness.ada).press(picture, LABEL)
-        assert modal_prompt(await pressed.modal()) == "a red boat on the sea --ar 3:2 --keep 15"
+        assert modal_prompt(await pressed.modal()) == "a red boat on the sea --ar 3:2 --hold"
         await harness.person(harness.ada).submit_modal(pressed, prompt="a blue boat on the sea --ar 3:2 --keep 40")
         result = await harness.result(text="Words edited by")
         job = (await load_record(services, result)).job
@@ -37,6 +37,35 @@ async def test_a_picked_picture_is_drawn_with_other_words_from_its_seed(harness)
     assert (job.params.width, job.params.height) == (drawn.width, drawn.height)
     assert LABEL in result.labels
     assert "🔄" in result.labels
+
+
+async def test_a_picture_is_held_until_others_are_made_from_it(harness):
+    async with harness.bot() as services:
+        result = await edit(harness, await pick_image(harness), "a blue fox --hold")
+        held = (await load_record(services, result)).job.params
+        pressed = await harness.person(harness.ada).press(result, LABEL)
+        assert modal_prompt(await pressed.modal()) == "a blue fox --hold"
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a green fox --keep 20 --hold")
+        again = (await load_record(services, await harness.result(text=":green:"))).job.params
+        await harness.person(harness.ada).press(result, "Vary (Subtle)")
+        varied = (await load_record(services, await harness.result(text="Variations (Subtle)"))).job.params
+    assert r"a \[:blue:0.0\] fox" in result.content
+    assert "--hold" in result.content
+    assert (held.hold, held.seed, held.count) == (True, again.seed, 1)
+    assert again.parts[0].texts == ("a fox", "a green fox")
+    assert (again.hold, varied.hold) == (True, False)
+
+
+async def test_a_remix_retouches_a_picture_and_its_words_are_edited_so(harness):
+    async with harness.bot() as services:
+        pressed = await harness.person(harness.ada).press(await pick_image(harness), "Remix")
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a [:blue:.0] fox --retouch")
+        grid = await harness.result(text="Remix (Strong)")
+        params = (await load_record(services, grid)).job.params
+        await harness.person(harness.ada).press(grid, "U3")
+        again = await harness.person(harness.ada).press(await harness.result(text="Image #3"), LABEL)
+        assert modal_prompt(await again.modal()) == "a blue fox --retouch"
+    assert (params.retouch, params.strength) == (True, 0.85)
 
 
 async def test_an_upscaled_picture_is_edited_as_it_was_drawn(harness):

@@ -11,10 +11,11 @@ from generation.cluster.inventory import SAMPLE_BYTES, SAMPLES, Inventory, commo
 from generation.messages import Offered
 from generation.models.adapters import Adapters
 from generation.models.files.controls import ControlNet
+from generation.models.files.image_adapters import ImageAdapter, ImageEncoder
 from generation.models.files.lora import Lora
 from generation.models.model import EMBEDDED, Model
 from generation.models.registry import ModelRegistry
-from generation.params import ControlWeight, LoraWeight, PromptPart
+from generation.params import ControlWeight, LoraWeight, PromptPart, ReadingKind, Upload
 from generation.worker.offer import covers
 from tests.generation.worker.test_worker import request
 
@@ -69,6 +70,27 @@ def test_what_a_machine_lacks_or_has_in_another_form_is_named():
     ]
 
 
+def test_a_machine_without_the_bots_captioner_goes_without_descriptions_by_it():
+    bot, other, same = (Inventory({"one": "a"}, captioner=each) for each in ("hub b", "hub c", "hub b"))
+    assert not other.has_captioner_of(bot)
+    (difference,) = other.differences(bot)
+    assert "DESCRIBER" in difference
+    assert same.has_captioner_of(bot)
+    assert same.differences(bot) == []
+    none = Inventory({"one": "a"})
+    assert not none.has_captioner_of(none)
+    assert same.differences(none) == []
+
+
+def test_a_picture_is_described_where_a_captioner_is_or_a_model_that_lists_its_words():
+    registry = ModelRegistry.from_refs(["some/one", EMBEDDED])
+    offered = Offered(frozenset({"one", "Storybook"}), frozenset(), frozenset())
+    params = replace(request("").params, model="one", reading=ReadingKind.DESCRIBE)
+    assert not covers(offered, registry, params)
+    assert covers(replace(offered, captioner=True), registry, params)
+    assert covers(offered, registry, replace(params, model="storybook"))
+
+
 @pytest.mark.parametrize("setting", ["classifier", "upscaler"])
 def test_a_machine_without_the_bots_classifier_or_upscaler_is_refused(setting):
     node = Inventory({"one": "a"})
@@ -101,3 +123,15 @@ def test_a_job_goes_only_where_its_controlnet_for_its_model_is(tmp_path):
     assert covers(offered, registry, replace(params, model="one"))
     assert not covers(offered, registry, replace(params, model="two"))
     assert covers(offered, registry, replace(params, model="two", controls=(ControlWeight("canny", 0),)))
+
+
+def test_a_job_goes_only_where_its_image_adapter_for_its_model_is(tmp_path):
+    encoder = ImageEncoder(tmp_path, 8, 4)
+    first, xl = (ImageAdapter("face", tmp_path / "a", encoder, width, 16) for width in (768, 2048))
+    models = (Model(name="one", ref="m", cross_attention_dim=768), Model(name="two", ref="m", cross_attention_dim=2048))
+    registry = ModelRegistry(models, Adapters(images=(first, xl)))
+    offered = Offered(frozenset({"one", "two"}), frozenset(), frozenset(), image_adapters=frozenset({first.key}))
+    params = replace(request("a fox").params, character=Upload("0" * 64), character_adapter="face")
+    assert covers(offered, registry, replace(params, model="one"))
+    assert not covers(offered, registry, replace(params, model="two"))
+    assert covers(offered, registry, replace(params, model="two", character_weight=0))

@@ -21,12 +21,15 @@ from generation.errors import MachineLost, WorkerCrashed
 from generation.messages import Generate, Progress
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
+from generation.params import ReadingKind
 from generation.prompt import parse_prompt
 from generation.worker.worker import LocalWorker
 from tests.generation.worker.test_worker import request
+from tests.support.bot_harness import red_png
 from tests.support.cluster_bot import SCRIPTED, cluster_bot
 from tests.support.cluster_machines import HEAD_HOST, ROOT, Machines, cluster_on_loopback, wait_until
 from tests.support.timing import LOAD_TIMEOUT_S, SCALE, TIMEOUT_S
+from tests.support.tiny_captioner import WORDS, build_tiny_blip
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason='Ray is not installed: pip install ".[cluster]"'
@@ -273,6 +276,21 @@ async def test_a_node_draws_only_what_it_has(machines):
     finally:
         node.stop()
         machines.all.remove(node)
+
+
+async def test_a_node_with_the_bots_captioner_describes_pictures_for_it(machines, tmp_path):
+    blip = build_tiny_blip(tmp_path / "blip")
+    node = machines.start_node("127.0.0.4", "delta", MODEL=EMBEDDED, DESCRIBER=str(blip))
+    try:
+        async with cluster_bot(config_of(machines, models=(EMBEDDED,), describer=str(blip)), load=None) as bot:
+            params = replace(request("").params, model="storybook", count=0, reading=ReadingKind.DESCRIBE)
+            asked = Generate("0" * 12, params, 0, 10**7, source=red_png(64, 64))
+            found = await (await bot.worker("delta")).read(asked, lambda _: None)
+    finally:
+        node.stop()
+        machines.all.remove(node)
+    assert found.texts
+    assert {word for text in found.texts for word in text.split()} <= {*WORDS}
 
 
 def test_a_stranger_is_refused_before_ray_is_asked(machines, tmp_path):

@@ -95,6 +95,12 @@ PARENTS = (Tile("0123456789ab", 2), Tile("ba9876543210", 0))
     ("changes", "relation", "actions"),
     [
         ({"source": PARENTS[0]}, {str(PARENTS[0]): "parentOf"}, ["c2pa.opened", "c2pa.edited"]),
+        ({"original": PARENTS[0]}, {str(PARENTS[0]): "parentOf"}, ["c2pa.opened", "c2pa.edited"]),
+        (
+            {"source": PARENTS[0], "original": PARENTS[1]},
+            {str(tile): "componentOf" for tile in PARENTS[:2]},
+            ["c2pa.created", "c2pa.placed"],
+        ),
         (
             {"source": PARENTS[0], "blended": (PARENTS[1],)},
             {str(tile): "componentOf" for tile in PARENTS},
@@ -102,7 +108,7 @@ PARENTS = (Tile("0123456789ab", 2), Tile("ba9876543210", 0))
         ),
         ({"source": Upload("f" * 64)}, {}, ["c2pa.created"]),
     ],
-    ids=["a variation", "a blend", "an upload"],
+    ids=["a variation", "an edit", "a variation of an edit", "a blend", "an upload"],
 )
 def test_a_signed_image_names_the_images_that_it_was_made_from(own_credentials, changes, relation, actions):
     params = replace(make_params(), **changes)

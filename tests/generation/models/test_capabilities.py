@@ -17,7 +17,7 @@ from generation.models.model import Model, describe_model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, Tile
 from generation.planning import actions
-from generation.prompt import PromptError, parse_params, parse_prompt
+from generation.prompt import PromptError, format_prompt, parse_params, parse_prompt
 from generation.prompt.parameters import PARAMETERS, Parameter
 from generation.prompt.values import Flag, FlagOrInteger
 from tests.support.jobs import make_job
@@ -36,8 +36,14 @@ def _registry(family: Family) -> ModelRegistry:
     return ModelRegistry((_model(family),))
 
 
+def _grid(family: Family) -> Params:
+    """Return what a prompt draws, from a picture where the family edits pictures."""
+    source = TILE if Capability.EDIT in FAMILY_CAPABILITIES[family] else None
+    return parse_params("a red fox", _registry(family), source=source)
+
+
 def _picture(family: Family) -> Params:
-    return replace(parse_params("a red fox", _registry(family)), count=1)
+    return replace(_grid(family), count=1)
 
 
 def _example_prompt(parameter: Parameter) -> str:
@@ -53,7 +59,7 @@ def test_every_family_has_capabilities_and_a_catalogue_entry() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_plain_prompt_requires_no_capability(family: Family) -> None:
-    assert not required_capabilities(parse_params("a red fox", _registry(family)))
+    assert not required_capabilities(_grid(family)) - {Capability.EDIT}
 
 
 @pytest.mark.parametrize("action", IMAGE_ACTIONS)
@@ -88,7 +94,7 @@ def test_only_a_model_with_img2img_offers_variations(family: Family) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tiles_can_be_picked_with_every_model(family: Family) -> None:
-    assert Action.PICK in actions.available_actions(parse_params("a red fox", _registry(family)), _model(family))
+    assert Action.PICK in actions.available_actions(_grid(family), _model(family))
 
 
 def _buttons(params: Params, model: Model) -> set[str]:
@@ -111,7 +117,7 @@ async def test_a_grid_has_a_second_row_if_its_tiles_can_be_varied(family: Family
     model = _model(family)
     varied = {Action.VARY_STRONG} if Capability.IMG2IMG in model.capabilities else set()
     varied |= {Action.WALK} if Capability.WALK in model.capabilities else set()
-    assert _buttons(parse_params("a red fox", _registry(family)), model) == {Action.PICK, Action.REROLL, *varied}
+    assert _buttons(_grid(family), model) == {Action.PICK, Action.REROLL, *varied}
 
 
 def test_an_image_cannot_grow_indefinitely_without_windows() -> None:
@@ -129,19 +135,21 @@ def test_an_image_cannot_grow_indefinitely_without_windows() -> None:
 @pytest.mark.parametrize("family", sorted(PIPELINE_ONLY))
 def test_an_unsupported_parameter_is_refused_when_typed_else_left_out(family: Family, parameter: Parameter) -> None:
     here, typed = _registry(family), _example_prompt(parameter)
-    plain = parse_prompt("a red fox --seed 1", here).params
+    edits = int(Capability.EDIT in here.default.capabilities)
+    plain = parse_prompt("a red fox --seed 1", here, attached=edits).params
     if parameter.requires not in here.default.capabilities:
         with pytest.raises(PromptError, match=f"Cannot use `--{parameter.name}` with .*: it cannot"):
             parse_prompt(
                 f"a red fox {typed}",
                 here,
-                attached=parameter.name == "iw" and Capability.IMG2IMG in here.default.capabilities,
+                attached=edits or (parameter.name == "iw" and Capability.IMG2IMG in here.default.capabilities),
             )
-        assert parse_prompt("a red fox --seed 1", here, defaults=[typed]).params == plain
+        assert parse_prompt("a red fox --seed 1", here, attached=edits, defaults=[typed]).params == plain
     elif parameter.name not in ("iw", "lora"):  # these need an image and a file
-        attached = int(parameter.name == "colour")
-        plain = parse_prompt("a red fox --seed 1", here, attached=attached).params
-        assert parse_prompt(f"a red fox --seed 1 {typed}", here, attached=attached).params != plain
+        attached = edits or int(parameter.name in ("colour", "retouch"))
+        text = "a [red:blue:.1] fox --seed 1" if parameter.name in ("hold", "retouch") else "a red fox --seed 1"
+        plain = parse_prompt(text, here, attached=attached).params
+        assert parse_prompt(f"{text} {typed}", here, attached=attached).params != plain
 
 
 @pytest.mark.parametrize(
@@ -172,3 +180,57 @@ def test_an_unsupported_job_is_refused_with_the_models_that_support_it() -> None
     with pytest.raises(UserError, match=r"Karlo cannot start from a picture\. Models that can: Stable Diffusion 1\.5"):
         here.require_supported(params)
     here.require_supported(replace(params, model="Stable Diffusion 1.5"))
+
+
+def _editors() -> ModelRegistry:
+    return ModelRegistry((_model(Family.SD1), describe_model("ip2p")))
+
+
+def test_a_model_for_edits_changes_the_first_picture() -> None:
+    request = parse_prompt("make it snow --model ip2p", _editors(), attached=1)
+    params = request.with_images([TILE])
+    assert (params.original, params.source, params.strength, params.image_guidance) == (TILE, None, 1.0, 1.5)
+    assert required_capabilities(params) == {Capability.EDIT}
+    _editors().require_supported(params)
+    stricter = parse_prompt("make it snow --model ip2p --iw 3", _editors(), attached=1).params
+    assert (stricter.strength, stricter.image_guidance) == (1.0, 2.5)
+    assert parse_prompt(format_prompt(stricter, _editors()), _editors(), attached=1).params.image_guidance == 2.5
+    drawn = parse_prompt("a fox --iw 3", _editors(), attached=1).params
+    assert (drawn.original, drawn.image_guidance) == (None, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "pictures", "problem"),
+    [
+        ("make it snow", 0, r"InstructPix2Pix edits pictures: give it one with `/edit`, and say what to change\."),
+        ("", 1, "Say what to change in the picture"),
+        ("make it snow", 2, "several pictures with InstructPix2Pix: it cannot blend pictures"),
+        ("make it snow --colour", 1, "`--colour` with InstructPix2Pix: it cannot colour"),
+        ("make it snow --mix a boat", 1, "`--mix` with InstructPix2Pix: it cannot"),
+    ],
+)
+def test_a_model_for_edits_says_what_it_needs(text: str, pictures: int, problem: str) -> None:
+    with pytest.raises(PromptError, match=problem):
+        parse_prompt(f"{text} --model ip2p", _editors(), attached=pictures)
+
+
+def test_an_edit_needs_a_model_for_edits_and_that_needs_an_edit() -> None:
+    edit = parse_prompt("make it snow --model ip2p", _editors(), attached=1).with_images([TILE])
+    with pytest.raises(UserError, match=r"cannot change a picture as words say\. Models that can: InstructPix2Pix\."):
+        _editors().require_supported(replace(edit, model="Stable Diffusion 1.5"))
+    with pytest.raises(UserError, match="InstructPix2Pix edits pictures"):
+        _editors().require_supported(replace(edit, original=None))
+
+
+def test_variations_and_upscales_of_an_edit_see_the_picture_that_it_changed() -> None:
+    model = _editors().models[1]
+    edit = parse_prompt("make it snow --model ip2p --iw 2", _editors(), attached=1).with_images([TILE])
+    other = Tile("ba9876543210", 1)
+    offered = actions.available_actions(replace(edit, count=1), model)
+    assert {Action.VARY_STRONG, Action.UPSCALE_SUBTLE, Action.EDIT_WORDS} <= offered
+    assert not offered & {Action.ZOOM_2, Action.VARY_REGION, Action.WALK, Action.ZOOM_FILM}
+    for action in sorted(offered & set(ACTION_PARAMS)):
+        child = params_for(action, edit, other, model, 7)
+        assert (child.source, child.original, child.image_guidance) == (other, TILE, 2.0)
+        assert required_capabilities(child) <= model.capabilities
+    assert params_for(Action.REROLL, edit, other, model, 7) == replace(edit, seed=7)

@@ -278,7 +278,15 @@ def test_a_blend_has_several_images_and_an_empty_prompt():
 
 def test_the_available_actions_depend_on_the_image():
     square = replace(PARENT, width=512, height=512)
-    everything = set(Action) - {Action.IMAGINE, Action.BLEND, Action.REROLL, Action.SHORTEN, Action.DESCRIBE}
+    everything = set(Action) - {
+        Action.IMAGINE,
+        Action.BLEND,
+        Action.REROLL,
+        Action.SHORTEN,
+        Action.DESCRIBE,
+        Action.EDIT,
+        Action.COLOUR,  # only below a picture that was drawn grey
+    }
     assert actions.available_actions(PARENT, MODEL) == everything
     assert actions.available_actions(square, MODEL) == everything - {Action.MAKE_SQUARE}
     assert actions.available_actions(replace(PARENT, count=1), MODEL) == everything - {Action.PICK, Action.WALK}

@@ -16,6 +16,7 @@ from generation.edited_text import TextEdit
 from generation.errors import UserError
 from generation.models.adapters import Adapters
 from generation.models.files.controls import ControlNet
+from generation.models.files.image_adapters import ImageAdapter, ImageEncoder
 from generation.models.files.lora import Lora
 from generation.models.files.textual_inversion import TextualInversion
 from generation.models.model import Model, size_for
@@ -97,6 +98,7 @@ _fields = st.fixed_dictionaries(
 
 
 _mixes = st.fixed_dictionaries({"mix": shown_texts, "mix_keep": st.integers(0, 100)}) | st.just({})
+_holds = st.sampled_from([{}, {"hold": True}])
 _colours = st.fixed_dictionaries({"colourise": st.just(True)}) | st.just({})
 
 
@@ -109,6 +111,7 @@ def all_params(draw: st.DrawFn) -> Params:
     pictures = draw(_images)
     parts = draw(_parts | st.just([PromptPart("")]) if len(pictures) > 1 else _parts)
     assume(sum(part.weight for part in parts) > 0.001)
+    mixes = draw(_mixes) if pictures else {}
     draft, raw, hd, same_seed, seamless = draw(_switches)
     pixels = size_for(model, aspect, draft=draft)
     return Params(
@@ -126,7 +129,8 @@ def all_params(draw: st.DrawFn) -> Params:
         draft=draft,
         hd=hd and not draft,
         model=model.name,
-        **(draw(_mixes) if pictures else {}),
+        **mixes,
+        **draw(_holds if any(part.edited for part in parts) and not mixes else st.just({})),
         **(draw(_colours) if len(pictures) == 1 else {}),
         **draw(_fields),
     )
@@ -256,10 +260,11 @@ def test_a_prompt_error_lists_its_problems_and_survives_pickling():
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_the_example_of_a_parameter_is_valid_and_has_an_effect(parameter):
-    additions = replace(ADDITIONS, controls=(ControlNet("canny", Path("canny"), 768, "canny"),))
+    face = ImageAdapter("face", Path("face"), ImageEncoder(Path("encoder"), 8, 4), 768, 16, is_face=True)
+    additions = replace(ADDITIONS, controls=(ControlNet("canny", Path("canny"), 768, "canny"),), images=(face,))
     here = ModelRegistry((OTHER, MODEL, replace(MODEL, name="niji 6")), additions)
     example = f"{parameter.example} 4f2a1c" if parameter.name == "control" else parameter.example  # with its picture
-    base = "a fox" if parameter.name == "sref" else "a fox --sref 4f2a1c"
+    base = " ".join(["a fox", *(f"--{name} 4f2a1c" for name in ("sref", "cref") if name != parameter.name)])
     plain, changed = (
         parse_prompt(f"{base} {typed}", here, attached=1, new_seed=lambda: 1, forms=["zoom", "keep"])
         for typed in ("", f"--{parameter.name} {example}")

@@ -440,7 +440,7 @@ def expected(parts: list[tuple[str, float]], changes: dict[str, Any]) -> Params:
 AVAILABLE = "Available: `storybook`"
 NO_PICTURE = "Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one"
 
-LINK_INSTEAD = "The nearest is a link to the picture in front of your text, with `--iw`."
+LINK_INSTEAD = "The nearest is `--cref` with a link to the picture, and `--cw`."
 NOTHING_TO_DRAW = "Say what to draw: there is no text and no picture"
 
 INVALID = [
@@ -466,7 +466,7 @@ INVALID = [
     ("a fox --vid", ["Unrecognized parameter `--vid`: did you mean `--video`?"]),
     *(
         (f"a fox {typed}", [f"`--{name}` is not available here yet. {LINK_INSTEAD}" for name in names.split()])
-        for typed, names in [("--oref x --ow 50", "oref ow"), ("--cref x --cw 5", "cref cw")]
+        for typed, names in [("--oref x --ow 50", "oref ow")]
     ),
     (
         "a fox --p p123456789 --profile abc",

@@ -416,6 +416,28 @@ def test_mix_needs_a_picture_and_says_how_much_of_it_is_kept() -> None:
     assert parse_problems("a dog --keep 70") == ["`--keep` works with `--mix`, and in the form of *Edit words*"]
 
 
+def test_a_picture_is_held_where_words_change() -> None:
+    assert parse_request("a [red:blue:.1] boat --hold").params.hold
+    assert parse_request("a blue boat --hold", forms=["keep"]).params.hold
+    assert not parse_request("a blue boat", defaults=["--hold"]).params.hold
+    problem = "`--hold` and `--retouch` work where words change, as in `[red:blue:.1]`, and in the form of *Edit words*"
+    assert parse_problems("a blue boat --hold") == [problem]
+    assert parse_problems("a [red:blue:.1] boat --mix a castle --hold", attached=1) == [problem]
+
+
+def test_a_picture_is_retouched_where_words_change() -> None:
+    params = parse_request("a [red:blue:.0] boat --retouch", attached=1).params
+    assert (params.retouch, params.strength) == (True, 0.85)
+    assert parse_request("a [red:blue:.0] boat --retouch --iw 1", attached=1).params.strength == 0.6
+    for images, retouch in ((0, False), (1, True), (2, False)):
+        typed = parse_request("a [red:blue:.0] boat", attached=images, defaults=["--retouch"])
+        assert typed.params.retouch == retouch
+    assert parse_problems("a [red:blue:.0] boat --retouch") == [
+        "Cannot use `--retouch` without a picture: attach one, or press *Remix* below one"
+    ]
+    assert parse_problems("a [red:blue:.0] boat --retouch", attached=2) == ["`--retouch` works with one picture only"]
+
+
 def test_colour_needs_one_picture_and_no_words() -> None:
     params = parse_request("--colour", attached=1).params
     assert (params.colourise, params.strength, params.parts[0].text) == (True, 0.75, "")

@@ -12,7 +12,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
 from generation.planning.prompt_stages import prompt_stages
-from generation.prompt import format_prompt, parse_params
+from generation.prompt import format_prompt, parse_params, parse_prompt
 from generation.prompt.word_edits import edit_words
 from tests.generation.prompt.test_parser import shown_texts
 
@@ -20,7 +20,7 @@ REGISTRY = ModelRegistry((Model(name="storybook", ref="models/storybook", num_in
 
 
 def _params(typed: str) -> Params:
-    return parse_params(typed, REGISTRY, new_seed=lambda: 7)
+    return parse_prompt(typed, REGISTRY, forms=["keep"], new_seed=lambda: 7).params
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,13 @@ def _params(typed: str) -> Params:
         ("a red boat", "a blue boat", 100, "a red boat"),
         ("a red boat", "a red boat", 50, "a red boat"),
         ("a red boat", "a blue boat --cfg 3", 50, "a [red:blue:0.5] boat --cfg 3"),
+        ("a red boat", "a blue boat --hold", 0, "a [red:blue:0.0] boat --hold"),
+        ("a red boat", "a blue boat --hold", 20, "a [red:blue:0.2] boat --hold"),
+        ("a red boat", "a blue boat --hold", 100, "a red boat"),
+        ("a red boat", "a red boat --cfg 3 --hold", 20, "a red boat --cfg 3"),
+        ("a [red:blue:.2] boat --hold", "a green boat --hold", 10, "a [red:green:0.1] boat --hold"),
+        ("a [red:blue:.2] boat --hold", "a blue boat", 10, "a [red:blue:0.2] boat"),
+        ("a [red:blue:.2] boat --hold", "a blue car", 0, "a blue car"),
     ],
 )
 def test_words_change_after_the_share_that_is_kept(drawn: str, edited: str, keep: int, written: str) -> None:

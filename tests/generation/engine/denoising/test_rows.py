@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from generation.params import ControlWeight
 from generation.prompt.weights import parse_parts
 from tests.support.control_file import random_control, scan, write_folder
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
+from tests.support.image_adapter_file import scan_images, write_adapter, write_encoder
 from tests.support.oracle import SOURCE, sample_image, to_png_bytes
 from tests.support.tiny_xl import build_tiny_xl
 
@@ -32,6 +34,11 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "colour": ({"colourise": True, "strength": 0.75}, {"source": PICTURE}),
     "edited": ({"parts": parse_parts("a [red:blue:0.5] fox [:in the snow:1]")}, {}),
     "ending": ({"parts": parse_parts("[a red fox::0.5]"), "guidance_scale": 3.0}, {}),
+    "held": ({"parts": parse_parts("a [red:blue:0.3] fox"), "hold": True}, {}),
+    "retouched": (
+        {"parts": parse_parts("a [red:blue:0.0] fox"), "retouch": True, "strength": 0.8},
+        {"source": PICTURE},
+    ),
     "no": ({"no": ("moon",)}, {}),
     "unguided": ({"guidance_scale": 1.0}, {}),
     "two": ({"count": 2}, {}),
@@ -46,6 +53,12 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
         {"control": SOURCE, "controls": (ControlWeight("one"), ControlWeight("two", 0.4))},
         {"control": OTHER_PICTURE},
     ),
+    "character": ({"character": SOURCE, "character_adapter": "face"}, {"character": PICTURE}),
+    "images": ({"image_prompts": (SOURCE,), "image_adapter": "plus"}, {"image_prompts": (PICTURE, OTHER_PICTURE)}),
+    "adapted style": (
+        {"style": SOURCE, "style_weight": 300, "style_adapter": "plus"},
+        {"style": OTHER_PICTURE},
+    ),
 }
 SUBSETS = st.sets(st.sampled_from(sorted(FEATURES)), max_size=4)
 
@@ -58,7 +71,11 @@ def company(
     controls = tmp_path_factory.mktemp("controls")
     for number, name in enumerate(("one", "two")):
         write_folder(random_control(model.unet, number), controls / name)
-    harness = EngineHarness(model, adapters=scan(controls))
+    images = tmp_path_factory.mktemp("images")
+    write_encoder(images / "image_encoder")
+    write_adapter(images / "face.safetensors", model.unet)
+    write_adapter(images / "plus.safetensors", model.unet, "plus")
+    harness = EngineHarness(model, adapters=replace(scan(controls), images=scan_images(images).images))
     yield harness
     harness.close()
 

@@ -23,8 +23,10 @@ from generation.engine.networks.ldm_checkpoint import (
     shapes_of,
     text_encoder_config,
 )
+from generation.engine.networks.load_check import find_load_problem
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
+from generation.models.capabilities import Capability
 from generation.models.catalogue import Family
 from generation.models.files.checkpoint import inspect_checkpoint
 from generation.models.files.ldm_layout import unet_config, unused_text_layers, vae_config
@@ -351,6 +353,7 @@ def test_a_file_of_a_distilled_model_gets_trailing_spacing(third: tuple[Path, Pa
 def test_the_published_config_of_xl_is_derived_from_its_shapes() -> None:
     published = {  # unet/config.json of stable-diffusion-xl-base-1.0
         "sample_size": 128,
+        "in_channels": 4,
         "block_out_channels": [320, 640, 1280],
         "layers_per_block": 2,
         "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
@@ -403,6 +406,7 @@ def test_the_published_configs_of_sd_are_derived_from_its_shapes(family: Family)
     down, up = ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"], ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3
     published = {  # unet/config.json of stable-diffusion-v1-5 and stable-diffusion-2-1
         "sample_size": size // 8,
+        "in_channels": 4,
         "block_out_channels": [320, 640, 1280, 1280],
         "layers_per_block": 2,
         "down_block_types": down,
@@ -494,3 +498,18 @@ def test_weights_that_are_no_floating_point_numbers_are_refused(
 
     with pytest.raises(UserError, match="quantised in a way that is not supported"):
         describe_model(str(_changed(first[1], tmp_path / "it.safetensors", quantise)))
+
+
+@pytest.mark.parametrize("kind", ["first", "third"])
+def test_a_file_for_edits_is_recognised_by_its_input(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+    weights = load_file(request.getfixturevalue(kind)[1])
+    weights[FIRST] = torch.randn(len(weights[FIRST]), 8, 3, 3)
+    save_file(weights, tmp_path / "instruct.safetensors")
+    drawing, model = (
+        describe_model(str(path)) for path in (request.getfixturevalue(kind)[1], tmp_path / "instruct.safetensors")
+    )
+    assert (drawing.is_editor, model.is_editor, model.family) == (False, True, drawing.family)
+    assert Capability.EDIT in model.capabilities - drawing.capabilities
+    assert find_load_problem(model) is None
+    unet = _load(tmp_path / "instruct.safetensors").unet
+    assert torch.equal(unet.conv_in.weight, weights[FIRST])

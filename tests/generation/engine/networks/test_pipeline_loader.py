@@ -99,6 +99,11 @@ def test_a_catalogue_model_is_loaded_by_name_and_uses_its_sampler(
     [
         ({"unet": {"addition_embed_type": "text_time"}}, "needs more than texts"),
         ({"unet": {"in_channels": 9}}, "inpainting"),
+        (
+            {"unet": {"in_channels": 8}, "model_index": {"_class_name": "MarigoldDepthPipeline"}},
+            "edits of another kind",
+        ),
+        ({"model_index": {"_class_name": "StableDiffusionInstructPix2PixPipeline"}}, "4 input channels"),
         ({"unet": {"class_embed_type": "projection"}}, "needs more than texts"),
         ({"unet": {"num_class_embeds": 1000}}, "needs more than texts"),
         ({"unet": {"encoder_hid_dim_type": "image_proj"}}, "needs more than texts"),

@@ -17,7 +17,8 @@ import pytest
 import torch
 import transformers
 from diffusers.pipelines.deprecated.wuerstchen import WuerstchenCombinedPipeline
-from PIL import Image
+from diffusers.pipelines.flux import pipeline_flux_kontext
+from PIL import Image, ImageOps
 from torch import Generator, Tensor
 
 from generation.command_line import install_as_typed
@@ -54,6 +55,7 @@ LoadTiny = Callable[[Family], tuple[PipelineAdapter, Model]]
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reduce fixed numbers of steps to the fewest that still test all of them."""
     monkeypatch.setattr(pipeline_adapters, "PRIOR_STEPS", 3)
+    monkeypatch.setattr(pipeline_flux_kontext, "PREFERRED_KONTEXT_RESOLUTIONS", [(64, 64)])
     for kind, name in [
         (pipeline_adapters.UnClip, "upscale_steps"),
         (pipeline_adapters.DeepFloydIF, "upscale_steps"),
@@ -140,12 +142,14 @@ def _params(model: Model, **changes: Any) -> Params:
         "num_inference_steps": 3,
         "guidance_scale": 5.0,
         "count": 1,
+        "original": SOURCE if Capability.EDIT in model.capabilities else None,
     }
     return Params(**values | changes)
 
 
 def _request(job_id: str, wanted: Params, source: Image.Image | None = None, *, order: int = 0) -> Generate:
-    return Generate(job_id, wanted, order, 10_000_000, None if source is None else _png(source))
+    original = None if wanted.original is None else _png(_sample_image(90))
+    return Generate(job_id, wanted, order, 10_000_000, None if source is None else _png(source), original=original)
 
 
 def _png(image: Image.Image) -> bytes:
@@ -188,6 +192,10 @@ def _stock(family: Family, adapter: PipelineAdapter, wanted: Params, **source_ar
             return list(
                 pipeline("a red fox", **call, **size, **settings, **negative, **source_arguments, **longest).images
             )
+        case Family.FLUX_KONTEXT:
+            picture = ImageOps.fit(_sample_image(90), (wanted.width, wanted.height), Image.Resampling.LANCZOS)
+            area = {"max_area": wanted.width * wanted.height}
+            return list(first(picture, "a red fox", **call, **size, **settings, **area).images)
         case Family.KANDINSKY:
             prior_output = first("a red fox", num_inference_steps=3, guidance_scale=4.0, **call)
             embeds = {name: getattr(prior_output, name) for name in ("image_embeds", "negative_image_embeds")}
