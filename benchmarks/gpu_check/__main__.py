@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.gpu_check import kinds, machine, networks, people
 from benchmarks.gpu_check.report import Report
 
 ROOT = Path(__file__).parents[2]
@@ -83,11 +82,14 @@ def _run(part: str, args: argparse.Namespace) -> int:
 
 def _measure(args: argparse.Namespace) -> int:
     name, _, family = args.part.partition(" ")
-    report = Report(args.part, args)
     if name == "tests":
         return (
             subprocess.run([sys.executable, "-m", "pytest", *GPU_TESTS], cwd=ROOT).returncode if not args.small else 0
         )
+    # Imported here, because they take seconds, and the process that starts the parts measures nothing.
+    from benchmarks.gpu_check import kinds, machine, networks, people
+
+    report = Report(args.part, args)
     parts: dict[str, Callable[[], None]] = {
         "machine": lambda: machine.measure(report),
         "people": lambda: people.measure_engine(report, _model(args, family)),

@@ -31,24 +31,27 @@ def edit_words(drawn: Params, edited: Params, keep: int) -> Params:
     Other words for a picture that holds another one hold that one too. Raises UserError if the words cannot change from
     the ones to the others.
     """
-    if holds(drawn) and edited.parts in (drawn.parts, last_words(drawn).parts):
-        return replace(edited, parts=drawn.parts)
-    if (keep == 0 and not (edited.hold or edited.retouch)) or edited.parts == drawn.parts:
-        return _holding_changes(edited)
-    drawn = held_picture(drawn) if holds(drawn) else drawn
+    if holds(drawn):
+        if edited.parts in (drawn.parts, last_words(drawn).parts):
+            return replace(edited, parts=drawn.parts)
+        drawn = held_picture(drawn)
+    if edited.parts == drawn.parts:
+        return _unheld(edited)
+    if keep == 0 and not (edited.hold or edited.retouch):
+        return edited
     if [part.weight for part in edited.parts] != [part.weight for part in drawn.parts]:
         raise UserError(_OTHER_PARTS)
     if keep == 100:
-        return _holding_changes(replace(edited, parts=drawn.parts))
+        return _unheld(replace(edited, parts=drawn.parts))
     parts = tuple(_changed(*pair, keep / 100) for pair in zip(drawn.parts, edited.parts, strict=True))
     if count_edits(mask(format_parts(parts))) > MAX_EDITS:
         raise UserError(_UNREADABLE)
-    return _holding_changes(replace(edited, parts=parts))
+    return replace(edited, parts=parts)
 
 
-def _holding_changes(params: Params) -> Params:
-    """Return the params, which hold a picture only if words change."""
-    return params if any(part.edited for part in params.parts) else replace(params, hold=False, retouch=False)
+def _unheld(params: Params) -> Params:
+    """Return the params, which hold nothing: their words are those of the picture, which may change themselves."""
+    return replace(params, hold=False, retouch=False)
 
 
 def _changed(drawn: PromptPart, edited: PromptPart, at: float) -> PromptPart:

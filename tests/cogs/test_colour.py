@@ -99,10 +99,10 @@ async def test_remix_colours_a_picture_and_edit_words_keeps_its_lightness(harnes
         await harness.person(harness.ada).submit_modal(pressed, prompt="a red fox --colour")
         await harness.person(harness.ada).press(await harness.result(text="a red fox"), "U2")
         pressed = await harness.person(harness.ada).press(await harness.result(text="Image #2"), "Edit words")
-        assert modal_prompt(await pressed.modal()) == "a red fox --colour --keep 15"
-        await harness.person(harness.ada).submit_modal(pressed, prompt="a blue fox --colour --keep 15")
+        assert modal_prompt(await pressed.modal()) == "a red fox --colour --hold"
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a blue fox --colour --hold")
         edited = await params_of(services, await harness.result(text="Words edited by"))
-    assert edited.colourise
+    assert edited.colourise and edited.hold
     assert edited.parts[0].texts == ("a red fox", "a blue fox")
 
 

@@ -255,6 +255,15 @@ async def harness(
     fork_server: SimpleNamespace,
     make_database: MakeDatabase,
 ) -> AsyncIterator[BotHarness]:
+    async with open_harness(tmp_path, monkeypatch, fork_server, make_database) as harness:
+        yield harness
+
+
+@asynccontextmanager
+async def open_harness(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fork_server: SimpleNamespace, make_database: MakeDatabase
+) -> AsyncIterator[BotHarness]:
+    """Run a fake Discord for a bot, and check at the end that the bot kept its rules."""
     monkeypatch.setattr(process, "multiprocessing", fork_server)
     # discord.py waits for two seconds for more servers before it says that it is ready.
     bot_init = partialmethod(commands.AutoShardedBot.__init__, guild_ready_timeout=0)
@@ -263,11 +272,11 @@ async def harness(
         monkeypatch.setattr(kind, "get_translated_payload", translate_once)
     monkeypatch.setattr(server_module, "check_body", CHECK_BODY_ONCE)
     monkeypatch.setattr(command_rules, "check_commands", CHECK_COMMANDS_ONCE)
-    make_model(tmp_path / "model", name="Painter", native_size=64)
+    make_model(folder / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with FakeDiscord(World(), openapi=openapi, limits=()) as server:
         monkeypatch.setattr(Route, "BASE", server.api_url)
-        yield BotHarness(server, tmp_path, make_database)
+        yield BotHarness(server, folder, make_database)
     assert not server.crashes
     assert not server.violations, server.violations
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -27,14 +27,23 @@ from generation.params import Params, PromptPart
 from tests.support.timing import TIMEOUT_S
 
 UPLOAD_LIMIT = 10_000_000
-_previewers: WeakKeyDictionary[Any, LatentPreviewer] = WeakKeyDictionary()
+_previewers: dict[tuple[object, ...], LatentPreviewer] = {}
 
 
 def fit_previewer(vae: Vae) -> LatentPreviewer:
-    """Return what draws the previews of a VAE; to fit it takes longer than most tests, so that is done once."""
-    if vae._vae not in _previewers:
-        _previewers[vae._vae] = LatentPreviewer(vae)
-    return _previewers[vae._vae]
+    """Return what draws the previews of a VAE; to fit it takes longer than most tests, so equal ones are fitted once.
+
+    Most tests that load a model of their own have the VAE of another test, with the same random weights.
+    """
+    network = vae._vae
+    digest = hashlib.sha256()
+    for weight in network.state_dict().values():
+        digest.update(weight.contiguous().flatten().view(torch.uint8).numpy())
+    settings = sorted((name, str(value)) for name, value in network.config.items() if not name.startswith("_"))
+    key = (digest.digest(), network.dtype, vae.side, *settings)
+    if key not in _previewers:
+        _previewers[key] = LatentPreviewer(vae)
+    return _previewers[key]
 
 
 class PreparedEngine(DenoisingEngine):

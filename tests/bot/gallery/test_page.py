@@ -5,12 +5,16 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
+from tests.support.bot_harness import open_harness
 from tests.support.gallery import open_gallery
-from tests.support.preview_page import CHROMIUM_FLAGS, TIMEOUT_MS, chromium
+from tests.support.preview_page import TIMEOUT_MS, browser
 
+__all__ = ["browser"]
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # that of the one Chromium for all tests
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
 SMALL_TARGETS = """() => [...document.querySelectorAll("button, a.button, nav a, select, input[type=checkbox]")]
   .filter((each) => each.checkVisibility({ visibilityProperty: true }))
@@ -24,20 +28,30 @@ IMAGES_ARE_LOADED = """() => Promise.all(
   [...document.images].filter((each) => each.loading !== "lazy").map((each) => each.decode().catch(() => null)))"""
 
 
-@asynccontextmanager
-async def open_page(**context):
-    """Open a browser tab; an error of the page, or a request to another site, fails the test."""
-    path = chromium()
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+@pytest_asyncio.fixture(loop_scope="session")
+async def harness(tmp_path, monkeypatch, fork_server, make_database):
+    async with open_harness(tmp_path, monkeypatch, fork_server, make_database) as harness:
+        yield harness
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(browser):
+    """Return what opens a tab with a profile of its own; an error of the page, or of a request, fails the test."""
+
+    @asynccontextmanager
+    async def open_tab(**context):
         profile = await browser.new_context(**context)
         profile.set_default_timeout(TIMEOUT_MS)
         page, errors = await profile.new_page(), []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        yield page
-        await browser.close()
-    assert errors == []
+        try:
+            yield page
+        finally:
+            await profile.close()
+        assert errors == []
+
+    return open_tab
 
 
 async def log_in(page, gallery, name):
@@ -60,7 +74,7 @@ async def assert_accessible(page):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_every_page_fits_its_screen_and_is_accessible(harness, size):
+async def test_every_page_fits_its_screen_and_is_accessible(harness, open_page, size):
     width, height = SIZES[size]
     scheme = "dark" if size == "tablet" else "light"
     async with (
@@ -88,7 +102,7 @@ async def test_every_page_fits_its_screen_and_is_accessible(harness, size):
             await assert_accessible(page)
 
 
-async def test_a_visitor_searches_opens_and_marks_a_picture_by_keyboard(harness):
+async def test_a_visitor_searches_opens_and_marks_a_picture_by_keyboard(harness, open_page):
     async with open_gallery(harness) as gallery, open_page() as page:
         fox, _ = await gallery.draw("a mosaic fox")
         await gallery.draw("a mosaic owl", harness.ben)
@@ -111,7 +125,7 @@ async def test_a_visitor_searches_opens_and_marks_a_picture_by_keyboard(harness)
         await expect(page.get_by_role("searchbox")).to_have_value("fox by:ada")
 
 
-async def test_own_pictures_are_selected_downloaded_and_deleted(harness):
+async def test_own_pictures_are_selected_downloaded_and_deleted(harness, open_page):
     async with open_gallery(harness) as gallery, open_page() as page:
         tile, message = await gallery.draw("a mosaic owl", harness.ben)
         await log_in(page, gallery, "ben")
@@ -128,7 +142,7 @@ async def test_own_pictures_are_selected_downloaded_and_deleted(harness):
         assert (await gallery.services.db.jobs.get(tile.job_id)).deleted
 
 
-async def test_a_dropped_picture_is_found(harness):
+async def test_a_dropped_picture_is_found(harness, open_page):
     async with open_gallery(harness) as gallery, open_page() as page:
         tile, _ = await gallery.draw("a mosaic fox")
         copy = await gallery.services.images.files.read(tile)
@@ -139,7 +153,7 @@ async def test_a_dropped_picture_is_found(harness):
         await expect(page.locator(".cell").first.locator("a")).to_have_attribute("href", f"/p/{tile}")
 
 
-async def test_a_canvas_is_enlarged_and_tells_who_painted_what_by_keyboard(harness):
+async def test_a_canvas_is_enlarged_and_tells_who_painted_what_by_keyboard(harness, open_page):
     async with open_gallery(harness) as gallery, open_page() as page:
         tile, _ = await gallery.draw("a mosaic harbour")
         owl, _ = await gallery.draw("an owl")
@@ -160,7 +174,7 @@ async def test_a_canvas_is_enlarged_and_tells_who_painted_what_by_keyboard(harne
         await expect(piece).to_have_attribute("aria-pressed", "false")
 
 
-async def test_the_pages_are_german_in_a_german_browser(harness):
+async def test_the_pages_are_german_in_a_german_browser(harness, open_page):
     async with open_gallery(harness) as gallery, open_page(locale="de-DE") as page:
         await gallery.draw("a mosaic fox")
         await page.goto(gallery.url)
@@ -172,7 +186,7 @@ async def test_the_pages_are_german_in_a_german_browser(harness):
         assert await page.title() == "Neueste · Galerie"
 
 
-async def test_scripts_in_prompts_stay_text(harness):
+async def test_scripts_in_prompts_stay_text(harness, open_page):
     async with open_gallery(harness) as gallery, open_page() as page:
         tile, _ = await gallery.draw("a mosaic <img src=x onerror=document.title='hacked'> fox")
         await log_in(page, gallery, "ben")

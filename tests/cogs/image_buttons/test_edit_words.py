@@ -56,6 +56,15 @@ async def test_a_picture_is_held_until_others_are_made_from_it(harness):
     assert (again.hold, varied.hold) == (True, False)
 
 
+async def test_an_unchanged_form_holds_nothing_of_words_that_change_themselves(harness):
+    async with harness.bot():
+        picture = await pick_image(harness, "a [red:blue:.2] fox --seed 5")
+        pressed = await harness.person(harness.ada).press(picture, LABEL)
+        assert modal_prompt(await pressed.modal()) == "a [red:blue:0.2] fox --hold"
+        refused = await harness.person(harness.ada).submit_modal(pressed, prompt="a [red:blue:0.2] fox --hold")
+        assert "This is the same picture" in (await refused.message()).content
+
+
 async def test_a_remix_retouches_a_picture_and_its_words_are_edited_so(harness):
     async with harness.bot() as services:
         pressed = await harness.person(harness.ada).press(await pick_image(harness), "Remix")

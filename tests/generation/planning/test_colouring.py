@@ -29,6 +29,9 @@ def params_of(*parts):
         ("monochrome photograph, a fox", "a fox"),
         ("a fox on the hills, greyscale, masterpiece", "a fox on the hills, masterpiece"),
         ("a fox in black and white", "a fox"),
+        ("a fox in black and white, snow", "a fox, snow"),
+        ("A fox at night. Black and white.", "A fox at night."),
+        ("a dramatic black and white portrait photo of a fox", "a dramatic portrait photo of a fox"),
         ("b&w", ""),
     ],
 )
@@ -41,12 +44,28 @@ def test_words_for_a_grey_picture_are_left_out(text, in_colour):
 
 
 @pytest.mark.parametrize(
-    "text", ["a black and white cat", "a zebra, black and white stripes", "a grey fox", "a fox in black", ""]
+    "text",
+    [
+        "a black and white cat",
+        "a zebra, black and white stripes",
+        "a grey fox",
+        "a fox in black",
+        "a room with black and white picture frames",
+        "a room with a black and white photo on the wall",
+        "a girl in a black and white style dress",
+        "",
+    ],
 )
 def test_words_for_grey_things_stay(text):
     params = params_of((text,))
     assert not is_drawn_grey(params)
     assert colourised(params).parts == params.parts
+
+
+def test_a_part_that_says_nothing_else_goes_with_its_weight():
+    assert colourised(params_of(("a fox", 2), ("black and white", 1))).parts == (PromptPart("a fox", 2),)
+    without_words = colourised(params_of(("black and white", 2), ("a dog", -0.5))).parts
+    assert without_words == (PromptPart("", 2), PromptPart("a dog", -0.5))
 
 
 def test_only_what_is_asked_for_counts():
