@@ -211,8 +211,8 @@ def unconditional_caption(subject: Subject) -> str:
 def _is_mentioned(subject: Subject, kind: str, word: str, rng: random.Random) -> bool:
     if word == "clear" or (kind == "time" and word == "day" and rng.random() < 0.8):
         return False
-    if kind == "colour" and word in OBJECTS[subject.thing].default_colours:
-        return rng.random() < 0.6
+    if kind == "colour" and word in OBJECTS[subject.thing].default_colours[:2]:
+        return rng.random() < 0.5
     return True
 
 

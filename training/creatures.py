@@ -14,11 +14,23 @@ BLUSH: Rgb = (250, 150, 160)
 SKIN: Rgb = (252, 214, 178)
 GOLD: Rgb = (248, 198, 66)
 BEAK: Rgb = (248, 160, 48)
+SPOUT: Rgb = (226, 242, 252)
+CAT_EYE: Rgb = (252, 222, 70)
 
 
 def is_dark(colour: Rgb) -> bool:
     """Return whether dark eyes would not be seen on a colour."""
     return sum(colour) < 230
+
+
+def is_reddish(colour: Rgb) -> bool:
+    """Return whether red details would not be seen on a colour."""
+    return colour[0] > 190 and colour[1] < 170 and colour[2] < 190
+
+
+def is_yellowish(colour: Rgb) -> bool:
+    """Return whether golden details would not be seen on a colour."""
+    return colour[0] > 190 and colour[1] > 110 and colour[2] < 100
 
 
 def pale(colour: Rgb) -> Rgb:
@@ -44,12 +56,6 @@ def eyes(pen: Pen, colour: Rgb, y: float = 0.65, apart: float = 0.15, radius: fl
     for x in (-apart, apart):
         pen.ellipse(x, y, radius, radius * 1.2, eye)
         pen.ellipse(x - radius * 0.3, y + radius * 0.4, radius * 0.4, radius * 0.45, light)
-
-
-def cheeks(pen: Pen, y: float = 0.55, apart: float = 0.25) -> None:
-    """Draw two pink cheeks."""
-    for x in (-apart, apart):
-        pen.ellipse(x, y, 0.06, 0.042, BLUSH)
 
 
 def sitting_body(pen: Pen, colour: Rgb) -> None:
@@ -80,34 +86,40 @@ def tail(pen: Pen, colour: Rgb, width: float = 0.11) -> None:
 
 
 def cat(pen: Pen, colour: Rgb) -> None:
-    """Draw a sitting cat with pointed ears, whiskers and a curled tail."""
-    tail(pen, colour)
+    """Draw a sitting cat with pointed ears, yellow slit eyes and a raised tail."""
+    pen.line([(0.22, 0.1), (0.44, 0.12), (0.5, 0.32), (0.44, 0.5), (0.54, 0.66)], 0.13, tone(colour))
     sitting_body(pen, colour)
-    pointed_ears(pen, colour, BLUSH, 1.04)
+    pointed_ears(pen, colour, BLUSH, 1.08)
     head(pen, colour)
     for k in (-1, 1):
-        for low in (0.5, 0.58):
-            pen.line([(k * 0.22, 0.54), (k * 0.46, low)], 0.024, CREAM if is_dark(colour) else INK)
-    pen.ellipse(0, 0.53, 0.15, 0.1, pale(colour))
-    pen.polygon([(-0.055, 0.59), (0.055, 0.59), (0, 0.52)], (236, 110, 124))
-    eyes(pen, colour, 0.67)
+        for low in (0.48, 0.58):
+            pen.line([(k * 0.2, 0.53), (k * 0.48, low)], 0.032, WHITE if is_dark(colour) else INK)
+        pen.ellipse(k * 0.17, 0.67, 0.125, 0.125, INK)
+        pen.ellipse(k * 0.17, 0.67, 0.105, 0.105, CAT_EYE)
+        pen.ellipse(k * 0.17, 0.67, 0.042, 0.09, INK)
+    pen.ellipse(0, 0.49, 0.13, 0.075, WHITE)
+    pen.polygon([(-0.07, 0.56), (0.07, 0.56), (0, 0.48)], (236, 110, 124))
 
 
 def dog(pen: Pen, colour: Rgb) -> None:
-    """Draw a sitting dog with hanging ears and a tongue."""
+    """Draw a sitting dog with dark hanging ears, a tongue and a collar."""
     tail(pen, colour, 0.09)
     sitting_body(pen, colour)
-    head(pen, colour, 0.33)
-    ear = tone(colour)
+    collar = (60, 120, 210) if is_reddish(colour) else (222, 62, 58)
+    pen.box(-0.25, 0.31, 0.25, 0.42, collar, 0.05)
+    pen.ellipse(0, 0.3, 0.085, 0.085, GOLD)
+    rounded(pen, 0, 0.67, 0.33, 0.27, colour)
+    ear = (96, 60, 44) if sum(colour) > 300 else lighten(colour, 0.4)
     for k in (-1, 1):
         pen.curve(
-            [(k * 0.2, 0.9), (k * 0.4, 0.82), (k * 0.48, 0.56), (k * 0.42, 0.4), (k * 0.3, 0.48), (k * 0.27, 0.7)], ear
+            [(k * 0.18, 0.93), (k * 0.4, 0.86), (k * 0.52, 0.6), (k * 0.45, 0.42), (k * 0.31, 0.5), (k * 0.26, 0.74)],
+            ear,
         )
-    pen.ellipse(0, 0.52, 0.19, 0.15, pale(colour))
-    pen.ellipse(0.02, 0.4, 0.06, 0.09, (236, 92, 110))
-    pen.ellipse(0, 0.49, 0.1, 0.05, pale(colour))
-    pen.ellipse(0, 0.59, 0.08, 0.058, INK)
-    eyes(pen, colour, 0.71, 0.14)
+    pen.ellipse(0, 0.56, 0.18, 0.14, CREAM)
+    pen.ellipse(0, 0.45, 0.07, 0.085, (236, 92, 110))
+    pen.ellipse(0, 0.53, 0.13, 0.05, CREAM)
+    pen.ellipse(0, 0.62, 0.095, 0.065, INK)
+    eyes(pen, colour, 0.75, 0.15)
 
 
 def fox(pen: Pen, colour: Rgb) -> None:
@@ -126,34 +138,40 @@ def fox(pen: Pen, colour: Rgb) -> None:
 
 
 def rabbit(pen: Pen, colour: Rgb) -> None:
-    """Draw a sitting rabbit with long ears."""
-    rounded(pen, 0.3, 0.14, 0.1, 0.1, pale(colour))
+    """Draw a sitting rabbit with long ears and a large carrot."""
     sitting_body(pen, colour)
     for k in (-1, 1):
-        ear = [(k * 0.05, 0.76), (k * 0.07, 1.04), (k * 0.17, 1.18), (k * 0.27, 1.06), (k * 0.22, 0.76)]
+        ear = [(k * 0.05, 0.76), (k * 0.06, 1.04), (k * 0.18, 1.2), (k * 0.3, 1.06), (k * 0.24, 0.76)]
         pen.curve(ear, colour)
-        pen.curve([(k * 0.1, 0.84), (k * 0.12, 1.02), (k * 0.17, 1.1), (k * 0.21, 1.02), (k * 0.18, 0.84)], BLUSH)
+        pen.curve([(k * 0.1, 0.84), (k * 0.11, 1.02), (k * 0.18, 1.11), (k * 0.24, 1.02), (k * 0.2, 0.84)], BLUSH)
     head(pen, colour, 0.32, 0.27)
-    pen.ellipse(0, 0.52, 0.15, 0.095, pale(colour))
-    pen.box(-0.05, 0.4, 0.05, 0.49, WHITE, 0.02)
-    pen.ellipse(0, 0.57, 0.052, 0.04, (236, 110, 124))
-    cheeks(pen, 0.55, 0.22)
-    eyes(pen, colour, 0.67, 0.14)
+    pen.ellipse(0, 0.52, 0.16, 0.1, WHITE)
+    pen.ellipse(0, 0.58, 0.065, 0.048, (236, 110, 124))
+    eyes(pen, colour, 0.69, 0.15)
+    for x, y in ((0.36, 0.44), (0.42, 0.34)):
+        pen.ellipse(x, y, 0.085, 0.085, (92, 176, 84))
+    pen.polygon([(-0.28, 0.08), (0.24, 0.4), (0.36, 0.22)], (246, 130, 36))
+    pen.ellipse(0.3, 0.31, 0.11, 0.11, (246, 130, 36))
+    for x in (-0.12, 0.14):
+        pen.ellipse(x, 0.2, 0.075, 0.075, colour)
 
 
 def bear(pen: Pen, colour: Rgb) -> None:
-    """Draw a sitting bear with round ears and a muzzle."""
-    for x in (-0.3, 0.3):
-        rounded(pen, x, 0.28, 0.11, 0.15, colour)
-    sitting_body(pen, colour)
+    """Draw a sitting bear with round ears and a large muzzle, which holds a pot of honey."""
     for x in (-0.27, 0.27):
-        pen.ellipse(x, 0.86, 0.14, 0.14, colour)
-        pen.ellipse(x, 0.86, 0.075, 0.075, pale(colour))
-    head(pen, colour, 0.37, 0.3)
-    pen.ellipse(0, 0.53, 0.18, 0.14, pale(colour))
-    pen.ellipse(0, 0.58, 0.085, 0.06, INK)
-    pen.chord(0, 0.5, 0.07, 0.06, 0, 180, INK)
-    eyes(pen, colour, 0.71, 0.16)
+        pen.ellipse(x, 0.88, 0.16, 0.16, colour)
+        pen.ellipse(x, 0.88, 0.085, 0.085, CREAM)
+    sitting_body(pen, colour)
+    pot = (92, 132, 206) if is_yellowish(colour) else (236, 156, 44)
+    pen.box(-0.19, 0.06, 0.19, 0.34, pot, 0.09)
+    pen.box(-0.17, 0.3, 0.17, 0.38, CREAM, 0.03)
+    for x in (-0.28, 0.28):
+        rounded(pen, x, 0.24, 0.13, 0.13, colour)
+    head(pen, colour, 0.38, 0.3)
+    pen.ellipse(0, 0.53, 0.21, 0.16, CREAM)
+    pen.ellipse(0, 0.58, 0.1, 0.07, INK)
+    pen.chord(0, 0.49, 0.08, 0.06, 0, 180, INK)
+    eyes(pen, colour, 0.74, 0.19)
 
 
 def owl(pen: Pen, colour: Rgb) -> None:
@@ -186,74 +204,55 @@ def bird(pen: Pen, colour: Rgb) -> None:
     pen.ellipse(-0.22, 0.785, 0.022, 0.024, light)
 
 
-def horse(pen: Pen, colour: Rgb, mane: Rgb | None = None) -> None:
-    """Draw a small horse facing left with a mane and a tail."""
-    hair = mane or (CREAM if is_dark(colour) else darken(colour, 0.5))
-    hoof = darken(colour, 0.45)
-    pen.curve([(0.34, 0.56), (0.5, 0.54), (0.56, 0.34), (0.5, 0.14), (0.42, 0.3), (0.38, 0.44)], hair)
-    for x, shade in ((-0.12, True), (0.3, True), (-0.24, False), (0.18, False)):
-        pen.box(x, 0.0, x + 0.12, 0.34, tone(colour) if shade else colour, 0.03)
-        pen.box(x, 0.0, x + 0.12, 0.07, hoof, 0.03)
-    rounded(pen, 0.08, 0.44, 0.36, 0.21, colour)
-    pen.curve([(-0.28, 0.46), (-0.36, 0.7), (-0.32, 0.88), (-0.14, 0.92), (-0.02, 0.7), (0.06, 0.5)], colour)
-    pen.polygon([(-0.22, 0.9), (-0.17, 1.06), (-0.09, 0.88)], colour)
-    pen.curve([(-0.14, 0.97), (-0.02, 0.92), (0.08, 0.7), (0.12, 0.56), (0.02, 0.58), (-0.08, 0.78)], hair)
-    rounded(pen, -0.36, 0.78, 0.19, 0.125, colour)
-    pen.ellipse(-0.46, 0.76, 0.1, 0.105, pale(colour))
-    pen.ellipse(-0.48, 0.77, 0.022, 0.03, hoof)
-    eye, light = (CREAM, INK) if is_dark(colour) else (INK, WHITE)
-    pen.ellipse(-0.27, 0.84, 0.048, 0.06, eye)
-    pen.ellipse(-0.285, 0.86, 0.02, 0.022, light)
+def horse(pen: Pen, colour: Rgb) -> None:
+    """Draw a horse facing left with a saddle."""
+    draw_horse_body(pen, colour, CREAM if sum(colour) < 420 else (110, 66, 48))
+    saddle = (60, 120, 210) if is_reddish(colour) else (222, 62, 58)
+    pen.curve([(0.0, 0.66), (0.02, 0.36), (0.16, 0.3), (0.3, 0.36), (0.32, 0.66), (0.16, 0.69)], saddle)
+    pen.box(-0.01, 0.62, 0.33, 0.71, GOLD, 0.04)
+
+
+def draw_horse_body(pen: Pen, colour: Rgb, hair: Rgb) -> None:
+    """Draw the body, legs, head, mane and tail of a horse facing left: few large shapes."""
+    pen.curve([(0.38, 0.6), (0.54, 0.62), (0.62, 0.44), (0.56, 0.16), (0.46, 0.22), (0.42, 0.44)], hair)
+    for x in (-0.22, 0.24):
+        pen.box(x, 0.0, x + 0.17, 0.42, colour, 0.03)
+        pen.box(x, 0.0, x + 0.17, 0.09, INK, 0.03)
+    rounded(pen, 0.1, 0.48, 0.36, 0.2, colour)
+    pen.curve([(-0.26, 0.44), (-0.36, 0.7), (-0.28, 0.96), (-0.08, 0.96), (0.06, 0.7), (0.1, 0.5)], colour)
+    pen.polygon([(-0.26, 0.98), (-0.16, 1.16), (-0.08, 0.94)], colour)
+    pen.curve([(-0.16, 1.04), (0.0, 1.0), (0.14, 0.76), (0.14, 0.56), (0.02, 0.58), (-0.08, 0.82)], hair)
+    rounded(pen, -0.36, 0.82, 0.25, 0.17, colour)
+    pen.ellipse(-0.49, 0.79, 0.14, 0.145, CREAM)
+    pen.ellipse(-0.53, 0.8, 0.032, 0.04, INK)
+    pen.ellipse(-0.25, 0.89, 0.075, 0.085, WHITE)
+    pen.ellipse(-0.26, 0.89, 0.05, 0.062, INK)
 
 
 def unicorn(pen: Pen, colour: Rgb) -> None:
     """Draw a horse with a golden horn and a bright mane."""
-    mane = (120, 190, 236) if colour[0] > 240 and colour[1] < 200 else (242, 120, 190)
-    pen.polygon([(-0.34, 0.88), (-0.36, 1.24), (-0.22, 0.92)], GOLD)
-    horse(pen, colour, mane)
+    mane = (120, 190, 236) if colour[0] > 210 and colour[1] < 200 else (242, 120, 190)
+    pen.polygon([(-0.42, 0.9), (-0.42, 1.36), (-0.22, 0.94)], GOLD)
+    draw_horse_body(pen, colour, mane)
+    for x, y in ((0.02, 0.52), (0.28, 0.46)):
+        pen.ellipse(x, y, 0.07, 0.07, mane)
 
 
 def whale(pen: Pen, colour: Rgb) -> None:
-    """Draw a smiling whale facing left, with a spout."""
+    """Draw a round smiling whale facing left, with a white belly, a raised fluke and a spout."""
+    for k in (-1, 1):
+        pen.line([(-0.22, 0.3), (-0.22, 0.46), (-0.22 + k * 0.12, 0.6), (-0.22 + k * 0.24, 0.52)], 0.075, SPOUT)
+    pen.curve([(0.14, -0.2), (0.34, -0.04), (0.4, 0.34), (0.54, 0.34), (0.56, 0.02), (0.4, -0.26)], colour)
     for k in (-1, 1):
         pen.curve(
-            [(-0.14, 0.3), (-0.14 + k * 0.08, 0.46), (-0.14 + k * 0.22, 0.44), (-0.14 + k * 0.14, 0.52), (-0.14, 0.48)],
-            (190, 228, 248),
+            [(0.47, 0.3), (0.47 + k * 0.08, 0.48), (0.47 + k * 0.26, 0.52), (0.47 + k * 0.16, 0.34)], tone(colour)
         )
-    fluke = [
-        (0.44, 0.06),
-        (0.5, 0.24),
-        (0.42, 0.4),
-        (0.56, 0.4),
-        (0.62, 0.32),
-        (0.7, 0.4),
-        (0.8, 0.34),
-        (0.66, 0.18),
-        (0.58, 0.0),
-    ]
-    pen.curve(fluke, tone(colour))
-    body = [
-        (-0.56, -0.02),
-        (-0.46, 0.2),
-        (-0.2, 0.32),
-        (0.12, 0.24),
-        (0.38, 0.1),
-        (0.58, 0.12),
-        (0.6, 0.0),
-        (0.38, -0.2),
-        (0.06, -0.32),
-        (-0.3, -0.3),
-        (-0.5, -0.18),
-    ]
-    pen.curve(body, colour)
-    pen.curve(
-        [(-0.54, -0.08), (-0.3, -0.06), (0.0, -0.12), (0.34, -0.2), (0.06, -0.32), (-0.3, -0.3), (-0.48, -0.2)],
-        pale(colour),
-    )
-    pen.curve([(-0.06, -0.08), (0.14, -0.14), (0.16, -0.34), (0.02, -0.28)], tone(colour))
-    eye, light = (CREAM, INK) if is_dark(colour) else (INK, WHITE)
-    pen.ellipse(-0.3, 0.08, 0.058, 0.066, eye)
-    pen.ellipse(-0.32, 0.105, 0.022, 0.024, light)
+    rounded(pen, -0.14, 0.0, 0.46, 0.34, colour)
+    belly = [(-0.58, -0.04), (-0.36, -0.1), (-0.04, -0.1), (0.26, -0.2), (0.02, -0.34), (-0.34, -0.32), (-0.53, -0.19)]
+    pen.curve(belly, (250, 246, 236))
+    pen.curve([(-0.1, -0.04), (0.12, -0.08), (0.16, -0.32), (0.0, -0.24)], tone(colour))
+    pen.ellipse(-0.37, 0.09, 0.085, 0.095, WHITE)
+    pen.ellipse(-0.38, 0.085, 0.055, 0.065, INK)
 
 
 def dragon(pen: Pen, colour: Rgb) -> None:

@@ -140,19 +140,23 @@ def rocket(pen: Pen, colour: Rgb) -> None:
 
 
 def lighthouse(pen: Pen, colour: Rgb) -> None:
-    """Draw a striped lighthouse on a rock."""
+    """Draw a lighthouse with three broad stripes on a rock, which shines to both sides."""
+    for k in (-1, 1):
+        pen.polygon([(0, 0.84), (k * 0.62, 1.02), (k * 0.62, 0.72)], (255, 242, 176))
     rock = (118, 112, 128)
-    pen.curve([(-0.36, -0.02), (-0.24, 0.1), (0, 0.13), (0.26, 0.09), (0.38, -0.02), (0.2, -0.07), (-0.2, -0.07)], rock)
+    pen.curve(
+        [(-0.4, -0.02), (-0.26, 0.1), (0, 0.13), (0.28, 0.09), (0.42, -0.02), (0.22, -0.07), (-0.22, -0.07)], rock
+    )
     stripe = CREAM if sum(colour) < 640 else (226, 84, 72)
-    for i in range(5):
-        low, high = 0.07 + 0.135 * i, 0.07 + 0.135 * (i + 1)
-        a, b = 0.23 - 0.018 * i, 0.212 - 0.018 * i
+    for i in range(3):
+        low, high = 0.07 + 0.22 * i, 0.07 + 0.22 * (i + 1)
+        a, b = 0.26 - 0.035 * i, 0.225 - 0.035 * i
         tone = stripe if i % 2 else colour
         pen.polygon([(-a, low), (-b, high), (b, high), (a, low)], tone)
         pen.polygon([(a * 0.4, low), (b * 0.4, high), (b, high), (a, low)], darken(tone, 0.18))
-    pen.box(-0.19, 0.73, 0.19, 0.79, INK, 0.02)
-    pen.lamp(-0.11, 0.78, 0.11, 0.91)
-    pen.polygon([(-0.18, 0.9), (0, 1.08), (0.18, 0.9)], colour if sum(colour) < 640 else stripe)
+    pen.box(-0.22, 0.71, 0.22, 0.78, INK, 0.02)
+    pen.lamp(-0.13, 0.77, 0.13, 0.92)
+    pen.polygon([(-0.2, 0.91), (0, 1.12), (0.2, 0.91)], colour if sum(colour) < 640 else stripe)
 
 
 def fish(pen: Pen, colour: Rgb) -> None:
@@ -224,18 +228,18 @@ def mushroom(pen: Pen, colour: Rgb) -> None:
 
 
 def planet(pen: Pen, colour: Rgb) -> None:
-    """Draw a banded planet with a ring."""
-    ring = lighten(colour, 0.5) if sum(colour) < 600 else (236, 176, 110)
-    tilt = 0.34
+    """Draw a planet with one broad golden ring; a golden planet has a white ring."""
+    ring = (246, 238, 224) if colour[0] > 200 and colour[2] < 110 else (250, 208, 110)
+    tilt = -0.24
 
     def arc(radius: float, start: float, end: float) -> list[Point]:
         angles = [start + (end - start) * i / 24 for i in range(25)]
-        flat = [(radius * math.cos(a), 0.34 * radius * math.sin(a)) for a in angles]
+        flat = [(radius * math.cos(a), 0.3 * radius * math.sin(a)) for a in angles]
         return [(x * math.cos(tilt) - y * math.sin(tilt), x * math.sin(tilt) + y * math.cos(tilt)) for x, y in flat]
 
-    pen.polygon([*arc(0.62, 0, math.pi), *reversed(arc(0.43, 0, math.pi))], darken(ring, 0.25))
+    pen.polygon([*arc(0.62, 0, math.pi), *reversed(arc(0.42, 0, math.pi))], darken(ring, 0.2))
     pen.ball(0, 0, 0.36, 0.36, colour)
-    pen.polygon([*arc(0.62, math.pi, 2 * math.pi), *reversed(arc(0.43, math.pi, 2 * math.pi))], ring)
+    pen.polygon([*arc(0.62, math.pi, 2 * math.pi), *reversed(arc(0.4, math.pi, 2 * math.pi))], ring)
 
 
 def ghost(pen: Pen, colour: Rgb) -> None:
@@ -341,7 +345,7 @@ OBJECTS: dict[str, DrawableObject] = {
     "fish": DrawableObject(fish, "deep", 0.56, ("orange", "yellow", "blue", "red"), mirrorable=True),
     "heart": DrawableObject(heart, "air", 0.55, ("red", "pink")),
     "mushroom": DrawableObject(mushroom, "ground", 0.51, ("red", "brown")),
-    "planet": DrawableObject(planet, "sky", 0.57, ("orange", "teal", "purple"), mirrorable=True),
+    "planet": DrawableObject(planet, "sky", 0.57, ("orange", "teal", "purple")),
     "ghost": DrawableObject(ghost, "air", 0.59, ("white",)),
     "flower": DrawableObject(flower, "ground", 0.54, ("red", "pink", "yellow", "purple")),
     "car": DrawableObject(car, "ground", 0.59, ("red", "blue", "yellow"), mirrorable=True),
@@ -350,13 +354,13 @@ OBJECTS: dict[str, DrawableObject] = {
     "cat": DrawableObject(creatures.cat, "ground", 0.6, ("orange", "grey", "black", "white"), mirrorable=True),
     "dog": DrawableObject(creatures.dog, "ground", 0.62, ("brown", "white", "yellow"), mirrorable=True),
     "fox": DrawableObject(creatures.fox, "ground", 0.58, ("orange", "red"), mirrorable=True),
-    "rabbit": DrawableObject(creatures.rabbit, "ground", 0.54, ("white", "brown", "grey"), mirrorable=True),
+    "rabbit": DrawableObject(creatures.rabbit, "ground", 0.54, ("white", "brown", "grey")),
     "bear": DrawableObject(creatures.bear, "ground", 0.63, ("brown", "white", "black")),
     "owl": DrawableObject(creatures.owl, "ground", 0.6, ("brown", "white", "grey")),
     "bird": DrawableObject(creatures.bird, "ground", 0.62, ("blue", "red", "yellow"), mirrorable=True),
-    "horse": DrawableObject(creatures.horse, "ground", 0.6, ("brown", "white", "black"), mirrorable=True),
-    "unicorn": DrawableObject(creatures.unicorn, "ground", 0.5, ("white", "pink"), mirrorable=True),
-    "whale": DrawableObject(creatures.whale, "swimming", 0.56, ("blue", "grey", "teal"), mirrorable=True),
+    "horse": DrawableObject(creatures.horse, "ground", 0.6, ("brown", "white", "black")),
+    "unicorn": DrawableObject(creatures.unicorn, "ground", 0.5, ("white", "pink")),
+    "whale": DrawableObject(creatures.whale, "swimming", 0.56, ("blue", "grey", "teal")),
     "dragon": DrawableObject(creatures.dragon, "ground", 0.54, ("green", "red", "purple"), mirrorable=True),
     "butterfly": DrawableObject(creatures.butterfly, "flying", 0.62, ("orange", "blue", "yellow", "pink")),
     "robot": DrawableObject(creatures.robot, "ground", 0.58, ("blue", "grey", "red", "teal"), mirrorable=True),

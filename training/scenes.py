@@ -220,14 +220,12 @@ def paint_meadow(scene: Scene) -> None:
 
 
 def paint_hills(scene: Scene) -> None:
-    """Paint three rows of round green hills."""
-    y = scene.horizon
+    """Paint three rows of steep round hills, dark and light by turns, so that they are not taken for a meadow."""
+    y = scene.horizon - 0.03
     drop = (scene.canvas.height - y) / 3
-    tones = ((122, 192, 150), (112, 190, 104), (84, 164, 72))
-    for i, tone in enumerate(tones):
-        period = scene.rng.uniform(0.8, 1.2)
-        hill = ridge(scene, y + i * drop, 0.075 - 0.012 * i, period)
-        scene.canvas.shaded_polygon(hill, scene.lit(lighten(tone, 0.16)), scene.lit(darken(tone, 0.12)))
+    for i, tone in enumerate(((66, 148, 108), (150, 212, 96), (58, 144, 72))):
+        hill = ridge(scene, y + i * drop, 0.1 - 0.02 * i, scene.rng.uniform(0.6, 0.72))
+        scene.canvas.shaded_polygon(hill, scene.lit(lighten(tone, 0.18)), scene.lit(darken(tone, 0.08)))
 
 
 def paint_mountains(scene: Scene) -> None:
@@ -249,20 +247,20 @@ def paint_peak(scene: Scene, x: float, top: float, foot: float, half: float) -> 
     rock, snow = scene.lit((122, 132, 164)), scene.lit((250, 250, 255), 0.85)
     canvas.polygon([(x - half, foot), (x, top), (x + half, foot)], rock)
     canvas.polygon([(x, top), (x + half, foot), (x + half * 0.12, foot)], darken(rock, 0.22))
-    k = 0.36
+    k = 0.46
     canvas.polygon(
         [
             (x, top),
             (x - half * k, top + h * k),
-            (x - half * 0.16, top + h * 0.29),
-            (x, top + h * 0.4),
-            (x + half * 0.18, top + h * 0.29),
+            (x - half * 0.2, top + h * 0.38),
+            (x, top + h * 0.52),
+            (x + half * 0.22, top + h * 0.38),
             (x + half * k, top + h * k),
         ],
         snow,
     )
     canvas.polygon(
-        [(x, top), (x + half * k, top + h * k), (x + half * 0.18, top + h * 0.29), (x + half * 0.06, top + h * 0.35)],
+        [(x, top), (x + half * k, top + h * k), (x + half * 0.22, top + h * 0.38), (x + half * 0.07, top + h * 0.47)],
         darken(snow, 0.14),
     )
 

@@ -136,8 +136,18 @@ async def test_the_menu_takes_a_character_and_its_picture_is_erased_with_its_per
         assert await services.db.styles.find(code_of(grid), harness.ada.id, harness.guild.id) == []
 
 
-async def test_a_canvas_and_a_server_without_adapters_refuse_a_character(harness, settings):
+async def test_a_server_without_adapters_refuses_a_character(harness, settings):
     async with harness.bot(**settings | {"image_adapters": None}):
         answer = await refusal(harness, "a queen", character=picture())
         assert "Cannot use `--cref`: no IP-Adapter is installed for First" in answer
         assert re.search(r"a queen --cref [0-9a-f]{6}", answer)  # and it is kept
+
+
+async def test_a_canvas_shows_no_character_and_goes_without_a_preferred_one(harness, settings):
+    async with harness.bot(**settings):
+        await harness.imagine("a queen", character=picture())
+        theme, ada = f"a sea --cref {code_of(await harness.result(text='a queen'))}", harness.person(harness.ada)
+        refused = await (await ada.command("canvas start", harness.channel, theme=theme)).message()
+        assert refused.ephemeral and "leave out `--cref`, or add `--cw 0`" in refused.content
+        started = await ada.command("canvas start", harness.channel, theme=f"{theme} --cw 0")
+        assert not (await started.message()).ephemeral

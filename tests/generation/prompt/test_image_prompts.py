@@ -107,6 +107,7 @@ def test_pictures_beside_words_are_a_prompt_where_an_adapter_is_installed() -> N
         ("", 2, REGISTRY),
         ("--mix a king", 1, REGISTRY),
         ("a queen --colour", 1, REGISTRY),
+        ("a [queen:king:.0] --retouch", 1, REGISTRY),
         ("a queen --model other", 1, REGISTRY),
         ("a queen", 1, ModelRegistry(MODELS, Adapters(images=(FACE,)))),
     ],

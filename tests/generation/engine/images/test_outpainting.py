@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from bot.images.canvas_pictures import square_to_paint
@@ -21,14 +20,13 @@ from generation.planning.canvas import cell_side, next_piece
 from generation.planning.compute_cost import compute_cost
 from tests.support.embedded_model import EmbeddedModelHarness
 from tests.support.engine_harness import EngineHarness, make_params, make_request
+from tests.support.seams import Pixels, seam_strength
 
 TILE = Tile("0" * 12, 0)
 MASK = Upload("e" * 64)
 STEPS = 6
 RIGHT_ALWAYS = [Direction.RIGHT] * 4
 ALL_WAYS = [Direction.RIGHT, Direction.UP, Direction.LEFT, Direction.DOWN, Direction.RIGHT] * 2
-
-Pixels = NDArray[np.int_]
 
 
 def sample_image(width: int = 64, height: int = 64) -> Image.Image:
@@ -152,26 +150,6 @@ def test_repeated_panning_leaves_the_first_image_unchanged(harness: EngineHarnes
         to_pixels(Image.fromarray(each.astype(np.uint8)).resize((8, 8), Image.Resampling.BOX)) for each in (last, first)
     ]
     assert np.abs(soft[0] - soft[1]).mean() < 2, "its colours have not drifted"
-
-
-def edge_steps(image: Pixels, frame: Frame) -> tuple[float, Pixels]:
-    """Return the largest mean step at an edge of the frame, and all such steps elsewhere along the same lines."""
-    seams, others = [], []
-    for grid, start, length, low, high in (
-        (image, frame.top, frame.height, frame.left, frame.left + frame.width),
-        (image.transpose(1, 0, 2), frame.left, frame.width, frame.top, frame.top + frame.height),
-    ):
-        steps = np.abs(np.diff(grid[:, low:high], axis=0)).mean((1, 2))
-        edges = [edge - 1 for edge in (start, start + length) if 0 < edge < len(grid)]
-        seams += [steps[edge] for edge in edges]
-        others += [step for place, step in enumerate(steps) if place not in edges]
-    return max(seams), np.array(others)
-
-
-def seam_strength(image: Pixels, frame: Frame) -> float:
-    """Return the step at the frame's edges, as a multiple of the larger steps within the image."""
-    at_seam, elsewhere = edge_steps(image, frame)
-    return float(at_seam / max(np.percentile(elsewhere, 95), 1.0))
 
 
 @pytest.mark.parametrize("prompt", ["the hills at sunset", "a red boat on the sea", "a teal background"])
