@@ -28,16 +28,18 @@ _OTHER_PARTS = Text(
 def edit_words(drawn: Params, edited: Params, keep: int) -> Params:
     """Return `edited` with a prompt that draws the words of `drawn` for `keep` percent of the steps, then its own.
 
-    Other words for a picture that holds another one hold that one too. Raises UserError if the words cannot change from
-    the ones to the others.
+    Other words for a picture that holds another one hold that one too; with the same words, `keep` says anew when they
+    change. Raises UserError if the words cannot change from the ones to the others.
     """
+    is_held = edited.hold or edited.retouch
     if holds(drawn):
-        if edited.parts in (drawn.parts, last_words(drawn).parts):
+        own_words = [drawn.parts] if keep and is_held else [drawn.parts, last_words(drawn).parts]
+        if edited.parts in own_words:
             return replace(edited, parts=drawn.parts)
         drawn = held_picture(drawn)
     if edited.parts == drawn.parts:
         return _unheld(edited)
-    if keep == 0 and not (edited.hold or edited.retouch):
+    if keep == 0 and not is_held:
         return edited
     if [part.weight for part in edited.parts] != [part.weight for part in drawn.parts]:
         raise UserError(_OTHER_PARTS)

@@ -49,6 +49,9 @@ async def test_a_picture_is_held_until_others_are_made_from_it(harness):
         again = (await load_record(services, await harness.result(text=":green:"))).job.params
         await harness.person(harness.ada).press(result, "Vary (Subtle)")
         varied = (await load_record(services, await harness.result(text="Variations (Subtle)"))).job.params
+        pressed = await harness.person(harness.ada).press(result, LABEL)
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a blue fox --hold --keep 15")
+        await harness.result(text=r"a \[:blue:0.15\] fox")
     assert r"a \[:blue:0.0\] fox" in result.content
     assert "--hold" in result.content
     assert (held.hold, held.seed, held.count) == (True, again.seed, 1)

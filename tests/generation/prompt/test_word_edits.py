@@ -46,6 +46,8 @@ def _params(typed: str) -> Params:
         ("a red boat", "a red boat --cfg 3 --hold", 20, "a red boat --cfg 3"),
         ("a [red:blue:.2] boat", "a [red:blue:.2] boat --cfg 3 --hold", 0, "a [red:blue:0.2] boat --cfg 3"),
         ("a [red:blue:.2] boat", "a green boat --hold", 100, "a [red:blue:0.2] boat"),
+        ("a [red:blue:.0] boat --hold", "a blue boat --hold", 0, "a [red:blue:0.0] boat --hold"),
+        ("a [red:blue:.0] boat --hold", "a blue boat --hold", 15, "a [red:blue:0.15] boat --hold"),
         ("a [red:blue:.2] boat --hold", "a red boat --hold", 0, "a red boat"),
         ("a [red:blue:.2] boat --hold", "a green boat --hold", 10, "a [red:green:0.1] boat --hold"),
         ("a [red:blue:.2] boat --hold", "a blue boat", 10, "a [red:blue:0.2] boat"),
