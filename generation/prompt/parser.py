@@ -210,7 +210,7 @@ def _apply_defaults(
             overridden |= {"strength", "mix"}
         if images != 1:
             overridden |= {"colourise", "retouch"}
-        if not any(part.edited for part in parts):
+        if typed.values.get("mix") or not any(part.edited for part in parts):
             overridden |= {"hold", "retouch"}
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         if Capability.EDIT in typed.scope.model.capabilities:
@@ -267,8 +267,10 @@ def _hold_problems(
     given: Mapping[str, Any], forms: Collection[str], parts: tuple[PromptPart, ...], model: Model, *, has_image: bool
 ) -> list[Text]:
     problems: list[Text] = []
-    changes = any(part.edited for part in parts) and not given.get("mix")
-    if (given.get("hold") or given.get("retouch")) and not changes and "keep" not in forms:
+    holds, changes = given.get("hold") or given.get("retouch"), any(part.edited for part in parts)
+    if holds and given.get("mix"):
+        problems.append(Text("Cannot use `--hold` or `--retouch` with `--mix`: leave them out"))
+    elif holds and not changes and "keep" not in forms:
         problems.append(
             Text(
                 "`--hold` and `--retouch` work where words change, as in `[red:blue:.1]`, "
