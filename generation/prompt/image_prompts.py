@@ -52,9 +52,9 @@ def prompt_adapter(given: Mapping[str, Any], parts: tuple[PromptPart, ...], scop
     """Return the IP-Adapter that takes the pictures of a prompt beside its words.
 
     None if the picture starts from them: where none is installed that sees more than faces, without words, and where
-    their shapes or lightness are kept.
+    their shapes or lightness, or all but what words change, are kept.
     """
-    kept = given.get("mix") or given.get("colourise")
+    kept = given.get("mix") or given.get("colourise") or given.get("retouch")
     if kept or given.get("image_weight", 1.0) == 0 or not any(part.text for part in parts):
         return None
     return scope.registry.adapters.choose_image_adapter(scope.model)

@@ -118,7 +118,7 @@ def read_prompt(
     given, problems = _apply_defaults(typed, defaults, parts, images=len(images))
     problems += [
         *_form_problems(given, forms, has_image=bool(images)),
-        *_hold_problems(given, forms, parts, has_image=bool(images)),
+        *_hold_problems(given, forms, parts, model, has_image=bool(images)),
     ]
     problems += [
         *weight_problems(parts, given.get("no", ())),
@@ -210,11 +210,11 @@ def _apply_defaults(
             overridden |= {"strength", "mix"}
         if images != 1:
             overridden |= {"colourise", "retouch"}
-        if not any(part.edited for part in parts):
+        if typed.values.get("mix") or not any(part.edited for part in parts):
             overridden |= {"hold", "retouch"}
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         if Capability.EDIT in typed.scope.model.capabilities:
-            overridden.add("aspect")  # an edit has the shape of its picture
+            overridden |= {"aspect", "retouch"}  # an edit has the shape of its picture, and starts from noise
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
         problems += layer.problems
@@ -264,11 +264,13 @@ def _form_problems(given: Mapping[str, Any], forms: Collection[str], *, has_imag
 
 
 def _hold_problems(
-    given: Mapping[str, Any], forms: Collection[str], parts: tuple[PromptPart, ...], *, has_image: bool
+    given: Mapping[str, Any], forms: Collection[str], parts: tuple[PromptPart, ...], model: Model, *, has_image: bool
 ) -> list[Text]:
     problems: list[Text] = []
-    changes = any(part.edited for part in parts) and not given.get("mix")
-    if (given.get("hold") or given.get("retouch")) and not changes and "keep" not in forms:
+    holds, changes = given.get("hold") or given.get("retouch"), any(part.edited for part in parts)
+    if holds and given.get("mix"):
+        problems.append(Text("Cannot use `--hold` or `--retouch` with `--mix`: leave them out"))
+    elif holds and not changes and "keep" not in forms:
         problems.append(
             Text(
                 "`--hold` and `--retouch` work where words change, as in `[red:blue:.1]`, "
@@ -277,6 +279,8 @@ def _hold_problems(
         )
     if given.get("retouch") and not has_image and "colour" not in forms:
         problems.append(Text("Cannot use `--retouch` without a picture: attach one, or press *Remix* below one"))
+    if given.get("retouch") and not {"colour", "keep"} & {*forms} and Capability.EDIT in model.capabilities:
+        problems.append(unsupported("`--retouch`", model, Capability.INPAINT))
     return problems
 
 

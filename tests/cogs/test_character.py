@@ -106,6 +106,20 @@ async def test_a_picture_in_front_of_the_text_is_a_prompt_and_stays_one(harness,
         assert "starts from the picture (img2img)" in await details(harness, started, 2)
 
 
+async def test_a_model_for_edits_changes_the_picture_that_was_a_prompt(harness, settings):
+    editor = make_model(harness.folder / "editor", name="Editor")
+    (harness.folder / "editor" / "unet").mkdir()
+    (harness.folder / "editor" / "unet" / "config.json").write_text('{"cross_attention_dim": 768, "in_channels": 8}')
+    async with harness.bot(**settings | {"models": (*settings["models"], editor)}) as services:
+        await harness.imagine("a queen", image=picture())
+        grid = await harness.result(text="a queen")
+        asked = await use_menu(harness, "Remix this", grid, harness.ada)
+        await harness.person(harness.ada).submit_modal(asked, prompt="make it winter --model Editor")
+        edited = await params_of(services, await harness.result(text="make it winter"))
+        assert (edited.original,) == (await params_of(services, grid)).image_prompts
+        assert (edited.source, edited.image_prompts) == (None, ())
+
+
 async def test_codes_are_shared_where_they_are_public_and_random_never_draws_them(harness, settings):
     async with harness.bot(**settings) as services:
         await harness.imagine("a queen", character=picture())
@@ -136,8 +150,18 @@ async def test_the_menu_takes_a_character_and_its_picture_is_erased_with_its_per
         assert await services.db.styles.find(code_of(grid), harness.ada.id, harness.guild.id) == []
 
 
-async def test_a_canvas_and_a_server_without_adapters_refuse_a_character(harness, settings):
+async def test_a_server_without_adapters_refuses_a_character(harness, settings):
     async with harness.bot(**settings | {"image_adapters": None}):
         answer = await refusal(harness, "a queen", character=picture())
         assert "Cannot use `--cref`: no IP-Adapter is installed for First" in answer
         assert re.search(r"a queen --cref [0-9a-f]{6}", answer)  # and it is kept
+
+
+async def test_a_canvas_shows_no_character_and_goes_without_a_preferred_one(harness, settings):
+    async with harness.bot(**settings):
+        await harness.imagine("a queen", character=picture())
+        theme, ada = f"a sea --cref {code_of(await harness.result(text='a queen'))}", harness.person(harness.ada)
+        refused = await (await ada.command("canvas start", harness.channel, theme=theme)).message()
+        assert refused.ephemeral and "leave out `--cref`, or add `--cw 0`" in refused.content
+        started = await ada.command("canvas start", harness.channel, theme=f"{theme} --cw 0")
+        assert not (await started.message()).ephemeral

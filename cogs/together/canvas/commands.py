@@ -33,6 +33,7 @@ from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.params import Params, to_dict
 from generation.planning.canvas import cell_side
+from generation.planning.image_prompts import has_character
 
 MAX_PROMPT = 1500  # characters
 
@@ -123,8 +124,8 @@ class CanvasCommand(commands.Cog):
             raise UserError(tr("A canvas begins empty: leave out the links to pictures."))
         if request.params.controls:
             raise UserError(tr("Each piece of a canvas would follow the whole picture: leave out `--control`."))
-        if request.params.character is not None:
-            raise UserError(tr("Each piece of a canvas would show the character: leave out `--cref`."))
+        if has_character(request.params):  # `--cw 0` does without a preferred one
+            raise UserError(tr("Each piece of a canvas would show the character: leave out `--cref`, or add `--cw 0`."))
         (params,) = await self.client.prompts.resolve_images(interaction, requests, None)
         model = self.services.registry.resolve(params)
         if params.aspect != (1, 1) or params.hd or params.draft or params.seamless:

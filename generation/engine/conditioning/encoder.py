@@ -295,7 +295,7 @@ def _between(start: PromptEmbedding, end: PromptEmbedding, place: float) -> Prom
 
 
 def _embedding_indices(counts: list[int], tiles: int) -> list[int]:
-    """Return the embedding index of each row; `counts` is 1 or `tiles` for each text, its number of embeddings."""
+    """Return the embedding index of each row; tiles take turns with as many embeddings as `counts` says of a text."""
     rows, start = [], 0
     for own in counts:
         rows += [start + tile % own for tile in range(tiles)]

@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -23,7 +22,7 @@ from generation.engine.denoising.hires import prepare_hires_pass, upscale_latent
 from generation.engine.denoising.image_prompts import ImagePrompt, read_image_prompts
 from generation.engine.denoising.job import DenoisingJob
 from generation.engine.denoising.job_setup import (
-    EncodedSource,
+    EncodedPictures,
     check_size,
     encode_source,
     is_upscale,
@@ -83,11 +82,7 @@ class _JobInputs(NamedTuple):
     """The inputs of a job's first pass, beside its parameters."""
 
     variant: ModelVariant
-    encoded: EncodedSource | None = None
-    style: Tensor | None = None
-    controls: tuple[Control, ...] = ()
-    image_prompts: tuple[ImagePrompt, ...] = ()
-    original: Tensor | None = None
+    pictures: EncodedPictures = EncodedPictures()
 
 
 class _HiresInputs(NamedTuple):
@@ -224,17 +219,15 @@ class DenoisingEngine:
         vae = self._vae.suited(request.params)
         networks = self._control_networks(request, source)
         with self._image_stream.after(None):
-            encoded = None if source is None else encode_source(source, vae, self._unet_lock)
-            style = encode_style(request, vae, self.model, self._unet_lock)
-            controls = encode_controls(request, networks)
-            image_prompts = self._read_image_prompts(request, source)
-            original = encode_original(request, self._vae, self._pipeline, self._unet_lock)
-            images = () if encoded is None else chain.from_iterable(encoded.images)
-            pictures = (control.picture for control in controls)
-            tokens = chain.from_iterable(prompt.tensors for prompt in image_prompts)
-            single = (each for each in (style, original) if each is not None)
-            self._image_stream.finish(*images, *pictures, *tokens, *single)
-        return _JobInputs(variant, encoded, style, controls, image_prompts, original)
+            pictures = EncodedPictures(
+                None if source is None else encode_source(source, vae, self._unet_lock),
+                encode_style(request, vae, self.model, self._unet_lock),
+                encode_controls(request, networks),
+                self._read_image_prompts(request, source),
+                encode_original(request, self._vae, self._pipeline, self._unet_lock),
+            )
+            self._image_stream.finish(*pictures.tensors)
+        return _JobInputs(variant, pictures)
 
     def _control_networks(self, request: Generate, source: SourceImage | None) -> tuple[ControlNetwork, ...]:
         """Return the ControlNets that guide a request; an enlarged image needs no guidance."""
@@ -336,25 +329,14 @@ class DenoisingEngine:
             self._finish_if_done(running)
 
     def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
-        variant, encoded, style, controls, image_prompts, original = inputs
+        variant, pictures = inputs
         if request.params.reading is not None:
             reading = prepare_reading(
-                request, encoded, variant.encoder, self._vae, self._pipeline.scheduler, self.model
+                request, pictures.source, variant.encoder, self._vae, self._pipeline.scheduler, self.model
             )
             return _ActiveJob(reading, variant, None, started, started)
-        job = prepare_job(
-            request,
-            encoded,
-            style,
-            variant.encoder,
-            self._vae,
-            self.model,
-            self._samplers,
-            controls,
-            image_prompts,
-            original,
-        )
-        source = None if encoded is None else encoded.source
+        job = prepare_job(request, pictures, variant.encoder, self._vae, self.model, self._samplers)
+        source = None if pictures.source is None else pictures.source.source
         return _ActiveJob(job, variant, source, started, started, _trail(job))
 
     def _hires_pass(self, before: _ActiveJob, inputs: _HiresInputs) -> _ActiveJob:

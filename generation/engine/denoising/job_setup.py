@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from generation.engine.conditioning.encoder import PromptEncoder
+from generation.engine.conditioning.encoder import PromptEncoder, Stage
 from generation.engine.denoising.control import Control
 from generation.engine.denoising.image_prompts import ImagePrompt
 from generation.engine.denoising.job import DenoisingJob, Pass, mix
-from generation.engine.denoising.style import row_size, style_reference
+from generation.engine.denoising.style import StyleReference, row_size, style_reference
 from generation.engine.device.transfer import to_device
 from generation.engine.images.constraints import (
     HeldSource,
@@ -44,6 +46,24 @@ class EncodedSource:
 
     source: SourceImage
     images: tuple[Moments, ...]
+
+
+class EncodedPictures(NamedTuple):
+    """What a job's pictures are to the UNet: encoded before its first step."""
+
+    source: EncodedSource | None = None
+    style: Tensor | None = None
+    controls: tuple[Control, ...] = ()
+    image_prompts: tuple[ImagePrompt, ...] = ()
+    original: Tensor | None = None
+
+    @property
+    def tensors(self) -> Iterator[Tensor]:
+        """Yield all that they have on the device."""
+        yield from () if self.source is None else chain.from_iterable(self.source.images)
+        yield from (control.picture for control in self.controls)
+        yield from chain.from_iterable(prompt.tensors for prompt in self.image_prompts)
+        yield from (each for each in (self.style, self.original) if each is not None)
 
 
 def encode_source(source: SourceImage, vae: Vae, unet_lock: threading.Lock) -> EncodedSource:
@@ -82,15 +102,11 @@ def pass_strengths(request: Generate) -> tuple[float, ...]:
 
 def prepare_job(
     request: Generate,
-    encoded: EncodedSource | None,
-    style_latents: Tensor | None,
+    pictures: EncodedPictures,
     encoder: PromptEncoder,
     vae: Vae,
     model: Model,
     samplers: SamplerTables,
-    controls: Sequence[Control] = (),
-    image_prompts: Sequence[ImagePrompt] = (),
-    original: Tensor | None = None,
 ) -> DenoisingJob:
     """Prepare a job for its first step; raises UserError for a request that cannot be generated.
 
@@ -100,36 +116,52 @@ def prepare_job(
     params = request.params
     vae = vae.suited(params)
     check_size(params.width, params.height, vae)
-    sampler = samplers.get(params, 1.0 if encoded is None else params.strength)
-    stages = encoder.encode(drawn_words(params), request.places, len(sampler.steps))
+    sampler = samplers.get(params, 1.0 if pictures.source is None else params.strength)
     noises = _noises(request)
-    first_pass = _first_pass(params, sampler, samplers)
-    style = None
-    if style_latents is not None and not is_upscale(params, None if encoded is None else encoded.source):
-        text = encoder.embed_texts([""], stages[0].conditioning.embeddings.shape[1] // encoder.text_length(1))
-        style = style_reference(request, style_latents, text, vae)
+    start = _start(params, pictures.source, sampler, noises, vae, model)
+    stages = encoder.encode(drawn_words(start.params), request.places, len(sampler.steps))
+    return DenoisingJob(
+        request,
+        sampler,
+        start.latents,
+        stages,
+        noises,
+        start.constraint,
+        start.windows,
+        _first_pass(params, sampler, samplers),
+        _style(request, pictures, encoder, stages, vae),
+        pictures.controls,
+        pictures.image_prompts,
+        pictures.original,
+    )
+
+
+class _Start(NamedTuple):
+    """What a job starts from: its latents, the UNet's windows on them, what stays of a source, and what is encoded."""
+
+    latents: Tensor
+    windows: Windows
+    constraint: LatentConstraint | None
+    params: Params
+
+
+def _start(
+    params: Params,
+    encoded: EncodedSource | None,
+    sampler: SamplerTable,
+    noises: Sequence[Noise],
+    vae: Vae,
+    model: Model,
+) -> _Start:
     if encoded is None:
         latents = vae.noise(params.width, params.height, noises) * sampler.noise_scale
-        windows = unet_windows(latents, vae, model, wrap=params.seamless)
-        return DenoisingJob(
-            request,
-            sampler,
-            latents,
-            stages,
-            noises,
-            None,
-            windows,
-            first_pass,
-            style,
-            controls,
-            image_prompts,
-            original,
-        )
+        return _Start(latents, unet_windows(latents, vae, model, wrap=params.seamless), None, params)
     source = encoded.source
     clean = blend_latents([vae.sample(image, noises) for image in encoded.images])
     noise = vae.noise(params.width, params.height, noises)
     windows = unet_windows(noise, vae, model, wrap=params.seamless)
     constraint: LatentConstraint | None = None
+    guided = params
     if (change_map := source.change_map(vae.scale, model.native_size)) is not None:
         windows = windows.covering(change_map)
         constraint = MaskConstraint(to_device(change_map, clean.device), clean, noise)
@@ -137,25 +169,21 @@ def prepare_job(
         constraint = HeldSource(clean, noise)
     elif len(windows) > 1 and source.upscale_factor >= 2:
         constraint = LowPassConstraint(round(source.upscale_factor), clean, noise)
-        reduced = replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
-        stages = encoder.encode(drawn_words(reduced), request.places, len(sampler.steps))
+        guided = replace(params, guidance_scale=constraint.reduced_guidance_scale(params.guidance_scale))
     elif params.mix and sampler.steps and not is_upscale(params, source):
         constraint = _mixing(params, sampler, clean, noise)
-    latents = _initial_latents(params, sampler, constraint, clean, noise)
-    return DenoisingJob(
-        request,
-        sampler,
-        latents,
-        stages,
-        noises,
-        constraint,
-        windows,
-        first_pass,
-        style,
-        controls,
-        image_prompts,
-        original,
-    )
+    return _Start(_initial_latents(params, sampler, constraint, clean, noise), windows, constraint, guided)
+
+
+def _style(
+    request: Generate, pictures: EncodedPictures, encoder: PromptEncoder, stages: Sequence[Stage], vae: Vae
+) -> StyleReference | None:
+    """Return the style that a job takes over, with a text as long as its own; an upscaled image has one already."""
+    source = None if pictures.source is None else pictures.source.source
+    if pictures.style is None or is_upscale(request.params, source):
+        return None
+    text = encoder.embed_texts([""], stages[0].conditioning.embeddings.shape[1] // encoder.text_length(1))
+    return style_reference(request, pictures.style, text, vae)
 
 
 def _mixing(params: Params, sampler: SamplerTable, clean: Tensor, noise: Tensor) -> MixConstraint:

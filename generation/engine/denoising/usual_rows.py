@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generation.engine.conditioning.encoder import PromptEncoder
-from generation.engine.denoising.job_setup import prepare_job
+from generation.engine.denoising.job_setup import EncodedPictures, prepare_job
 from generation.engine.denoising.rows import Rows, join_rows
 from generation.engine.networks.sampler_tables import SamplerTables
 from generation.engine.networks.vae import Vae
@@ -30,7 +30,7 @@ def usual_params(model: Model) -> Params:
 
 def usual_rows(model: Model, encoder: PromptEncoder, vae: Vae, samplers: SamplerTables, limit: int) -> Iterator[Rows]:
     """Yield the rows of one grid, of two and so on, up to `limit` rows."""
-    job = prepare_job(Generate("", usual_params(model), 0, 0), None, None, encoder, vae, model, samplers)
+    job = prepare_job(Generate("", usual_params(model), 0, 0), EncodedPictures(), encoder, vae, model, samplers)
     grid = job.next_rows(job.remaining_rows)
     for grids in range(1, limit // len(grid) + 1):
         yield join_rows([grid] * grids)

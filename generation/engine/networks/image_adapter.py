@@ -27,6 +27,7 @@ from generation.models.files.errors import UNEXPECTED_CONTENT
 from generation.models.files.image_adapters import ATTENTION, PROJECTION, ImageAdapter, ImageEncoder
 from generation.text import Text
 
+MAX_ASPECT = 8  # of an image that is enlarged whole: one of 2048×1 pixels would take a gigabyte
 MAX_CACHED = 2  # one for faces, one for all else; each takes up to a sixth of a UNet, and their encoder is shared
 
 Weights = dict[str, dict[str, Tensor]]
@@ -57,7 +58,7 @@ class ImageAdapterNetwork(Module):
 
     def _tokens(self, images: Sequence[Image.Image]) -> Tensor:
         """Return the tokens of no image and of the images (2 × tokens × width), as the stock pipelines make them."""
-        pixels = self._processor(list(images), return_tensors="pt").pixel_values
+        pixels = self._processor([_without_ends(image) for image in images], return_tensors="pt").pixel_values
         pixels = to_device(pixels, self.encoder.device, self.encoder.dtype)
         if self._reads_patches:
             both = torch.cat([torch.zeros_like(pixels), pixels])
@@ -67,6 +68,14 @@ class ImageAdapterNetwork(Module):
             embedded = torch.cat([torch.zeros_like(present), present])
         projected: Tensor = self._projection(embedded)
         return projected.reshape(2, -1, projected.shape[-1])
+
+
+def _without_ends(image: Image.Image) -> Image.Image:
+    """Cut the ends of a very long image, which the encoder would enlarge as a whole before it leaves them out."""
+    most = MAX_ASPECT * min(image.size)
+    width, height = (min(side, most) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
 class ImageAdapterNetworks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from generation.errors import UserError
@@ -202,18 +203,16 @@ def _layout(path: Path, shapes: Shapes) -> _Layout:
         if f"{PROJECTION}norm.weight" in shapes:
             raise UserError(f"{path} {_FACE_ID}")
         raise UserError(f"{path} is incomplete: it lacks the projection of its IP-Adapter ({PROJECTION}…).")
-    missing = [f"{PROJECTION}{name}" for name in layout.names if f"{PROJECTION}{name}" not in shapes]
-    missing += _missing_layers(shapes)
-    if missing:
-        raise UserError(f"{path} is incomplete: it lacks weights of its IP-Adapter ({missing[0]}).")
+    needed = chain((f"{PROJECTION}{name}" for name in layout.names), _attention_names(shapes))
+    if missing := next((name for name in needed if name not in shapes), None):
+        raise UserError(f"{path} is incomplete: it lacks weights of its IP-Adapter ({missing}).")
     return layout
 
 
-def _missing_layers(shapes: Shapes) -> Iterator[str]:
-    """Yield the keys and values of attention layers that are missing; the layers have odd numbers."""
+def _attention_names(shapes: Shapes) -> Iterator[str]:
+    """Yield the names of the keys and values of all attention layers up to the last; they have odd numbers."""
     last = max((int(match[1]) for name in shapes if (match := _LAYER.fullmatch(name))), default=1)
-    names = (f"{ATTENTION}{number}.to_{part}_ip.weight" for number in range(1, last + 1, 2) for part in "kv")
-    yield from (name for name in names if name not in shapes)
+    yield from (f"{ATTENTION}{number}.to_{part}_ip.weight" for number in range(1, last + 1, 2) for part in "kv")
 
 
 def _text_width(path: Path, shapes: Shapes) -> int:

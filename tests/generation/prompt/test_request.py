@@ -422,7 +422,10 @@ def test_a_picture_is_held_where_words_change() -> None:
     assert not parse_request("a blue boat", defaults=["--hold"]).params.hold
     problem = "`--hold` and `--retouch` work where words change, as in `[red:blue:.1]`, and in the form of *Edit words*"
     assert parse_problems("a blue boat --hold") == [problem]
-    assert parse_problems("a [red:blue:.1] boat --mix a castle --hold", attached=1) == [problem]
+    mixed = "a [red:blue:.1] boat --mix a castle"
+    problem = "Cannot use `--hold` or `--retouch` with `--mix`: leave them out"
+    assert parse_problems(f"{mixed} --hold", attached=1) == [problem]
+    assert not parse_request(mixed, defaults=["--hold"], attached=1).params.hold
 
 
 def test_a_picture_is_retouched_where_words_change() -> None:

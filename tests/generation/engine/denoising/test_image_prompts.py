@@ -231,6 +231,23 @@ def test_an_adapter_for_another_model_is_a_users_error(tmp_path: Path, harness: 
     assert "The IP-Adapter plain does not fit tiny" in end.text
 
 
+def test_very_long_pictures_are_not_enlarged_whole(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = ImageAdapterNetworks(pipeline, scan_images(folder)).get("plain")
+    resized: list[tuple[int, int]] = []
+    resize = Image.Image.resize
+
+    def record(image: Image.Image, size: tuple[int, int], *given: Any, **more: Any) -> Image.Image:
+        resized.append(size)
+        return resize(image, size, *given, **more)
+
+    monkeypatch.setattr(Image.Image, "resize", record)
+    for size in ((2048, 1), (1, 2047)):
+        assert network.read([Image.new("RGB", size, "red")], 1.0, ("",))
+    assert resized and max(map(max, resized)) <= image_adapter.MAX_ASPECT * SIDE
+
+
 def test_an_unreadable_picture_is_a_users_error(harness: EngineHarness) -> None:
     (end,) = harness.generate(make_request("a", _character(), character=b"no picture"))
     assert isinstance(end, Failed) and end.reason is FailureReason.USER_ERROR

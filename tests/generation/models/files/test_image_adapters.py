@@ -160,6 +160,7 @@ def test_faces_alone_are_for_characters_alone(tmp_path: Path) -> None:
         ({name: shape for name, shape in plus().items() if "norm_out" not in name}, "(image_proj.norm_out.weight)"),
         ({name: shape for name, shape in plain().items() if "ip_adapter" not in name}, "(ip_adapter.1.to_k_ip.weight)"),
         ({name: shape for name, shape in plain().items() if "1.to_v" not in name}, "(ip_adapter.1.to_v_ip.weight)"),
+        (plain() | {f"ip_adapter.{10**11}.to_k_ip.weight": (8, 768)}, "(ip_adapter.5.to_k_ip.weight)"),
         (plain() | {"ip_adapter.3.to_v_ip.weight": (8, 512)}, "take tokens of different widths"),
         (plain() | {"image_proj.norm.weight": (512,)}, "are not as wide as its attention layers"),
     ],
