@@ -53,24 +53,8 @@ async def generate_from_cli(
     params = parse_cli_prompt(prompt, registry, with_image=image is not None, with_control=control is not None)
     single_model_registry = replace(registry, models=(registry.resolve(params),))  # loads only the model of this prompt
     worker = make_worker(config, single_model_registry)
-    source = await asyncio.to_thread(_read_image, image) if image else None
-    style = await asyncio.to_thread(_read_image, Path(params.style_code)) if params.style else None
-    character = await asyncio.to_thread(_read_image, Path(params.character_code)) if params.character else None
-    followed = await asyncio.to_thread(_read_image, control) if control else None
+    request = await asyncio.to_thread(_read_request, params, image, control)
     await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
-    is_edit = params.original is not None
-    request = Generate(
-        new_job_id(),
-        params,
-        0,
-        UPLOAD_LIMIT,
-        None if is_edit or params.image_prompts else source,
-        style=style,
-        control=followed,
-        character=character,
-        image_prompts=(source,) if params.image_prompts and source else (),
-        original=source if is_edit else None,
-    )
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
     try:
@@ -92,6 +76,24 @@ async def generate_from_cli(
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     if show and not await asyncio.to_thread(webbrowser.open, sheet.resolve().as_uri()):
         raise UserError(f"No program was found to open {sheet}")
+
+
+def _read_request(params: Params, image: Path | None, control: Path | None) -> Generate:
+    """Return a request with the pictures in the files that its parameters name, and in those of the options."""
+    source = _read_image(image) if image else None
+    is_edit = params.original is not None
+    return Generate(
+        new_job_id(),
+        params,
+        0,
+        UPLOAD_LIMIT,
+        None if is_edit or params.image_prompts else source,
+        style=_read_image(Path(params.style_code)) if params.style else None,
+        control=_read_image(control) if control else None,
+        character=_read_image(Path(params.character_code)) if params.character else None,
+        image_prompts=(source,) if params.image_prompts and source else (),
+        original=source if is_edit else None,
+    )
 
 
 def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool, with_control: bool = False) -> Params:

@@ -99,7 +99,8 @@ async def submit_remix(interaction: Interaction, target: PromptTarget, text: str
         await client.jobs.submit(interaction, action, params, tile, pressed=pressed)
         return
     request = await parse_edited(interaction, text, parent.params, forms=_form_parameters(action, parent.params))
-    picture = tile if _is_from_tile(action) else parent.params.source
+    first_prompt = next(iter(parent.params.image_prompts), None)
+    picture = tile if _is_from_tile(action) else parent.params.source or first_prompt
     request = await with_references(interaction, request, parent, picture)
     model = registry.resolve(request.params)
     before = actions.rescaled_for(parent.params, model, registry.find(parent.params.model))

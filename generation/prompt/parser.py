@@ -116,20 +116,7 @@ def read_prompt(
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
     given, problems = _apply_defaults(typed, defaults, parts, images=len(images))
-    problems += [
-        *_form_problems(given, forms, has_image=bool(images)),
-        *_hold_problems(given, forms, parts, has_image=bool(images)),
-    ]
-    problems += [
-        *weight_problems(parts, given.get("no", ())),
-        *edit_problems(whole),
-        *_image_problems(len(images), parts, typed),
-    ]
-    problems += _edit_problems(len(images), forms, model)
-    problems += [*_unsupported_inputs(len(images), parts, model), *_style_problems(typed.values, given)]
-    problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
-    problems += control_problems(given.get("controls", ()), typed.scope)
-    problems += character_problems(typed.values, given, typed.scope)
+    problems += _combined_problems(typed, given, whole, forms, images=len(images))
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
     request = None
     if not problems:
@@ -139,6 +126,27 @@ def read_prompt(
     if request is not None and left_out:
         request = replace(request, left_out=left_out)
     return PromptReading(parts, typed.typed, links, tuple(problems), request, left_out)
+
+
+def _combined_problems(
+    typed: ParameterLayer, given: Mapping[str, Any], whole: str, forms: Collection[str], *, images: int
+) -> list[Text]:
+    """Return the problems of what is valid alone, and not with the words, the pictures, the model or the form."""
+    scope, parts = typed.scope, parse_parts(whole)
+    return [
+        *_form_problems(given, forms, has_image=images > 0),
+        *_hold_problems(given, forms, parts, scope.model, has_image=images > 0),
+        *weight_problems(parts, given.get("no", ())),
+        *edit_problems(whole),
+        *_image_problems(images, parts, typed),
+        *_edit_problems(images, forms, scope.model),
+        *_unsupported_inputs(images, parts, scope.model),
+        *_style_problems(typed.values, given),
+        *lora_problems(given.get("loras", ())),
+        *embedding_problems(_all_texts(parts, given), scope),
+        *control_problems(given.get("controls", ()), scope),
+        *character_problems(typed.values, given, scope),
+    ]
 
 
 def parse_params(
@@ -214,7 +222,7 @@ def _apply_defaults(
             overridden |= {"hold", "retouch"}
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         if Capability.EDIT in typed.scope.model.capabilities:
-            overridden.add("aspect")  # an edit has the shape of its picture
+            overridden |= {"aspect", "retouch"}  # an edit has the shape of its picture, and starts from noise
         layer = layer_from_defaults(text, overridden, typed.scope)
         values = layer.values | values
         problems += layer.problems
@@ -264,7 +272,7 @@ def _form_problems(given: Mapping[str, Any], forms: Collection[str], *, has_imag
 
 
 def _hold_problems(
-    given: Mapping[str, Any], forms: Collection[str], parts: tuple[PromptPart, ...], *, has_image: bool
+    given: Mapping[str, Any], forms: Collection[str], parts: tuple[PromptPart, ...], model: Model, *, has_image: bool
 ) -> list[Text]:
     problems: list[Text] = []
     holds, changes = given.get("hold") or given.get("retouch"), any(part.edited for part in parts)
@@ -279,6 +287,8 @@ def _hold_problems(
         )
     if given.get("retouch") and not has_image and "colour" not in forms:
         problems.append(Text("Cannot use `--retouch` without a picture: attach one, or press *Remix* below one"))
+    if given.get("retouch") and not {"colour", "keep"} & {*forms} and Capability.EDIT in model.capabilities:
+        problems.append(unsupported("`--retouch`", model, Capability.INPAINT))
     return problems
 
 
@@ -340,10 +350,9 @@ def _build_request(
     model = scope.model
     adapter = None if starts_from_images or not images else prompt_adapter(given, parts, scope)
     job_settings = {name: given[name] for name in ("speed", "private", "repeat", "zoom", "keep") if name in given}
-    fields = {name: value for name, value in given.items() if name not in job_settings}
+    fields = with_image_adapters({name: given[name] for name in given if name not in job_settings}, scope)
     if "mix" in fields and "keep" in job_settings:
         fields["mix_keep"] = job_settings.pop("keep")
-    fields = with_image_adapters(fields, scope)
     draft = fields.get("draft", False)
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
     defaults: dict[str, Any] = {

@@ -106,6 +106,20 @@ async def test_a_picture_in_front_of_the_text_is_a_prompt_and_stays_one(harness,
         assert "starts from the picture (img2img)" in await details(harness, started, 2)
 
 
+async def test_a_model_for_edits_changes_the_picture_that_was_a_prompt(harness, settings):
+    editor = make_model(harness.folder / "editor", name="Editor")
+    (harness.folder / "editor" / "unet").mkdir()
+    (harness.folder / "editor" / "unet" / "config.json").write_text('{"cross_attention_dim": 768, "in_channels": 8}')
+    async with harness.bot(**settings | {"models": (*settings["models"], editor)}) as services:
+        await harness.imagine("a queen", image=picture())
+        grid = await harness.result(text="a queen")
+        asked = await use_menu(harness, "Remix this", grid, harness.ada)
+        await harness.person(harness.ada).submit_modal(asked, prompt="make it winter --model Editor")
+        edited = await params_of(services, await harness.result(text="make it winter"))
+        assert (edited.original,) == (await params_of(services, grid)).image_prompts
+        assert (edited.source, edited.image_prompts) == (None, ())
+
+
 async def test_codes_are_shared_where_they_are_public_and_random_never_draws_them(harness, settings):
     async with harness.bot(**settings) as services:
         await harness.imagine("a queen", character=picture())

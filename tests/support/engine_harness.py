@@ -38,9 +38,9 @@ def fit_previewer(vae: Vae) -> LatentPreviewer:
     network = vae._vae
     digest = hashlib.sha256()
     for weight in network.state_dict().values():
-        digest.update(weight.contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(weight.cpu().contiguous().flatten().view(torch.uint8).numpy())
     settings = sorted((name, str(value)) for name, value in network.config.items() if not name.startswith("_"))
-    key = (digest.digest(), network.dtype, vae.side, *settings)
+    key = (digest.digest(), network.dtype, vae.device, vae.side, *settings)
     if key not in _previewers:
         _previewers[key] = LatentPreviewer(vae)
     return _previewers[key]

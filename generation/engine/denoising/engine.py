@@ -155,8 +155,7 @@ class DenoisingEngine:
         self._unet_channels: int = pipeline.unet.config.in_channels
         self._vae = Vae(pipeline)
         self._samplers = SamplerTables(pipeline.scheduler, pipeline.device)
-        self._upscaler = upscaler
-        self._variants = ModelVariants(pipeline, adapters)
+        self._upscaler, self._variants = upscaler, ModelVariants(pipeline, adapters)
         self._controls = controls or ControlNetworks(pipeline, adapters)
         self._image_adapters = image_adapters or ImageAdapterNetworks(pipeline, adapters)
         self._has_row_buckets = pipeline.device.type == "cuda"

@@ -120,3 +120,11 @@ def test_elsewhere_the_picture_starts_from_them(text: str, attached: int, regist
 
 def test_a_form_about_a_picture_that_it_starts_from_goes_on_so() -> None:
     assert parse("a queen", attached=1, starts_from_images=True).source == PENDING_IMAGE
+
+
+def test_a_model_for_edits_retouches_no_picture() -> None:
+    registry = ModelRegistry((Model(name="editor", ref="e", is_editor=True),))
+    with pytest.raises(PromptError, match="Cannot use `--retouch` with editor: it cannot redraw a part of a picture"):
+        parse("a [queen:king:.0] --retouch", registry, attached=1)
+    assert not parse("a [queen:king:.0]", registry, attached=1, defaults=["--retouch"]).retouch
+    assert parse("a [queen:king:.0] --retouch", registry, forms=["colour", "edit"]).retouch
