@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from generation.engine.networks.shared_attention import split_heads
 from generation.engine.networks.weight_sharing import clone_sharing_weights
 
 
@@ -94,11 +95,7 @@ def _add_images(number: int, heads: int, _: Any, inputs: tuple[Tensor, ...]) -> 
     for part in call.parts:
         if (tokens := part.layers[number]) is not None:
             queries, keys, values = call.queries[part.places], tokens.keys[part.seen], tokens.values[part.seen]
-            attended = scaled_dot_product_attention(_heads(queries, heads), _heads(keys, heads), _heads(values, heads))
+            queries, keys, values = (split_heads(each, heads) for each in (queries, keys, values))
+            attended = scaled_dot_product_attention(queries, keys, values)
             seen[part.places] += attended.transpose(1, 2).flatten(2)
     return (seen, *inputs[1:])
-
-
-def _heads(values: Tensor, heads: int) -> Tensor:
-    rows, length, width = values.shape
-    return values.view(rows, length, heads, width // heads).transpose(1, 2)

@@ -63,13 +63,14 @@ class _SharedAttention:
         key, value = (torch.cat([each, each[indices]], dim=1) for each in (key, value))
         # The leader's keys count as often as the share says; at 0 they are left out.
         bias = torch.stack([torch.zeros_like(shares), shares.log()], dim=1).repeat_interleave(length, dim=1)
-        query, key, value = (_heads(each, attn.heads) for each in (query, key, value))
+        query, key, value = (split_heads(each, attn.heads) for each in (query, key, value))
         seen = scaled_dot_product_attention(query, key, value, attn_mask=bias[:, None, None])
         output: Tensor = attn.to_out[1](attn.to_out[0](seen.transpose(1, 2).flatten(2))) / attn.rescale_output_factor
         return output
 
 
-def _heads(values: Tensor, heads: int) -> Tensor:
+def split_heads(values: Tensor, heads: int) -> Tensor:
+    """Return values (rows × tokens × width) by attention head (rows × heads × tokens × width of a head)."""
     rows, length, width = values.shape
     return values.view(rows, length, heads, width // heads).transpose(1, 2)
 
