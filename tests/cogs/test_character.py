@@ -13,7 +13,7 @@ from tests.cogs.test_privacy import delete_everything
 from tests.cogs.test_prompt_modal import modal_prompt
 from tests.cogs.test_stealth import wait_for_private_result
 from tests.generation.models.files.test_image_adapters import plain, plus, write, write_encoder
-from tests.support.bot_harness import eventually, first_tile, make_model, red_png
+from tests.support.bot_harness import eventually, make_model, params_of, red_png, refusal
 
 
 @pytest.fixture
@@ -35,16 +35,6 @@ def picture(side=80):
 
 def code_of(message):
     return re.search(r"--cref ([0-9a-f]{6})\b", message.content)[1]
-
-
-async def params_of(services, message):
-    return (await services.db.jobs.get(first_tile(message).job_id)).job.params
-
-
-async def refusal(harness, prompt, user=None, **more):
-    answer = await (await harness.imagine(prompt, user, **more)).message()
-    assert answer.ephemeral
-    return answer.content
 
 
 async def details(harness, grid, number=1):

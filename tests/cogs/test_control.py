@@ -15,7 +15,7 @@ from tests.cogs.test_privacy import delete_everything
 from tests.cogs.test_prompt_modal import modal_prompt
 from tests.cogs.test_stealth import wait_for_private_result
 from tests.generation.models.files.test_controls import DIFFUSERS
-from tests.support.bot_harness import eventually, first_tile, make_model, red_png
+from tests.support.bot_harness import eventually, first_tile, make_model, params_of, red_png, refusal
 
 
 def write_control(folder, name, width=768):
@@ -43,16 +43,6 @@ def picture(side=80):
 
 def code_of(message):
     return re.search(r"--control \S+ ([0-9a-f]{6})\b", message.content)[1]
-
-
-async def params_of(services, message):
-    return (await services.db.jobs.get(first_tile(message).job_id)).job.params
-
-
-async def refusal(harness, prompt, user=None, **more):
-    answer = await (await harness.imagine(prompt, user, **more)).message()
-    assert answer.ephemeral
-    return answer.content
 
 
 async def test_an_attached_picture_is_read_by_the_named_controlnet(harness, settings):

@@ -12,7 +12,7 @@ from preview.state.world import Overwrite
 from tests.cogs.test_context_menus import use_menu
 from tests.cogs.test_prompt_modal import modal_prompt
 from tests.cogs.test_stealth import wait_for_private_result
-from tests.support.bot_harness import first_tile, red_png
+from tests.support.bot_harness import first_tile, params_of, red_png, refusal
 
 
 def picture(side=80):
@@ -21,16 +21,6 @@ def picture(side=80):
 
 def code_of(message):
     return re.search(r"--sref ([0-9a-f]{6})\b", message.content)[1]
-
-
-async def params_of(services, message):
-    return (await services.db.jobs.get(first_tile(message).job_id)).job.params
-
-
-async def refusal(harness, prompt, user=None, **more):
-    answer = await (await harness.imagine(prompt, user, **more)).message()
-    assert answer.ephemeral
-    return answer.content
 
 
 async def test_an_attached_style_gets_a_code_that_others_can_use(harness):

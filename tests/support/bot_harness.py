@@ -31,7 +31,7 @@ from bot.registry import load_registry
 from bot.services import Services, open_services
 from bot.ui.i18n import CATALOGUES
 from db.connection import DATABASE_FILE
-from generation.params import Tile
+from generation.params import Params, Tile
 from generation.worker import process
 from generation.worker.devices import list_devices, worker_names
 from generation.worker.fleet import Fleet
@@ -165,6 +165,20 @@ def is_result(message: Message) -> bool:
 def first_tile(message: Message) -> Tile:
     """Return the first tile that a result's buttons are about."""
     return Tile.parse(message.buttons[0]["custom_id"].partition(":")[2])
+
+
+async def params_of(services: Services, message: Message) -> Params:
+    """Return the params of the job with this result."""
+    record = await services.db.jobs.get(first_tile(message).job_id)
+    assert record is not None
+    return record.job.params
+
+
+async def refusal(harness: BotHarness, prompt: str, user: User | None = None, **more: Any) -> str:
+    """Return why a prompt is refused, which only its author reads."""
+    answer = await (await harness.imagine(prompt, user, **more)).message()
+    assert answer.ephemeral
+    return answer.content
 
 
 def open_image(server: FakeDiscord, message: Message) -> Image.Image:
