@@ -44,10 +44,10 @@ class Conditioning:
 
     The guided prediction is the sum of the texts' predictions times their weights. Where a picture is held, each tile
     has weights of its own (texts × tiles). `embedding_indices` names the embedding of each row of the prediction,
-    ordered by text, then tile. A text that chaos perturbs has an embedding for
-    each tile; others share one between tiles. `pooled` (embeddings × width) is SDXL's embedding of the whole text.
-    `guidance` (1 × width) is the embedded guidance scale, for UNets with distilled guidance. Both have width 0 for
-    other models. `sees_original` (texts) is 1 for texts with which the UNet sees the picture that it edits, else 0.
+    ordered by text, then tile. A text that chaos perturbs has an embedding for each tile; others share one between
+    tiles. `pooled` (embeddings × width) is SDXL's embedding of the whole text. `guidance` (1 × width) is the embedded
+    guidance scale, for UNets with distilled guidance. Both have width 0 for other models. `sees_original` (texts) is 1
+    for texts with which the UNet sees the picture that it edits, else 0.
     """
 
     embeddings: Tensor

@@ -82,8 +82,8 @@ class ImageAdapter:
     """An IP-Adapter in a file, and the image encoder that it needs.
 
     It was made for models with text embeddings of the width `cross_attention_dim`, and so many `layers` that attend to
-    them. With `is_face`, it was trained on
-    faces. With `reads_patches`, it sees more of an image than a single embedding of the whole, as “plus” adapters do.
+    them. With `is_face`, it was trained on faces. With `reads_patches`, it sees more of an image than a single
+    embedding of the whole, as “plus” adapters do.
     """
 
     name: str
