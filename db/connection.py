@@ -118,8 +118,7 @@ class Connection:
 
     async def _execute(self, statement: Statement) -> int | Exception:
         try:
-            async with self._sqlite.execute(*statement) as cursor:
-                return cursor.rowcount
+            return (await self._sqlite.execute(*statement)).rowcount  # a write leaves nothing open to close
         except sqlite3.IntegrityError as error:  # SQLite rolls back this statement only
             return error
 

@@ -12,6 +12,41 @@ import aiosqlite
 
 from db.connection import Connection, Statement
 
+_BLOCK = """
+    INSERT INTO blocks VALUES (:guild_id, :person_id, :reason, :until, :by_id, :at)
+    ON CONFLICT (guild_id, person_id) DO UPDATE SET reason = :reason, until = :until, by_id = :by_id, at = :at
+"""
+# Messages name them, or show what they drew. A contest that was decided stays as it is.
+_MARK_STALE = """
+    UPDATE collab_sessions SET stale = stale + 1 WHERE guild_id = :guild_id AND id IN (
+        SELECT session FROM canvas_pieces WHERE person = :person_id
+        UNION SELECT session FROM collab_rounds WHERE worded_by = :person_id
+        UNION SELECT session FROM collab_rounds WHERE job_id IN (SELECT job FROM credits WHERE person = :person_id)
+        UNION SELECT session FROM suggestions WHERE person = :person_id
+        UNION SELECT session FROM telephone_players WHERE person = :person_id)
+"""
+# It may be their turn in a telephone: the timer gives it to the next one.
+_END_TURNS = """
+    UPDATE collab_sessions SET due_at = 0
+    WHERE kind = 'telephone' AND phase = 'turn' AND guild_id = :guild_id AND ended_at IS NULL
+      AND id IN (SELECT session FROM telephone_players WHERE person = :person_id)
+      AND EXISTS (SELECT 1 FROM collab_rounds WHERE session = collab_sessions.id
+                  AND round = collab_sessions.round AND worded_by = :person_id)
+"""
+_OPEN_SESSIONS = "SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL"
+# The first ones read what the others delete.
+_BLOCK_STATEMENTS = (
+    _BLOCK,
+    _MARK_STALE,
+    _END_TURNS,
+    f"DELETE FROM ballots WHERE person = :person_id AND session IN ({_OPEN_SESSIONS})",
+    f"DELETE FROM contest_entries WHERE person = :person_id AND session IN ({_OPEN_SESSIONS})",
+    f"DELETE FROM telephone_players WHERE person = :person_id AND session IN ({_OPEN_SESSIONS})",
+    f"DELETE FROM canvas_claims WHERE person = :person_id AND session IN ({_OPEN_SESSIONS})",
+    f"DELETE FROM session_bells WHERE person = :person_id AND session IN ({_OPEN_SESSIONS})",
+    f"DELETE FROM suggestions WHERE person = :person_id AND session IN ({_OPEN_SESSIONS})",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionedSettings:
@@ -124,66 +159,8 @@ class GuildStore:
         What they have voted, suggested, entered and claimed in sessions that go on is dropped: they have no say any
         more.
         """
-        await self._write_audited(
-            entry,
-            (
-                """INSERT INTO blocks VALUES (:guild_id, :person_id, :reason, :until, :by_id, :at)
-                   ON CONFLICT (guild_id, person_id)
-                   DO UPDATE SET reason = :reason, until = :until, by_id = :by_id, at = :at""",
-                asdict(block),
-            ),
-            (
-                """DELETE FROM ballots WHERE person = :person_id AND session IN (
-                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
-                asdict(block),
-            ),
-            # Messages name them, or show what they drew. A contest that was decided stays as it is.
-            (
-                """UPDATE collab_sessions SET stale = stale + 1 WHERE guild_id = :guild_id AND id IN (
-                       SELECT session FROM canvas_pieces WHERE person = :person_id
-                       UNION SELECT session FROM collab_rounds WHERE worded_by = :person_id
-                       UNION SELECT session FROM collab_rounds WHERE job_id IN (
-                           SELECT job FROM credits WHERE person = :person_id)
-                       UNION SELECT session FROM suggestions WHERE person = :person_id
-                       UNION SELECT session FROM telephone_players WHERE person = :person_id)""",
-                asdict(block),
-            ),
-            (
-                """DELETE FROM contest_entries WHERE person = :person_id AND session IN (
-                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
-                asdict(block),
-            ),
-            # It may be their turn in a telephone: the timer gives it to the next one.
-            (
-                """UPDATE collab_sessions SET due_at = 0 WHERE kind = 'telephone' AND phase = 'turn' AND id IN (
-                       SELECT session FROM telephone_players WHERE person = :person_id)
-                   AND guild_id = :guild_id AND ended_at IS NULL AND EXISTS (
-                       SELECT 1 FROM collab_rounds WHERE session = collab_sessions.id
-                       AND round = collab_sessions.round AND worded_by = :person_id)""",
-                asdict(block),
-            ),
-            (
-                """DELETE FROM telephone_players WHERE person = :person_id AND session IN (
-                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
-                asdict(block),
-            ),
-            (
-                """DELETE FROM canvas_claims WHERE person = :person_id AND session IN (
-                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
-                asdict(block),
-            ),
-            (
-                """DELETE FROM session_bells WHERE person = :person_id AND session IN (
-                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
-                asdict(block),
-            ),
-            (
-                """DELETE FROM suggestions WHERE person = :person_id AND session IN (
-                   SELECT id FROM collab_sessions WHERE guild_id = :guild_id AND ended_at IS NULL)""",
-                asdict(block),
-            ),
-            _insert_audit(entry),
-        )
+        statements = [(statement, asdict(block)) for statement in _BLOCK_STATEMENTS]
+        await self._write_audited(entry, *statements, _insert_audit(entry))
 
     async def unblock(self, entry: AuditEntry, person_id: int) -> bool:
         """Unblock a user; returns False if they were not blocked."""

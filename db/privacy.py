@@ -114,6 +114,41 @@ _FORGET_WORDS_OF_TURNS = """
     WHERE worded_by = :person
       AND EXISTS (SELECT 1 FROM collab_sessions WHERE id = collab_rounds.session AND kind = 'telephone')
 """
+_RECORD_ERASURE = """
+    INSERT INTO erasures VALUES (:person, :up_to)
+    ON CONFLICT (person_id) DO UPDATE SET up_to = max(up_to, :up_to)
+"""
+# The parts in sessions are read before they are deleted.
+_ERASE_BEFORE_ENTRIES = (
+    _RECORD_ERASURE,
+    "DELETE FROM preferences WHERE person_id = :person",
+    "DELETE FROM options WHERE person_id = :person",
+    "DELETE FROM favourites WHERE person_id = :person",
+    "DELETE FROM threads WHERE person_id = :person",
+    "DELETE FROM styles WHERE person_id = :person",
+    "DELETE FROM deferrals WHERE person_id = :person AND prompt <> ''",
+    "DELETE FROM direct_messages WHERE person_id = :person",
+    "UPDATE reports SET person_id = :erased WHERE person_id = :person",
+    _MARK_STALE,
+    _FORGET_VOTES_FOR_WORDS,
+    "DELETE FROM ballots WHERE person = :person",
+    "DELETE FROM suggestions WHERE person = :person",
+)
+_ERASE_AFTER_ENTRIES = (
+    "DELETE FROM canvas_claims WHERE person = :person",
+    "DELETE FROM session_bells WHERE person = :person",
+    "DELETE FROM news_readers WHERE person_id = :person",
+    _END_TURNS,
+    "DELETE FROM telephone_players WHERE person = :person",
+    _FORGET_WORDS_OF_TURNS,
+    "UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person",
+    "UPDATE credits SET person = :erased WHERE person = :person",
+    # The timer ends the sessions that go on, as it ends those that a backup restored.
+    "UPDATE collab_sessions SET phase = :abandoned, due_at = 0 WHERE host_id = :person AND ended_at IS NULL",
+    "UPDATE collab_sessions SET host_id = :erased, settings = '{}' WHERE host_id = :person",
+)
+_DELETE_ENTRIES = "DELETE FROM contest_entries WHERE person = :person"
+_DELETE_PIECES = "DELETE FROM canvas_pieces WHERE person = :person"
 _TALLY = f"""
     INSERT INTO tallies SELECT asker_id, guild_id, asked_at, {JOB_SECONDS} FROM jobs
     WHERE id = :id AND guild_id IS NOT NULL AND {COUNTED_JOBS}
@@ -203,48 +238,10 @@ class PersonalData:
         With `leaves_entries`, pictures in contests and on canvases become somebody's without a name: see `is_left` and
         `leave_job`.
         """
-        entries = _LEAVE_ENTRIES if leaves_entries else "DELETE FROM contest_entries WHERE person = :person"
-        pieces = _LEAVE_PIECES if leaves_entries else "DELETE FROM canvas_pieces WHERE person = :person"
-        person = {"person": person_id, "up_to": up_to, "erased": ERASED_PERSON_ID}
-        await self._connection.write_atomically(
-            (
-                """INSERT INTO erasures VALUES (:person, :up_to)
-                   ON CONFLICT (person_id) DO UPDATE SET up_to = max(up_to, :up_to)""",
-                person,
-            ),
-            ("DELETE FROM preferences WHERE person_id = :person", person),
-            ("DELETE FROM options WHERE person_id = :person", person),
-            ("DELETE FROM favourites WHERE person_id = :person", person),
-            ("DELETE FROM threads WHERE person_id = :person", person),
-            ("DELETE FROM styles WHERE person_id = :person", person),
-            ("DELETE FROM deferrals WHERE person_id = :person AND prompt <> ''", person),
-            ("DELETE FROM direct_messages WHERE person_id = :person", person),
-            ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
-            (_MARK_STALE, person),
-            (_FORGET_VOTES_FOR_WORDS, person),
-            ("DELETE FROM ballots WHERE person = :person", person),
-            ("DELETE FROM suggestions WHERE person = :person", person),
-            (entries, person),
-            (pieces, person),
-            ("DELETE FROM canvas_claims WHERE person = :person", person),
-            ("DELETE FROM session_bells WHERE person = :person", person),
-            ("DELETE FROM news_readers WHERE person_id = :person", person),
-            (_END_TURNS, person),
-            ("DELETE FROM telephone_players WHERE person = :person", person),
-            (_FORGET_WORDS_OF_TURNS, person),
-            ("UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person", person),
-            ("UPDATE credits SET person = :erased WHERE person = :person", person),
-            # The timer ends the sessions that go on, as it ends those that a backup restored.
-            (
-                """UPDATE collab_sessions SET phase = :abandoned, due_at = 0
-                   WHERE host_id = :person AND ended_at IS NULL""",
-                person | {"abandoned": ABANDONED},
-            ),
-            (
-                "UPDATE collab_sessions SET host_id = :erased, settings = '{}' WHERE host_id = :person",
-                person,
-            ),
-        )
+        entries = (_LEAVE_ENTRIES, _LEAVE_PIECES) if leaves_entries else (_DELETE_ENTRIES, _DELETE_PIECES)
+        person = {"person": person_id, "up_to": up_to, "erased": ERASED_PERSON_ID, "abandoned": ABANDONED}
+        statements = (*_ERASE_BEFORE_ENTRIES, *entries, *_ERASE_AFTER_ENTRIES)
+        await self._connection.write_atomically(*((statement, person) for statement in statements))
         for callback in self._subscribers:
             callback(person_id)
 

@@ -117,8 +117,7 @@ def extract() -> Catalog:
     """Return a template with every text passed to `tr`, `trn`, `Text` or `Text.plural`, and those of the commands."""
     template = _new_catalogue("# Written by `python -m scripts.translations`.")
     for top in SOURCES:
-        calls = extract_from_dir(ROOT / top, [("**.py", "scripts.translations:extract_calls")], keywords=KEYWORDS)
-        for filename, line, message, comments, context in calls:
+        for filename, line, message, comments, context in _calls_in(top):
             location = f"{top}/{Path(filename).as_posix()}"
             template.add(message, None, [(location, line)], auto_comments=comments, context=context)
     for location, tables in TABLES.items():
@@ -128,6 +127,12 @@ def extract() -> Catalog:
         for text in texts:
             template.add(text, None, [(location, 0)])
     return template
+
+
+@cache
+def _calls_in(top: str) -> list[Any]:
+    method = "scripts.translations:extract_calls"
+    return list(extract_from_dir(ROOT / top, [("**.py", method)], keywords=KEYWORDS))
 
 
 def extract_calls(
@@ -141,9 +146,11 @@ def extract_calls(
 
 
 def _in_source_order(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _in_source_order(child)
+    nodes = [node]
+    while nodes:
+        node = nodes.pop()
+        yield node
+        nodes += reversed(list(ast.iter_child_nodes(node)))
 
 
 def _literal(node: ast.expr) -> str | None:

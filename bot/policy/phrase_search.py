@@ -40,6 +40,8 @@ class PhraseSearch(Generic[Phrase, Value]):
         seen: set[int] = set()
         state = 0
         for symbol in symbols:
+            if not state and (0, symbol) not in self._next:  # as most symbols of most texts
+                continue
             state = self._step(state, symbol)
             found = state if state in self._values else self._shorter[state]
             while found and found not in seen:

@@ -194,7 +194,7 @@ class WordFilter:
             return []
         normalized = _normalize(text)
         found: dict[str, WordMatch] = {}
-        for tokens in _token_variants(normalized):
+        for tokens in dict.fromkeys(_token_variants(normalized)):
             for match in self._matches(tokens):
                 found.setdefault(match.phrase, match)
         for match in (*self._spelled_out(normalized), *self._in_unspaced(normalized), *self._with_stars(normalized)):
@@ -331,8 +331,8 @@ def _token_variants(normalized: str) -> Iterator[tuple[str, ...]]:
     """Yield the words of a text as written, then with each kind of disguise undone."""
     tokens = _tokenize(normalized)
     yield tokens
-    yield tuple(_LONG_RUN.sub(r"\1", token) for token in tokens)
-    yield tuple(_LONG_RUN.sub(r"\1\1", token) for token in tokens)
+    yield _tokenize(_LONG_RUN.sub(r"\1", normalized))
+    yield _tokenize(_LONG_RUN.sub(r"\1\1", normalized))
     yield tuple(token[::2] for token in tokens if _DOUBLED.fullmatch(token))
     yield tuple(token.strip(digits) for token in tokens)
     yield tuple(_deobfuscate(token) for token in _WITH_SIGNS.findall(normalized))

@@ -80,25 +80,37 @@ async def together(
         )
 
     def describe() -> str:
-        return tr("pictures made together: {changes}", changes=", ".join(_changes()))
-
-    def _changes() -> list[str]:
-        return [
-            *([tr("everybody may start a session")] if everybody_hosts else []),
-            *([tr("{role} may start a session", role=add_host.mention)] if add_host else []),
-            *([tr("{role} may start no session", role=remove_host.mention)] if remove_host else []),
+        changes = [
+            *_host_changes(everybody_hosts, add_host, remove_host),
             *_number_changes(account_days, member_hours, at_once, cost),
-            *([tr("none in {channel}", channel=quiet.mention)] if quiet else []),
-            *([tr("allowed in {channel}", channel=not_quiet.mention)] if not_quiet else []),
-            *([tr("canvases") if canvases else tr("no canvases")] if canvases is not None else []),
-            *(
-                [tr("picture telephones") if telephones else tr("no picture telephones")]
-                if telephones is not None
-                else []
-            ),
+            *_channel_changes(quiet, not_quiet),
+            *_kind_changes(canvases, telephones),
         ]
+        return tr("pictures made together: {changes}", changes=", ".join(changes))
 
     await apply_change(interaction, describe, change)
+
+
+def _host_changes(everybody: bool, added: discord.Role | None, removed: discord.Role | None) -> list[str]:
+    return [
+        *([tr("everybody may start a session")] if everybody else []),
+        *([tr("{role} may start a session", role=added.mention)] if added else []),
+        *([tr("{role} may start no session", role=removed.mention)] if removed else []),
+    ]
+
+
+def _channel_changes(quiet: discord.TextChannel | None, not_quiet: discord.TextChannel | None) -> list[str]:
+    return [
+        *([tr("none in {channel}", channel=quiet.mention)] if quiet else []),
+        *([tr("allowed in {channel}", channel=not_quiet.mention)] if not_quiet else []),
+    ]
+
+
+def _kind_changes(canvases: bool | None, telephones: bool | None) -> list[str]:
+    return [
+        *([tr("canvases") if canvases else tr("no canvases")] if canvases is not None else []),
+        *([tr("picture telephones") if telephones else tr("no picture telephones")] if telephones is not None else []),
+    ]
 
 
 def _number_changes(

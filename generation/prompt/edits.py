@@ -55,6 +55,8 @@ class _Span(NamedTuple):
 
 def mark_edits(text: str) -> str:
     """Return a masked text with private characters for the brackets and colons of its edits."""
+    if "[" not in text:
+        return text
     chars = list(text)
     for start, colons, end in _find_edits(text):
         chars[start], chars[end] = _OPEN, _CLOSE

@@ -116,7 +116,7 @@ def read_prompt(
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
     given, problems = _apply_defaults(typed, defaults, parts, images=len(images))
-    problems += _combined_problems(typed, given, whole, forms, images=len(images))
+    problems += _combined_problems(typed, given, whole, parts, forms, images=len(images))
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
     request = None
     if not problems:
@@ -129,10 +129,16 @@ def read_prompt(
 
 
 def _combined_problems(
-    typed: ParameterLayer, given: Mapping[str, Any], whole: str, forms: Collection[str], *, images: int
+    typed: ParameterLayer,
+    given: Mapping[str, Any],
+    whole: str,
+    parts: tuple[PromptPart, ...],
+    forms: Collection[str],
+    *,
+    images: int,
 ) -> list[Text]:
     """Return the problems of what is valid alone, and not with the words, the pictures, the model or the form."""
-    scope, parts = typed.scope, parse_parts(whole)
+    scope = typed.scope
     return [
         *_form_problems(given, forms, has_image=images > 0),
         *_hold_problems(given, forms, parts, scope.model, has_image=images > 0),

@@ -35,7 +35,7 @@ MASKED = "\U000f0000-\U0010ffff"
 _UNMASK = str.maketrans({hidden: mark for mark, hidden in _MASKED.items()})
 _UNMASK_ESCAPED = str.maketrans({hidden: "\\" + mark for mark, hidden in _MASKED.items()})
 _ESCAPED = re.compile(rf"\\([{re.escape(SYNTAX_CHARS)}])")
-_SYNTAX_CHAR = re.compile(rf"[{re.escape(SYNTAX_CHARS)}]")
+_ESCAPE = str.maketrans({mark: f"\\{mark}" for mark in SYNTAX_CHARS})
 
 
 def normalize_text(text: str) -> str:
@@ -65,7 +65,7 @@ def unmask_escaped(text: str) -> str:
 
 def escape_all(text: str) -> str:
     """Put a backslash before each special character in `text`."""
-    return _SYNTAX_CHAR.sub(r"\\\g<0>", text)
+    return text.translate(_ESCAPE)
 
 
 DASH = rf"[{re.escape(DASHES)}]"

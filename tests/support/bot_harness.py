@@ -217,8 +217,8 @@ def fork_server() -> Iterator[SimpleNamespace]:
 
     They are as separate as spawned ones, and get everything through the same pipe.
     """
-    formats = [f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "WebP")]
-    multiprocessing.set_forkserver_preload([fake_engine.__name__, *formats])
+    # "__main__": otherwise each process would import pytest's.
+    multiprocessing.set_forkserver_preload(["__main__", "tests.support.fake_engine_preload"])
     yield SimpleNamespace(get_context=lambda _: multiprocessing.get_context("forkserver"))
     forkserver._forkserver._stop()
 

@@ -44,14 +44,30 @@ PLURAL = frozenset({"trn", "Text.plural"})
 
 
 @cache
-def calls(names):
-    """Return every call of the functions `names` in the code, with its file and the name."""
+def all_calls():
+    """Return every call in the code, with its file and the name of the function."""
     return [
-        (path.relative_to(ROOT).as_posix(), name, node)
+        (path.relative_to(ROOT).as_posix(), dotted_name(node.func), node)
         for path in (path for top in ("bot", "cogs", "generation") for path in sorted((ROOT / top).rglob("*.py")))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and (name := ast.unparse(node.func)) in names
+        if isinstance(node, ast.Call)
     ]
+
+
+def dotted_name(function):
+    """Return the name of a function: `tr`, `Text.plural`."""
+    match function:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=owner, attr=name):
+            return f"{dotted_name(owner)}.{name}"
+    return ""
+
+
+@cache
+def calls(names):
+    """Return every call of the functions `names` in the code, with its file and the name."""
+    return [call for call in all_calls() if call[1] in names]
 
 
 @cache
@@ -71,6 +87,7 @@ def command_texts():
     return {text for payload in asyncio.run(payloads()) for text in texts(payload)} - {"…"}
 
 
+@cache
 def translatable_texts():
     """Return every text in the code that is translated, with those in tables and those of commands."""
     texts = {text for tables in TABLES.values() for table in tables for text in table.values()} | command_texts()
@@ -89,6 +106,12 @@ def placeholders(text):
 
 def forms(text):
     return [text] if isinstance(text, str) else list(text)
+
+
+@cache
+def shipped(language):
+    """Return a catalogue as it is in the repository."""
+    return read(catalogue_path(language), language)
 
 
 @pytest.fixture
@@ -118,7 +141,7 @@ def test_the_template_has_every_text_of_the_code_and_nothing_else():
 
 @pytest.mark.parametrize("language", CATALOGUES)
 def test_every_text_is_translated_and_nothing_else(language):
-    catalogue = read(catalogue_path(language), language)
+    catalogue = shipped(language)
     assert messages(catalogue).keys() == translatable_texts()
     assert [message.id for message in messages(catalogue).values() if not is_translated(message)] == []
     assert not catalogue.obsolete
@@ -126,7 +149,7 @@ def test_every_text_is_translated_and_nothing_else(language):
 
 @pytest.mark.parametrize("language", CATALOGUES)
 def test_a_translation_keeps_the_placeholders_and_outer_spaces(language):
-    catalogue = read(catalogue_path(language), language)
+    catalogue = shipped(language)
     for message in messages(catalogue).values():
         english = forms(message.id)[-1]
         for other in forms(message.id) + forms(message.string):
@@ -138,7 +161,7 @@ def test_a_translation_keeps_the_placeholders_and_outer_spaces(language):
 def test_the_compiled_catalogue_is_current(language):
     with catalogue_path(language, "mo").open("rb") as file:
         compiled = read_mo(file)
-    source = read(catalogue_path(language), language)
+    source = shipped(language)
     assert compiled.plural_forms == source.plural_forms
     assert {key: forms(message.string) for key, message in messages(compiled).items()} == {
         key: forms(message.string) for key, message in messages(source).items()

@@ -145,7 +145,7 @@ def test_a_name_with_commas_is_quoted():
     assert values["Tile"] == "4"
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(all_params())
 def test_any_tiles_text_has_the_prompt_of_the_whole_grid(params):
     changed = {"num_inference_steps": 3, "guidance_scale": 1.0}
@@ -224,17 +224,6 @@ def test_another_program_reads_an_image_prompt():
     assert prompt_values(found.prompts) == ["a fox"]
 
 
-@settings(max_examples=100)
-@given(all_params())
-def test_another_program_reads_the_settings_of_any_params(params):
-    found = parse_with_sd_parsers(infotext(params, MODEL, 0))
-    (sampler,) = found.samplers
-    assert sampler.parameters["seed"] == str(params.seed_of(0))
-    assert sampler.parameters["steps"] == str(params.num_inference_steps)
-    assert sampler.name == SAMPLER_LABELS[params.sampler or "dpmpp_2m"][0]
-    assert unquote(found.metadata["Atelier"]) == format_prompt(params, None, seed=True)
-
-
 def test_changes_of_unwanted_words_are_written_as_well():
     text = infotext(parse_params("a fox:: a [red:blue:.4] hat::-.5", REGISTRY), MODEL, 0)
     assert text.splitlines()[1] == "Negative prompt: a [red:blue:0.4] hat"
@@ -245,7 +234,12 @@ def test_changes_of_unwanted_words_are_written_as_well():
 
 @settings(max_examples=100)
 @given(all_params())
-def test_without_the_prompt_only_the_settings_are_left(params):
+def test_another_program_reads_the_settings_with_and_without_the_prompt(params):
+    (sampler,) = (found := parse_with_sd_parsers(infotext(params, MODEL, 0))).samplers
+    assert sampler.parameters["seed"] == str(params.seed_of(0))
+    assert sampler.parameters["steps"] == str(params.num_inference_steps)
+    assert sampler.name == SAMPLER_LABELS[params.sampler or "dpmpp_2m"][0]
+    assert unquote(found.metadata["Atelier"]) == format_prompt(params, None, seed=True)
     text = infotext(params, MODEL, 0, with_prompt=False)
     assert text == infotext(
         replace(params, parts=(PromptPart("x"),), no=(), negative_prompt=None), MODEL, 0, with_prompt=False

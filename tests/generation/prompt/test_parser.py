@@ -74,7 +74,6 @@ _lora_use = st.builds(
     LoraWeight, st.sampled_from([lora.name for lora in LORAS]), st.floats(-2, 2).map(abs) | st.just(-0.5)
 )
 _models = st.sampled_from(REGISTRY.models)
-_sides = st.tuples(st.integers(1, 40), st.integers(1, 40))
 _parts = st.lists(_part, min_size=1, max_size=4)
 _images = st.sampled_from([(), (PICTURE,), (PICTURE, Upload("beef"))])
 _switches = st.tuples(*[st.booleans()] * 5)
@@ -105,11 +104,14 @@ _colours = st.fixed_dictionaries({"colourise": st.just(True)}) | st.just({})
 @st.composite
 def all_params(draw: st.DrawFn) -> Params:
     model = draw(_models)
-    width, height = draw(_sides)
-    assume(max(width, height) <= model.max_aspect * min(width, height))
+    short = draw(st.integers(1, 40))
+    long = draw(st.integers(short, min(40, int(model.max_aspect * short))))
+    width, height = draw(st.permutations((short, long)))
     aspect = (width // math.gcd(width, height), height // math.gcd(width, height))
     pictures = draw(_images)
     parts = draw(_parts | st.just([PromptPart("")]) if len(pictures) > 1 else _parts)
+    if sum(part.weight for part in parts) < 0:  # which no prompt may have
+        parts = [replace(part, weight=0.0 - part.weight) for part in parts]
     assume(sum(part.weight for part in parts) > 0.001)
     mixes = draw(_mixes) if pictures else {}
     draft, raw, hd, same_seed, seamless = draw(_switches)
@@ -155,29 +157,18 @@ def test_parsing_returns_params_or_raises_prompt_error(typed):
 
 
 @settings(max_examples=200)
-@given(all_params())
-def test_a_formatted_prompt_parses_to_the_same_params(params):
-    assert reparse(format_prompt(params, REGISTRY, seed=True), params) == params
-
-
-@settings(max_examples=200)
 @given(all_params(), st.integers(1, 150), st.floats(0, 30))
-def test_a_full_prompt_keeps_its_meaning_when_defaults_change(params, steps, guidance):
+def test_a_formatted_prompt_parses_to_the_same_params(params, steps, guidance):
+    echo = format_prompt(params, REGISTRY, seed=True)
+    assert reparse(echo, params) == params
+    # copied from a message
+    assert reparse(f"**{escape_markdown(echo)}** - <@123> (fast)", params) == params
+    assert reparse(f"**{escape_markdown(echo)}** - Variations (Strong) of image #2 by <@123>", params) == params
+    assert reparse(f"/imagine prompt: {echo} - @bob (31%) (fast)", params) == params
+    # in full, where the defaults have changed
     changed = {"num_inference_steps": steps, "guidance_scale": guidance}
     other = ModelRegistry((replace(OTHER, **changed), replace(MODEL, **changed)), ADDITIONS)
     assert reparse(format_prompt(params, None, seed=True), params, other) == params
-
-
-@settings(max_examples=200)
-@given(all_params())
-def test_a_prompt_copied_from_a_message_means_the_same(params):
-    echo = format_prompt(params, REGISTRY, seed=True)
-    for copied in (
-        f"**{escape_markdown(echo)}** - <@123> (fast)",
-        f"**{escape_markdown(echo)}** - Variations (Strong) of image #2 by <@123>",
-        f"/imagine prompt: {echo} - @bob (31%) (fast)",
-    ):
-        assert reparse(copied, params) == params
 
 
 @pytest.mark.parametrize(
