@@ -230,7 +230,7 @@ def _remember_payloads(translate: Callable[..., Awaitable[Any]]) -> Callable[...
     async def get_translated_payload(
         command: app_commands.Group, tree: app_commands.CommandTree, translator: app_commands.Translator
     ) -> Any:
-        key = json.dumps(command.to_dict(tree)), *CATALOGUES.values()
+        key = marshal.dumps(command.to_dict(tree), 2), *CATALOGUES.values()
         if key not in known:
             known[key] = await translate(command, tree, translator)
         return known[key]
