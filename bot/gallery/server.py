@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from aiohttp import web
@@ -27,6 +29,7 @@ from bot.services import Services
 from bot.ui.i18n import set_locale, tr
 
 STATIC_FOLDER = Path(__file__).parent / "static"
+FOREVER = "private, max-age=31536000, immutable"
 PAGES = (
     "/",
     "/mine",
@@ -83,7 +86,7 @@ class GalleryServer:
         protect(self._app, self._hosts, self._origins, secure=secure)
         self._app.add_routes(routes)
         self._app.add_routes([web.get(path, _index) for path in PAGES])
-        self._app.add_routes([web.get(r"/static/{name:[a-z_]+[.](?:js|css|svg)}", _static)])
+        self._app.add_routes([web.get(r"/static/{version:(?:[0-9a-f]{12}/)?}{name:[a-z_]+[.](?:js|css|svg)}", _static)])
         self._app.middlewares[:0] = [self._hear, self._speak]
         self._listener: asyncio.Server | None = None
         self._silent: set[asyncio.BaseProtocol] = set()  # connections that have not sent a request yet
@@ -175,11 +178,24 @@ def _application_id(client: Client | None) -> int | None:
 
 
 async def _index(_: web.Request) -> web.Response:
-    return _file("index.html")
+    """Return the page, with its files under addresses that change with them: a browser fetches each once."""
+    response = _file("index.html")
+    assert isinstance(response.body, bytes)
+    response.body = response.body.replace(b'"/static/', f'"/static/{_version()}/'.encode())
+    return response
 
 
 async def _static(request: web.Request) -> web.Response:
-    return _file(request.match_info["name"])
+    response = _file(request.match_info["name"])
+    if request.match_info["version"] == f"{_version()}/":
+        response.headers["Cache-Control"] = FOREVER
+    return response
+
+
+@cache
+def _version() -> str:
+    """Return what changes with any of the pages' files, which are those of this start of the bot."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC_FOLDER.iterdir()))).hexdigest()[:12]
 
 
 def _file(name: str) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import mimetypes
 import secrets
 from collections.abc import Callable
@@ -36,6 +37,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
+FOREVER = "private, max-age=31536000, immutable"
 ALLOWED_FETCH_SITES = ("same-origin", "none")
 MAX_MESSAGE_BYTES = 1 << 16  # bytes of a message from the page
 
@@ -53,6 +55,7 @@ class Page:
         self._about = about
         self._bot_state = bot_state
         self._run = secrets.token_hex(8)
+        self._version = _version()
         self._sockets: set[web.WebSocketResponse] = set()
         server.app.middlewares.append(reject_cross_site)
         server.app.add_routes(
@@ -60,7 +63,7 @@ class Page:
                 web.get("/", self._index),
                 web.get("/feed", self._websocket),
                 web.post("/do/{action}", self._handle_action),
-                web.get("/page/{name:[a-z-]+[.](?:js|css|svg)}", self._static_file),
+                web.get("/page/{version:(?:[0-9a-f]{12}/)?}{name:[a-z-]+[.](?:js|css|svg)}", self._static_file),
             ]
         )
         server.app.on_shutdown.append(self._close_sockets)
@@ -70,10 +73,17 @@ class Page:
         self._core.event_bus.publish(StateEvent("bot"))
 
     async def _index(self, _: web.Request) -> web.Response:
-        return _static_file("index.html")
+        """Return the page, with its files under addresses that change with them: a browser fetches each once."""
+        response, self._version = _static_file("index.html"), _version()
+        assert isinstance(response.body, bytes)
+        response.body = response.body.replace(b'"/page/', f'"/page/{self._version}/'.encode())
+        return response
 
     async def _static_file(self, request: web.Request) -> web.Response:
-        return _static_file(request.match_info["name"])
+        response = _static_file(request.match_info["name"])
+        if request.match_info["version"] == f"{self._version}/":
+            response.headers["Cache-Control"] = FOREVER
+        return response
 
     async def _close_sockets(self, _: web.Application) -> None:
         for socket in list(self._sockets):
@@ -178,6 +188,11 @@ class Page:
         files = {name: UploadedFile(each.filename, each.file.read(), each.content_type) for name, each in uploads}
         actor = SimulatedUser(self._core, self._viewer(str(payload.get("as"))))
         return PageAction(self._core, actor, payload, files)
+
+
+def _version() -> str:
+    """Return what changes with any of the page's files."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC_FOLDER.iterdir()))).hexdigest()[:12]
 
 
 def _static_file(name: str) -> web.Response:

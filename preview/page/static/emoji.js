@@ -6,6 +6,7 @@ export const DRAWN = "❤🔄❌✉⬇⬆⬅➡😮😂🔥👍👎👀🎨🎉�
 // Not in a sequence: a zero width joiner, a skin tone, or the selector that asks for plain text.
 const PATTERN = new RegExp(`(?<!\u200d)[${DRAWN}]\ufe0f?(?![\u200d\ufe0e\u{1f3fb}-\u{1f3ff}])`, "gu");
 const SVG = "http://www.w3.org/2000/svg";
+const DRAWINGS = new URL("emoji.svg", import.meta.url).pathname;
 
 /** Return a text as nodes, with its known emoji drawn. The emoji stay in the text, for copying and screen readers. */
 export function withEmoji(text) {
@@ -24,7 +25,7 @@ function drawn(emoji) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/page/emoji.svg#u${emoji.codePointAt(0).toString(16)}`);
+  use.setAttribute("href", `${DRAWINGS}#u${emoji.codePointAt(0).toString(16)}`);
   svg.append(use);
   return h("span", { class: "drawn" }, svg, h("span", { class: "drawn-text" }, emoji));
 }

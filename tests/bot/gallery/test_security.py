@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 
 import pytest
 
@@ -30,6 +31,18 @@ async def test_pages_carry_headers_that_forbid_foreign_scripts_and_frames(harnes
             assert "frame-ancestors 'none'" in policy
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Cache-Control"] == "private, no-cache"
+
+
+async def test_the_pages_own_files_are_fetched_once(harness):
+    async with open_gallery(harness) as gallery, gallery.visitor() as ben:
+        pages = [(await ben.get(path)).text for path in ("/", "/mine")]
+        for name in ("app.js", "gallery.css", "mark.svg"):
+            addresses = {address for text in pages for address in re.findall(rf'"(/static/[^"]*{name})"', text)}
+            (address,) = addresses
+            assert (await ben.get(address)).headers["Cache-Control"] == "private, max-age=31536000, immutable"
+            other = address.replace(address.split("/")[2], "0" * 12)  # as a page asks that was opened before an update
+            answer = await ben.get(other)
+            assert (answer.status, answer.headers["Cache-Control"]) == (200, "private, no-cache")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost"])

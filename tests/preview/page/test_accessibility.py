@@ -5,33 +5,19 @@ from __future__ import annotations
 import re
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
+from tests.support.accessibility import assert_accessible
 from tests.support.preview_page import find_composer, find_messages, run_command, visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# "minor" is left out: axe forbids a text area the role of a combobox, which screen readers need while it has a list.
-FOUND = ("moderate", "serious", "critical")
 SMALL_TARGETS = """() => [...document.querySelectorAll("button, a, [role=option], select")]
   .filter((each) => each.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
   .filter((each) => !each.matches(".name, .mention, .text a, .origin-line, .embed-title a, .picture"))
   .map((each) => [each.outerHTML.slice(0, 120), each.getBoundingClientRect()])
   .filter(([, box]) => box.width && (box.width < 44 || box.height < 43.9))
   .map(([html, box]) => `${box.width}x${box.height} ${html}`)"""
-
-
-async def assert_accessible(page: Page, part: str | None = None) -> None:
-    """Wait until nothing moves, and check the page or one part of it."""
-    await page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished.catch(() => {})))")
-    result = await Axe().run(page, part, {"resultTypes": ["violations"]})
-    assert not [
-        f"{each['id']}: {node['html'][:200]}"
-        for each in result.response["violations"]
-        if each["impact"] in FOUND
-        for node in each["nodes"]
-    ]
 
 
 async def fill_channel(page: Page) -> None:

@@ -78,7 +78,7 @@ async def test_a_closed_channel_says_why_and_offers_nothing(showcase, browser):
 
 async def test_frequent_commands_come_first_in_the_menu(page):
     ranked = """async (names) => {
-      const { sortByUse } = await import("/page/uses.js");
+      const { sortByUse } = await import(new URL("uses.js", document.scripts[0].src));
       return sortByUse(names.map((name) => ({ name }))).map((each) => each.name);
     }"""
     names = ["blend", "config log", "imagine", "say", "shelf show", "zebra"]

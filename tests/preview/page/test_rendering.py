@@ -58,7 +58,7 @@ HOSTILE_TEXTS = re.findall(
     r" **a_b __a*b _* *_ *** ____ ~~~ ||||| `` ``` ```` ()",
 )
 TIME_MARKDOWN = """async (texts) => {
-  const { markdown } = await import("/page/markdown.js");
+  const { markdown } = await import(new URL("markdown.js", document.scripts[0].src));
   const time = (text) => {
     const start = performance.now();
     markdown(text);
@@ -383,8 +383,7 @@ async def test_emoji_are_drawn_without_a_font_and_stay_in_the_text(page):
     await expect(said.locator(".content .text")).to_have_text("press 🔄 or ❤️, not 👍🏽")
     drawn = """async () => {
       const file = await (await fetch("/page/emoji.svg")).text();
-      const { withEmoji } = await import("/page/emoji.js");
-      const { DRAWN } = await import("/page/emoji.js");
+      const { DRAWN, withEmoji } = await import(new URL("emoji.js", document.scripts[0].src));
       const uses = [...DRAWN].flatMap(withEmoji).map((each) => each.querySelector("use").getAttribute("href"));
       return uses.filter((each) => !file.includes(`id="${each.split("#")[1]}"`));
     }"""

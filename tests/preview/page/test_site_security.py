@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
 from preview import FakeDiscord
+from preview.page import site
 from preview.page.site import Page
 from preview.seed_data import make_world
 
@@ -59,6 +62,27 @@ async def test_the_page_cannot_run_or_fetch_anything_from_other_sites(address, s
     assert "default-src 'none'" in policy
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+async def test_the_pages_files_are_fetched_once_and_edits_show_on_reload(address, session, monkeypatch, tmp_path):
+    async def addresses() -> list[str]:
+        async with session.get(address + "/") as answer:
+            assert answer.headers["Cache-Control"] == "no-cache"
+            return re.findall(r'"(/page/[^"]*[.](?:js|css|svg))"', await answer.text())
+
+    async def cached(path: str) -> str:
+        async with session.get(address + path) as answer:
+            assert answer.status == 200
+            return answer.headers["Cache-Control"]
+
+    before = await addresses()
+    assert len(before) > 8
+    assert {await cached(path) for path in before} == {"private, max-age=31536000, immutable"}
+    assert await addresses() == before
+    monkeypatch.setattr(site, "STATIC_FOLDER", shutil.copytree(site.STATIC_FOLDER, tmp_path / "static"))
+    (tmp_path / "static" / "dom.js").write_text("edited", encoding="utf-8")
+    assert not set(await addresses()) & set(before)
+    assert {await cached(path) for path in before} == {"no-cache"}
 
 
 @pytest.mark.parametrize("path", ["/page/../site.py", "/page/%2e%2e/site.py", "/page/nothing.js", "/page/index.html"])

@@ -32,12 +32,8 @@ from generation.models.files.checkpoint import inspect_checkpoint
 from generation.models.files.ldm_layout import unet_config, unused_text_layers, vae_config
 from generation.models.model import describe_model
 from tests.support.engine_harness import EngineHarness, make_params, make_request
-from tests.support.ldm_file import (
-    build_folder_and_checkpoint,
-    build_xl_folder_and_checkpoint,
-    ldm_network_weights,
-    open_clip_weights,
-)
+from tests.support.ldm_file import build_folder_and_checkpoint, build_xl_folder_and_checkpoint
+from tests.support.ldm_keys import ldm_network_weights, open_clip_weights
 
 UNET = "model.diffusion_model."
 FIRST = f"{UNET}input_blocks.0.0.weight"
