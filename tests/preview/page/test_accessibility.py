@@ -38,7 +38,7 @@ OPENED = {
 
 
 async def test_axe_finds_nothing_in_the_channel_and_what_opens_from_it(showcase, browser):
-    async with visit(browser, showcase.address, reduced_motion="reduce") as page:
+    async with visit(browser, showcase.address) as page:
         await assert_accessible(page)
         await fill_channel(page)
         await assert_accessible(page)
@@ -62,7 +62,7 @@ async def test_axe_finds_nothing_in_the_channel_and_what_opens_from_it(showcase,
 
 
 async def test_axe_finds_nothing_in_the_composer_and_a_closed_channel(showcase, browser):
-    async with visit(browser, showcase.address + "?as=jonas", reduced_motion="reduce") as page:
+    async with visit(browser, showcase.address + "?as=jonas") as page:
         line = find_composer(page)
         for text in ("/", "/wibble", "hi @", "/options "):
             await line.fill(text)
@@ -76,9 +76,7 @@ async def test_axe_finds_nothing_in_the_composer_and_a_closed_channel(showcase, 
 
 
 async def test_a_phone_has_a_menu_button_and_targets_for_fingers(showcase, browser):
-    async with visit(
-        browser, showcase.address, viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce"
-    ) as page:
+    async with visit(browser, showcase.address, size=(390, 844), has_touch=True) as page:
         await fill_channel(page)
         said = find_messages(page, "Press one").last
         await said.get_by_role("button", name="More for this message").click()

@@ -305,7 +305,7 @@ async def test_many_messages_are_fetched_page_by_page(showcase, page):
 
 
 async def test_at_phone_width_nothing_is_cut_off(showcase, browser):
-    async with visit(browser, showcase.address, viewport={"width": 360, "height": 740}, has_touch=True) as page:
+    async with visit(browser, showcase.address, size=(360, 740), has_touch=True) as page:
         await run_command(page, "gallery")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360
         await page.get_by_role("button", name=re.compile("You are Mira")).click()
@@ -314,7 +314,7 @@ async def test_at_phone_width_nothing_is_cut_off(showcase, browser):
 
 
 async def test_a_private_answer_out_of_sight_is_announced_with_a_jump(showcase, browser):
-    async with visit(browser, showcase.address, viewport={"width": 900, "height": 500}) as page:
+    async with visit(browser, showcase.address, size=(900, 500)) as page:
         vote = await run_command(page, "vote")
         for _ in range(3):
             await run_command(page, "gallery")
@@ -366,7 +366,7 @@ async def test_a_friends_form_is_filled_in_for_the_friend(showcase, page):
 
 
 async def test_pictures_are_described_limited_and_small_ones_enlarged_on_wide_screens(showcase, browser):
-    async with visit(browser, showcase.address, viewport={"width": 1920, "height": 1080}) as page:
+    async with visit(browser, showcase.address, size=(1920, 1080)) as page:
         shown = (await run_command(page, "embed")).get_by_role("button", name="Open picture")
         assert (await shown.bounding_box())["width"] > 500  # 320 pixels at twice their size, in an embed
         await page.set_viewport_size({"width": 1280, "height": 400})
