@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Response, async_playwright, expect
 
+from preview import FakeDiscord
 from tests.support.fake_bot import make_model
 from tests.support.timing import TIMEOUT_S
 
@@ -182,13 +184,16 @@ async def wait_until_ready(page: Page) -> None:
     await page.locator("#messages[aria-busy=false]").wait_for(state="attached")
 
 
-async def run_command(page: Page, command: str, text: str = "") -> Locator:
-    """Use a command and return the message that it produces."""
-    before = await page.locator("li.message").count()
-    await send_command(page, command, text)
-    fresh = page.locator("li.message").nth(before)
-    await fresh.wait_for()
-    return fresh
+async def run_command(server: FakeDiscord, page: Page, command: str, **given: Any) -> Locator:
+    """Use a command as the page's user, without typing, and return the message that it produces on the page."""
+    shown = parse_qs(urlsplit(page.url).query)
+    user = next(each for each in server.world.users.values() if each.name == shown["as"][0])
+    interaction = await server.person(user).command(command, server.world.channels[int(shown["in"][0])], **given)
+    await interaction.response()
+    assert interaction.original is not None
+    message = page.locator(f"#message-{interaction.original.id}")
+    await message.wait_for()
+    return message
 
 
 async def send_command(page: Page, command: str, text: str = "") -> None:
