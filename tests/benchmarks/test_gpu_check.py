@@ -33,11 +33,20 @@ def test_merging_is_compared_with_drawing_alone(folder: Path) -> None:
 
 
 def test_all_parts_run_as_processes_and_say_how_they_end(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "tiny").symlink_to(tiny_model)  # a process that writes one imports all that describes networks
     monkeypatch.setattr(sys, "argv", ["gpu_check", *REHEARSAL, str(tmp_path), "--parts", "tests"])
     assert gpu_check.main() == 0
     assert [(line["part"], line["code"]) for line in results(tmp_path)] == [("tests", "0")]
+
+
+def test_a_model_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu_check", gpu_check.WRITE_MODELS, *REHEARSAL, str(tmp_path)])
+    assert gpu_check.main() == 0
+    written = (tmp_path / "tiny" / "model_index.json").stat().st_mtime_ns
+    assert gpu_check.main() == 0
+    assert (tmp_path / "tiny" / "model_index.json").stat().st_mtime_ns == written
 
 
 def test_all_parts_fit_into_ten_minutes() -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from generation.models.adapters import Adapters, scan_adapters
-from tests.support.ldm_file import ldm_unet_name
+from tests.support.ldm_keys import ldm_unet_name
 
 HINT_CHANNELS = (4, 4, 8, 8)
 

@@ -54,6 +54,12 @@ class Drawing:
         return mean
 
 
+def small_params(prompt: str, source: Upload | None = None, **changes: Any) -> Params:
+    """Return what a typed prompt asks of the embedded model: a small tile of seed 7 unless `changes` say otherwise."""
+    wanted = parse_params(prompt, ModelRegistry((SMALL_EMBEDDED,)), source=source, new_seed=lambda: 7)
+    return replace(wanted, **{"count": 1} | changes)
+
+
 class EmbeddedModelHarness:
     """An engine with the embedded model that generates typed prompts."""
 
@@ -63,15 +69,7 @@ class EmbeddedModelHarness:
 
     def generate(self, *prompts: str, source: bytes | None = None, **changes: Any) -> list[Drawing]:
         """Generate typed prompts together; each is one tile of seed 7 unless `changes` to the Params say otherwise."""
-        wanted = [
-            replace(
-                parse_params(
-                    prompt, ModelRegistry((SMALL_EMBEDDED,)), source=SOURCE if source else None, new_seed=lambda: 7
-                ),
-                **{"count": 1} | changes,
-            )
-            for prompt in prompts
-        ]
+        wanted = [small_params(prompt, SOURCE if source else None, **changes) for prompt in prompts]
         return self.generate_params(*wanted, source=source)
 
     def generate_params(self, *wanted: Params, source: bytes | None = None) -> list[Drawing]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
+from generation.engine.denoising import engine as engine_module
 from generation.engine.denoising import post_processor
 from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.denoising.job_setup import pass_strengths
 from generation.engine.denoising.post_processor import DenoisingResult
 from generation.engine.networks.pipeline_loader import Pipeline
+from generation.engine.networks.sampler_tables import SamplerTables
 from generation.engine.networks.vae import Vae
 from generation.engine.output.previews import LatentPreviewer
 from generation.errors import UserError
@@ -28,6 +30,7 @@ from tests.support.timing import TIMEOUT_S
 
 UPLOAD_LIMIT = 10_000_000
 _previewers: dict[tuple[object, ...], LatentPreviewer] = {}
+_tables: dict[tuple[object, ...], SamplerTables] = {}
 
 
 def fit_previewer(vae: Vae) -> LatentPreviewer:
@@ -44,6 +47,12 @@ def fit_previewer(vae: Vae) -> LatentPreviewer:
     if key not in _previewers:
         _previewers[key] = LatentPreviewer(vae)
     return _previewers[key]
+
+
+def share_tables(scheduler: Any, device: torch.device) -> SamplerTables:
+    """Return the tables of a model's samplers: one for all engines whose models have the same scheduler."""
+    key = (type(scheduler), str(sorted(scheduler.config.items())), device)
+    return _tables.setdefault(key, SamplerTables(scheduler, device))
 
 
 class PreparedEngine(DenoisingEngine):
@@ -71,7 +80,8 @@ class EngineHarness:
         self.calls: list[int] = []
         self.pixels = 0
         self._received = threading.Condition()
-        with patch.object(post_processor, "LatentPreviewer", fit_previewer):
+        shared = patch.object(post_processor, "LatentPreviewer", fit_previewer)
+        with shared, patch.object(engine_module, "SamplerTables", share_tables):
             self.engine = PreparedEngine(pipeline, self._on_event, metadata_policy, adapters=adapters)
         self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._record_call(inputs[0]))
         self._record_latents()
@@ -82,6 +92,20 @@ class EngineHarness:
             self.engine.add(request)
         self.run_until_idle()
         return [self.wait_for_end(request.job_id) for request in requests]
+
+    def denoise(self, *requests: Generate) -> list[Tensor]:
+        """Denoise the requests together and return their latents, in the order of the requests; none becomes images."""
+        with self.without_images():
+            for request in requests:
+                self.engine.add(request)
+            self.run_until_idle()
+        return [self.latents[request.job_id] for request in requests]
+
+    @contextmanager
+    def without_images(self) -> Iterator[None]:
+        """Keep only the latents of the jobs that are denoised meanwhile."""
+        with patch.object(self.engine._post_processor, "finish", self._keep_latents):
+            yield
 
     def read(self, *requests: Generate) -> list[Reading]:
         """Read what the requests ask about, all together, and return the results in their order."""
@@ -141,10 +165,13 @@ class EngineHarness:
         finish = post_processor.finish
 
         def recorded(result: DenoisingResult) -> None:
-            self.latents[result.request.job_id] = result.latents.clone()
+            self._keep_latents(result)
             finish(result)
 
         post_processor.finish = recorded  # type: ignore[method-assign]
+
+    def _keep_latents(self, result: DenoisingResult) -> None:
+        self.latents[result.request.job_id] = result.latents.clone()
 
 
 def make_params(text: str = "a red fox", **changes: Any) -> Params:
@@ -186,9 +213,10 @@ def assert_close(mine: Tensor, theirs: Tensor, tolerance: float = 1e-4, what: st
 
 
 def run_staggered(harness: EngineHarness, requests: Iterable[Generate], steps_between: int) -> None:
-    """Add the requests one after the other, some steps apart, and generate all of them."""
-    for request in requests:
-        harness.engine.add(request)
-        for _ in range(steps_between):
-            harness.engine.step()
-    harness.run_until_idle()
+    """Add the requests one after the other, some steps apart, and denoise all of them."""
+    with harness.without_images():
+        for request in requests:
+            harness.engine.add(request)
+            for _ in range(steps_between):
+                harness.engine.step()
+        harness.run_until_idle()

@@ -44,6 +44,14 @@ def forking_from(server: forkserver.ForkServer) -> Iterator[SimpleNamespace]:
         yield FORKING
 
 
+@contextmanager
+def forked_workers(modules: Sequence[str]) -> Iterator[None]:
+    """Fork the GPU processes of the block from one that has imported modules; spawned ones would each import them."""
+    with fork_server(modules) as server, forking_from(server) as context, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "multiprocessing", context)
+        yield
+
+
 @pytest.fixture(scope="session")
 def engine_server() -> Iterator[forkserver.ForkServer]:
     """Yield a fork server that has imported the bot and the engine."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from generation.engine.device.lean_imports import import_libraries
 from tests.support import pretend_gpu
 
 pretend_gpu.enter()
+import_libraries()
 
 import io  # noqa: E402
 import json  # noqa: E402
@@ -28,6 +30,7 @@ from generation.messages import Event, Failed, Finished, Generate, Progress, Rea
 from generation.models.files.lora import Lora  # noqa: E402
 from generation.models.model import EMBEDDED, describe_model  # noqa: E402
 from generation.models.samplers import SAMPLERS  # noqa: E402
+from generation.models.words.vocabulary import Vocabulary  # noqa: E402
 from generation.params import (  # noqa: E402
     ControlWeight,
     FilmKind,
@@ -41,9 +44,10 @@ from generation.params import (  # noqa: E402
 )
 from tests.support.control_file import random_control, scan, write_file  # noqa: E402
 from tests.support.engine_harness import make_params  # noqa: E402
-from tests.support.image_adapter_file import scan_images, write_adapter, write_encoder  # noqa: E402
+from tests.support.image_adapter_file import scan_images, write_adapter  # noqa: E402
 from tests.support.lora_file import random_layers, write_kohya  # noqa: E402
 
+WORDS_OF_A_KIND = 3
 SOURCE = {"source": Tile("p" * 20, 0)}
 KINDS: dict[str, dict[str, Any]] = {
     "chaos": {"chaos": 50, "weird": 500, "negative_prompt": "fog"},
@@ -100,16 +104,15 @@ class RecordedTables(SamplerTables):
 
 
 def draw_all(folder: str, cases: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Draw the cases with the model in a folder, and return their waits and the threads that read tables."""
+    """Draw cases with the model in a folder, which has an image encoder; return the waits and who read tables."""
     pipeline = load_pipeline(folder, "cpu", lambda _: None, torch.float32)
     lora = write_kohya(Path(folder, "ink.safetensors"), random_layers(pipeline, 3, unet=("mid_block.resnets.0.conv1",)))
     write_file(random_control(pipeline.unet, 1), Path(folder, "controls", "lines.safetensors"))
-    write_encoder(Path(folder, "images", "image_encoder"))
     write_adapter(Path(folder, "images", "plus.safetensors"), pipeline.unet, "plus")
     for network in (*pipeline.text_encoders, pipeline.unet, pipeline.vae):
         pretend_gpu.move(network)
     events: list[Event] = []
-    model = replace(pipeline.model, vocabulary=describe_model(EMBEDDED).vocabulary)
+    model = replace(pipeline.model, vocabulary=some_words(describe_model(EMBEDDED).vocabulary))
     on_device = replace(pipeline, device=pretend_gpu.DEVICE, model=model)
     with patch.object(engine_module, "SamplerTables", RecordedTables):
         images = scan_images(Path(folder, "images")).images
@@ -130,6 +133,11 @@ def draw_all(folder: str, cases: dict[str, list[dict[str, Any]]]) -> dict[str, A
         }
     engine.close()
     return report
+
+
+def some_words(vocabulary: Vocabulary) -> Vocabulary:
+    """Return a vocabulary with as many words of each kind as describing a picture tells apart again."""
+    return replace(vocabulary, kinds=tuple((kind, words[:WORDS_OF_A_KIND]) for kind, words in vocabulary.kinds))
 
 
 def draw(engine: DenoisingEngine, events: list[Event], name: str, jobs: list[dict[str, Any]]) -> None:

@@ -27,6 +27,7 @@ from generation.worker.fleet import NO_WORKER, Fleet
 from generation.worker.worker import LocalWorker
 from tests.generation.worker.test_worker import SCRIPTED_REGISTRY, request
 from tests.support import scripted_engine
+from tests.support.fork_servers import forked_workers
 from tests.support.timing import TIMEOUT_S
 
 VERSIONS = Versions("0.2.0-12345678", "2.60.0", "3.11.7")
@@ -44,6 +45,12 @@ def scout_from_file(file: Path, emit):
             known = found
         time.sleep(0.01)
     os._exit(1)  # as Ray ends a driver whose head is gone
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forked_processes():
+    with forked_workers([__name__]):
+        yield
 
 
 class Room:

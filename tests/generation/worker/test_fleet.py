@@ -21,6 +21,7 @@ from generation.worker.fleet import Fleet
 from generation.worker.worker import Broken, LocalWorker, Restarting
 from tests.generation.worker.test_worker import SCRIPTED_REGISTRY, request
 from tests.support import scripted_engine
+from tests.support.fork_servers import forked_workers
 from tests.support.timing import TIMEOUT_S
 
 TWO_MODELS = ModelRegistry.from_refs(["somebody/scripted", "somebody/other"])
@@ -32,6 +33,12 @@ def load_when_allowed(folder, name, registry, device, threads, emit):
     while not (folder / f"{name} may go").exists():
         scripted_engine.time.sleep(0.005)
     return scripted_engine.load_multi_model(registry, device, threads, emit)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forked_processes():
+    with forked_workers([__name__]):
+        yield
 
 
 def make_worker(folder: Path, name: str, registry=SCRIPTED_REGISTRY, **settings) -> LocalWorker:

@@ -27,7 +27,7 @@ from generation.worker import process
 from generation.worker.process import describe_exit
 from generation.worker.worker import Broken, LocalWorker, Restarting
 from tests.support import scripted_engine
-from tests.support.fork_servers import fork_server, forking_from
+from tests.support.fork_servers import forked_workers
 from tests.support.scripted_engine import FOREVER
 from tests.support.timing import TIMEOUT_S
 
@@ -57,16 +57,10 @@ async def running(worker):
         assert not multiprocessing.active_children()
 
 
-@pytest.fixture(scope="module")
-def forking():
-    """Fork processes from one that has imported the scripted engine; spawned ones would each import it."""
-    with fork_server([scripted_engine.__name__]) as server, forking_from(server) as context:
-        yield context
-
-
-@pytest.fixture(autouse=True)
-def _forked_processes(forking, monkeypatch):
-    monkeypatch.setattr(process, "multiprocessing", forking)
+@pytest.fixture(scope="module", autouse=True)
+def _forked_processes():
+    with forked_workers([scripted_engine.__name__]):
+        yield
 
 
 @pytest.fixture

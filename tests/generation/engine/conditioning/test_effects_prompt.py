@@ -96,5 +96,5 @@ def test_stylize_is_the_trigger_words_at_100_and_nothing_at_0(embedded_model: Em
 def test_stylize_adds_a_text_except_at_0_and_100(harness: EngineHarness, stylize: str, rows: int) -> None:
     typed = parse_params(f"a fox {stylize}", ModelRegistry((SMALL_EMBEDDED,)))
     wanted = replace(typed, width=64, height=64, num_inference_steps=1, count=1)
-    harness.generate(make_request("a", wanted))
+    harness.denoise(make_request("a", wanted))
     assert harness.calls == [rows]

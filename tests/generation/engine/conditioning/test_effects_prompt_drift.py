@@ -83,7 +83,7 @@ def test_even_the_weirdest_image_is_not_noise(
 @pytest.mark.parametrize("changes", [{"chaos": 60}, {"weird": 900}, {"chaos": 30, "weird": 100, "no": ("fog",)}])
 def test_a_perturbed_tile_can_be_generated_alone(harness: EngineHarness, changes: dict[str, object]) -> None:
     grid = make_params(count=4, **changes)
-    harness.generate(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
+    harness.denoise(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
     assert_close(harness.latents["alone"], harness.latents["grid"][2:3], 1e-5)
 
 
@@ -91,15 +91,15 @@ def test_a_perturbed_tile_can_be_generated_alone(harness: EngineHarness, changes
 def test_a_job_with_chaos_is_the_same_in_several_calls(harness: EngineHarness, rows: int) -> None:
     wanted = make_params(count=4, chaos=70, no=("fog",))
     harness.engine._batcher.budget = 64 * 64 * 64
-    harness.generate(make_request("whole", wanted))
+    harness.denoise(make_request("whole", wanted))
     harness.engine._batcher.budget = rows * 64 * 64
-    harness.generate(make_request("parts", wanted))
+    harness.denoise(make_request("parts", wanted))
     assert_close(harness.latents["parts"], harness.latents["whole"], 1e-5)
 
 
 @pytest.mark.parametrize("changes", [{"chaos": 60}, {"weird": 900}, {"chaos": 100, "weird": 3000}])
 def test_chaos_and_weird_cost_no_rows(harness: EngineHarness, changes: dict[str, object]) -> None:
-    harness.generate(make_request("a", make_params(count=4, num_inference_steps=2, **changes)))
+    harness.denoise(make_request("a", make_params(count=4, num_inference_steps=2, **changes)))
     assert harness.calls == [8, 8]
 
 

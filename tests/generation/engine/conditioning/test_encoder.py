@@ -64,7 +64,7 @@ def test_a_weighted_prompt_is_guided_by_the_formula(harness: EngineHarness, pipe
     wanted = make_params(
         parts=_parts(("sun", 3), ("moon", 1), ("snow", -0.5)), guidance_scale=guidance, num_inference_steps=1
     )
-    harness.generate(make_request("a", wanted))
+    harness.denoise(make_request("a", wanted))
     stock = StableDiffusionPipeline.from_pretrained(pipeline.model.ref)
     stock.scheduler.set_timesteps(1)
     start = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(wanted.seed))
@@ -118,7 +118,7 @@ def test_a_prompt_takes_as_many_encoder_passes_as_it_needs(encoder: PromptEncode
 def test_a_long_negative_prompt_makes_the_prompt_as_long(encoder: PromptEncoder, harness: EngineHarness) -> None:
     wanted = make_params("fox", negative_prompt="1" * 100)
     assert encode(encoder, wanted).embeddings.shape[1] == 2 * CONTEXT
-    harness.generate(make_request("a", wanted))
+    harness.denoise(make_request("a", wanted))
     assert torch.isfinite(harness.latents["a"]).all()
 
 

@@ -57,7 +57,7 @@ def _harness(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> It
 
 def _latents(pipeline: Pipeline, inversions: tuple[TextualInversion, ...], wanted: Params) -> Tensor:
     with _harness(pipeline, inversions) as harness:
-        harness.generate(make_request("a", wanted))
+        harness.denoise(make_request("a", wanted))
         return harness.latents["a"]
 
 

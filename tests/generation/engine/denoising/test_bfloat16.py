@@ -34,7 +34,7 @@ def _generate(precision: torch.dtype) -> Tensor:
     pipeline = load_pipeline(EMBEDDED, "cpu", lambda _: None, precision)
     harness = EngineHarness(pipeline)
     wanted = make_params("a castle on the hills at sunset", width=256, height=256, num_inference_steps=4)
-    harness.generate(make_request("a", wanted))
+    harness.denoise(make_request("a", wanted))
     harness.close()
     return Vae(pipeline).decode(harness.latents["a"])
 
@@ -48,6 +48,6 @@ def test_the_embedded_model_generates_the_same_images_in_bfloat16() -> None:
 def test_in_bfloat16_a_tile_alone_is_the_tile_in_its_grid(
     bfloat16_pipeline: EngineHarness, changes: dict[str, Any]
 ) -> None:
-    bfloat16_pipeline.generate(make_request("grid", make_params(seed=5, count=3, **changes)))
-    bfloat16_pipeline.generate(make_request("alone", make_params(seed=7, count=1, **changes)))
+    bfloat16_pipeline.denoise(make_request("grid", make_params(seed=5, count=3, **changes)))
+    bfloat16_pipeline.denoise(make_request("alone", make_params(seed=7, count=1, **changes)))
     assert_close(bfloat16_pipeline.latents["alone"], bfloat16_pipeline.latents["grid"][2:], 0.02)

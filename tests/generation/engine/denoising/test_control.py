@@ -85,12 +85,12 @@ def _with(kind: Any, stock: Any, controlnet: Any) -> Any:
 
 
 def test_an_untrained_controlnet_changes_nothing_to_the_bit(harness: EngineHarness) -> None:
-    harness.generate(make_request("plain", make_params(count=2)), _request("guided", _guided(("untrained", 1.0))))
+    harness.denoise(make_request("plain", make_params(count=2)), _request("guided", _guided(("untrained", 1.0))))
     assert harness.latents["guided"].equal(harness.latents["plain"])
 
 
 def test_without_weight_the_picture_is_the_same_to_the_bit(harness: EngineHarness) -> None:
-    harness.generate(make_request("plain", make_params(count=2)), _request("guided", _guided(("one", 0.0))))
+    harness.denoise(make_request("plain", make_params(count=2)), _request("guided", _guided(("one", 0.0))))
     assert harness.latents["guided"].equal(harness.latents["plain"])
 
 
@@ -99,7 +99,7 @@ def test_each_layout_matches_the_stock_pipeline(
     harness: EngineHarness, stock: Any, networks: dict[str, ControlNetModel], name: str
 ) -> None:
     params = _guided((name, 0.7))
-    harness.generate(_request("a", params), make_request("plain", make_params(count=2)))
+    harness.denoise(_request("a", params), make_request("plain", make_params(count=2)))
     theirs = stock_latents(
         _with(StableDiffusionControlNetPipeline, stock, networks["one"]),
         params,
@@ -118,7 +118,7 @@ def test_jobs_with_several_controlnets_with_one_and_with_none_share_calls(
     wide = _guided(("two", 1.3), seed=77)
     both = _guided(("one", 0.5), ("two", 0.8))
     plain = make_params("an owl", count=2, seed=9)
-    harness.generate(_request("both", both), make_request("plain", plain), _request("wide", wide, OTHER))
+    harness.denoise(_request("both", both), make_request("plain", plain), _request("wide", wide, OTHER))
     assert max(harness.calls) > 4
     theirs = stock_latents(
         _with(StableDiffusionControlNetPipeline, stock, [networks["one"], networks["two"]]),
@@ -129,7 +129,7 @@ def test_jobs_with_several_controlnets_with_one_and_with_none_share_calls(
         height=64,
     )
     assert_close(harness.latents["both"], theirs)
-    harness.generate(make_request("plain alone", plain), _request("wide alone", wide, OTHER))
+    harness.denoise(make_request("plain alone", plain), _request("wide alone", wide, OTHER))
     assert_close(harness.latents["plain"], harness.latents["plain alone"])
     assert_close(harness.latents["wide"], harness.latents["wide alone"])
 
@@ -139,7 +139,7 @@ def test_a_picture_to_start_from_matches_the_stock_pipeline(
 ) -> None:
     params = _guided(("one", 0.9), source=SOURCE, strength=0.6)
     start = sample_image()
-    harness.generate(_request("a", params, source=to_png_bytes(start)))
+    harness.denoise(_request("a", params, source=to_png_bytes(start)))
     theirs = stock_latents(
         _with(StableDiffusionControlNetImg2ImgPipeline, stock, networks["one"]),
         params,
@@ -157,7 +157,7 @@ def test_a_region_matches_the_stock_pipeline(
     start, mask = sample_image(), Image.new("L", (64, 64))
     mask.paste(255, (16, 16, 48, 48))
     params = _guided(("one", 1.0), count=1, source=SOURCE, mask=SOURCE, strength=1.0)
-    harness.generate(_request("a", params, source=to_png_bytes(start), mask=to_png_bytes(mask)))
+    harness.denoise(_request("a", params, source=to_png_bytes(start), mask=to_png_bytes(mask)))
     theirs = stock_latents(
         _with(StableDiffusionControlNetInpaintPipeline, stock, networks["one"]),
         params,
@@ -181,7 +181,7 @@ def test_xl_matches_the_stock_pipeline(tmp_path: Path) -> None:
     params = _guided(("canny", 0.7))
     drawing = Image.new("RGB", (64, 64))
     drawing.paste("white", (20, 10, 22, 50))  # edges already, so that it is used as it is
-    harness.generate(_request("a", params, drawing))
+    harness.denoise(_request("a", params, drawing))
     stock = StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
     theirs = stock_latents(
         _with(StableDiffusionXLControlNetPipeline, stock, network),
@@ -213,9 +213,9 @@ def test_second_passes_seamless_pictures_and_windows_are_guided(
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_call_without_enough_memory_is_split(pipeline: Pipeline, harness: EngineHarness, rows: int) -> None:
-    harness.generate(_request("whole", _guided(("one", 1.0))))
+    harness.denoise(_request("whole", _guided(("one", 1.0))))
     hook = limit_unet_rows(pipeline, rows)
-    harness.generate(_request("parts", _guided(("one", 1.0))), make_request("plain"))
+    harness.denoise(_request("parts", _guided(("one", 1.0))), make_request("plain"))
     hook.remove()
     assert_close(harness.latents["parts"], harness.latents["whole"])
 
@@ -223,7 +223,7 @@ def test_a_call_without_enough_memory_is_split(pipeline: Pipeline, harness: Engi
 def test_memory_for_a_controlnet_is_taken_from_idle_ones_and_models(
     harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harness.generate(_request("first", _guided(("two", 1.0))))
+    harness.denoise(_request("first", _guided(("two", 1.0))))
     failures = iter([True, True, False])
     evicted = iter([True, False])
 
@@ -279,7 +279,7 @@ def test_what_a_folders_configuration_says_counts(
     write_folder(other, tmp_path / "controls" / "two")
     harness = EngineHarness(pipeline, adapters=scan(tmp_path / "controls"))
     params = _guided(("two", 0.4), ("one", 0.7))
-    harness.generate(_request("a", params), make_request("plain"))
+    harness.denoise(_request("a", params), make_request("plain"))
     theirs = stock_latents(
         _with(StableDiffusionControlNetPipeline, stock, [other, network]),
         params,
@@ -293,10 +293,10 @@ def test_what_a_folders_configuration_says_counts(
 
 
 def test_a_call_that_is_padded_for_a_gpu_is_padded_with_its_residuals(harness: EngineHarness) -> None:
-    harness.generate(_request("plain", _guided(("one", 1.0))), make_request("other"))
+    harness.denoise(_request("plain", _guided(("one", 1.0))), make_request("other"))
     harness.engine._has_row_buckets = True
     harness.calls.clear()
-    harness.generate(_request("padded", _guided(("one", 1.0))), make_request("other"))
+    harness.denoise(_request("padded", _guided(("one", 1.0))), make_request("other"))
     assert 8 in harness.calls  # six rows: both jobs share calls once the picture is read
     assert_close(harness.latents["padded"], harness.latents["plain"])
 
@@ -310,8 +310,8 @@ def test_a_lora_changes_the_unet_beside_a_controlnet_and_a_style_joins_them(
     everything = {"loras": (LoraWeight("ink", 0.5),), "style": SOURCE, "style_weight": 200}
     style = to_png_bytes(sample_image())
     for name, uses in (("guided", ("one", 1.0)), ("untrained", ("untrained", 1.0))):
-        harness.generate(_request(name, _guided(uses, **everything), style=style))
-    harness.generate(make_request("plain", make_params(count=2, **everything), style=style))
+        harness.denoise(_request(name, _guided(uses, **everything), style=style))
+    harness.denoise(make_request("plain", make_params(count=2, **everything), style=style))
     assert harness.latents["untrained"].equal(harness.latents["plain"])
     assert (harness.latents["guided"] - harness.latents["plain"]).abs().max() > 1e-2
     harness.close()

@@ -78,7 +78,7 @@ def test_distilled_guidance_is_a_unet_input_and_costs_no_rows(lcm: Path, guidanc
         make_params(count=2, guidance_scale=guidance, **FAST),
         make_params("snow", guidance_scale=3.0, **FAST),
     )
-    harness.generate(make_request("a", wanted), make_request("b", other))
+    harness.denoise(make_request("a", wanted), make_request("b", other))
     harness.close()
     assert harness.calls == [3] * 4
     stock = disable_progress_bar(LatentConsistencyModelPipeline.from_pretrained(lcm))
@@ -99,7 +99,7 @@ def _stock_lcm(stock: Any, wanted: Params) -> torch.Tensor:
 def test_a_model_with_distilled_guidance_supports_img2img(lcm: Path) -> None:
     harness = EngineHarness(_load(lcm))
     wanted = make_params(source=SOURCE, strength=0.5, guidance_scale=8.0, hd=True, **FAST)
-    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.denoise(make_request("a", wanted, source=to_png_bytes(sample_image())))
     harness.close()
     assert torch.isfinite(harness.latents["a"]).all()
 
@@ -143,7 +143,7 @@ def test_a_replacement_unet_uses_the_parts_of_its_base_model(
     assert (model.name, model.family, model.sampler) == (entry.name, Family.SDXL, sampler)
     assert pipeline.scheduler.config.timestep_spacing == (spacing or pipeline.scheduler.config.timestep_spacing)
     harness = EngineHarness(pipeline)
-    harness.generate(make_request("a", make_params(guidance_scale=model.guidance_scale, num_inference_steps=4)))
+    harness.denoise(make_request("a", make_params(guidance_scale=model.guidance_scale, num_inference_steps=4)))
     harness.close()
     assert harness.calls == [1] * 4
 
@@ -177,7 +177,7 @@ def test_a_few_step_lora_is_added_to_the_weights_of_its_base_model(
 
 def _latents_of(pipeline: Pipeline, params: Params) -> Tensor:
     harness = EngineHarness(pipeline)
-    harness.generate(make_request("a", params))
+    harness.denoise(make_request("a", params))
     harness.close()
     assert harness.calls == [1] * 4, "no second text without guidance"
     return harness.latents["a"]

@@ -74,7 +74,7 @@ def test_an_edit_alone_matches_the_stock_pipeline(editor: EngineHarness, oracle:
         "guided by words alone": _edit(image_guidance=1.0),
     }
     for name, wanted in jobs.items():
-        editor.generate(_request(name, wanted))
+        editor.denoise(_request(name, wanted))
         assert_close(editor.latents[name], _stock(oracle, wanted), what=name)
     rows = [len(guidance_weights(wanted)) for wanted in jobs.values()]
     assert rows == [3, 3, 3, 3, 1, 2]
@@ -100,13 +100,13 @@ def test_edits_that_differ_in_everything_share_calls_and_match(editor: EngineHar
 
 def test_an_edit_is_the_same_beside_jobs_that_use_other_columns(editor: EngineHarness) -> None:
     alone, png = _edit(count=2), to_png_bytes(PICTURE)
-    editor.generate(_request("alone", alone))
+    editor.denoise(_request("alone", alone))
     company = [
         _request("styled", _edit(style=SOURCE), style=to_png_bytes(OTHER_PICTURE)),
         _request("varied", _edit(source=SOURCE, strength=0.6), source=png),
         make_request("without a picture", make_params()),
     ]
-    editor.generate(*company, _request("accompanied", alone))
+    editor.denoise(*company, _request("accompanied", alone))
     assert_close(editor.latents["accompanied"], editor.latents["alone"], 1e-5)
 
 
@@ -137,7 +137,7 @@ def test_a_second_pass_sees_the_picture_at_its_size(editor: EngineHarness) -> No
     seen = []
     hook = editor.engine._pipeline.unet.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     large = sample_image(128, 128)
-    editor.generate(_request("large", _edit(hd=True), large))
+    editor.denoise(_request("large", _edit(hd=True), large))
     hook.remove()
     vae = editor.engine._vae
     for side in (64, 128):
@@ -163,7 +163,7 @@ def test_an_xl_edit_matches_the_stock_pipeline(tmp_path: Path, scaled: bool) -> 
     stock = StableDiffusionXLInstructPix2PixPipeline.from_pretrained(folder, add_watermarker=False)
     disable_progress_bar(stock)
     jobs = {"grid": _edit(count=2), "negative": _edit("a boat", negative_prompt="blurry", seed=8, sampler="ddim")}
-    harness.generate(*(_request(name, wanted) for name, wanted in jobs.items()))
+    harness.denoise(*(_request(name, wanted) for name, wanted in jobs.items()))
     for name, wanted in jobs.items():
         assert_close(harness.latents[name], _stock(stock, wanted, width=64, height=64), what=name)
     harness.close()

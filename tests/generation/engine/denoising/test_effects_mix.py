@@ -53,14 +53,14 @@ def test_the_shapes_stay_as_much_as_they_are_kept(
 def test_with_nothing_kept_the_words_are_drawn_from_the_picture_alone(harness: EngineHarness) -> None:
     changes: dict[str, Any] = {"source": SOURCE, "strength": 0.7, "count": 2}
     mixed = make_params("x", mix="a hen", mix_keep=0, **changes)
-    harness.generate(make_request("mixed", mixed, source=PICTURE))
-    harness.generate(make_request("words", make_params("a hen", **changes), source=PICTURE))
+    harness.denoise(make_request("mixed", mixed, source=PICTURE))
+    harness.denoise(make_request("words", make_params("a hen", **changes), source=PICTURE))
     assert torch.equal(harness.latents["mixed"], harness.latents["words"])
 
 
 def test_an_upscale_of_a_mixed_picture_draws_the_words_as_any_other(harness: EngineHarness) -> None:
     changes: dict[str, Any] = {"source": Tile("0" * 12, 0), "strength": 0.5, "width": 128, "height": 128}
     mixed = make_params("x", mix="a hen", mix_keep=100, **changes)
-    harness.generate(make_request("upscaled", mixed, source=PICTURE))
-    harness.generate(make_request("as words", make_params("a hen", **changes), source=PICTURE))
+    harness.denoise(make_request("upscaled", mixed, source=PICTURE))
+    harness.denoise(make_request("as words", make_params("a hen", **changes), source=PICTURE))
     assert torch.equal(harness.latents["upscaled"], harness.latents["as words"])

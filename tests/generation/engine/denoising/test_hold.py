@@ -34,8 +34,8 @@ def test_only_the_place_where_words_differ_may_change() -> None:
 
 
 def _latents(harness: EngineHarness, name: str, params: Params, **pictures: bytes) -> torch.Tensor:
-    harness.generate(make_request(name, params, **pictures))
-    return harness.latents[name]
+    (latents,) = harness.denoise(make_request(name, params, **pictures))
+    return latents
 
 
 @pytest.mark.parametrize(

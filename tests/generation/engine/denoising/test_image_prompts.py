@@ -68,15 +68,15 @@ def _request(job_id: str, params: Params, picture: Image.Image = PICTURE, **more
 
 
 def _join(harness: EngineHarness, *requests: Generate) -> None:
-    """Generate requests that share calls: each comes when the one before it is being generated."""
-    for request in requests:
-        done = len(harness.calls)
-        harness.engine.add(request)
-        while len(harness.calls) == done or harness.engine._waiting:
-            harness.engine.step()
-    harness.run_until_idle()
-    for request in requests:
-        assert isinstance(harness.wait_for_end(request.job_id), Finished)
+    """Denoise requests that share calls: each comes when the one before it is being denoised."""
+    with harness.without_images():
+        for request in requests:
+            done = len(harness.calls)
+            harness.engine.add(request)
+            while len(harness.calls) == done or harness.engine._waiting:
+                harness.engine.step()
+        harness.run_until_idle()
+    assert all(request.job_id in harness.latents for request in requests)
     assert max(harness.calls) > 4
 
 
@@ -88,7 +88,7 @@ def test_each_kind_matches_the_stock_pipeline_beside_jobs_without(
     stock.set_ip_adapter_scale(0.6)
     params = _character(name)
     theirs = stock_latents(stock, params, ip_adapter_image=PICTURE, width=64, height=64)
-    harness.generate(make_request("plain alone", make_params(count=2)))
+    harness.denoise(make_request("plain alone", make_params(count=2)))
     _join(harness, _request("a", params), make_request("plain", make_params(count=2)))
     assert_close(harness.latents["a"], theirs)
     assert_close(harness.latents["plain"], harness.latents["plain alone"])
@@ -112,7 +112,7 @@ def test_rows_without_pictures_are_the_same_to_the_bit_in_their_call(pipeline: P
 
 
 def test_without_weight_the_picture_is_the_same_to_the_bit(harness: EngineHarness) -> None:
-    harness.generate(make_request("plain", make_params(count=2)), _request("weightless", _character(weight=0)))
+    harness.denoise(make_request("plain", make_params(count=2)), _request("weightless", _character(weight=0)))
     assert harness.latents["weightless"].equal(harness.latents["plain"])
     assert not harness.engine._image_adapters.modules  # nothing was loaded for it
 
@@ -124,9 +124,9 @@ def test_several_adapters_with_several_pictures_share_calls(harness: EngineHarne
     _join(harness, _request("both", both, OTHER, image_prompts=pictures), _request("alone", alone), make_request("x"))
     for request in (_request("both", both, OTHER, image_prompts=pictures), _request("alone", alone)):
         together = harness.latents[request.job_id]
-        harness.generate(request)
+        harness.denoise(request)
         assert_close(together, harness.latents[request.job_id])
-    harness.generate(_request("one", _character("plus", seed=3, negative_prompt="a hen"), OTHER))
+    harness.denoise(_request("one", _character("plus", seed=3, negative_prompt="a hen"), OTHER))
     assert (harness.latents["both"] - harness.latents["one"]).abs().max() > 1e-2
 
 
@@ -136,7 +136,7 @@ def test_a_picture_to_start_from_matches_the_stock_pipeline(
     stock = _stock(StableDiffusionImg2ImgPipeline, tiny_model, folder, "plus")
     stock.set_ip_adapter_scale(0.6)
     start, params = sample_image(), _character("plus", source=SOURCE, strength=0.6)
-    harness.generate(_request("a", params, source=to_png_bytes(start)))
+    harness.denoise(_request("a", params, source=to_png_bytes(start)))
     theirs = stock_latents(stock, params, image=[start] * 2, strength=0.6, ip_adapter_image=PICTURE)
     assert_close(harness.latents["a"], theirs)
 
@@ -145,7 +145,7 @@ def test_without_guidance_the_stock_pipeline_is_matched(harness: EngineHarness, 
     stock = _stock(StableDiffusionPipeline, tiny_model, folder, "plain")
     stock.set_ip_adapter_scale(0.6)
     params = _character(guidance_scale=1.0)
-    harness.generate(_request("a", params))
+    harness.denoise(_request("a", params))
     assert_close(harness.latents["a"], stock_latents(stock, params, ip_adapter_image=PICTURE, width=64, height=64))
 
 
@@ -158,7 +158,7 @@ def test_the_style_layers_of_xl_match_the_stock_pipeline(tmp_path: Path) -> None
     stock.set_ip_adapter_scale({"up": {"block_0": [0.0, 1.0]}})
     params = make_params(count=2, style=SOURCE, style_adapter="plus")
     harness = EngineHarness(xl, adapters=scan_images(tmp_path / "images"))
-    harness.generate(
+    harness.denoise(
         make_request("a", params, style=to_png_bytes(PICTURE)),
         make_request("plain", make_params(count=2)),
         make_request(
@@ -186,9 +186,9 @@ def test_second_passes_seamless_pictures_and_windows_attend_to_pictures(
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_call_without_enough_memory_is_split(pipeline: Pipeline, harness: EngineHarness, rows: int) -> None:
-    harness.generate(_request("whole", _character()))
+    harness.denoise(_request("whole", _character()))
     hook = limit_unet_rows(pipeline, rows)
-    harness.generate(_request("parts", _character()), make_request("plain"))
+    harness.denoise(_request("parts", _character()), make_request("plain"))
     hook.remove()
     assert_close(harness.latents["parts"], harness.latents["whole"])
 
@@ -196,7 +196,7 @@ def test_a_call_without_enough_memory_is_split(pipeline: Pipeline, harness: Engi
 def test_memory_for_an_adapter_is_taken_from_idle_ones_and_then_from_models(
     harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harness.generate(_request("first", _character("plus")))
+    harness.denoise(_request("first", _character("plus")))
     failures = iter([True, True, False])
     evicted = iter([True, False])
 
@@ -259,9 +259,9 @@ def test_a_lora_changes_the_unet_and_a_style_leads_its_rows(tmp_path: Path, pipe
     harness = EngineHarness(pipeline, adapters=adapters)
     everything = {"loras": (LoraWeight("ink", 0.5),), "style": SOURCE, "style_weight": 200}
     style = to_png_bytes(sample_image())
-    harness.generate(_request("used", _character(**everything), style=style))
-    harness.generate(make_request("plain", make_params(count=2, **everything), style=style))
-    harness.generate(_request("no lora", _character(**everything | {"loras": ()}), style=style))
+    harness.denoise(_request("used", _character(**everything), style=style))
+    harness.denoise(make_request("plain", make_params(count=2, **everything), style=style))
+    harness.denoise(_request("no lora", _character(**everything | {"loras": ()}), style=style))
     harness.close()
     for name in ("plain", "no lora"):
         assert (harness.latents["used"] - harness.latents[name]).abs().max() > 1e-2

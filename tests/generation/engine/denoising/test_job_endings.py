@@ -37,7 +37,7 @@ def _assert_failed(harness: EngineHarness, job_id: str, reason: FailureReason) -
 
 
 def _assert_still_generates(harness: EngineHarness) -> None:
-    assert isinstance(harness.generate(make_request("afterwards"))[0], Finished)
+    assert isinstance(harness.generate(make_request("afterwards", make_params(num_inference_steps=1)))[0], Finished)
 
 
 def _before_first_step(harness: EngineHarness) -> None:
@@ -223,12 +223,12 @@ def test_an_unexpected_error_in_post_processing_ends_the_engine(
 
 
 def test_progress_counts_every_step_up_to_the_last(harness: EngineHarness) -> None:
-    harness.generate(make_request("a", make_params(sampler="heun", num_inference_steps=5)))
+    harness.denoise(make_request("a", make_params(sampler="heun", num_inference_steps=5)))
     assert [(event.step, event.total) for event in harness.progress("a")] == [(step, 9) for step in range(1, 10)]
 
 
 def test_the_least_strength_still_makes_a_step(harness: EngineHarness) -> None:
-    harness.generate(make_request("a", make_params(source=SOURCE, strength=0.01), source=_image_bytes()))
+    harness.denoise(make_request("a", make_params(source=SOURCE, strength=0.01), source=_image_bytes()))
     assert len(harness.calls) == 1
 
 
@@ -264,7 +264,7 @@ def test_whatever_happens_every_job_ends_exactly_once(harness: EngineHarness, pi
             count=chance.choice([1, 2, 4]),
             width=chance.choice([64, 96]),
             sampler=chance.choice([None, "euler_a", "heun", "unknown"]),
-            num_inference_steps=chance.randint(1, 9),
+            num_inference_steps=chance.randint(1, 5),
             source=SOURCE if chance.random() < 0.5 or broken else None,
             strength=chance.choice([0.1, 0.6, 1.0]),
         )

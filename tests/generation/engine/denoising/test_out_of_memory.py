@@ -26,7 +26,7 @@ def _raise_oom(*_: Any, **__: Any) -> Any:
 
 
 def _assert_still_generates(harness: EngineHarness) -> None:
-    assert isinstance(harness.generate(make_request("afterwards"))[0], Finished)
+    assert isinstance(harness.generate(make_request("afterwards", make_params(num_inference_steps=1)))[0], Finished)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_calls_grow_again_gradually_once_memory_is_free(
 
 def test_growing_too_early_doubles_the_next_wait(eager_batching_harness: EngineHarness, pipeline: Pipeline) -> None:
     hook = limit_unet_rows(pipeline, rows=2)
-    eager_batching_harness.generate(make_request("a", make_params(count=2, num_inference_steps=20)))
+    eager_batching_harness.denoise(make_request("a", make_params(count=2, num_inference_steps=20)))
     hook.remove()
     tried = [place for place, rows in enumerate(eager_batching_harness.calls) if rows > 2]
     assert [later - earlier - 1 for earlier, later in itertools.pairwise(tried)] == [2, 4, 8, 16]

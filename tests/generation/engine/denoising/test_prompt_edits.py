@@ -39,7 +39,7 @@ def test_half_of_one_run_and_half_of_another_are_spliced(
     harness: EngineHarness, sampler: str | None, when: str
 ) -> None:
     changes: dict[str, Any] = {"sampler": sampler, "count": 2}
-    harness.generate(make_request("edited", _edited(f"[red:blue:{when}]", **changes)))
+    harness.denoise(make_request("edited", _edited(f"[red:blue:{when}]", **changes)))
     harness.engine.add(make_request("blue", make_params("blue", **changes)))
     harness.engine.step()
     blue = _running(harness, "blue").conditioning
@@ -62,7 +62,7 @@ def test_the_stock_pipeline_with_other_embeddings_from_a_step_on_is_the_same(
     def swap(_: Any, step: int, __: Any, values: dict[str, Any]) -> dict[str, Any]:
         return {"prompt_embeds": blue} if step == 1 else {"prompt_embeds": values["prompt_embeds"]}
 
-    harness.generate(make_request("edited", wanted))
+    harness.denoise(make_request("edited", wanted))
     tensors = ["latents", "prompt_embeds"]
     theirs = stock_latents(
         stock, wanted, width=64, height=64, callback_on_step_end=swap, callback_on_step_end_tensor_inputs=tensors
@@ -77,20 +77,20 @@ def test_the_stock_pipeline_with_other_embeddings_from_a_step_on_is_the_same(
 def test_a_change_before_the_first_or_after_the_last_step_shows_one_text(
     harness: EngineHarness, typed: str, plain: str
 ) -> None:
-    harness.generate(make_request(typed, _edited(typed)), make_request(plain + "-plain", make_params(plain)))
+    harness.denoise(make_request(typed, _edited(typed)), make_request(plain + "-plain", make_params(plain)))
     assert_close(harness.latents[typed], harness.latents[plain + "-plain"], 1e-5)
 
 
 def test_every_text_is_encoded_once(harness: EngineHarness, pipeline: Pipeline) -> None:
     passes: list[int] = []
     hook = pipeline.text_encoders[0].register_forward_hook(lambda *_: passes.append(1))
-    harness.generate(make_request("once", _edited("a [lime:pink:.5] hen [hat:1]", chaos=0, count=3)))
+    harness.denoise(make_request("once", _edited("a [lime:pink:.5] hen [hat:1]", chaos=0, count=3)))
     hook.remove()
     assert len(passes) <= 4  # three texts, and the empty one
 
 
 def test_the_hires_pass_keeps_the_last_words(harness: EngineHarness) -> None:
-    harness.generate(make_request("hd", _edited("[red:blue:.5] fox", hd=True)))
+    harness.denoise(make_request("hd", _edited("[red:blue:.5] fox", hd=True)))
     assert torch.isfinite(harness.latents["hd"]).all()
 
 

@@ -45,7 +45,7 @@ def test_each_word_has_a_weight_and_the_weightiest_has_1(company: EngineHarness)
 
 def test_a_reading_is_the_same_in_company_and_so_are_the_others(company: EngineHarness) -> None:
     (alone,) = company.read(shorten("alone"))
-    company.generate(make_request("picture", make_params("a fox", seed=5)))
+    company.denoise(make_request("picture", make_params("a fox", seed=5)))
     calls = len(company.calls)
     picture = make_request("accompanied picture", make_params("a fox", seed=5), order=1)
     company.engine.add(picture)

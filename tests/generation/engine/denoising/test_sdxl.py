@@ -62,7 +62,7 @@ def harness(xl: Pipeline) -> Any:
 @pytest.mark.parametrize("sampler", [None, "ddim", "euler_a", "dpmpp_2m_karras", "unipc", "lcm"])
 def test_every_sampler_matches_the_stock_pipeline(harness: EngineHarness, stock: Any, sampler: str | None) -> None:
     wanted = make_params(sampler=sampler, count=2)
-    harness.generate(make_request("a", wanted))
+    harness.denoise(make_request("a", wanted))
     assert_close(harness.latents["a"], stock_latents(stock, wanted, width=64, height=64))
 
 
@@ -94,7 +94,7 @@ def test_the_empty_text_is_zeros_only_for_a_model_trained_that_way(tmp_path: Pat
     conditioning = encode(PromptEncoder(pipeline), make_params())
     assert bool(conditioning.embeddings[1].any()) is bool(conditioning.pooled[1].any()) is not zeros
     harness = EngineHarness(pipeline)
-    harness.generate(make_request("a"))
+    harness.denoise(make_request("a"))
     harness.close()
     stock = disable_progress_bar(StableDiffusionXLPipeline.from_pretrained(tmp_path, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(stock, make_params(), width=64, height=64))
@@ -105,7 +105,7 @@ def test_img2img_matches_the_stock_pipeline(
     harness: EngineHarness, stock: Any, sampler: str | None, strength: float
 ) -> None:
     wanted = make_params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
-    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.denoise(make_request("a", wanted, source=to_png_bytes(sample_image())))
     oracle = disable_progress_bar(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(oracle, wanted, image=sample_image(), strength=strength))
 
@@ -117,7 +117,7 @@ def test_inpainting_matches_the_stock_pipeline(
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 8, 48, 40))
     wanted = make_params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=10)
-    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
+    harness.denoise(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
     oracle = disable_progress_bar(StableDiffusionXLInpaintPipeline(**stock.components, add_watermarker=False))
     theirs = stock_latents(
         oracle, wanted, image=sample_image(), mask_image=mask, strength=strength, width=64, height=64
@@ -132,7 +132,7 @@ def test_a_vae_with_its_own_latent_statistics_is_normalised_by_them(tmp_path: Pa
     )
     harness = EngineHarness(load_pipeline(str(tmp_path), "cpu", lambda _: None, torch.float32))
     wanted = make_params(source=SOURCE, strength=0.5)
-    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.denoise(make_request("a", wanted, source=to_png_bytes(sample_image())))
     oracle = disable_progress_bar(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(oracle, wanted, image=sample_image(), strength=0.5))
     pixels = harness.engine._vae.decode(harness.latents["a"])
@@ -156,7 +156,7 @@ def test_weighted_and_negative_texts_have_their_own_pooled_embeddings(
     harness: EngineHarness, xl: Pipeline, stock: Any
 ) -> None:
     wanted = make_params(parts=(PromptPart("sun", 3), PromptPart("moon", 1)), no=("snow",), num_inference_steps=1)
-    harness.generate(make_request("a", wanted))
+    harness.denoise(make_request("a", wanted))
     conditioning = encode(PromptEncoder(xl), wanted)
     weights = dict(zip(("sun", "moon", "snow"), conditioning.guidance_weights.tolist(), strict=False))
     assert weights == pytest.approx({"sun": 3.75, "moon": 1.25, "snow": -0.625})

@@ -59,17 +59,17 @@ def test_a_row_sees_its_leader_more_the_more_the_leader_counts(pipeline: Pipelin
 
 
 def test_the_reference_takes_one_row_more_in_each_call(harness: EngineHarness) -> None:
-    harness.generate(_request("a", _styled(num_inference_steps=3)))
+    harness.denoise(_request("a", _styled(num_inference_steps=3)))
     assert harness.calls == [2 * 2 + 1] * 3
 
 
 def test_a_palette_moves_the_colours_and_takes_no_row(harness: EngineHarness) -> None:
     params = make_params(count=2)
-    harness.generate(make_request("plain", params))
+    harness.denoise(make_request("plain", params))
     harness.calls.clear()
-    harness.generate(_request("held", _styled(style_is_palette=True)))
+    harness.denoise(_request("held", _styled(style_is_palette=True)))
     assert harness.calls == [2 * 2] * 4
-    harness.generate(_request("far", _styled(style_is_palette=True, style_weight=1000)))
+    harness.denoise(_request("far", _styled(style_is_palette=True, style_weight=1000)))
     assert harness.latents["far"].equal(harness.latents["held"]), "the weight is that of styles"
     assert compute_cost(_styled(style_is_palette=True), None) == compute_cost(params, None)
     plain, held = (harness.latents[name].mean((-2, -1)) for name in ("plain", "held"))
@@ -77,14 +77,14 @@ def test_a_palette_moves_the_colours_and_takes_no_row(harness: EngineHarness) ->
 
 
 def test_without_weight_the_picture_is_the_same_to_the_bit(harness: EngineHarness) -> None:
-    harness.generate(make_request("plain", make_params(count=2)), _request("weightless", _styled(0)))
+    harness.denoise(make_request("plain", make_params(count=2)), _request("weightless", _styled(0)))
     assert harness.latents["weightless"].equal(harness.latents["plain"])
     assert harness.calls == [8] * 4
 
 
 def test_a_tile_alone_is_the_one_of_the_grid(harness: EngineHarness) -> None:
-    harness.generate(_request("grid", _styled()))
-    harness.generate(_request("alone", _styled(count=1, seed=6)))
+    harness.denoise(_request("grid", _styled()))
+    harness.denoise(_request("alone", _styled(count=1, seed=6)))
     assert_close(harness.latents["alone"], harness.latents["grid"][1:])
 
 
@@ -92,11 +92,11 @@ def test_a_tile_alone_is_the_one_of_the_grid(harness: EngineHarness) -> None:
 def test_a_call_without_enough_memory_is_split_and_the_leader_repeated(
     pipeline: Pipeline, harness: EngineHarness, rows: int
 ) -> None:
-    harness.generate(_request("whole", _styled()))
+    harness.denoise(_request("whole", _styled()))
     harness.calls.clear()
     shared = harness.engine._variants.base.unet(seamless=False, leaders=True)._unet
     hook = shared.register_forward_pre_hook(_refuse_more_than(rows))
-    harness.generate(_request("parts", _styled()))
+    harness.denoise(_request("parts", _styled()))
     hook.remove()
     assert_close(harness.latents["parts"], harness.latents["whole"])
 

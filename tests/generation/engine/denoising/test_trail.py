@@ -27,7 +27,7 @@ from generation.models.model import EMBEDDED, describe_model
 from generation.models.registry import ModelRegistry
 from generation.params import Params
 from generation.prompt import PromptError, parse_params
-from tests.support.embedded_model import SMALL_EMBEDDED, EmbeddedModelHarness
+from tests.support.embedded_model import EmbeddedModelHarness, small_params
 from tests.support.engine_harness import EngineHarness, make_params, make_request
 
 
@@ -166,7 +166,7 @@ class OperationCount(TorchDispatchMode):
 
 def test_a_video_hardly_delays_the_grid(embedded_model: EmbeddedModelHarness) -> None:
     """Processor time of all threads until the grid is finished."""
-    params = parse_params("a castle on the hills --raw --seed 7", ModelRegistry((describe_model(EMBEDDED),)))
+    params = small_params("a castle on the hills --raw", count=4)
 
     def seconds(video: bool) -> float:
         started = time.process_time()
@@ -180,7 +180,7 @@ def test_a_video_hardly_delays_the_grid(embedded_model: EmbeddedModelHarness) ->
 
 def test_a_video_adds_no_work_to_the_steps(embedded_model: EmbeddedModelHarness) -> None:
     """The steps take as many operations and calls, but for those that keep their results."""
-    params = parse_params("a castle on the hills --raw --seed 7", ModelRegistry((SMALL_EMBEDDED,)))
+    params = small_params("a castle on the hills --raw")
     harness, decode = embedded_model.harness, Vae.queue_decoding
 
     def work(video: bool) -> tuple[int, list[int], int]:

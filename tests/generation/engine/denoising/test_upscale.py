@@ -88,9 +88,9 @@ def test_an_upscale_shares_its_calls_with_other_jobs(harness: EngineHarness) -> 
     request = {"source": to_png_bytes(sample_image())}
     harness.engine.add(make_request("large", large, **request))
     harness.engine._waiting["large"].inputs.result(TIMEOUT_S)  # prepared on another thread
-    harness.generate(make_request("plain", make_params()))
+    harness.denoise(make_request("plain", make_params()))
     assert max(harness.calls) == 18 + 2, "nine windows and one tile, with two texts each"
-    harness.generate(make_request("alone", large, **request))
+    harness.denoise(make_request("alone", large, **request))
     assert_close(harness.latents["large"], harness.latents["alone"], 1e-5)
 
 

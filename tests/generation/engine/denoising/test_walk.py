@@ -12,7 +12,7 @@ import torch
 
 from generation.engine.denoising.job_setup import _noises
 from generation.engine.images.noise import slerp
-from generation.messages import Finished, Grid
+from generation.messages import Finished
 from generation.models.model import EMBEDDED, describe_model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart, Tile
@@ -36,23 +36,19 @@ CHANGES = [
 ]
 
 
-def grid_of(harness: EngineHarness, params: Params, job_id: str, places: tuple[float, ...] = ()) -> Grid:
+def denoise(harness: EngineHarness, params: Params, job_id: str, places: tuple[float, ...] = ()) -> torch.Tensor:
     if places:
         params = replace(params, count=len(places))
-    (end,) = harness.generate(make_request(job_id, params, places=places))
-    assert isinstance(end, Finished), end
-    return end.grid
+    (latents,) = harness.denoise(make_request(job_id, params, places=places))
+    return latents
 
 
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_the_ends_of_a_walk_are_the_pictures_of_their_prompts(harness: EngineHarness, changes: dict[str, Any]) -> None:
     params = walk(make_params(**changes), OWL, 9, 24)
-    grid_of(harness, params, "walk", (0.0, 0.5, 1.0))
-    grid_of(harness, first_picture(params), "start")
-    grid_of(harness, walk_end(params), "end")
-    start, middle, end = harness.latents["walk"].split(1)
-    assert_close(start, harness.latents["start"], 1e-5)
-    assert_close(end, harness.latents["end"], 1e-5)
+    start, middle, end = denoise(harness, params, "walk", (0.0, 0.5, 1.0)).split(1)
+    assert_close(start, denoise(harness, first_picture(params), "start"), 1e-5)
+    assert_close(end, denoise(harness, walk_end(params), "end"), 1e-5)
     assert not torch.allclose(middle, start, atol=0.05)
     assert not torch.allclose(middle, end, atol=0.05)
 
@@ -74,9 +70,9 @@ def test_the_noise_and_words_of_both_ends_are_exact(harness: EngineHarness, chan
 
 def test_a_walk_below_a_grid_is_between_its_tiles(harness: EngineHarness) -> None:
     parent = make_params(count=4)
-    grid_of(harness, parent, "grid")
+    denoise(harness, parent, "grid")
     params = walk_between(parent, Tile("0" * 12, 1), Tile("0" * 12, 3), 24)
-    grid_of(harness, params, "walk", (0.0, 1.0))
+    denoise(harness, params, "walk", (0.0, 1.0))
     assert_close(harness.latents["walk"], harness.latents["grid"][[1, 3]], 1e-5)
 
 
@@ -87,19 +83,19 @@ def test_a_walk_from_a_picture_starts_from_it_at_every_place(harness: EngineHarn
     (end,) = harness.generate(replace(request, source=plain_png("red", 64)))
     assert isinstance(end, Finished), end
     plain = make_request("end", replace(walk_end(request.params), strength=0.6), source=plain_png("red", 64))
-    harness.generate(plain)
+    harness.denoise(plain)
     assert_close(harness.latents["walk"][2:], harness.latents["end"], 1e-5)
 
 
 def test_the_pictures_of_a_walk_are_the_same_in_any_company(harness: EngineHarness) -> None:
     params = walk(make_params(), OWL, 9, 24)
-    grid_of(harness, params, "alone", (0.25,))
-    grid_of(harness, params, "together", (0.25, 0.5, 0.75))
-    harness.generate(
+    denoise(harness, params, "alone", (0.25,))
+    denoise(harness, params, "together", (0.25, 0.5, 0.75))
+    harness.denoise(
         make_request("mixed", replace(params, count=2), places=(0.25, 0.9)),
         make_request("other", make_params("a lake", count=2), order=1),
     )
-    grid_of(harness, make_params("a lake", count=2), "plain")
+    denoise(harness, make_params("a lake", count=2), "plain")
     assert_close(harness.latents["alone"], harness.latents["together"][:1], 1e-5)
     assert_close(harness.latents["alone"], harness.latents["mixed"][:1], 1e-5)
     assert_close(harness.latents["other"], harness.latents["plain"], 1e-5)
@@ -120,9 +116,6 @@ def test_a_walk_of_the_embedded_model_has_no_jumps(embedded_model: EmbeddedModel
     start = replace(parse_params("a red castle on the hills --raw --seed 4 --draft", registry), count=1)
     params = walk(start, (PromptPart("a blue castle on the hills"),), 4, 24)
     places = tuple(number / 8 for number in range(9))
-    harness = embedded_model.harness
-    (end,) = harness.generate(make_request("embedded", replace(params, count=9), places=places))
-    assert isinstance(end, Finished)
-    latents = harness.latents["embedded"]
+    latents = denoise(embedded_model.harness, params, "embedded", places)
     steps = [float((one - other).abs().mean()) for one, other in pairwise(latents)]
     assert max(steps) < 0.6 * float((latents[0] - latents[-1]).abs().mean())
