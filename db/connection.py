@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,29 +92,48 @@ class Connection:
         self._writer = None
 
     async def _commit(self, writes: list[_PendingWrite]) -> list[int | Exception]:
-        if len(writes) == 1 and len(writes[0].statements) == 1:
-            return [await self._execute_write(writes[0])]
+        if len(writes) == 1:
+            return [await self._commit_alone(writes[0].statements)]
         await self._sqlite.execute("BEGIN IMMEDIATE")
         try:
-            outcomes = [await self._execute_write(write) for write in writes]
+            outcomes = [await self._execute_one_of_many(write.statements) for write in writes]
             await self._sqlite.execute("COMMIT")
         except BaseException:
             await self._sqlite.rollback()
             raise
         return outcomes
 
-    async def _execute_write(self, write: _PendingWrite) -> int | Exception:
-        if len(write.statements) == 1:
-            return await self._execute(write.statements[0])
+    async def _commit_alone(self, statements: Sequence[Statement]) -> int | Exception:
+        if len(statements) == 1:
+            return await self._execute(statements[0])
+        await self._sqlite.execute("BEGIN IMMEDIATE")
+        try:
+            outcome = await self._execute_in_order(statements)
+            await self._sqlite.execute("ROLLBACK" if isinstance(outcome, Exception) else "COMMIT")
+        except BaseException:
+            await self._sqlite.rollback()
+            raise
+        return outcome
+
+    async def _execute_one_of_many(self, statements: Sequence[Statement]) -> int | Exception:
+        if len(statements) == 1:
+            return await self._execute(statements[0])
         await self._sqlite.execute("SAVEPOINT together")
-        outcomes = []
-        for statement in write.statements:
-            outcomes.append(outcome := await self._execute(statement))
-            if isinstance(outcome, Exception):
-                await self._sqlite.execute("ROLLBACK TO together")
-                break
+        outcome = await self._execute_in_order(statements)
+        if isinstance(outcome, Exception):
+            await self._sqlite.execute("ROLLBACK TO together")
         await self._sqlite.execute("RELEASE together")
-        return outcomes[-1] if isinstance(outcomes[-1], Exception) else outcomes[0]
+        return outcome
+
+    async def _execute_in_order(self, statements: Sequence[Statement]) -> int | Exception:
+        """Return how many rows the first statement changed, or the error of the first one that fails."""
+        outcomes: list[int] = []
+        for statement in statements:
+            outcome = await self._execute(statement)
+            if isinstance(outcome, Exception):
+                return outcome
+            outcomes.append(outcome)
+        return outcomes[0]
 
     async def _execute(self, statement: Statement) -> int | Exception:
         try:

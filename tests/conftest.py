@@ -20,6 +20,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Processes are started by the hundred: without compiled files each would compile the same modules again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Without it, each process that `multiprocessing` starts would import pytest, as the main module of its parent.
+vars(sys.modules["__main__"]).pop("__file__", None)
 os.environ.setdefault("PYTEST_TIMEOUT", str(TEST_TIMEOUT_S))
 # SQLite and the image store wait for the disk at every write. No test cuts the power, so memory serves as well.
 RAM_DISK, RAM_DISK_BYTES = Path("/dev/shm"), 4 << 30

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.gpu_check.report import Report
+from benchmarks.gpu_check.results import Results
 
 ROOT = Path(__file__).parents[2]
 GPU_TESTS = ("tests", "-q", "-m", "gpu", "-p", "no:cacheprovider")
@@ -76,7 +76,7 @@ def _run(part: str, args: argparse.Namespace) -> int:
         code = subprocess.run(_command(part, args), cwd=ROOT, timeout=limit).returncode
     except subprocess.TimeoutExpired:
         code = 1
-    Report(part, args).add("end", code=code, seconds=f"{time.monotonic() - start:.0f}")
+    Results(part, Path(args.out)).add("end", code=code, seconds=f"{time.monotonic() - start:.0f}")
     return 1 if code else 0
 
 
@@ -88,6 +88,7 @@ def _measure(args: argparse.Namespace) -> int:
         )
     # Imported here, because they take seconds, and the process that starts the parts measures nothing.
     from benchmarks.gpu_check import kinds, machine, networks, people
+    from benchmarks.gpu_check.report import Report
 
     report = Report(args.part, args)
     parts: dict[str, Callable[[], None]] = {

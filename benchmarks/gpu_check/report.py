@@ -1,9 +1,8 @@
-"""Print results, and append them to a file at once: a part that is stopped keeps those it has."""
+"""The results of a part that measures."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -12,20 +11,15 @@ from typing import Any
 
 import torch
 
+from benchmarks.gpu_check.results import Results
 
-class Report:
+
+class Report(Results):
     """The results of one part, on the device and at the size that its arguments ask for."""
 
     def __init__(self, part: str, args: argparse.Namespace) -> None:
-        self.part, self.device, self.is_small = part, torch.device(args.device), bool(args.small)
-        self.folder = Path(args.out)
-
-    def add(self, what: str, **facts: Any) -> None:
-        """Print a result, and append it to results.jsonl."""
-        print(f"{self.part}, {what}: " + ", ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
-        line = {"part": self.part, "what": what} | {name: str(value) for name, value in facts.items()}
-        with (self.folder / "results.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        super().__init__(part, Path(args.out))
+        self.device, self.is_small = torch.device(args.device), bool(args.small)
 
     def synchronize(self) -> None:
         """Wait for the device."""

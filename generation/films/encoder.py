@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
-from statistics import fmean
 
 from PIL import Image
 
@@ -52,7 +51,7 @@ def _estimated_bytes(film: Film, quality: int) -> float:
     """Return about how large a film becomes, from single frames: an animation shares little between its frames."""
     count = min(SAMPLES, len(film))
     places = {round(index * (len(film) - 1) / max(1, count - 1)) for index in range(count)}
-    return fmean(_still_bytes(film.render(place), quality) for place in places) * len(film)
+    return sum(_still_bytes(film.render(place), quality) for place in places) / len(places) * len(film)
 
 
 def _still_bytes(image: Image.Image, quality: int) -> int:

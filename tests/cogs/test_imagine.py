@@ -86,33 +86,35 @@ async def test_an_invalid_prompt_too_long_for_a_message_is_returned_as_a_file(ha
     assert harness.server.core.files.get(answer.attachments[0].id).decode() == prompt
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        "@everyone **bold** `code` ||spoiler|| <@&1> # title",
-        "مرحبا \u202eevil",
-        "👩‍👩‍👧‍👦 " * 200,
-        "a" * 6000,
-        "_" * 6000,
-        "https in text, [a](http://127.0.0.1)",
-        "- list",
-    ],
+HOSTILE_PROMPTS = (
+    "@everyone **bold** `code` ||spoiler|| <@&1> # title",
+    "مرحبا \u202eevil",
+    "👩‍👩‍👧‍👦 " * 200,
+    "a" * 6000,
+    "_" * 6000,
+    "https in text, [a](http://127.0.0.1)",
+    "- list",
 )
-async def test_any_text_is_a_prompt_and_pings_nobody_else(harness, prompt):
-    async with harness.bot():
-        await harness.imagine(prompt)
-        result = await harness.result()
-    assert harness.server.pinged_by(result) == [harness.ada]
-    assert not result.mention_everyone
 
 
-@pytest.mark.parametrize("name", ["ada", "Ada 🌙 Ł", "مرحبا", "x" * 32, "名前"])
-async def test_users_with_unusual_names_get_their_images(harness, name):
-    user = harness.server.world.add_user(name, display_name=name)
-    harness.server.world.add_member(user, harness.guild)
+async def test_any_text_is_a_prompt_and_pings_nobody_else(harness):
     async with harness.bot():
-        await harness.imagine("a fox", user)
-        assert (await harness.result()).attachments
+        for prompt in HOSTILE_PROMPTS:
+            channel = harness.server.world.add_channel(harness.guild)
+            await harness.imagine(prompt, channel=channel)
+            result = await harness.result(channel=channel)
+            assert harness.server.pinged_by(result) == [harness.ada], prompt
+            assert not result.mention_everyone, prompt
+
+
+async def test_users_with_unusual_names_get_their_images(harness):
+    async with harness.bot():
+        for name in ("ada", "Ada 🌙 Ł", "مرحبا", "x" * 32, "名前"):
+            user = harness.server.world.add_user(name, display_name=name)
+            harness.server.world.add_member(user, harness.guild)
+            channel = harness.server.world.add_channel(harness.guild)
+            await harness.imagine("a fox", user, channel)
+            assert (await harness.result(channel=channel)).attachments, name
 
 
 async def test_generation_starts_from_an_attached_image(harness):

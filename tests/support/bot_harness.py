@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import marshal
 import multiprocessing
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from PIL import Image
 from bot.app import App
 from bot.client import Client
 from bot.config import Config
+from bot.images import films
 from bot.images.inputs import FILENAME_PREFIX
 from bot.jobs import status_message
 from bot.jobs.tasks import TaskRegistry
@@ -40,6 +42,7 @@ from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
 from preview import server as server_module
 from preview.validation import commands as command_rules
 from tests.support import fake_engine
+from tests.support.forked_films import fork_film
 from tests.support.new_database import MakeDatabase
 from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
@@ -217,8 +220,7 @@ def fork_server() -> Iterator[SimpleNamespace]:
 
     They are as separate as spawned ones, and get everything through the same pipe.
     """
-    # "__main__": otherwise each process would import pytest's.
-    multiprocessing.set_forkserver_preload(["__main__", "tests.support.fake_engine_preload"])
+    multiprocessing.set_forkserver_preload(["tests.support.fake_engine_preload"])
     yield SimpleNamespace(get_context=lambda _: multiprocessing.get_context("forkserver"))
     forkserver._forkserver._stop()
 
@@ -230,7 +232,7 @@ def _remember_payloads(translate: Callable[..., Awaitable[Any]]) -> Callable[...
     async def get_translated_payload(
         command: app_commands.Group, tree: app_commands.CommandTree, translator: app_commands.Translator
     ) -> Any:
-        key = json.dumps(command.to_dict(tree)), *CATALOGUES.values()
+        key = marshal.dumps(command.to_dict(tree), 2), *CATALOGUES.values()
         if key not in known:
             known[key] = await translate(command, tree, translator)
         return known[key]
@@ -246,12 +248,12 @@ TRANSLATE_ONCE = {
 
 def _remember_problems(check: Callable[..., Any]) -> Callable[..., Any]:
     """Check equal commands once a process: at every start of a bot it would take a tenth of most tests."""
-    known: dict[str, Any] = {}
+    known: dict[bytes, Any] = {}
 
     def check_once(body: Any, **options: bool) -> Any:
         if not isinstance(body, list):
             return check(body, **options)
-        key = json.dumps(body)
+        key = marshal.dumps(body, 2)  # faster than JSON; later versions write equal values in different ways
         if key not in known:
             known[key] = check(body, **options)
         return known[key]
@@ -279,6 +281,7 @@ async def open_harness(
 ) -> AsyncIterator[BotHarness]:
     """Run a fake Discord for a bot, and check at the end that the bot kept its rules."""
     monkeypatch.setattr(process, "multiprocessing", fork_server)
+    monkeypatch.setattr(films, "asyncio", SimpleNamespace(**vars(asyncio) | {"create_subprocess_exec": fork_film}))
     # discord.py waits for two seconds for more servers before it says that it is ready.
     bot_init = partialmethod(commands.AutoShardedBot.__init__, guild_ready_timeout=0)
     monkeypatch.setattr(commands.AutoShardedBot, "__init__", bot_init)

@@ -15,6 +15,7 @@ from training.settings import MODEL, TRIGGER_WORDS
 from training.vae import draw_images, psnr
 
 SETTINGS = json.loads((MODEL / "atelier.json").read_text())
+SIDE = 128  # half of its native size: it follows prompts there as well, in a quarter of the time
 # diffusers 0.42 converts a tensor in a way that NumPy 2 has deprecated.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -44,7 +45,7 @@ def generators(seeds):
 
 
 def generate(pipeline, prompts, seeds, **options):
-    sizes = {"width": 192, "height": 192} | options
+    sizes = {"width": SIDE, "height": SIDE} | options
     steps = {"num_inference_steps": 6, "guidance_scale": SETTINGS["guidance_scale"]}
     return pipeline(prompts, generator=generators(seeds), **(steps | sizes)).images
 
@@ -55,7 +56,7 @@ def distance(first, second):
 
 @pytest.fixture(scope="module")
 def boats(pipeline):
-    return generate(pipeline, ["a red boat on the sea"] * 2, [0, 1], width=256, height=256)
+    return generate(pipeline, ["a red boat on the sea"] * 2, [0, 1])
 
 
 def test_the_folder_is_small_and_holds_only_safetensors_and_plain_text():
@@ -75,7 +76,7 @@ def test_atelier_json_has_defaults_known_words_and_examples():
 
 
 def test_the_same_seed_gives_the_same_image_and_another_another(pipeline, boats):
-    again = generate(pipeline, ["a red boat on the sea"], [1], width=256, height=256)[0]
+    again = generate(pipeline, ["a red boat on the sea"], [1])[0]
     assert distance(again, boats[1]) < 1.0
     assert distance(boats[0], boats[1]) > 4.0
 
@@ -99,7 +100,7 @@ def mean_saturation(image):
 
 def edge_shading(image):
     """Return how much darker the corners of an image are than the middle of its edges: a vignette's shade."""
-    grey, n = np.asarray(image.convert("L"), np.float32), 24
+    grey, n = np.asarray(image.convert("L"), np.float32), image.height // 8
     corners = [grey[:n, :n], grey[:n, -n:], grey[-n:, :n], grey[-n:, -n:]]
     middle = grey.shape[1] // 2 - n // 2
     edges = [grey[:n, middle : middle + n], grey[-n:, middle : middle + n]]
@@ -121,7 +122,7 @@ def test_what_strangers_type_first_gives_no_blank_image(pipeline, thing):
     assert not is_blank(image)
 
 
-@pytest.mark.parametrize("size", [(192, 192), (352, 192), (192, 352)])
+@pytest.mark.parametrize("size", [(192, 192), (224, 128), (128, 224)])
 def test_other_sizes_are_generated_in_that_size(pipeline, size):
     width, height = size
     assert generate(pipeline, ["the sea"], [0], width=width, height=height, num_inference_steps=2)[0].size == size
@@ -152,15 +153,16 @@ def test_image_to_image_stays_near_its_source_at_low_strength_only(pipeline, boa
 
 
 def test_inpainting_keeps_the_image_outside_the_mask(pipeline, boats):
-    mask = Image.new("L", (256, 256))
-    mask.paste(255, (128, 0, 256, 256))
+    mask = Image.new("L", (SIDE, SIDE))
+    mask.paste(255, (SIDE // 2, 0, SIDE, SIDE))
     inpaint = StableDiffusionInpaintPipeline.from_pipe(pipeline)
     inpaint.set_progress_bar_config(disable=True)
-    options = {"width": 256, "height": 256, "num_inference_steps": 6, "generator": generators([4])}
+    options = {"width": SIDE, "height": SIDE, "num_inference_steps": 6, "generator": generators([4])}
     result = inpaint("a desert at night", image=boats[0], mask_image=mask, strength=1.0, **options).images[0]
-    assert distance(result.crop((0, 0, 112, 256)), boats[0].crop((0, 0, 112, 256))) < 8
-    assert distance(result.crop((144, 0, 256, 256)), boats[0].crop((144, 0, 256, 256))) > 20
+    kept, new = (0, 0, SIDE // 2 - 16, SIDE), (SIDE // 2 + 16, 0, SIDE, SIDE)
+    assert distance(result.crop(kept), boats[0].crop(kept)) < 8
+    assert distance(result.crop(new), boats[0].crop(new)) > 20
 
 
 def test_the_autoencoder_reconstructs_new_drawings(pipeline):
-    assert psnr(pipeline.vae, draw_images(12, 991)) >= 30
+    assert psnr(pipeline.vae, draw_images(4, 991)) >= 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -147,15 +147,19 @@ def shapes_of(weights: StateDict) -> Shapes:
 
 def clip_tokenizer(pad_token: str) -> Any:
     """Build CLIP's tokenizer from the merges that come with Atelier; `pad_token` fills up short texts."""
+    vocabulary, merges = _clip_vocabulary()
+    return transformers.CLIPTokenizer(
+        vocab=vocabulary, merges=merges, pad_token=pad_token, model_max_length=CONTEXT_LENGTH
+    )
+
+
+@cache
+def _clip_vocabulary() -> tuple[dict[str, int], list[tuple[str, ...]]]:
+    """Return the number of each of CLIP's tokens, and the merges that they come from."""
     letters = _bytes_to_unicode()
     merges = [tuple(line.split()) for line in gzip.decompress(CLIP_MERGES.read_bytes()).decode().splitlines()]
     pieces = [*letters, *(letter + "</w>" for letter in letters), *map("".join, merges), BOS_TOKEN, EOS_TOKEN]
-    return transformers.CLIPTokenizer(
-        vocab={piece: index for index, piece in enumerate(pieces)},
-        merges=merges,
-        pad_token=pad_token,
-        model_max_length=CONTEXT_LENGTH,
-    )
+    return {piece: index for index, piece in enumerate(pieces)}, merges
 
 
 def _bytes_to_unicode() -> list[str]:

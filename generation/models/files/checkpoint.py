@@ -141,7 +141,9 @@ def _is_lora(shapes: Shapes) -> bool:
 
 
 def _describe_other(shapes: Shapes, kinds: Mapping[str, str], wanted: str) -> str | None:
-    found = (reason for pattern, reason in kinds.items() if any(re.match(pattern, key) for key in shapes))
+    any_kind = re.compile("|".join(kinds))
+    keys = [key for key in shapes if any_kind.match(key)]  # mostly none: most files are what they should be
+    found = (reason for pattern, reason in kinds.items() if any(re.match(pattern, key) for key in keys))
     return next((reason.format(wanted=wanted) for reason in found), None)
 
 

@@ -35,19 +35,19 @@ async def test_with_remix_off_a_press_submits_the_job_at_once(harness):
         assert (await pressed.response()).type == 7
 
 
-@pytest.mark.parametrize(("label", "says"), [("V2", "Remix (Strong) by"), ("🔄", "Rerolled by"), ("U1", "Image #1")])
-async def test_with_remix_on_all_grid_buttons_but_u_open_the_modal(harness, label, says):
+async def test_with_remix_on_all_grid_buttons_but_u_open_the_modal(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         grid = await generate_grid(harness)
-        pressed = await harness.person(harness.ada).press(grid, label)
-        if label != "U1":
-            assert modal_prompt(await pressed.modal()) == "a fox"
-            await harness.person(harness.ada).submit_modal(pressed, prompt="an owl --no fox")
-            says = f"an owl --no fox** - {says}"
-        result = await harness.result(text=says)
-        assert result.reference["message_id"] == str(grid.id)
-        await harness.server.wait_until(lambda: label == "🔄" or button_style(grid, label) == 1)
+        for label, says in (("V2", "Remix (Strong) by"), ("🔄", "Rerolled by"), ("U1", "Image #1")):
+            pressed = await harness.person(harness.ada).press(grid, label)
+            if label != "U1":
+                assert modal_prompt(await pressed.modal()) == "a fox"
+                await harness.person(harness.ada).submit_modal(pressed, prompt="an owl --no fox")
+                says = f"an owl --no fox** - {says}"
+            result = await harness.result(text=says)
+            assert result.reference["message_id"] == str(grid.id)
+            await harness.server.wait_until(lambda label=label: label == "🔄" or button_style(grid, label) == 1)
 
 
 async def test_the_same_seed_is_proposed_only_where_the_tiles_would_still_differ(harness):
@@ -74,19 +74,19 @@ async def test_an_unchanged_prompt_is_a_plain_variation(harness):
     assert params.seed != 5
 
 
-@pytest.mark.parametrize("label", ["Vary (Subtle)", "Zoom Out 2×", "⬅️"])
-async def test_with_remix_on_image_buttons_open_the_modal(harness, label):
+async def test_with_remix_on_image_buttons_open_the_modal(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         picked = await pick_image(harness)
-        pressed = await harness.person(harness.ada).press(picked, label)
-        await harness.person(harness.ada).submit_modal(pressed, prompt="an owl --seed 9")
-        result = await harness.result(text="an owl")
-        params = (await load_record(services, result)).job.params
-    assert params.seed == 9
-    assert params.source == first_tile(picked)
-    assert (params.frame is None) == (label == "Vary (Subtle)")
-    assert ("Remix (Subtle) by" in result.content) == (label == "Vary (Subtle)")
+        for label, words in (("Vary (Subtle)", "an owl"), ("Zoom Out 2×", "a hen"), ("⬅️", "an eel")):
+            pressed = await harness.person(harness.ada).press(picked, label)
+            await harness.person(harness.ada).submit_modal(pressed, prompt=f"{words} --seed 9")
+            result = await harness.result(text=words)
+            params = (await load_record(services, result)).job.params
+            assert params.seed == 9
+            assert params.source == first_tile(picked)
+            assert (params.frame is None) == (label == "Vary (Subtle)")
+            assert ("Remix (Subtle) by" in result.content) == (label == "Vary (Subtle)")
 
 
 @pytest.mark.parametrize(("how_far", "says"), [(None, "Remix (Strong) by"), ("remix_subtle", "Remix (Subtle) by")])
@@ -185,25 +185,23 @@ async def test_a_custom_zoom_uses_the_typed_factor_and_ratio(harness, typed, siz
     assert "zoom" not in result.content
 
 
-@pytest.mark.parametrize(
-    ("typed", "says"),
-    [
-        ("a fox --zoom much", "`--zoom`"),
-        ("a fox --zoom 3", "between 1 and 2"),
-        ("a fox --zoom nan", "between 1 and 2"),
-        ("a fox --zoom 1.5 --zoom 2", "more than once"),
-        ("a fox --ar 1:1 --zoom 1", "nothing to draw around"),
-        ("a fox --steps 1000 --zoom 2", "`--steps`"),
-    ],
-)
-async def test_an_invalid_zoom_is_refused_with_its_prompt(harness, typed, says):
+async def test_an_invalid_zoom_is_refused_with_its_prompt(harness):
     async with harness.bot():
-        _, sent = await custom_zoom(harness, await pick_image(harness), typed)
-        refusal = await sent.message()
-        assert refusal.ephemeral
-        assert says in refusal.content
-        pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
-        assert modal_prompt(await pressed.modal()) == typed
+        picked = await pick_image(harness)
+        for typed, says in (
+            ("a fox --zoom much", "`--zoom`"),
+            ("a fox --zoom 3", "between 1 and 2"),
+            ("a fox --zoom nan", "between 1 and 2"),
+            ("a fox --zoom 1.5 --zoom 2", "more than once"),
+            ("a fox --ar 1:1 --zoom 1", "nothing to draw around"),
+            ("a fox --steps 1000 --zoom 2", "`--steps`"),
+        ):
+            _, sent = await custom_zoom(harness, picked, typed)
+            refusal = await sent.message()
+            assert refusal.ephemeral
+            assert says in refusal.content
+            pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
+            assert modal_prompt(await pressed.modal()) == typed
 
 
 async def test_a_long_panorama_is_remixed_in_its_own_aspect_ratio(harness):

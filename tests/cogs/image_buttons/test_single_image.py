@@ -38,33 +38,33 @@ async def test_unavailable_buttons_are_not_shown(harness, prompt, lacks):
         assert (await pick(harness, prompt)).labels == [label for label in ALL_BUTTONS if label not in lacks]
 
 
-@pytest.mark.parametrize(
-    ("label", "says", "size"),
-    [
-        ("Upscale (Subtle)", "Upscaled (Subtle) by", (176, 96)),
-        ("Upscale (Creative)", "Upscaled (Creative) by", (176, 96)),
-        ("Upscale (4×)", "Upscaled (Creative, 4×) by", (352, 192)),
-        ("Clean up", "Cleaned up by", (88, 48)),
-        ("Vary (Subtle)", "Variations (Subtle)", (176, 96)),
-        ("Vary (Strong)", "Variations (Strong)", (176, 96)),
-        ("Zoom Out 2×", "Zoom Out (2×) by", (176, 96)),
-        ("Zoom Out 1.5×", "Zoom Out (1.5×) by", (176, 96)),
-        ("Make Square", "Made square by", (176, 176)),
-        ("⬅️", "Pan Left by", (256, 96)),
-        ("➡️", "Pan Right by", (256, 96)),
-        ("⬆️", "Pan Up by", (176, 144)),
-        ("⬇️", "Pan Down by", (176, 144)),
-    ],
+BUTTONS = (
+    ("Upscale (Subtle)", "Upscaled (Subtle) by", (176, 96)),
+    ("Upscale (Creative)", "Upscaled (Creative) by", (176, 96)),
+    ("Upscale (4×)", "Upscaled (Creative, 4×) by", (352, 192)),
+    ("Clean up", "Cleaned up by", (88, 48)),
+    ("Vary (Subtle)", "Variations (Subtle)", (176, 96)),
+    ("Vary (Strong)", "Variations (Strong)", (176, 96)),
+    ("Zoom Out 2×", "Zoom Out (2×) by", (176, 96)),
+    ("Zoom Out 1.5×", "Zoom Out (1.5×) by", (176, 96)),
+    ("Make Square", "Made square by", (176, 176)),
+    ("⬅️", "Pan Left by", (256, 96)),
+    ("➡️", "Pan Right by", (256, 96)),
+    ("⬆️", "Pan Up by", (176, 144)),
+    ("⬇️", "Pan Down by", (176, 144)),
 )
-async def test_each_button_posts_a_reply_owned_by_the_user_who_pressed(harness, label, says, size):
+
+
+async def test_each_button_posts_a_reply_owned_by_the_user_who_pressed(harness):
     async with harness.bot():
         parent = await pick(harness, "a fox --ar 2:1")
-        await harness.person(harness.ben).press(parent, label)
-        result = await harness.result(text=says)
-    assert open_image(harness.server, result).size == size
-    assert result.reference["message_id"] == str(parent.id)
-    assert harness.server.pinged_by(result) == [harness.ben]
-    assert f"after a picture by <@{harness.ada.id}>" in result.content
+        for label, says, size in BUTTONS:
+            await harness.person(harness.ben).press(parent, label)
+            result = await harness.result(text=says)
+            assert open_image(harness.server, result).size == size, label
+            assert result.reference["message_id"] == str(parent.id), label
+            assert harness.server.pinged_by(result) == [harness.ben], label
+            assert f"after a picture by <@{harness.ada.id}>" in result.content, label
 
 
 async def test_a_creative_upscale_has_a_reroll_and_a_picked_image_not(harness):

@@ -275,7 +275,7 @@ async def test_the_overview_of_256_cells_is_drawn_in_less_than_300_ms(tmp_path, 
     await fill(store, canvas, files, 256, side=256)
     pictures, cells = CanvasPictures(files), await store.cells(canvas.session_id)
     times = []
-    for _ in range(5):
+    while len(times) < 5 and min(times, default=1) >= 0.3:
         begun = time.process_time()
         picture = await pictures.overview(canvas, cells, {(3, 3): 1}, [(7, 7)])
         times.append(time.process_time() - begun)

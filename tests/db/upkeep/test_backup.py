@@ -42,11 +42,18 @@ GRID = Grid((b"1", b"2", b"3", b"4"), b"sheet", "webp", 0.1)
 SECRET = "aW50ZXJhY3Rpb246MTQ0MTE1"
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data folder with two finished jobs and their images, for copies."""
+    folder = tmp_path_factory.mktemp("filled") / "data"
+    asyncio.run(fill_data_folder(folder))
+    return folder
+
+
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path: Path, filled: Path) -> Path:
     """Return a data folder with two finished jobs and their images."""
-    asyncio.run(fill_data_folder(tmp_path / "data"))
-    return tmp_path / "data"
+    return shutil.copytree(filled, tmp_path / "data")
 
 
 @pytest.fixture

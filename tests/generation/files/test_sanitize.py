@@ -8,6 +8,7 @@ import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -337,9 +338,15 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(bomb, size):
         sanitize_image(data)
 
 
+@cache
+def large_jpeg() -> bytes:
+    """Return a progressive JPEG of 16 megapixels."""
+    return encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
+
+
 def jpeg_with(piece: bytes, count: int, *, last: bool) -> bytes:
     """Return a large JPEG with `piece` repeated many times, at its start or at its end."""
-    data = encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
+    data = large_jpeg()
     at = len(data) - 2 if last else 2
     return data[:at] + piece * count + data[at:]
 
@@ -348,9 +355,14 @@ def last_scan(data: bytes) -> bytes:
     return data[data.rindex(b"\xff\xc4", 0, data.rindex(b"\xff\xda")) : -2]
 
 
+@pytest.fixture(scope="module")
+def scan():
+    """Return the last scan of a large progressive JPEG."""
+    return last_scan(large_jpeg())
+
+
 @pytest.mark.parametrize("filling", [b"", b"\xff", b"\xff\xd0", b"\xff\x01", b"\x00"])
-def test_a_jpeg_of_too_many_scans_or_segments_is_refused_before_decoding(filling):
-    scan = last_scan(encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True))
+def test_a_jpeg_of_too_many_scans_or_segments_is_refused_before_decoding(scan, filling):
     exif = b"\xff\xe1\0\x12Exif\0\0" + b"A" * 10
     for data in (
         jpeg_with(filling + scan, 20_000, last=True),
@@ -363,8 +375,7 @@ def test_a_jpeg_of_too_many_scans_or_segments_is_refused_before_decoding(filling
         assert time.thread_time() - before < 1 * SCALE, "the first two would take minutes"
 
 
-def test_a_realistic_jpeg_with_many_scans_and_segments_is_read():
-    scan = last_scan(encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True))
+def test_a_realistic_jpeg_with_many_scans_and_segments_is_read(scan):
     assert sanitize(jpeg_with(scan, 20, last=True)).size == (2048, 2048)
     profile = b"\xff\xe2\xff\xff" + b"\xff\xda" * 32766 + b"\0"  # looks like scans, but is skipped
     assert sanitize(jpeg_with(profile, 255, last=False)).size == (2048, 2048)

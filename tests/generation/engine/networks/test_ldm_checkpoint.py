@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from bot.doctor.model import check_model
 from bot.doctor.result import CheckStatus
-from generation.engine.networks import ldm_checkpoint
+from generation.engine.networks import ldm_checkpoint, pipeline_loader
 from generation.engine.networks.ldm_checkpoint import (
     LdmCheckpoint,
     clip_tokenizer,
@@ -30,28 +31,13 @@ from generation.models.capabilities import Capability
 from generation.models.catalogue import Family
 from generation.models.files.checkpoint import inspect_checkpoint
 from generation.models.files.ldm_layout import unet_config, unused_text_layers, vae_config
-from generation.models.model import describe_model
+from generation.models.model import Model, describe_model
 from tests.support.engine_harness import EngineHarness, make_params, make_request
-from tests.support.ldm_file import build_folder_and_checkpoint, build_xl_folder_and_checkpoint
+from tests.support.ldm_file import write_hollow_copy
 from tests.support.ldm_keys import ldm_network_weights, open_clip_weights
 
 UNET = "model.diffusion_model."
 FIRST = f"{UNET}input_blocks.0.0.weight"
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build_folder_and_checkpoint(tmp_path_factory.mktemp("first"))
-
-
-@pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build_folder_and_checkpoint(tmp_path_factory.mktemp("second"), second=True)
-
-
-@pytest.fixture(scope="module")
-def third(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build_xl_folder_and_checkpoint(tmp_path_factory.mktemp("third"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,6 +51,17 @@ def _quick_loads() -> Iterator[None]:
 
 def _load(path: Path) -> Pipeline:
     return load_pipeline(str(path), "cpu", lambda _: None, torch.float32)
+
+
+def _describe(path: Path) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Return the scheduler's settings and the model's, for which no weights are read."""
+    model = describe_model(str(path))
+    scheduler = LdmCheckpoint(inspect_checkpoint(path), model, {}).load("scheduler", torch.float32)
+    return _settings(pipeline_loader._select_scheduler(model, scheduler), model)
+
+
+def _settings(scheduler: Any, model: Model) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    return dict(scheduler.config), (model.family, model.native_size, model.size_multiple, model.sampler)
 
 
 @cache
@@ -127,11 +124,20 @@ def test_an_atelier_json_beside_a_file_describes_it(first: tuple[Path, Path], tm
 def test_the_prediction_type_is_read_from_metadata_or_a_yaml_file(
     second: tuple[Path, Path], tmp_path: Path, metadata: dict[str, str], beside: str | None, prediction: str, size: int
 ) -> None:
-    save_file(load_file(second[1]), tmp_path / "it.safetensors", metadata)
+    write_hollow_copy(second[1], tmp_path / "it.safetensors", metadata)
     if beside is not None:
         (tmp_path / "it.yaml").write_text(beside)
-    loaded = _load(tmp_path / "it.safetensors")
-    assert (loaded.scheduler.config.prediction_type, loaded.model.native_size) == (prediction, size)
+    settings, (_, native_size, *_) = _describe(tmp_path / "it.safetensors")
+    assert (settings["prediction_type"], native_size) == (prediction, size)
+
+
+def test_a_file_is_loaded_as_it_is_described(second: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copy(second[1], tmp_path / "it.safetensors")
+    (tmp_path / "it.yaml").write_text("model:\n  params:\n    linear_start: 0.00085")
+    for path, prediction in ((second[1], "v_prediction"), (tmp_path / "it.safetensors", "epsilon")):
+        loaded = _load_unchanged(path)
+        assert _settings(loaded.scheduler, loaded.model) == _describe(path)
+        assert loaded.scheduler.config.prediction_type == prediction
 
 
 @pytest.mark.parametrize(
@@ -206,12 +212,21 @@ def test_an_xl_file_that_predicts_velocities_is_recognised(
     spacing: str,
     sampler: str,
 ) -> None:
-    save_file(load_file(third[1]) | {mark: torch.empty(0) for mark in marks}, tmp_path / "it.safetensors", metadata)
-    loaded = _load(tmp_path / "it.safetensors")
-    settings, model = loaded.scheduler.config, loaded.model
-    assert (settings.prediction_type, settings.timestep_spacing) == (prediction, spacing)
+    write_hollow_copy(third[1], tmp_path / "it.safetensors", metadata, marks)
+    settings, model = _describe(tmp_path / "it.safetensors")
+    assert (settings["prediction_type"], settings["timestep_spacing"]) == (prediction, spacing)
     assert settings.get("rescale_betas_zero_snr", False) is ("ztsnr" in marks)
-    assert (model.family, model.native_size, model.size_multiple, model.sampler) == (Family.SDXL, 1024, 64, sampler)
+    assert model == (Family.SDXL, 1024, 64, sampler)
+
+
+@pytest.mark.parametrize("marks", [["v_pred"], ["v_pred", "ztsnr"]], ids=str)
+def test_an_xl_file_that_predicts_velocities_generates(
+    third: tuple[Path, Path], tmp_path: Path, marks: list[str]
+) -> None:
+    file = tmp_path / "it.safetensors"
+    save_file(load_file(third[1]) | {mark: torch.empty(0) for mark in marks}, file)
+    loaded = _load(file)
+    assert _settings(loaded.scheduler, loaded.model) == _describe(file)
     assert torch.isfinite(_latents(loaded)).all()
 
 

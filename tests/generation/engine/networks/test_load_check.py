@@ -21,15 +21,17 @@ from generation.engine.networks.load_check import find_load_problem
 from generation.engine.serving.model_loader import ModelLoader
 from generation.errors import ModelUnreachable, UserError
 from generation.models.model import EMBEDDED, describe_model
-from tests.support.ldm_file import build_folder_and_checkpoint, build_xl_folder_and_checkpoint
 from tests.support.tiny_xl import build_tiny_xl
 
 
-def test_complete_models_have_no_problem(tiny_model: Path, tmp_path: Path) -> None:
-    folder, file = build_folder_and_checkpoint(tmp_path / "1")
-    second = build_folder_and_checkpoint(tmp_path / "2", second=True)
-    third = build_xl_folder_and_checkpoint(tmp_path / "3")
-    for ref in (EMBEDDED, tiny_model, build_tiny_xl(tmp_path / "xl"), folder, file, *second, *third, "nobody/has-this"):
+def test_complete_models_have_no_problem(
+    tiny_model: Path,
+    first: tuple[Path, Path],
+    second: tuple[Path, Path],
+    third: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    for ref in (EMBEDDED, tiny_model, build_tiny_xl(tmp_path / "xl"), *first, *second, *third, "nobody/has-this"):
         assert find_load_problem(describe_model(str(ref))) is None
 
 
@@ -120,9 +122,8 @@ LOST = (
 
 
 @pytest.mark.parametrize("lost", LOST)
-def test_the_doctor_finds_what_a_single_file_lacks(tmp_path: Path, lost: str) -> None:
-    _, file = build_folder_and_checkpoint(tmp_path)
-    weights = load_file(file)
+def test_the_doctor_finds_what_a_single_file_lacks(first: tuple[Path, Path], tmp_path: Path, lost: str) -> None:
+    file, weights = tmp_path / "it.safetensors", load_file(first[1])
     del weights[lost]
     save_file(weights, file)
     with pytest.raises(UserError) as worker:
