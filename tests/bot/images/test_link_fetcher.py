@@ -461,11 +461,11 @@ async def test_bytes_beyond_the_content_length_are_not_read(internet):
     assert internet.bytes_sent < MAX_BYTES
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"])
-async def test_a_compressed_response_is_refused_without_decompressing(internet, encoding):
+async def test_a_compressed_response_is_refused_without_decompressing(internet):
     bomb = gzip.compress(b"\0" * 2 * MAX_BYTES)
-    async with internet.serve(respond_with(bomb, **{"Content-Encoding": encoding})):
-        assert "sends it compressed" in await fetch_error(LINK)
+    for encoding in ("gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"):
+        async with internet.serve(respond_with(bomb, **{"Content-Encoding": encoding})):
+            assert "sends it compressed" in await fetch_error(LINK), encoding
 
 
 @pytest.mark.parametrize(
