@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from db.connection import Connection, Statement
 from db.lineage import Credit, replace_credits
 from db.readings import StoredReading, store_reading
 from generation.job import Action, Destination, Job, Requester, Speed
-from generation.params import Tile, from_dict, to_dict
+from generation.params import Params, Tile, from_dict, to_dict
 from generation.prompt import format_prompt
 
 
@@ -318,11 +319,16 @@ def _record_from_row(row: aiosqlite.Row) -> JobRecord:
     )
 
 
+@lru_cache(maxsize=256)  # a job is read about ten times while it is drawn and posted
+def _params_from_json(text: str) -> Params:
+    return from_dict(json.loads(text))
+
+
 def _job_from_row(row: aiosqlite.Row) -> Job:
     return Job(
         id=row["id"],
         action=Action(row["action"]),
-        params=from_dict(json.loads(row["params"])),
+        params=_params_from_json(row["params"]),
         requester=Requester(row["asker_id"], row["asker_name"]),
         destination=Destination(
             guild_id=row["guild_id"],

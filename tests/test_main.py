@@ -420,7 +420,7 @@ async def test_a_misspelt_setting_is_told(tmp_path):
     (tmp_path / ".env").write_text("RETENTION_DAY=3\n", encoding="utf-8")
     _, output = await run(tmp_path, "backup", "x.zip")
     assert "RETENTION_DAY is not a setting: did you mean RETENTION_DAYS?" in output
-    _, output = await run(tmp_path, "doctor", MODEL="models/storybook", DISCORD_API_URL="http://127.0.0.1:9")
+    _, output = await run(tmp_path, "doctor", MODEL="/nowhere", DEVICE="cuda:7", DISCORD_API_URL="http://127.0.0.1:9")
     assert "bad  settings: RETENTION_DAY is not a setting: did you mean RETENTION_DAYS?" in output
 
 

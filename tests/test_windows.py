@@ -38,30 +38,33 @@ def program() -> list[Path]:
 
 
 @cache
-def parse(path: Path) -> ast.Module:
-    """Return the syntax tree of a file of the repository, which several tests read."""
-    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+def nodes(path: Path) -> list[ast.AST]:
+    """Return the syntax tree of a file of the repository, the module first; several tests read it."""
+    return list(ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))))
 
 
 def test_no_module_of_the_program_needs_posix_to_be_imported():
-    found = {str(path): names for path in program() if (names := POSIX_MODULES & set(top_level_imports(parse(path))))}
+    found = {str(path): names for path in program() if (names := POSIX_MODULES & set(top_level_imports(path)))}
     assert found == {}
 
 
-def top_level_imports(module: ast.Module) -> list[str]:
+def top_level_imports(path: Path) -> list[str]:
+    module = nodes(path)[0]
+    assert isinstance(module, ast.Module)
     body = module.body
     plain = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
     return plain + [str(node.module) for node in body if isinstance(node, ast.ImportFrom)]
 
 
 def test_what_windows_lacks_is_used_only_where_it_is_guarded():
-    found = {path.as_posix(): used for path in program() if (used := posix_names(parse(path)))}
+    found = {path.as_posix(): used for path in program() if (used := posix_names(path))}
     assert found == GUARDED
 
 
-def posix_names(module: ast.Module) -> set[str]:
-    attributes = [node for node in ast.walk(module) if isinstance(node, ast.Attribute)]
-    return {ast.unparse(node) for node in attributes} & POSIX_NAMES | {node.attr for node in attributes} & LOOP_METHODS
+def posix_names(path: Path) -> set[str]:
+    attributes = [node for node in nodes(path) if isinstance(node, ast.Attribute)]
+    named = {f"{node.value.id}.{node.attr}" for node in attributes if isinstance(node.value, ast.Name)}
+    return named & POSIX_NAMES | {node.attr for node in attributes} & LOOP_METHODS
 
 
 def test_texts_are_read_and_written_as_utf8():
@@ -69,7 +72,7 @@ def test_texts_are_read_and_written_as_utf8():
     careless = [
         f"{path}:{node.lineno}"
         for path in program()
-        for node in ast.walk(parse(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("read_text", "write_text")

@@ -103,10 +103,9 @@ class Policy:
 
     async def authorize(self, context: RequestContext, request: JobRequest) -> Grant:
         """Return the grant for `request`; raises PolicyDenied, or PromptError for a blocked word."""
-        await self.check_access(context)
+        settings = await self.check_access(context)
         if context.guild_id is None:
-            return Grant(settings=GuildSettings(), limits=RoleLimits(), speed=request.speed)
-        settings = await self.settings(context.guild_id)
+            return Grant(settings=settings, limits=RoleLimits(), speed=request.speed)
         limits = settings.limits_for(context.guild_id, context.role_ids)
         if request.action is not Action.PICK:
             _require_allowed_model(request.params.model, settings)
@@ -118,13 +117,18 @@ class Policy:
             settings=settings, limits=limits, speed=_granted_speed(context, request, settings), warning=warning
         )
 
-    async def check_access(self, context: RequestContext) -> None:
-        """Raise PolicyDenied if this person may not use the bot here; call it before fetching anything for them."""
+    async def check_access(self, context: RequestContext) -> GuildSettings:
+        """Return the guild's settings; raise PolicyDenied if this person may not use the bot here.
+
+        Call it before fetching anything for them.
+        """
         if denial := self._denial_message(context.guild_id):
             raise PolicyDenied(denial)
+        settings = await self.settings(context.guild_id)
         if context.guild_id is not None:
             await self._require_unblocked(context.guild_id, context.person_id)
-            _require_allowed_channel(context, await self.settings(context.guild_id))
+            _require_allowed_channel(context, settings)
+        return settings
 
     async def usage(self, context: RequestContext) -> tuple[UsageTotals, RoleLimits]:
         """Return a person's usage in a guild over the last 24 hours, and their limits there."""

@@ -45,8 +45,7 @@ async def require_participant(policy: Policy, participant: Participant) -> Guild
     context = participant.context
     if context.guild_id is None:
         raise PolicyDenied(tr("Pictures are made together in servers only."))
-    await policy.check_access(context)
-    settings = await policy.settings(context.guild_id)
+    settings = await policy.check_access(context)
     if participant.account_age < settings.min_account_days * DAY_S:
         raise PolicyDenied(
             trn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import islice
 
 import regex
 
@@ -52,6 +53,7 @@ _SINGLE_QUOTES = _with_name(r"\bAPOSTROPHE$|^(?:SINGLE .*|LEFT SINGLE |RIGHT SIN
 DOUBLE_QUOTES = "".join(char for char in _with_name(r"QUOTATION MARK") if char not in _SINGLE_QUOTES)
 _CODE_MARKS = _with_name(r"^(?:FULLWIDTH )?GRAVE ACCENT$|^ACUTE ACCENT$")
 _CORNERS = _with_name(r"CORNER BRACKET$")
+_DOUBLE_QUOTE = re.compile(f"[{re.escape(DOUBLE_QUOTES)}]")
 QUOTE_FAMILIES = (_SINGLE_QUOTES, DOUBLE_QUOTES, _CODE_MARKS, _CORNERS)
 QUOTES = "".join(QUOTE_FAMILIES)
 NOT_APOSTROPHES = DOUBLE_QUOTES + _CODE_MARKS + _CORNERS
@@ -124,7 +126,7 @@ def unquote(text: str) -> str:
 
 def lone_quote(text: str) -> int | None:
     """Return where `text` has its only quotation mark, if that is at an end and not a number's (`5"`)."""
-    marks = [place for place, char in enumerate(text) if char in DOUBLE_QUOTES]
+    marks = [match.start() for match in islice(_DOUBLE_QUOTE.finditer(text), 2)]
     if len(marks) != 1 or len(text) == 1:
         return None
     (place,) = marks

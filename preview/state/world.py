@@ -252,12 +252,12 @@ def button_label(button: Json) -> str:
 
 def walk_components(components: Iterable[Json]) -> Iterator[Json]:
     """Yield every component, parents before children."""
-    for component in components:
+    left = [*components][::-1]
+    while left:
+        component = left.pop()
         yield component
-        yield from walk_components(component.get("components") or [])
-        for single in ("accessory", "component"):
-            if component.get(single):
-                yield from walk_components([component[single]])
+        single = (component.get("accessory"), component.get("component"))
+        left += [*(component.get("components") or []), *filter(None, single)][::-1]
 
 
 @dataclass

@@ -14,6 +14,9 @@ def parse_json(text: str | bytes) -> Any:
         value = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("the JSON is too deep") from None
+    marks: tuple[Any, ...] = ("{", "[") if isinstance(text, str) else (b"{", b"[")
+    if sum(map(text.count, marks)) <= MAX_DEPTH:
+        return value
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for each in level for child in _children(each)]

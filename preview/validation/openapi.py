@@ -43,7 +43,9 @@ class OpenApi:
         self._paths: dict[str, Json] = document["paths"]
         self._lenient = document["components"]
         self._strict = _forbid_unknown(json.loads(json.dumps(document["components"])))
-        self._patterns = [(re.compile(_path_pattern(each)), each) for each in self._templates()]
+        self._patterns: dict[int, list[tuple[re.Pattern[str], str]]] = {}  # by the number of slashes
+        for each in self._templates():
+            self._patterns.setdefault(each.count("/"), []).append((re.compile(_path_pattern(each)), each))
         self._validators: dict[tuple[str, str, str], _Validator] = {}
 
     @classmethod
@@ -58,7 +60,7 @@ class OpenApi:
 
     def operation(self, method: str, path: str) -> Json | None:
         """Return the operation of a request, None if the file does not have it."""
-        for pattern, template in self._patterns:
+        for pattern, template in self._patterns.get(path.count("/"), ()):
             if pattern.fullmatch(path) and method.lower() in self._paths[template]:
                 return {"template": template, **self._paths[template][method.lower()]}
         return None

@@ -25,6 +25,7 @@ from PIL import Image
 from bot.app import App
 from bot.client import Client
 from bot.config import Config
+from bot.images import films
 from bot.images.inputs import FILENAME_PREFIX
 from bot.jobs import status_message
 from bot.jobs.tasks import TaskRegistry
@@ -41,6 +42,7 @@ from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
 from preview import server as server_module
 from preview.validation import commands as command_rules
 from tests.support import fake_engine
+from tests.support.forked_films import fork_film
 from tests.support.new_database import MakeDatabase
 from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
@@ -279,6 +281,7 @@ async def open_harness(
 ) -> AsyncIterator[BotHarness]:
     """Run a fake Discord for a bot, and check at the end that the bot kept its rules."""
     monkeypatch.setattr(process, "multiprocessing", fork_server)
+    monkeypatch.setattr(films, "asyncio", SimpleNamespace(**vars(asyncio) | {"create_subprocess_exec": fork_film}))
     # discord.py waits for two seconds for more servers before it says that it is ready.
     bot_init = partialmethod(commands.AutoShardedBot.__init__, guild_ready_timeout=0)
     monkeypatch.setattr(commands.AutoShardedBot, "__init__", bot_init)

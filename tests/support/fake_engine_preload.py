@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
+import generation.films.__main__
 import generation.worker.gpu_main  # noqa: F401
 from generation.files.grid_image import encode_to_limit, make_grid
 from generation.files.thumbnail import encode_thumbnail

@@ -55,7 +55,7 @@ async def main() -> None:
 
 
 async def _draw(browser: Browser, address: str) -> None:
-    async with visit(browser, address, viewport={"width": 1280, "height": 900}) as page:
+    async with visit(browser, address, size=(1280, 900)) as page:
         for prompt in PROMPTS:
             await send_command(page, "imagine", prompt)
             await find_grids(page, prompt.partition(" --")[0]).wait_for(timeout=GENERATION_TIMEOUT_MS)

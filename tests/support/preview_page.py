@@ -12,17 +12,17 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Response, async_playwright, expect
 
+from preview import FakeDiscord
 from tests.support.fake_bot import make_model
 from tests.support.timing import TIMEOUT_S
 
 ROOT = Path(__file__).parents[2]
-# The headless shell has no windows, which a browser fills anew for each profile.
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 UNUSED_FEATURES = [
     # Each window would load two pages for the suggestions under its address bar.
     *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
@@ -45,17 +45,16 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Endless animations would be painted by the processor, all the time.
-    "--force-prefers-reduced-motion",
 ]
 BLANK = "about:blank"
+WIDE = (1280, 720)
 TIMEOUT_MS = 1000 * TIMEOUT_S
 expect.set_options(timeout=TIMEOUT_MS)
 
 
 def chromium() -> str:
     """Return the path of Chromium; skip the test if there is none."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     return found or pytest.skip("there is no Chromium: apt-get install chromium")
 
 
@@ -139,23 +138,39 @@ class PageErrors(list[str]):
 
 
 @asynccontextmanager
-async def visit(browser: Browser, address: str, *, ignore: str = "", **context: Any) -> AsyncIterator[Page]:
-    """Open an address in its own tab. Any unexpected error of the page fails the test, except `ignore`.
+async def visit(
+    browser: Browser, address: str, *, ignore: str = "", size: tuple[int, int] = WIDE, **context: Any
+) -> AsyncIterator[Page]:
+    """Open an address in its own tab. Any unexpected error of the page fails the test, except `ignore`."""
+    async with blank_tab(browser, size=size, **context) as page:
+        errors = PageErrors(page)
+        await page.goto(address)
+        await wait_until_ready(page)
+        yield page
+        await page.goto(BLANK)
+    unexpected = errors.unexpected(address, ignore)
+    assert not unexpected, (unexpected, errors.refused)
 
-    Tabs are reused, because opening one takes longer than most tests.
+
+@asynccontextmanager
+async def blank_tab(browser: Browser, *, size: tuple[int, int] = WIDE, **context: Any) -> AsyncIterator[Page]:
+    """Lend an empty tab, without cookies; one with a `context` is closed afterwards.
+
+    The others are used again, because opening one takes longer than most tests.
     """
     page = None if context else next((each for each in open_tabs(browser) if each.url == BLANK), None)
     if page is None:
-        profile = await browser.new_context(**context)
+        # Endless animations would be painted by the processor, all the time.
+        profile = await browser.new_context(reduced_motion="reduce", **context)
         profile.set_default_timeout(TIMEOUT_MS)
         page = await profile.new_page()
-    errors = PageErrors(page)
-    await page.goto(address)
-    await wait_until_ready(page)
+    await page.set_viewport_size({"width": size[0], "height": size[1]})
     yield page
-    await (page.context.close() if context else page.goto(BLANK))
-    unexpected = errors.unexpected(address, ignore)
-    assert not unexpected, (unexpected, errors.refused)
+    if context:
+        await page.context.close()
+    else:
+        await page.goto(BLANK)
+        await page.context.clear_cookies()
 
 
 def open_tabs(browser: Browser) -> list[Page]:
@@ -169,13 +184,16 @@ async def wait_until_ready(page: Page) -> None:
     await page.locator("#messages[aria-busy=false]").wait_for(state="attached")
 
 
-async def run_command(page: Page, command: str, text: str = "") -> Locator:
-    """Use a command and return the message that it produces."""
-    before = await page.locator("li.message").count()
-    await send_command(page, command, text)
-    fresh = page.locator("li.message").nth(before)
-    await fresh.wait_for()
-    return fresh
+async def run_command(server: FakeDiscord, page: Page, command: str, **given: Any) -> Locator:
+    """Use a command as the page's user, without typing, and return the message that it produces on the page."""
+    shown = parse_qs(urlsplit(page.url).query)
+    user = next(each for each in server.world.users.values() if each.name == shown["as"][0])
+    interaction = await server.person(user).command(command, server.world.channels[int(shown["in"][0])], **given)
+    await interaction.response()
+    assert interaction.original is not None
+    message = page.locator(f"#message-{interaction.original.id}")
+    await message.wait_for()
+    return message
 
 
 async def send_command(page: Page, command: str, text: str = "") -> None:

@@ -30,7 +30,7 @@ from tests.support.preview_page import (
 )
 
 SEED = 3
-SIZE = {"width": 1280, "height": 900}
+SIZE = (1280, 900)
 MAX_BYTES = 400_000
 QUALITIES = range(88, 60, -4)
 GENERATION_TIMEOUT_MS = 900_000  # for a busy machine
@@ -52,7 +52,7 @@ async def capture(address: str, prompt: str) -> bytes:
     """Generate a grid on the page as a user would, and return a screenshot as PNG."""
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
-        async with visit(browser, address, viewport=SIZE, device_scale_factor=1.5) as page:
+        async with visit(browser, address, size=SIZE, device_scale_factor=1.5) as page:
             await send_command(page, "imagine", prompt)
             grid = find_grids(page, prompt.partition(" --")[0])
             await grid.wait_for(timeout=GENERATION_TIMEOUT_MS)

@@ -19,9 +19,9 @@ from generation.prompt.infotext.json_formats import read_json
 from generation.prompt.infotext.keys import (
     AS_COLON,
     BRACKETED,
-    DREAM_OPTION,
     FOOOCUS_SETTING,
     LEADING_KEY,
+    LOOSE_MARKERS,
     NEGATIVE,
     NUMBER_SETTING,
     SETTING,
@@ -38,7 +38,7 @@ MIN_SETTINGS_WITHOUT_STEPS = 3
 MIN_DREAM_OPTIONS = 3
 MAX_LEADING = 300  # characters before the first certain setting, in which others are looked for
 
-_MARK = re.compile(rf"{NEGATIVE}|{SHORT_NEGATIVE}|{SETTING}|{DREAM_OPTION}|{BRACKETED}|prompt\s?=|{{", re.IGNORECASE)
+_MARK = re.compile(LOOSE_MARKERS, re.IGNORECASE)
 _NEGATIVE = re.compile(NEGATIVE, re.IGNORECASE)
 _MORE_NEGATIVE = re.compile(rf"\s?,?\s?{NEGATIVE}", re.IGNORECASE)
 _SHORT_NEGATIVE = re.compile(SHORT_NEGATIVE, re.IGNORECASE)

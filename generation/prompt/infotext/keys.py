@@ -18,7 +18,8 @@ _NEGATIVE_LABEL = (
 _NEGATIVE = rf"{_NEGATIVE_LABEL}\s?{COLON}(?!{COLON})\s?"
 NEGATIVE = _FIRST + _NEGATIVE
 # Only beside a label or settings; alone it may stand in a sentence.
-SHORT_NEGATIVE = rf"{_FIRST}(?:Neg(?:atives?)?{AS_COLON}|Negative prompt\s)"
+_SHORT_NEGATIVE = rf"(?:Neg(?:atives?)?{AS_COLON}|Negative prompt\s)"
+SHORT_NEGATIVE = _FIRST + _SHORT_NEGATIVE
 STEPS_SETTING = rf"(?:(?:(?:Sampling[ _])?Steps|(?:采样|迭代)?步数){AS_COLON}\d{{1,4}})"
 # A setting with a value of its kind; a word such as `Size:` alone may stand in a sentence.
 _NUMBER_SETTING = (
@@ -46,4 +47,8 @@ FOOOCUS_SETTING = (
 DREAM_OPTION = r"(?<!\S)-[sSWHCA]\s?(?=[\w.])"
 # A person puts infotext in brackets behind the prompt.
 BRACKETED = rf"[{re.escape(_BRACKETS)}]\s?(?:{_NEGATIVE}|{_NUMBER_SETTING}|{_SAMPLER})"
-MARKERS = rf"{NEGATIVE}|{SETTING}|{DREAM_OPTION}|{BRACKETED}"
+# What begins none of these is passed over at once: the beginning is looked for once, not for each.
+MARKERS = rf"{_FIRST}(?:{_NEGATIVE}|{_NUMBER_SETTING}|{_SAMPLER})|{DREAM_OPTION}|{BRACKETED}"
+LOOSE_MARKERS = (
+    rf"{_FIRST}(?:{_NEGATIVE}|{_SHORT_NEGATIVE}|{_NUMBER_SETTING}|{_SAMPLER})|{DREAM_OPTION}|{BRACKETED}|prompt\s?=|{{"
+)

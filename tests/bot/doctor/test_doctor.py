@@ -433,11 +433,6 @@ def test_a_device_that_cannot_multiply_in_8_bits_fails_where_fp8_is_asked_for():
     assert str(device._evaluate(able, fp8=True)).endswith("PyTorch 2, products in 8 bits")
 
 
-async def test_the_probe_says_whether_a_device_multiplies_in_8_bits():
-    (result,) = await device.check_device("cpu", fp8=True)
-    assert (result.status, "FP8=yes, but cpu" in result.text) == (FAILED, True)
-
-
 async def test_several_devices_are_checked_each_with_its_share_of_the_memory(monkeypatch):
     async def probe(name, environment):
         return PROBED | {"device": "cuda:0", "name": f"GPU {environment['CUDA_VISIBLE_DEVICES']}"}
@@ -451,11 +446,21 @@ async def test_several_devices_are_checked_each_with_its_share_of_the_memory(mon
     ]
 
 
-async def test_workers_on_one_device_share_its_memory(monkeypatch):
+async def test_the_probe_says_what_workers_on_one_device_have_of_it(monkeypatch):
+    """One real probe answers all checks: it imports torch, which takes long."""
+    found = await device.probe_device("cpu")
+
+    async def probe(name, environment=None):
+        assert (name, environment or {}) == ("cpu", {})
+        return found
+
+    monkeypatch.setattr(device, "probe_device", probe)
     (alone,), (shared,) = await device.check_device("cpu"), await device.check_device("cpu,cpu")
     assert shared.status is alone.status is PASSED
     assert "GiB free for each of 2 workers" in shared.text
     assert _total_gib(shared.text) == pytest.approx(_total_gib(alone.text) / 2, abs=0.1)
+    (result,) = await device.check_device("cpu", fp8=True)
+    assert (result.status, "FP8=yes, but cpu" in result.text) == (FAILED, True)
 
 
 def _total_gib(text: str) -> float:

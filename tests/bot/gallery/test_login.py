@@ -94,13 +94,12 @@ async def test_a_login_that_was_tampered_with_is_refused(harness, change):
         assert (await eve.json("/api/me"))["person"] is None
 
 
-@pytest.mark.parametrize(
-    "target", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/\t/evil", ""]
-)
-async def test_a_login_never_leads_to_another_site(harness, target):
+async def test_a_login_never_leads_to_another_site(harness):
+    elsewhere = ("//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/\t/evil", "")
     async with open_gallery(harness) as gallery, gallery.visitor() as ben:
-        done = await finish(ben, await agree(ben, await start(ben, next=target), harness.ben))
-        assert done.headers["Location"] == "/"
+        for target in elsewhere:
+            done = await finish(ben, await agree(ben, await start(ben, next=target), harness.ben))
+            assert done.headers["Location"] == "/", target
 
 
 def test_local_addresses_are_recognised():

@@ -45,25 +45,25 @@ async def test_the_pages_own_files_are_fetched_once(harness):
             assert (answer.status, answer.headers["Cache-Control"]) == (200, "private, no-cache")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost"])
-async def test_another_host_is_refused(harness, host):
+async def test_another_host_is_refused(harness):
     async with open_gallery(harness) as gallery, gallery.visitor() as ben:
-        assert (await ben.get("/", headers={"Host": host})).status == 421
+        for host in ("evil.example", "127.0.0.1", "127.0.0.1:1", "localhost"):
+            assert (await ben.get("/", headers={"Host": host})).status == 421, host
 
 
-@pytest.mark.parametrize("path", ["/logout", "/api/favourite", "/api/delete", "/api/find", "/zip"])
-async def test_a_request_of_another_site_is_refused(harness, path):
+async def test_a_request_of_another_site_is_refused(harness):
     async with open_gallery(harness) as gallery, gallery.visitor() as ben:
         await ben.log_in(harness.ben)
-        evil = {"Origin": "https://evil.example"}
-        assert (await ben.post(path, headers=evil)).status == 403
-        assert (await ben.post(path, headers={"Origin": "null"})).status == 403
-        assert (await ben.post(path, headers={"Sec-Fetch-Site": "cross-site"})).status == 403
-        assert (await ben.post(path, headers={"Sec-Fetch-Site": "same-site"})).status == 403
-        assert (await ben._send("POST", path, headers={"X-Atelier-CSRF": ben.csrf})).status == 403
-        wrong = await ben.post(path, headers={"X-Atelier-CSRF": "wrong"}, data={"csrf": "wrong", "tiles": "x"})
-        assert wrong.status in (400, 403)
-        assert (await ben.json("/api/me"))["person"] is not None
+        for path in ("/logout", "/api/favourite", "/api/delete", "/api/find", "/zip"):
+            evil = {"Origin": "https://evil.example"}
+            assert (await ben.post(path, headers=evil)).status == 403, path
+            assert (await ben.post(path, headers={"Origin": "null"})).status == 403, path
+            assert (await ben.post(path, headers={"Sec-Fetch-Site": "cross-site"})).status == 403, path
+            assert (await ben.post(path, headers={"Sec-Fetch-Site": "same-site"})).status == 403, path
+            assert (await ben._send("POST", path, headers={"X-Atelier-CSRF": ben.csrf})).status == 403, path
+            wrong = await ben.post(path, headers={"X-Atelier-CSRF": "wrong"}, data={"csrf": "wrong", "tiles": "x"})
+            assert wrong.status in (400, 403), path
+            assert (await ben.json("/api/me"))["person"] is not None, path
 
 
 async def test_data_and_pictures_are_closed_to_other_sites_but_links_work(harness):
@@ -77,32 +77,32 @@ async def test_data_and_pictures_are_closed_to_other_sites_but_links_work(harnes
         assert (await ben.get(f"/p/{tile}", headers=linked)).status == 200
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/static/..%2fserver.py",
-        "/static/%2e%2e/server.py",
-        "/static/../server.py",
-        "/thumbnails/..%2f..%2fatelier.sqlite3",
-        "/pictures/0123456789ab-0.png%2f..",
-        "/thumbnails/0123456789ab-9.webp",
-        "/api/pictures?guild=x",
-        "/api/pictures?guild=1&before=x",
-        "/api/tree/xyz",
-    ],
+ODD_PATHS = (
+    "/static/..%2fserver.py",
+    "/static/%2e%2e/server.py",
+    "/static/../server.py",
+    "/thumbnails/..%2f..%2fatelier.sqlite3",
+    "/pictures/0123456789ab-0.png%2f..",
+    "/thumbnails/0123456789ab-9.webp",
+    "/api/pictures?guild=x",
+    "/api/pictures?guild=1&before=x",
+    "/api/tree/xyz",
 )
-async def test_odd_paths_and_values_are_refused(harness, path):
+
+
+async def test_odd_paths_and_values_are_refused(harness):
     async with open_gallery(harness, login=False) as gallery, gallery.visitor() as ben:
-        answer = await ben.get(path)
-        assert answer.status in (400, 403, 404)
-        assert b"import" not in answer.body
+        for path in ODD_PATHS:
+            answer = await ben.get(path)
+            assert answer.status in (400, 403, 404), path
+            assert b"import" not in answer.body, path
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"tile": "../../x", "on": true}', b'{"tile": null}', b"\xff"])
-async def test_malformed_bodies_are_refused(harness, body):
+async def test_malformed_bodies_are_refused(harness):
     async with open_gallery(harness) as gallery, gallery.visitor() as ben:
         await ben.log_in(harness.ben)
-        assert (await ben.post("/api/favourite", data=body)).status in (400, 404, 422)
+        for body in (b"", b"[]", b"{", b'{"tile": "../../x", "on": true}', b'{"tile": null}', b"\xff"):
+            assert (await ben.post("/api/favourite", data=body)).status in (400, 404, 422), body
 
 
 async def test_prompts_and_names_reach_the_pages_as_data_only(harness):
@@ -134,22 +134,22 @@ async def raw(gallery, head, body=b""):
     return reader, writer
 
 
-@pytest.mark.parametrize("path", ["/zip", "/api/delete", "/api/favourite", "/api/find", "/logout"])
-async def test_no_body_of_a_stranger_is_read(harness, path):
+async def test_no_body_of_a_stranger_is_read(harness):
     async with open_gallery(harness) as gallery:
         body = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9999999\r\n\r\na&a&"
-        reader, writer = await raw(gallery, f"POST {path} HTTP/1.1", body)
-        async with asyncio.timeout(TIMEOUT_S):
-            assert (await reader.readline()).split()[1] == b"401"
-        writer.close()
+        for path in ("/zip", "/api/delete", "/api/favourite", "/api/find", "/logout"):
+            reader, writer = await raw(gallery, f"POST {path} HTTP/1.1", body)
+            async with asyncio.timeout(TIMEOUT_S):
+                assert (await reader.readline()).split()[1] == b"401", path
+            writer.close()
 
 
-@pytest.mark.parametrize("path", ["/zip", "/api/delete", "/api/favourite"])
-async def test_only_a_picture_may_be_large(harness, path):
+async def test_only_a_picture_may_be_large(harness):
     async with open_gallery(harness) as gallery, gallery.visitor() as ben:
         await ben.log_in(harness.ben)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        assert (await ben.post(path, data=io.BytesIO(b"a&" * 2**20), headers=headers)).status == 413
+        for path in ("/zip", "/api/delete", "/api/favourite"):
+            assert (await ben.post(path, data=io.BytesIO(b"a&" * 2**20), headers=headers)).status == 413, path
         assert (await ben.post(f"/api/find?guild={harness.guild.id}", data=io.BytesIO(b"a" * 2**20))).status == 422
         assert (await ben.post(f"/api/find?guild={harness.guild.id}", data=io.BytesIO(b"a" * 26 * 2**20))).status == 413
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from playwright.async_api import Page, expect
@@ -20,13 +21,12 @@ SMALL_TARGETS = """() => [...document.querySelectorAll("button, a, [role=option]
   .map(([html, box]) => `${box.width}x${box.height} ${html}`)"""
 
 
-async def fill_channel(page: Page) -> None:
+async def fill_channel(showcase: SimpleNamespace, page: Page) -> None:
     """Post a message of every kind."""
-    await run_command(
-        page, "say", "## Words\\n❤️ **b** <@1> [l](https://example.org) ||s|| `c` <t:1:D>\\n> q\\n-# small"
-    )
+    words = "## Words\\n❤️ **b** <@1> [l](https://example.org) ||s|| `c` <t:1:D>\\n> q\\n-# small"
+    await run_command(showcase.server, page, "say", text=words)
     for command in ("gallery", "form", "embed", "choose"):
-        await run_command(page, command)
+        await run_command(showcase.server, page, command)
 
 
 OPENED = {
@@ -38,9 +38,9 @@ OPENED = {
 
 
 async def test_axe_finds_nothing_in_the_channel_and_what_opens_from_it(showcase, browser):
-    async with visit(browser, showcase.address, reduced_motion="reduce") as page:
+    async with visit(browser, showcase.address) as page:
         await assert_accessible(page)
-        await fill_channel(page)
+        await fill_channel(showcase, page)
         await assert_accessible(page)
         await page.emulate_media(color_scheme="dark")
         await assert_accessible(page)
@@ -62,7 +62,7 @@ async def test_axe_finds_nothing_in_the_channel_and_what_opens_from_it(showcase,
 
 
 async def test_axe_finds_nothing_in_the_composer_and_a_closed_channel(showcase, browser):
-    async with visit(browser, showcase.address + "?as=jonas", reduced_motion="reduce") as page:
+    async with visit(browser, showcase.address + "?as=jonas") as page:
         line = find_composer(page)
         for text in ("/", "/wibble", "hi @", "/options "):
             await line.fill(text)
@@ -76,10 +76,8 @@ async def test_axe_finds_nothing_in_the_composer_and_a_closed_channel(showcase, 
 
 
 async def test_a_phone_has_a_menu_button_and_targets_for_fingers(showcase, browser):
-    async with visit(
-        browser, showcase.address, viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce"
-    ) as page:
-        await fill_channel(page)
+    async with visit(browser, showcase.address, size=(390, 844), has_touch=True) as page:
+        await fill_channel(showcase, page)
         said = find_messages(page, "Press one").last
         await said.get_by_role("button", name="More for this message").click()
         await page.get_by_role("menuitem", name="Add a reaction").click()
@@ -97,8 +95,8 @@ async def test_a_phone_has_a_menu_button_and_targets_for_fingers(showcase, brows
         assert (await newest.bounding_box())["height"] < 50
 
 
-async def test_a_message_is_reached_and_its_menu_used_by_keyboard(page):
-    said = await run_command(page, "say", "by keyboard")
+async def test_a_message_is_reached_and_its_menu_used_by_keyboard(showcase, page):
+    said = await run_command(showcase.server, page, "say", text="by keyboard")
     await page.locator("#messages").focus()
     await page.keyboard.press("ArrowUp")
     await expect(said).to_be_focused()
@@ -114,8 +112,8 @@ async def test_a_message_is_reached_and_its_menu_used_by_keyboard(page):
     assert await page.evaluate(outline) == "solid"
 
 
-async def test_a_picture_is_zoomed_and_a_spoiler_shown_by_keyboard(page):
-    box = await run_command(page, "gallery")
+async def test_a_picture_is_zoomed_and_a_spoiler_shown_by_keyboard(showcase, page):
+    box = await run_command(showcase.server, page, "gallery")
     await box.get_by_role("button", name="Open picture: red").press("Enter")
     large = page.get_by_role("dialog", name="Picture").locator("img")
     before = (await large.bounding_box())["width"]
@@ -123,7 +121,7 @@ async def test_a_picture_is_zoomed_and_a_spoiler_shown_by_keyboard(page):
     await page.get_by_role("button", name="Zoom in").press("Enter")
     assert (await large.bounding_box())["width"] == pytest.approx(2 * before, rel=0.02)
     await page.keyboard.press("Escape")
-    secret = await run_command(page, "secret")
+    secret = await run_command(showcase.server, page, "secret")
     assert await secret.locator("[inert]").count() == 2
     await secret.get_by_role("button", name="Show spoiler").press("Enter")
     await expect(secret.locator("[inert]")).to_have_count(0)

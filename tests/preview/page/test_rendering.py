@@ -86,21 +86,21 @@ async def test_users_and_channels_are_mentioned_by_name(showcase, page):
     world = showcase.server.world
     jonas = next(each for each in world.users.values() if each.name == "jonas")
     sketches = next(each for each in world.channels.values() if each.name == "sketches")
-    said = await run_command(page, "say", f"<@{jonas.id}> look at <#{sketches.id}>")
+    said = await run_command(showcase.server, page, "say", text=f"<@{jonas.id}> look at <#{sketches.id}>")
     await expect(said.locator(".content .mention").first).to_have_text("@Jonas")
     await said.get_by_role("button", name="#sketches").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("# sketches")
 
 
-async def test_a_spoiler_is_hidden_until_it_is_pressed(page):
-    cover = (await run_command(page, "say", "the end is ||near||")).locator(".spoiler")
+async def test_a_spoiler_is_hidden_until_it_is_pressed(showcase, page):
+    cover = (await run_command(showcase.server, page, "say", text="the end is ||near||")).locator(".spoiler")
     await expect(cover.locator(".spoiled")).to_have_css("visibility", "hidden")
     await cover.press("Enter")
     await expect(cover.locator(".spoiled")).to_have_css("visibility", "visible")
 
 
-async def test_a_modal_is_filled_in_and_submitted_with_a_file(page):
-    sent = await run_command(page, "form")
+async def test_a_modal_is_filled_in_and_submitted_with_a_file(showcase, page):
+    sent = await run_command(showcase.server, page, "form")
     await expect(sent.get_by_role("button", name="Keep")).to_be_disabled()
     await expect(sent.get_by_role("link", name="Manual")).to_have_attribute("href", "https://example.org/manual")
     await sent.get_by_role("button", name="Remix…").click()
@@ -125,7 +125,7 @@ def end_response_time(server):
 
 
 async def test_a_button_without_a_response_shows_an_error(showcase, page):
-    sent = await run_command(page, "form")
+    sent = await run_command(showcase.server, page, "form")
     before = len(showcase.server.interactions)
     await sent.get_by_role("button", name="Delete").click()
     await showcase.server.wait_until(lambda: len(showcase.server.interactions) > before)
@@ -146,14 +146,14 @@ async def test_a_command_without_a_response_shows_an_error(showcase, page):
 
 async def test_a_deferred_response_replaces_is_thinking(showcase, page):
     showcase.bot.finish_thinking.clear()
-    said = await run_command(page, "think")
+    said = await run_command(showcase.server, page, "think")
     await expect(said).to_contain_text("Atelier is thinking…")
     showcase.bot.finish_thinking.set()
     await expect(said.locator(".content")).to_have_text("thought through")
 
 
-async def test_components_v2_are_shown_with_their_pictures(page):
-    box = (await run_command(page, "gallery")).locator(".container")
+async def test_components_v2_are_shown_with_their_pictures(showcase, page):
+    box = (await run_command(showcase.server, page, "gallery")).locator(".container")
     await expect(box.get_by_role("heading", name="Four pictures")).to_be_visible()
     await expect(box.locator(".mosaic.of3 img")).to_have_count(3)
     await expect(box.get_by_role("button", name="Open picture: gold")).to_be_visible()
@@ -162,8 +162,8 @@ async def test_components_v2_are_shown_with_their_pictures(page):
     await expect(page.get_by_role("dialog", name="Picture")).to_contain_text("gold · 2 of 3")
 
 
-async def test_several_options_of_a_select_are_chosen_by_keyboard(page):
-    said = await run_command(page, "choose")
+async def test_several_options_of_a_select_are_chosen_by_keyboard(showcase, page):
+    said = await run_command(showcase.server, page, "choose")
     await said.get_by_role("button", name="Pick fruit").press("Enter")
     for key in ("Enter", "ArrowDown", "ArrowDown", "Enter"):
         await page.keyboard.press(key)
@@ -176,7 +176,7 @@ async def test_several_options_of_a_select_are_chosen_by_keyboard(page):
 
 async def test_an_ephemeral_embed_is_private_and_can_be_dismissed(showcase, browser, page):
     async with visit(browser, showcase.address + "?as=jonas") as his:
-        card = await run_command(page, "embed")
+        card = await run_command(showcase.server, page, "embed")
         await expect(card.get_by_role("link", name="Your credits")).to_be_visible()
         await expect(card.locator("img")).to_have_count(1)
         await expect(his.locator(".embed")).to_have_count(0)
@@ -240,8 +240,8 @@ async def test_subcommands_are_typed_as_words(page):
     await find_messages(page, "row 3 of the shelf").wait_for()
 
 
-async def test_context_menus_of_messages_and_users_have_the_bots_commands(page):
-    said = await run_command(page, "say", "with a menu")
+async def test_context_menus_of_messages_and_users_have_the_bots_commands(showcase, page):
+    said = await run_command(showcase.server, page, "say", text="with a menu")
     await said.click(button="right")
     await page.get_by_role("menuitem", name="Describe").click()
     await find_messages(page, "It has 0 files").wait_for()
@@ -254,7 +254,7 @@ async def test_context_menus_of_messages_and_users_have_the_bots_commands(page):
 
 
 async def test_a_reaction_is_added_seen_by_others_and_removed(showcase, browser, page):
-    said = await run_command(page, "say", "react to this")
+    said = await run_command(showcase.server, page, "say", text="react to this")
     await said.hover()
     await said.get_by_role("button", name="Add a reaction").click()
     await page.get_by_role("button", name="🎨").click()
@@ -305,8 +305,8 @@ async def test_many_messages_are_fetched_page_by_page(showcase, page):
 
 
 async def test_at_phone_width_nothing_is_cut_off(showcase, browser):
-    async with visit(browser, showcase.address, viewport={"width": 360, "height": 740}, has_touch=True) as page:
-        await run_command(page, "gallery")
+    async with visit(browser, showcase.address, size=(360, 740), has_touch=True) as page:
+        await run_command(showcase.server, page, "gallery")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360
         await page.get_by_role("button", name=re.compile("You are Mira")).click()
         await page.get_by_role("radio", name=re.compile("Teo")).click()
@@ -314,10 +314,10 @@ async def test_at_phone_width_nothing_is_cut_off(showcase, browser):
 
 
 async def test_a_private_answer_out_of_sight_is_announced_with_a_jump(showcase, browser):
-    async with visit(browser, showcase.address, viewport={"width": 900, "height": 500}) as page:
-        vote = await run_command(page, "vote")
+    async with visit(browser, showcase.address, size=(900, 500)) as page:
+        vote = await run_command(showcase.server, page, "vote")
         for _ in range(3):
-            await run_command(page, "gallery")
+            await run_command(showcase.server, page, "gallery")
         await vote.get_by_role("button", name="yes").scroll_into_view_if_needed()
         await vote.get_by_role("button", name="yes").click()
         answer = find_messages(page, "Your vote is counted").last
@@ -327,8 +327,8 @@ async def test_a_private_answer_out_of_sight_is_announced_with_a_jump(showcase, 
         await expect(answer).to_be_focused()
 
 
-async def test_friends_press_a_chosen_button_or_any(page):
-    vote = await run_command(page, "vote")
+async def test_friends_press_a_chosen_button_or_any(showcase, page):
+    vote = await run_command(showcase.server, page, "vote")
     before = await page.get_by_text("Your vote is counted").count()
     await vote.hover()
     await vote.get_by_role("button", name="Let friends press").click()
@@ -345,7 +345,7 @@ async def test_friends_press_a_chosen_button_or_any(page):
 
 
 async def test_a_friends_form_is_filled_in_for_the_friend(showcase, page):
-    sent = await run_command(page, "form")
+    sent = await run_command(showcase.server, page, "form")
     await sent.hover()
     await sent.get_by_role("button", name="Let friends press").click()
     await page.get_by_role("dialog", name="Let friends press").get_by_role("button", name="Jonas").click()
@@ -356,7 +356,7 @@ async def test_a_friends_form_is_filled_in_for_the_friend(showcase, page):
     await expect(form).to_have_count(0)
     await find_messages(page, "got ['a fox', '', 'small']").last.wait_for()
     assert showcase.server.interactions[-1].user.name == "jonas"
-    choose = await run_command(page, "choose")
+    choose = await run_command(showcase.server, page, "choose")
     await choose.hover()
     await choose.get_by_role("button", name="Let friends press").click()
     panel = page.get_by_role("dialog", name="Let friends press")
@@ -366,19 +366,19 @@ async def test_a_friends_form_is_filled_in_for_the_friend(showcase, page):
 
 
 async def test_pictures_are_described_limited_and_small_ones_enlarged_on_wide_screens(showcase, browser):
-    async with visit(browser, showcase.address, viewport={"width": 1920, "height": 1080}) as page:
-        shown = (await run_command(page, "embed")).get_by_role("button", name="Open picture")
+    async with visit(browser, showcase.address, size=(1920, 1080)) as page:
+        shown = (await run_command(showcase.server, page, "embed")).get_by_role("button", name="Open picture")
         assert (await shown.bounding_box())["width"] > 500  # 320 pixels at twice their size, in an embed
         await page.set_viewport_size({"width": 1280, "height": 400})
         assert (await shown.bounding_box())["height"] <= 0.55 * 400 + 1
-        sent = await run_command(page, "poster")
+        sent = await run_command(showcase.server, page, "poster")
         await expect(sent.get_by_role("img", name="all blue")).to_be_visible()
         assert (await sent.get_by_role("img", name="all blue").bounding_box())["height"] <= 0.55 * 400 + 1
         await expect(sent.get_by_role("button", name="V1")).to_be_in_viewport()
 
 
-async def test_emoji_are_drawn_without_a_font_and_stay_in_the_text(page):
-    said = await run_command(page, "say", "**press** 🔄 or ❤️, not 👍🏽")
+async def test_emoji_are_drawn_without_a_font_and_stay_in_the_text(showcase, page):
+    said = await run_command(showcase.server, page, "say", text="**press** 🔄 or ❤️, not 👍🏽")
     await expect(said.locator(".content .drawn")).to_have_text(["🔄", "❤️"])
     await expect(said.locator(".content .text")).to_have_text("press 🔄 or ❤️, not 👍🏽")
     drawn = """async () => {
@@ -390,8 +390,8 @@ async def test_emoji_are_drawn_without_a_font_and_stay_in_the_text(page):
     assert await page.evaluate(drawn) == []
 
 
-async def test_no_words_are_glued_together(page):
-    said = await run_command(page, "say", "# One\\ntwo\\n-# three")
+async def test_no_words_are_glued_together(showcase, page):
+    said = await run_command(showcase.server, page, "say", text="# One\\ntwo\\n-# three")
     await said.click(button="right")
     await page.get_by_role("menuitem", name="Reply").click()
     await find_composer(page).fill("four")
@@ -402,8 +402,8 @@ async def test_no_words_are_glued_together(page):
     await expect(said.locator(".head")).to_have_text(re.compile(r"Atelier app \d"))
 
 
-async def test_a_menu_is_not_cut_off_while_there_is_room(page):
-    said = await run_command(page, "say", "menu")
+async def test_a_menu_is_not_cut_off_while_there_is_room(showcase, page):
+    said = await run_command(showcase.server, page, "say", text="menu")
     await said.click(button="right")
     menu = page.get_by_role("menu")
     assert await menu.evaluate("each => each.scrollHeight <= each.clientHeight")

@@ -142,7 +142,7 @@ def test_jobs_beside_a_seamless_one_are_unaffected(harness: EngineHarness) -> No
 
 def test_seamless_and_plain_rows_never_share_a_call(harness: EngineHarness) -> None:
     harness.generate(make_request("plain"), make_request("seamless", make_params(seamless=True)))
-    assert harness.calls == [2] * 8
+    assert harness.calls == [2] * 4
 
 
 def test_a_large_texture_is_decoded_in_windows_that_wrap_around(pipeline: Pipeline) -> None:
