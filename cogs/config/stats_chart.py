@@ -210,7 +210,8 @@ class _Chart:
     def png(self) -> bytes:
         """Return the chart as a PNG, cropped to its content."""
         file = io.BytesIO()
-        self._image.crop((0, 0, WIDTH, self._y + MARGIN // 2)).save(file, "PNG", optimize=True)
+        # Without `optimize`, which takes four times as long for 5 % fewer bytes.
+        self._image.crop((0, 0, WIDTH, self._y + MARGIN // 2)).save(file, "PNG")
         return file.getvalue()
 
     def _bar(self, name: str, fraction: float, background_fraction: float, value_text: str) -> None:

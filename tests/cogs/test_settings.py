@@ -63,15 +63,15 @@ async def test_a_press_changes_a_setting_and_redraws_the_panel(harness, label, c
         assert await load_preferences(harness, services) == Preferences(**change)
 
 
-@pytest.mark.parametrize("label", ["Raw", "Remix", "DM results"])
-async def test_a_switch_is_turned_off_again(harness, label):
+async def test_a_switch_is_turned_off_again(harness):
     async with harness.bot() as services:
         message = await open_panel(harness)
-        await harness.person(harness.ada).press(message, label)
-        await harness.server.wait_until(lambda: label in highlighted(message))
-        await harness.person(harness.ada).press(message, label)
-        await harness.server.wait_until(lambda: label not in highlighted(message))
-        assert await load_preferences(harness, services) == Preferences()
+        for label in ("Raw", "Remix", "DM results"):
+            await harness.person(harness.ada).press(message, label)
+            await harness.server.wait_until(lambda label=label: label in highlighted(message))
+            await harness.person(harness.ada).press(message, label)
+            await harness.server.wait_until(lambda label=label: label not in highlighted(message))
+            assert await load_preferences(harness, services) == Preferences()
 
 
 async def test_stylize_is_chosen_and_a_reset_clears_everything(harness):
@@ -188,17 +188,16 @@ async def test_twenty_long_options_fit_into_a_message(harness):
         assert "remove one first" in await run_command(harness, "prefer option set", name="more", value="x")
 
 
-@pytest.mark.parametrize(
-    ("command", "first", "second"),
-    [
-        ("remix", {"remix": True}, {"remix": False}),
-        ("variability", {"high_variation": False}, {"high_variation": True}),
-        ("auto_dm", {"auto_dm": True}, {"auto_dm": False}),
-    ],
-)
-async def test_a_command_toggles_a_switch_too(harness, command, first, second):
+async def test_a_command_toggles_a_switch_too(harness):
     async with harness.bot() as services:
-        for change in (first, second):
+        for command, change in (
+            ("remix", {"remix": True}),
+            ("remix", {"remix": False}),
+            ("variability", {"high_variation": False}),
+            ("variability", {"high_variation": True}),
+            ("auto_dm", {"auto_dm": True}),
+            ("auto_dm", {"auto_dm": False}),
+        ):
             await run_command(harness, f"prefer {command}")
             assert await load_preferences(harness, services) == Preferences(**change)
 

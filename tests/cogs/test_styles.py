@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import discord
-import pytest
 
 from preview import UploadedFile
 from preview.state.world import Overwrite
@@ -115,16 +114,16 @@ async def test_a_refused_prompt_keeps_its_attached_style(harness):
         assert re.search(r"a fox --nonsense --sref [0-9a-f]{6}", answer.content)
 
 
-@pytest.mark.parametrize(
-    ("prompt", "says"),
-    [
-        ("a fox --sw 50", "Cannot use `--sw` without a style"),
-        ("a fox --sref 123456789", "Midjourney's style codes such as `123456789` mean nothing here"),
-        ("a fox --sref abcdef", "There is no style `abcdef` that you can use here"),
-        ("a fox --sref https://x.test/page", "is not a direct link to a picture"),
-        ("a fox --sref abcdef 123abc", "takes one picture"),
-    ],
+REFUSED = (
+    ("a fox --sw 50", "Cannot use `--sw` without a style"),
+    ("a fox --sref 123456789", "Midjourney's style codes such as `123456789` mean nothing here"),
+    ("a fox --sref abcdef", "There is no style `abcdef` that you can use here"),
+    ("a fox --sref https://x.test/page", "is not a direct link to a picture"),
+    ("a fox --sref abcdef 123abc", "takes one picture"),
 )
-async def test_what_names_no_style_is_refused_in_words(harness, prompt, says):
+
+
+async def test_what_names_no_style_is_refused_in_words(harness):
     async with harness.bot():
-        assert says in await refusal(harness, prompt)
+        for prompt, says in REFUSED:
+            assert says in await refusal(harness, prompt)

@@ -24,6 +24,24 @@ def pipeline(tiny_model: Path) -> Pipeline:
     return load_pipeline(str(tiny_model), "cpu", lambda _: None, torch.float32)
 
 
+@pytest.fixture(scope="session")
+def tiny_xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a tiny SDXL pipeline with random weights."""
+    from tests.support.tiny_xl import build_tiny_xl
+
+    return build_tiny_xl(tmp_path_factory.mktemp("xl"))
+
+
+@pytest.fixture(scope="session")
+def xl_pipeline(tiny_xl: Path) -> Pipeline:
+    """Return the tiny SDXL pipeline in float32."""
+    import torch
+
+    from generation.engine.networks.pipeline_loader import load_pipeline
+
+    return load_pipeline(str(tiny_xl), "cpu", lambda _: None, torch.float32)
+
+
 @pytest.fixture
 def harness(pipeline: Pipeline) -> Iterator[EngineHarness]:
     """Yield an engine harness with the tiny pipeline."""

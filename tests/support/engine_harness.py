@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -30,6 +32,7 @@ from tests.support.timing import TIMEOUT_S
 
 UPLOAD_LIMIT = 10_000_000
 _previewers: dict[tuple[object, ...], LatentPreviewer] = {}
+_digests: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 _tables: dict[tuple[object, ...], SamplerTables] = {}
 
 
@@ -39,14 +42,21 @@ def fit_previewer(vae: Vae) -> LatentPreviewer:
     Most tests that load a model of their own have the VAE of another test, with the same random weights.
     """
     network = vae._vae
+    if network not in _digests:
+        _digests[network] = _digest(network)
+    key = (_digests[network], network.dtype, vae.device, vae.side)
+    if key not in _previewers:
+        _previewers[key] = LatentPreviewer(vae)
+    return _previewers[key]
+
+
+def _digest(network: Any) -> str:
+    """Return what differs between networks of other weights or settings."""
     digest = hashlib.sha256()
     for weight in network.state_dict().values():
         digest.update(weight.cpu().contiguous().flatten().view(torch.uint8).numpy())
     settings = sorted((name, str(value)) for name, value in network.config.items() if not name.startswith("_"))
-    key = (digest.digest(), network.dtype, vae.device, vae.side, *settings)
-    if key not in _previewers:
-        _previewers[key] = LatentPreviewer(vae)
-    return _previewers[key]
+    return f"{digest.hexdigest()} {settings}"
 
 
 def share_tables(scheduler: Any, device: torch.device) -> SamplerTables:
@@ -88,16 +98,14 @@ class EngineHarness:
 
     def generate(self, *requests: Generate) -> list[Finished | Failed]:
         """Generate the requests together and return their ends, in the order of the requests."""
-        for request in requests:
-            self.engine.add(request)
+        self.add(*requests)
         self.run_until_idle()
         return [self.wait_for_end(request.job_id) for request in requests]
 
     def denoise(self, *requests: Generate) -> list[Tensor]:
         """Denoise the requests together and return their latents, in the order of the requests; none becomes images."""
         with self.without_images():
-            for request in requests:
-                self.engine.add(request)
+            self.add(*requests)
             self.run_until_idle()
         return [self.latents[request.job_id] for request in requests]
 
@@ -106,6 +114,12 @@ class EngineHarness:
         """Keep only the latents of the jobs that are denoised meanwhile."""
         with patch.object(self.engine._post_processor, "finish", self._keep_latents):
             yield
+
+    def add(self, *requests: Generate) -> None:
+        """Accept jobs that all begin with the next step, also those whose pictures are read first."""
+        for request in requests:
+            self.engine.add(request)
+        wait([waiting.inputs for waiting in self.engine._waiting.values()], TIMEOUT_S)
 
     def read(self, *requests: Generate) -> list[Reading]:
         """Read what the requests ask about, all together, and return the results in their order."""
@@ -175,13 +189,13 @@ class EngineHarness:
 
 
 def make_params(text: str = "a red fox", **changes: Any) -> Params:
-    """Return params for the tiny model: one 64×64 tile in six steps, unless changed."""
+    """Return params for the tiny model: one 64×64 tile in two steps, unless changed."""
     values: dict[str, Any] = {
         "parts": (PromptPart(text),),
         "width": 64,
         "height": 64,
         "seed": 5,
-        "num_inference_steps": 4,
+        "num_inference_steps": 2,
         "guidance_scale": 5.0,
         "count": 1,
     }
@@ -216,7 +230,7 @@ def run_staggered(harness: EngineHarness, requests: Iterable[Generate], steps_be
     """Add the requests one after the other, some steps apart, and denoise all of them."""
     with harness.without_images():
         for request in requests:
-            harness.engine.add(request)
+            harness.add(request)
             for _ in range(steps_between):
                 harness.engine.step()
         harness.run_until_idle()

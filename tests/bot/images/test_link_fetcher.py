@@ -283,22 +283,23 @@ FORBIDDEN_HOSTS = [
 ]
 
 
-@pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
-async def test_no_spelling_of_a_forbidden_host_is_connected_to(internet, host):
+async def test_no_spelling_of_a_forbidden_host_is_connected_to(internet):
     # Like the C library, resolve names that are disguised numbers.
     for disguised in ("0x7f.0.0.1", "0x7f000001", "0177.0.0.1", "localhost", "localhost.", "printer"):
         internet.add_name(disguised, "127.0.0.1" if disguised != "printer" else "192.168.0.9")
-    text = await fetch_error(f"http://{host}/a.png")
-    assert internet.connections == []
-    assert text.startswith("I cannot fetch ")
-    assert "http\\://" in text
+    for host in FORBIDDEN_HOSTS:
+        text = await fetch_error(f"http://{host}/a.png")
+        assert internet.connections == [], host
+        assert text.startswith("I cannot fetch ")
+        assert "http\\://" in text
 
 
-@pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
-async def test_no_redirect_to_a_forbidden_host_is_followed(internet, host):
-    async with internet.serve(redirect_to({"/a/fox.png": f"http://{host}/a.png"})):
-        await fetch_error(LINK)
-    assert internet.connections == [(PUBLIC, 80)]
+async def test_no_redirect_to_a_forbidden_host_is_followed(internet):
+    for host in FORBIDDEN_HOSTS:
+        internet.connections.clear()
+        async with internet.serve(redirect_to({"/a/fox.png": f"http://{host}/a.png"})):
+            await fetch_error(LINK)
+        assert internet.connections == [(PUBLIC, 80)], host
 
 
 @pytest.mark.parametrize(
@@ -460,11 +461,11 @@ async def test_bytes_beyond_the_content_length_are_not_read(internet):
     assert internet.bytes_sent < MAX_BYTES
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"])
-async def test_a_compressed_response_is_refused_without_decompressing(internet, encoding):
+async def test_a_compressed_response_is_refused_without_decompressing(internet):
     bomb = gzip.compress(b"\0" * 2 * MAX_BYTES)
-    async with internet.serve(respond_with(bomb, **{"Content-Encoding": encoding})):
-        assert "sends it compressed" in await fetch_error(LINK)
+    for encoding in ("gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"):
+        async with internet.serve(respond_with(bomb, **{"Content-Encoding": encoding})):
+            assert "sends it compressed" in await fetch_error(LINK), encoding
 
 
 @pytest.mark.parametrize(

@@ -237,9 +237,9 @@ def test_a_problem_in_a_custom_option_names_the_option(typed, expected):
     assert parse_problems(typed, options=OPTIONS) == expected
 
 
-@pytest.mark.parametrize("name", [*PARAMETER_NAMES, "AR", "v5", "s750", "tile2", "seed=5"])
-def test_a_parameters_name_is_reserved(name):
-    assert is_reserved_name(name)
+def test_a_parameters_name_is_reserved():
+    names = [*PARAMETER_NAMES, "AR", "v5", "s750", "tile2", "seed=5"]
+    assert [name for name in names if not is_reserved_name(name)] == []
 
 
 @pytest.mark.parametrize("name", ["mine", "noisy2", "my-style", "tiles", "vv", "s-curve", "2d", "赤", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,11 @@ CONTEXT = 77
 @pytest.fixture
 def encoder(pipeline: Pipeline) -> PromptEncoder:
     return PromptEncoder(pipeline)
+
+
+@pytest.fixture(scope="module")
+def stock(tiny_model: Path) -> StableDiffusionPipeline:
+    return StableDiffusionPipeline.from_pretrained(tiny_model)
 
 
 def _parts(*parts: tuple[str, float]) -> tuple[PromptPart, ...]:
@@ -59,13 +65,12 @@ def test_the_guided_prediction_is_the_formula_gathered_by_text(
     assert weights == pytest.approx(expected)
 
 
-def test_a_weighted_prompt_is_guided_by_the_formula(harness: EngineHarness, pipeline: Pipeline) -> None:
+def test_a_weighted_prompt_is_guided_by_the_formula(harness: EngineHarness, stock: Any) -> None:
     guidance, weights = 6.0, {"sun": 0.75, "moon": 0.25, "snow": -0.125}
     wanted = make_params(
         parts=_parts(("sun", 3), ("moon", 1), ("snow", -0.5)), guidance_scale=guidance, num_inference_steps=1
     )
     harness.denoise(make_request("a", wanted))
-    stock = StableDiffusionPipeline.from_pretrained(pipeline.model.ref)
     stock.scheduler.set_timesteps(1)
     start = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(wanted.seed))
     timestep = stock.scheduler.timesteps[0]
@@ -84,10 +89,7 @@ def test_a_weighted_prompt_is_guided_by_the_formula(harness: EngineHarness, pipe
 @pytest.mark.parametrize(
     "text", ["", "a red fox", "🦊 日本 ☃️ \x00 \u202e", "<|endoftext|> fox", "A  Red\nFOX", "é" * 30]
 )
-def test_a_normal_prompt_is_embedded_as_the_stock_pipeline_does(
-    encoder: PromptEncoder, pipeline: Pipeline, text: str
-) -> None:
-    stock = StableDiffusionPipeline.from_pretrained(pipeline.model.ref)
+def test_a_normal_prompt_is_embedded_as_the_stock_pipeline_does(encoder: PromptEncoder, stock: Any, text: str) -> None:
     theirs, negative = stock.encode_prompt(text, "cpu", 1, True)
     conditioning = encode(encoder, make_params(text, negative_prompt="blurry" if text == "" else None))
     assert torch.allclose(conditioning.embeddings[0], theirs[0], atol=1e-5)

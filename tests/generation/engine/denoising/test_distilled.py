@@ -24,7 +24,6 @@ from tests.support.engine_harness import EngineHarness, assert_close, make_param
 from tests.support.hub_cache import fake_hub_cache
 from tests.support.lora_file import merge_loras, random_layers, write_kohya
 from tests.support.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
-from tests.support.tiny_xl import build_tiny_xl
 
 FAST = {"num_inference_steps": 4, "sampler": "lcm"}
 
@@ -58,11 +57,6 @@ def lcm(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "model_index.json").write_text(json.dumps(index | names))
     (folder / "atelier.json").unlink()
     return folder
-
-
-@pytest.fixture(scope="module")
-def xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny_xl(tmp_path_factory.mktemp("xl"))
 
 
 def test_a_model_with_distilled_guidance_has_its_own_defaults(lcm: Path) -> None:
@@ -118,7 +112,7 @@ def test_a_model_without_guidance_gets_the_prompt_alone(name: str) -> None:
     ("name", "spacing", "sampler", "guided"), [("lightning", "trailing", "euler", None), ("lcm", None, "lcm", 32)]
 )
 def test_a_replacement_unet_uses_the_parts_of_its_base_model(
-    xl: Path,
+    tiny_xl: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -127,14 +121,14 @@ def test_a_replacement_unet_uses_the_parts_of_its_base_model(
     guided: int | None,
 ) -> None:
     entry = next(entry for entry in CATALOGUE if name in entry.aliases)
-    unet = _unet(xl, time_cond_proj_dim=guided)
+    unet = _unet(tiny_xl, time_cond_proj_dim=guided)
     alone = tmp_path / "alone"
     alone.mkdir()
     if entry.unet_file:
         save_file(unet.state_dict(), alone / entry.unet_file)
     else:
         unet.save_pretrained(alone)
-    fake_hub_cache(xl, tmp_path / "cache", entry.base, monkeypatch)
+    fake_hub_cache(tiny_xl, tmp_path / "cache", entry.base, monkeypatch)
     fake_hub_cache(alone, tmp_path / "cache", entry.hub_id, monkeypatch)
     pipeline = _load(name)
     mine, theirs = pipeline.unet.state_dict(), unet.state_dict()
@@ -151,10 +145,10 @@ def test_a_replacement_unet_uses_the_parts_of_its_base_model(
 @pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # raised by diffusers
 @pytest.mark.parametrize(("name", "sampler"), [("xl-lcm", "lcm"), ("hyper", "ddim")])
 def test_a_few_step_lora_is_added_to_the_weights_of_its_base_model(
-    xl: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, sampler: str
+    tiny_xl: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, sampler: str
 ) -> None:
     entry = next(entry for entry in CATALOGUE if name in entry.aliases)
-    base = xl if entry.family is Family.SDXL else tiny_model
+    base = tiny_xl if entry.family is Family.SDXL else tiny_model
     alone = tmp_path / "alone"
     alone.mkdir()
     paths = ("mid_block.resnets.0.conv1", "mid_block.attentions.0.transformer_blocks.0.attn1.to_q")

@@ -68,7 +68,7 @@ def test_an_edit_alone_matches_the_stock_pipeline(editor: EngineHarness, oracle:
     jobs = {
         "plain": _edit(count=2),
         "ancestral": _edit(sampler="euler_a"),
-        "multistep": _edit(sampler="dpmpp_2m_karras", image_guidance=2.5),
+        "multistep": _edit(sampler="dpmpp_2m_karras", num_inference_steps=4, image_guidance=2.5),
         "negative": _edit(negative_prompt="blurry"),
         "unguided": _edit(guidance_scale=1.0),
         "guided by words alone": _edit(image_guidance=1.0),
@@ -84,9 +84,12 @@ def test_an_edit_alone_matches_the_stock_pipeline(editor: EngineHarness, oracle:
 def test_edits_that_differ_in_everything_share_calls_and_match(editor: EngineHarness, oracle: Any, budget: int) -> None:
     wide = OTHER_PICTURE.resize((96, 64))
     jobs = {
-        "grid": (_edit(count=4), PICTURE),
-        "other": (_edit("a red fox", seed=90, image_guidance=2.0, guidance_scale=7.5), OTHER_PICTURE.resize((64, 64))),
-        "wide": (_edit("turn it blue", width=96, sampler="euler"), wide),
+        "grid": (_edit(count=4, num_inference_steps=4), PICTURE),
+        "other": (
+            _edit("a red fox", seed=90, num_inference_steps=4, image_guidance=2.0, guidance_scale=7.5),
+            OTHER_PICTURE.resize((64, 64)),
+        ),
+        "wide": (_edit("turn it blue", width=96, num_inference_steps=4, sampler="euler"), wide),
         "unguided": (_edit(guidance_scale=1.0, num_inference_steps=6), PICTURE),
     }
     editor.engine._batcher.budget = budget * 64 * 64

@@ -35,10 +35,8 @@ def test_the_words_colour_a_grey_picture_of_the_same_lightness(embedded_model: E
     (picture,) = embedded_model.generate("a red boat on the sea --seed 3")
     grey = Image.open(io.BytesIO(picture.files[0])).convert("L")
     source = to_png_bytes(grey)
-    night, desert, default = (
-        embedded_model.generate(f"{words} --colour --seed 9", source=source)[0]
-        for words in ("a boat at night", "a boat in the desert at sunset", "")
-    )
+    texts = ("a boat at night", "a boat in the desert at sunset", "")
+    night, desert, default = embedded_model.generate(*(f"{text} --colour --seed 9" for text in texts), source=source)
     for drawing in (night, desert, default):
         assert (lightness_of(_pixels(drawing.files[0])) == np.asarray(grey)).all()
         assert np.ptp(drawing.tiles, axis=-1).mean() > 4

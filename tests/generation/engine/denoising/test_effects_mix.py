@@ -38,12 +38,10 @@ def _likeness(one: Drawing, other: Drawing) -> float:
 def test_the_shapes_stay_as_much_as_they_are_kept(
     embedded_model: EmbeddedModelHarness, source: str, words: str
 ) -> None:
-    (picture,) = embedded_model.generate(source)
-    (plain,) = embedded_model.generate(f"{words} --seed 9")
-    mixed = [
-        embedded_model.generate(f"x --mix {words} --keep {keep} --seed 9", source=picture.files[0])[0]
-        for keep in (25, 50, 100)
-    ]
+    picture, plain = embedded_model.generate(source, f"{words} --seed 9")
+    mixed = embedded_model.generate(
+        *(f"x --mix {words} --keep {keep} --seed 9" for keep in (25, 50, 100)), source=picture.files[0]
+    )
     likeness = [_likeness(picture, each) for each in (plain, *mixed)]
     assert likeness[-1] >= 0.8
     assert likeness[0] <= 0.5

@@ -18,7 +18,7 @@ PICTURE = to_png_bytes(sample_image())
 
 
 def _params(text: str, **changes: Any) -> Params:
-    return make_params("x", parts=parse_parts(text), **changes)
+    return make_params("x", parts=parse_parts(text), num_inference_steps=4, **changes)
 
 
 def test_only_the_place_where_words_differ_may_change() -> None:

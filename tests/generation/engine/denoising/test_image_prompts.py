@@ -27,7 +27,6 @@ from tests.support.image_adapter_file import SIDE, scan_images, write_adapter, w
 from tests.support.lora_file import LINEAR, random_layers, write_kohya
 from tests.support.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
 from tests.support.tiny_model import build_tiny_model
-from tests.support.tiny_xl import build_tiny_xl
 
 PICTURE = sample_image(80, 64).rotate(90)
 OTHER = sample_image(96, 48)
@@ -71,10 +70,8 @@ def _join(harness: EngineHarness, *requests: Generate) -> None:
     """Denoise requests that share calls: each comes when the one before it is being denoised."""
     with harness.without_images():
         for request in requests:
-            done = len(harness.calls)
-            harness.engine.add(request)
-            while len(harness.calls) == done or harness.engine._waiting:
-                harness.engine.step()
+            harness.add(request)
+            harness.engine.step()
         harness.run_until_idle()
     assert all(request.job_id in harness.latents for request in requests)
     assert max(harness.calls) > 4
@@ -149,15 +146,13 @@ def test_without_guidance_the_stock_pipeline_is_matched(harness: EngineHarness, 
     assert_close(harness.latents["a"], stock_latents(stock, params, ip_adapter_image=PICTURE, width=64, height=64))
 
 
-def test_the_style_layers_of_xl_match_the_stock_pipeline(tmp_path: Path) -> None:
-    model = build_tiny_xl(tmp_path / "xl")
-    xl = load_pipeline(str(model), "cpu", lambda _: None, torch.float32)
+def test_the_style_layers_of_xl_match_the_stock_pipeline(tmp_path: Path, tiny_xl: Path, xl_pipeline: Pipeline) -> None:
     write_encoder(tmp_path / "images" / "image_encoder")
-    write_adapter(tmp_path / "images" / "plus.safetensors", xl.unet, "plus")
-    stock = _stock(StableDiffusionXLPipeline, model, tmp_path / "images", "plus")
+    write_adapter(tmp_path / "images" / "plus.safetensors", xl_pipeline.unet, "plus")
+    stock = _stock(StableDiffusionXLPipeline, tiny_xl, tmp_path / "images", "plus")
     stock.set_ip_adapter_scale({"up": {"block_0": [0.0, 1.0]}})
     params = make_params(count=2, style=SOURCE, style_adapter="plus")
-    harness = EngineHarness(xl, adapters=scan_images(tmp_path / "images"))
+    harness = EngineHarness(xl_pipeline, adapters=scan_images(tmp_path / "images"))
     harness.denoise(
         make_request("a", params, style=to_png_bytes(PICTURE)),
         make_request("plain", make_params(count=2)),

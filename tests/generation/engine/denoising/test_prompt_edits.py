@@ -38,7 +38,7 @@ def _running(harness: EngineHarness, job_id: str) -> DenoisingJob:
 def test_half_of_one_run_and_half_of_another_are_spliced(
     harness: EngineHarness, sampler: str | None, when: str
 ) -> None:
-    changes: dict[str, Any] = {"sampler": sampler, "count": 2}
+    changes: dict[str, Any] = {"sampler": sampler, "count": 2, "num_inference_steps": 4}
     harness.denoise(make_request("edited", _edited(f"[red:blue:{when}]", **changes)))
     harness.engine.add(make_request("blue", make_params("blue", **changes)))
     harness.engine.step()

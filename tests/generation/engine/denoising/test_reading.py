@@ -7,25 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import torch
 
 from generation.engine.denoising.reading import MAX_ROWS_PER_CALL
-from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.engine.networks.pipeline_loader import Pipeline
 from generation.messages import Failed, FailureReason, Finished, Generate
 from generation.params import PromptPart, ReadingKind
 from generation.planning.readings import reading_rows
 from tests.support.engine_harness import EngineHarness, assert_close, limit_unet_rows, make_params, make_request
-from tests.support.tiny_xl import build_tiny_xl
 
 
-@pytest.fixture(scope="module", params=["sd", "xl"])
-def company(
-    request: pytest.FixtureRequest, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EngineHarness]:
-    if request.param == "xl":
-        folder = str(build_tiny_xl(tmp_path_factory.mktemp("xl")))
-        pipeline = load_pipeline(folder, "cpu", lambda _: None, torch.float32)
-    harness = EngineHarness(pipeline)
+@pytest.fixture(scope="module", params=["pipeline", "xl_pipeline"], ids=["sd", "xl"])
+def company(request: pytest.FixtureRequest) -> Iterator[EngineHarness]:
+    harness = EngineHarness(request.getfixturevalue(request.param))
     yield harness
     harness.close()
 
@@ -45,9 +38,9 @@ def test_each_word_has_a_weight_and_the_weightiest_has_1(company: EngineHarness)
 
 def test_a_reading_is_the_same_in_company_and_so_are_the_others(company: EngineHarness) -> None:
     (alone,) = company.read(shorten("alone"))
-    company.denoise(make_request("picture", make_params("a fox", seed=5)))
+    company.denoise(make_request("picture", make_params("a fox", seed=5, num_inference_steps=4)))
     calls = len(company.calls)
-    picture = make_request("accompanied picture", make_params("a fox", seed=5), order=1)
+    picture = make_request("accompanied picture", make_params("a fox", seed=5, num_inference_steps=4), order=1)
     company.engine.add(picture)
     (accompanied,) = company.read(shorten("accompanied", order=0))
     assert isinstance(company.wait_for_end("accompanied picture"), Finished)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.engine.denoising.rows import Rows, join_rows
-from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.engine.networks.pipeline_loader import Pipeline
 from generation.messages import Generate
 from generation.params import ControlWeight
 from generation.prompt.weights import parse_parts
@@ -21,7 +20,6 @@ from tests.support.control_file import random_control, scan, write_folder
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
 from tests.support.image_adapter_file import scan_images, write_adapter, write_encoder
 from tests.support.oracle import SOURCE, sample_image, to_png_bytes
-from tests.support.tiny_xl import build_tiny_xl
 
 PICTURE = to_png_bytes(sample_image())
 OTHER_PICTURE = to_png_bytes(sample_image(96, 48).rotate(90))
@@ -63,11 +61,9 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
 SUBSETS = st.sets(st.sampled_from(sorted(FEATURES)), max_size=4)
 
 
-@pytest.fixture(scope="module", params=["sd", "xl"])
-def company(
-    request: pytest.FixtureRequest, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EngineHarness]:
-    model = pipeline if request.param == "sd" else _load_xl(tmp_path_factory.mktemp("xl"))
+@pytest.fixture(scope="module", params=["pipeline", "xl_pipeline"], ids=["sd", "xl"])
+def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHarness]:
+    model: Pipeline = request.getfixturevalue(request.param)
     controls = tmp_path_factory.mktemp("controls")
     for number, name in enumerate(("one", "two")):
         write_folder(random_control(model.unet, number), controls / name)
@@ -80,10 +76,6 @@ def company(
     harness.close()
 
 
-def _load_xl(folder: Path) -> Pipeline:
-    return load_pipeline(str(build_tiny_xl(folder)), "cpu", lambda _: None, torch.float32)
-
-
 def _request(job_id: str, features: Collection[str], seed: int, order: int = 0) -> Generate:
     changes: dict[str, Any] = {"seed": seed, "num_inference_steps": 2}
     pictures: dict[str, bytes] = {}
@@ -93,7 +85,7 @@ def _request(job_id: str, features: Collection[str], seed: int, order: int = 0) 
     return make_request(job_id, make_params(f"a fox {seed}", **changes), order=order, **pictures)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=18, deadline=None, derandomize=True)
 @given(wanted=SUBSETS, others=st.lists(SUBSETS, min_size=1, max_size=3), rows=st.integers(1, 12))
 def test_a_picture_is_the_same_in_any_company(
     company: EngineHarness, wanted: set[str], others: list[set[str]], rows: int

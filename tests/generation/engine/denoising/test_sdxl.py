@@ -38,30 +38,20 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny_xl(tmp_path_factory.mktemp("xl"))
-
-
-@pytest.fixture(scope="module")
-def xl(folder: Path) -> Pipeline:
-    return load_pipeline(str(folder), "cpu", lambda _: None, torch.float32)
-
-
-@pytest.fixture(scope="module")
-def stock(folder: Path) -> Any:
-    return disable_progress_bar(StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False))
+def stock(tiny_xl: Path) -> Any:
+    return disable_progress_bar(StableDiffusionXLPipeline.from_pretrained(tiny_xl, add_watermarker=False))
 
 
 @pytest.fixture
-def harness(xl: Pipeline) -> Any:
-    harness = EngineHarness(xl)
+def harness(xl_pipeline: Pipeline) -> Any:
+    harness = EngineHarness(xl_pipeline)
     yield harness
     harness.close()
 
 
 @pytest.mark.parametrize("sampler", [None, "ddim", "euler_a", "dpmpp_2m_karras", "unipc", "lcm"])
 def test_every_sampler_matches_the_stock_pipeline(harness: EngineHarness, stock: Any, sampler: str | None) -> None:
-    wanted = make_params(sampler=sampler, count=2)
+    wanted = make_params(sampler=sampler, num_inference_steps=4, count=2)
     harness.denoise(make_request("a", wanted))
     assert_close(harness.latents["a"], stock_latents(stock, wanted, width=64, height=64))
 
@@ -69,7 +59,13 @@ def test_every_sampler_matches_the_stock_pipeline(harness: EngineHarness, stock:
 def test_jobs_that_differ_in_everything_share_calls_and_match_solo_runs(harness: EngineHarness, stock: Any) -> None:
     jobs = {
         text: make_params(
-            text, sampler=sampler, seed=seed, guidance_scale=guidance, width=width, negative_prompt=negative
+            text,
+            sampler=sampler,
+            seed=seed,
+            num_inference_steps=4,
+            guidance_scale=guidance,
+            width=width,
+            negative_prompt=negative,
         )
         for seed, (text, sampler, guidance, width, negative) in enumerate(
             [
@@ -104,7 +100,7 @@ def test_the_empty_text_is_zeros_only_for_a_model_trained_that_way(tmp_path: Pat
 def test_img2img_matches_the_stock_pipeline(
     harness: EngineHarness, stock: Any, sampler: str | None, strength: float
 ) -> None:
-    wanted = make_params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
+    wanted = make_params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=6, count=2)
     harness.denoise(make_request("a", wanted, source=to_png_bytes(sample_image())))
     oracle = disable_progress_bar(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(oracle, wanted, image=sample_image(), strength=strength))
@@ -116,7 +112,7 @@ def test_inpainting_matches_the_stock_pipeline(
 ) -> None:
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 8, 48, 40))
-    wanted = make_params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=10)
+    wanted = make_params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=6)
     harness.denoise(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
     oracle = disable_progress_bar(StableDiffusionXLInpaintPipeline(**stock.components, add_watermarker=False))
     theirs = stock_latents(
@@ -144,8 +140,8 @@ def test_a_vae_with_its_own_latent_statistics_is_normalised_by_them(tmp_path: Pa
     assert torch.allclose(pixels, theirs, atol=1e-4)
 
 
-def test_a_long_prompt_is_pooled_from_its_first_chunk(xl: Pipeline) -> None:
-    encoder, length = PromptEncoder(xl), CONTEXT - 2
+def test_a_long_prompt_is_pooled_from_its_first_chunk(xl_pipeline: Pipeline) -> None:
+    encoder, length = PromptEncoder(xl_pipeline), CONTEXT - 2
     both, first = (encode(encoder, make_params(text)) for text in ("1" * length + "2" * length, "1" * length))
     assert both.embeddings.shape[1] == 2 * CONTEXT
     assert torch.allclose(both.pooled[0], first.pooled[0], atol=1e-5)
@@ -153,11 +149,11 @@ def test_a_long_prompt_is_pooled_from_its_first_chunk(xl: Pipeline) -> None:
 
 
 def test_weighted_and_negative_texts_have_their_own_pooled_embeddings(
-    harness: EngineHarness, xl: Pipeline, stock: Any
+    harness: EngineHarness, xl_pipeline: Pipeline, stock: Any
 ) -> None:
     wanted = make_params(parts=(PromptPart("sun", 3), PromptPart("moon", 1)), no=("snow",), num_inference_steps=1)
     harness.denoise(make_request("a", wanted))
-    conditioning = encode(PromptEncoder(xl), wanted)
+    conditioning = encode(PromptEncoder(xl_pipeline), wanted)
     weights = dict(zip(("sun", "moon", "snow"), conditioning.guidance_weights.tolist(), strict=False))
     assert weights == pytest.approx({"sun": 3.75, "moon": 1.25, "snow": -0.625})
     for text, pooled in zip(weights, conditioning.pooled, strict=False):
@@ -191,9 +187,9 @@ def _with_another_noise(folder: Path) -> None:
     ],
 )
 def test_an_unsupported_xl_model_is_refused_with_the_reason(
-    folder: Path, tmp_path: Path, change: Callable[[Path], None], message: str
+    tiny_xl: Path, tmp_path: Path, change: Callable[[Path], None], message: str
 ) -> None:
-    other = shutil.copytree(folder, tmp_path / "other")
+    other = shutil.copytree(tiny_xl, tmp_path / "other")
     change(other)
     with pytest.raises(UserError, match=message):
         load_pipeline(str(other), "cpu", lambda _: None)

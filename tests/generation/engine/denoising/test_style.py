@@ -68,7 +68,7 @@ def test_a_palette_moves_the_colours_and_takes_no_row(harness: EngineHarness) ->
     harness.denoise(make_request("plain", params))
     harness.calls.clear()
     harness.denoise(_request("held", _styled(style_is_palette=True)))
-    assert harness.calls == [2 * 2] * 4
+    assert harness.calls == [2 * 2] * 2
     harness.denoise(_request("far", _styled(style_is_palette=True, style_weight=1000)))
     assert harness.latents["far"].equal(harness.latents["held"]), "the weight is that of styles"
     assert compute_cost(_styled(style_is_palette=True), None) == compute_cost(params, None)
@@ -79,7 +79,7 @@ def test_a_palette_moves_the_colours_and_takes_no_row(harness: EngineHarness) ->
 def test_without_weight_the_picture_is_the_same_to_the_bit(harness: EngineHarness) -> None:
     harness.denoise(make_request("plain", make_params(count=2)), _request("weightless", _styled(0)))
     assert harness.latents["weightless"].equal(harness.latents["plain"])
-    assert harness.calls == [8] * 4
+    assert harness.calls == [8] * 2
 
 
 def test_a_tile_alone_is_the_one_of_the_grid(harness: EngineHarness) -> None:

@@ -71,7 +71,7 @@ def test_a_trail_holds_the_steps_before_the_last(harness: EngineHarness, changes
 
 
 def test_a_trail_holds_what_each_step_predicted(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    params = make_params(count=2, video=True)
+    params = make_params(count=2, video=True, num_inference_steps=4)
     stopped = [
         drawn(harness, replace(params, video=False, stop=stop), f"s{stop}") and harness.latents[f"s{stop}"]
         for stop in (25, 50, 75)
@@ -82,7 +82,7 @@ def test_a_trail_holds_what_each_step_predicted(harness: EngineHarness, monkeypa
 
 
 def test_the_sheets_of_a_trail_come_from_the_real_decoder(harness: EngineHarness) -> None:
-    params = make_params(count=4, video=True)
+    params = make_params(count=4, video=True, num_inference_steps=4)
     trail = drawn(harness, params).trail
     grid = developed(harness, params, trail)
     latents = unpack_trail(trail)
@@ -166,7 +166,7 @@ class OperationCount(TorchDispatchMode):
 
 def test_a_video_hardly_delays_the_grid(embedded_model: EmbeddedModelHarness) -> None:
     """Processor time of all threads until the grid is finished."""
-    params = small_params("a castle on the hills --raw", count=4)
+    params = small_params("a castle on the hills --raw", count=2)
 
     def seconds(video: bool) -> float:
         started = time.process_time()

@@ -86,9 +86,7 @@ def test_an_upscale_shares_its_calls_with_other_jobs(harness: EngineHarness) -> 
     harness.engine._batcher.budget = 20 * 64 * 64
     large = actions.upscale(make_params(), TILE)
     request = {"source": to_png_bytes(sample_image())}
-    harness.engine.add(make_request("large", large, **request))
-    harness.engine._waiting["large"].inputs.result(TIMEOUT_S)  # prepared on another thread
-    harness.denoise(make_request("plain", make_params()))
+    harness.denoise(make_request("large", large, **request), make_request("plain", make_params()))
     assert max(harness.calls) == 18 + 2, "nine windows and one tile, with two texts each"
     harness.denoise(make_request("alone", large, **request))
     assert_close(harness.latents["large"], harness.latents["alone"], 1e-5)
@@ -105,7 +103,7 @@ def test_no_job_waits_while_a_large_source_is_prepared(harness: EngineHarness, m
     large = actions.upscale(make_params(), TILE, 4)
     harness.engine.add(make_request("large", large, source=to_png_bytes(sample_image())))
     harness.engine.add(make_request("plain"))
-    while not harness.progress("plain")[-1:] or harness.progress("plain")[-1].step < 4:
+    while not harness.progress("plain")[-1:] or harness.progress("plain")[-1].step < 2:
         harness.engine.step()
     assert not harness.progress("large")
     released.set()
@@ -131,7 +129,9 @@ def test_an_upscale_shows_the_same_image_and_no_seams(embedded_model: EmbeddedMo
     harness = embedded_model.harness
     model = harness.engine.model
     # With this seed the horizon is not where windows meet; with some seeds it is in the very middle.
-    own = make_params("the sea at sunset", width=256, height=256, seed=5, guidance_scale=model.guidance_scale)
+    own = make_params(
+        "the sea at sunset", width=256, height=256, seed=5, num_inference_steps=4, guidance_scale=model.guidance_scale
+    )
     first = generate_tile(harness, own)
     large = to_pixels(generate_tile(harness, actions.upscale(own, TILE, 2, actions.UPSCALE_CREATIVE), first))
     for steps in row_and_column_steps(large):
@@ -192,7 +192,7 @@ def test_blended_images_keep_their_contrast() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU, and torch built for it")
 def test_four_times_the_size_needs_hardly_more_memory_than_twice() -> None:
     harness = EngineHarness(load_pipeline(EMBEDDED, "cuda", lambda _: None))
-    own = make_params("the sea at sunset", width=256, height=256)
+    own = make_params("the sea at sunset", width=256, height=256, num_inference_steps=4)
     first, peaks = generate_tile(harness, own), []
     for factor in (2, 4):
         torch.cuda.reset_peak_memory_stats()

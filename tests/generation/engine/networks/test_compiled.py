@@ -324,9 +324,10 @@ def test_an_engine_generates_the_same_with_a_compiled_unet(
 ) -> None:
     monkeypatch.setattr(compiled, "CALLS_BEFORE_COMPILING", 2)
     compiler = FakeCompiler()
-    harness.generate(make_request("plain", make_params(count=3)))
+    params = make_params(count=3, num_inference_steps=4)
+    harness.generate(make_request("plain", params))
     harness.engine._compiled = CompiledUnet(pipeline.unet, compiler)
-    harness.engine.add(make_request("compiled", make_params(count=3)))
+    harness.engine.add(make_request("compiled", params))
     for _ in range(2):
         harness.engine.step()
     _wait_for_compiler(harness.engine._compiled)
