@@ -165,11 +165,11 @@ def test_inpainting_matches_the_stock_pipeline(
 
 
 def test_a_tile_generated_alone_matches_its_grid(harness: EngineHarness) -> None:
-    grids = {sampler: make_params(sampler=sampler, num_inference_steps=4, count=4) for sampler in SAMPLERS}
-    alone = {f"{sampler} alone": replace(grid, seed=grid.seed + 3, count=1) for sampler, grid in grids.items()}
+    grids = {sampler: make_params(sampler=sampler, num_inference_steps=3, count=2) for sampler in SAMPLERS}
+    alone = {f"{sampler} alone": replace(grid, seed=grid.seed + 1, count=1) for sampler, grid in grids.items()}
     harness.denoise(*(make_request(name, wanted) for name, wanted in (grids | alone).items()))
     for sampler in SAMPLERS:
-        assert_close(harness.latents[f"{sampler} alone"], harness.latents[sampler][3:], 1e-5, sampler)
+        assert_close(harness.latents[f"{sampler} alone"], harness.latents[sampler][1:], 1e-5, sampler)
 
 
 @pytest.mark.parametrize("mask", [None, to_png_bytes(sample_image(90, 90))])

@@ -167,10 +167,10 @@ def test_the_hires_pass_is_batched_with_jobs_of_its_size(harness: EngineHarness)
 
 @pytest.mark.parametrize("sampler", ["euler_a", "heun", "pndm", "dpmpp_2m_sde", "unipc"])
 def test_every_kind_of_sampler_runs_a_hires_pass_to_its_last_step(harness: EngineHarness, sampler: str) -> None:
-    grid = make_params(sampler=sampler, hd=True, count=3, num_inference_steps=7)
-    harness.denoise(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
+    grid = make_params(sampler=sampler, hd=True, count=2, num_inference_steps=7)
+    harness.denoise(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 1, count=1)))
     assert harness.latents["grid"].shape[-2:] == (16, 16)
-    assert_close(harness.latents["alone"], harness.latents["grid"][2:], 1e-5)
+    assert_close(harness.latents["alone"], harness.latents["grid"][1:], 1e-5)
     last = harness.progress("grid")[-1]
     assert last.step == last.total
 

@@ -85,7 +85,7 @@ def _request(job_id: str, features: Collection[str], seed: int, order: int = 0) 
     return make_request(job_id, make_params(f"a fox {seed}", **changes), order=order, **pictures)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=18, deadline=None, derandomize=True)
 @given(wanted=SUBSETS, others=st.lists(SUBSETS, min_size=1, max_size=3), rows=st.integers(1, 12))
 def test_a_picture_is_the_same_in_any_company(
     company: EngineHarness, wanted: set[str], others: list[set[str]], rows: int

@@ -166,7 +166,7 @@ class OperationCount(TorchDispatchMode):
 
 def test_a_video_hardly_delays_the_grid(embedded_model: EmbeddedModelHarness) -> None:
     """Processor time of all threads until the grid is finished."""
-    params = small_params("a castle on the hills --raw", count=4)
+    params = small_params("a castle on the hills --raw", count=2)
 
     def seconds(video: bool) -> float:
         started = time.process_time()
