@@ -156,13 +156,18 @@ class _PendingWrite:
             self.future.set_result(outcome)
 
 
+_SETTINGS = """
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;  -- an accepted job must survive a power cut
+    PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;  -- overwrite deleted data with zeros
+    PRAGMA busy_timeout = 10000;
+"""
+
+
 async def _configure(sqlite: aiosqlite.Connection, migrations: Path) -> None:
     sqlite.row_factory = aiosqlite.Row
-    await sqlite.execute("PRAGMA journal_mode = WAL")
-    await sqlite.execute("PRAGMA synchronous = FULL")  # an accepted job must survive a power cut
-    await sqlite.execute("PRAGMA foreign_keys = ON")
-    await sqlite.execute("PRAGMA secure_delete = ON")  # overwrite deleted data with zeros
-    await sqlite.execute("PRAGMA busy_timeout = 10000")
+    await sqlite.executescript(_SETTINGS)
     await _migrate(sqlite, migrations)
 
 
@@ -202,6 +207,5 @@ def _split_statements(script: str) -> Iterator[str]:
 
 
 async def _schema_version(sqlite: aiosqlite.Connection) -> int:
-    async with sqlite.execute("PRAGMA user_version") as cursor:
-        row = await cursor.fetchone()
-    return int(row[0]) if row else 0
+    ((version,),) = await sqlite.execute_fetchall("PRAGMA user_version")
+    return int(version)

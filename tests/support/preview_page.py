@@ -147,7 +147,6 @@ async def visit(
         await page.goto(address)
         await wait_until_ready(page)
         yield page
-        await page.goto(BLANK)
     unexpected = errors.unexpected(address, ignore)
     assert not unexpected, (unexpected, errors.refused)
 

@@ -77,8 +77,8 @@ class Vae:
         return moments.mean + moments.std * to_device(torch.cat(samples), moments.mean.device)
 
     def encode_mean(self, pixels: Tensor) -> Tensor:
-        """Return the mean latents of images."""
-        return self.encode(pixels).mean
+        """Return the mean latents of small images, each encoded whole."""
+        return self.encode(pixels, max(pixels.shape[-2:]) // self.scale).mean
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, side: int | None = None) -> Tensor:

@@ -56,6 +56,16 @@ async def log_in(page, gallery, name):
     await expect(page.get_by_role("button", name="Log out")).to_be_visible()
 
 
+async def sign_in(page, gallery, user):
+    """Give the tab the cookies of somebody who is logged in already, and open the gallery."""
+    async with gallery.visitor() as visitor:
+        await visitor.log_in(user)
+        cookies = [{"name": each.key, "value": each.value, "url": gallery.url} for each in visitor.http.cookie_jar]
+    await page.context.add_cookies(cookies)
+    await page.goto(gallery.url)
+    await expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+
 async def assert_fits(page, path):
     """Check the open page on a phone, a tablet, and a large screen in the dark."""
     await page.locator("main[aria-busy=false]").wait_for()
@@ -79,7 +89,7 @@ async def test_every_page_fits_its_screen_and_is_accessible(harness, open_page):
         await page.goto(gallery.url)
         await expect(page.get_by_role("link", name="Log in with Discord")).to_be_visible()
         await assert_fits(page, "without a login")
-        await log_in(page, gallery, "ben")
+        await sign_in(page, gallery, harness.ben)
         together = [f"/together?kind={kind}" for kind in (*sessions, "families")]
         made = [f"/{kind}/{session_id}" for kind, session_id in sessions.items()]
         for path in ("/", "/?q=fox", f"/p/{tile}", "/mine", "/find", f"/tree/{tile.job_id}", *together, *made):
@@ -113,7 +123,7 @@ async def test_a_visitor_searches_opens_and_marks_a_picture_by_keyboard(harness,
 async def test_own_pictures_are_selected_downloaded_and_deleted(harness, open_page):
     async with open_gallery(harness) as gallery, open_page() as page:
         tile, message = await gallery.draw("a mosaic owl", harness.ben)
-        await log_in(page, gallery, "ben")
+        await sign_in(page, gallery, harness.ben)
         await page.get_by_role("link", name="Mine").click()
         await page.get_by_role("checkbox").first.check()
         async with page.expect_download() as download:
@@ -131,7 +141,7 @@ async def test_a_dropped_picture_is_found(harness, open_page):
     async with open_gallery(harness) as gallery, open_page() as page:
         tile, _ = await gallery.draw("a mosaic fox")
         copy = await gallery.services.images.files.read(tile)
-        await log_in(page, gallery, "ben")
+        await sign_in(page, gallery, harness.ben)
         await page.get_by_role("link", name="Find").click()
         await page.locator("#file").set_input_files({"name": "copy.png", "mimeType": "image/png", "buffer": copy})
         await expect(page.get_by_role("heading", name="This is it:")).to_be_visible()
@@ -143,7 +153,7 @@ async def test_a_canvas_is_enlarged_and_tells_who_painted_what_by_keyboard(harne
         tile, _ = await gallery.draw("a mosaic harbour")
         owl, _ = await gallery.draw("an owl")
         await gallery.store_sessions(tile, owl)
-        await log_in(page, gallery, "ben")
+        await sign_in(page, gallery, harness.ben)
         await page.get_by_role("link", name="Together").click()
         await page.get_by_role("link", name="<b>the sea</b>").click()
         await expect(page.get_by_role("heading", name="<b>the sea</b>")).to_be_visible()
@@ -174,7 +184,7 @@ async def test_the_pages_are_german_in_a_german_browser(harness, open_page):
 async def test_scripts_in_prompts_stay_text(harness, open_page):
     async with open_gallery(harness) as gallery, open_page() as page:
         tile, _ = await gallery.draw("a mosaic <img src=x onerror=document.title='hacked'> fox")
-        await log_in(page, gallery, "ben")
+        await sign_in(page, gallery, harness.ben)
         await page.goto(f"{gallery.url}/p/{tile}")
         await expect(page.locator(".prompt")).to_contain_text("<img src=x")
         assert await page.locator("main img[src='x']").count() == 0

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
+import pytest
 import pytest_asyncio
 from discord.http import Route
 
@@ -40,15 +41,20 @@ async def showcase() -> AsyncIterator[SimpleNamespace]:
 async def tab(showcase, browser):
     """Open one tab for all tests: opening one for each would take longer than the tests."""
     async with visit(browser, showcase.address) as page:
-        showcase.home = page.url
         yield page
 
 
+@pytest.fixture(scope="module")
+def home(tab) -> str:
+    """Return the address of the first channel, in which the tab opens."""
+    return tab.url
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(showcase, tab):
+async def page(tab, home):
     """Return the tab in the first channel, with nothing open and no unsent text."""
     busy = await tab.locator("form.command, dialog, [popover]").count()
-    if busy or tab.url != showcase.home:
-        await tab.goto(showcase.home)
+    if busy or tab.url != home:
+        await tab.goto(home)
         await wait_until_ready(tab)
     return tab

@@ -74,21 +74,21 @@ def test_a_single_tile_is_posted_with_its_parameters(harness: EngineHarness) -> 
 @pytest.mark.parametrize("count", [1, 4])
 @pytest.mark.parametrize("limit", [20_000, 3_000, 600])
 def test_a_grid_image_never_exceeds_the_upload_limit(harness: EngineHarness, count: int, limit: int) -> None:
-    grid = _grid(harness, make_params(count=count, width=128, height=128, num_inference_steps=1), upload_limit=limit)
+    grid = _grid(harness, make_params(count=count, width=96, height=96, num_inference_steps=1), upload_limit=limit)
     assert len(grid.image) <= limit
     assert _open_image(grid.image).format == grid.suffix.upper()
-    assert _open_image(grid.tiles[0]).size == (128, 128)
+    assert _open_image(grid.tiles[0]).size == (96, 96)
 
 
 def test_previews_come_with_progress_and_show_the_grid(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "PREVIEW_INTERVAL_S", 0.0)
-    harness.engine.add(make_request("a", make_params(count=4, width=96, num_inference_steps=30)))
+    harness.engine.add(make_request("a", make_params(count=4, width=96, num_inference_steps=8)))
     harness.run_until_idle()
     progress = harness.wait_for_preview()
     image = _open_image(progress.preview)
     assert image.format == "JPEG"
     assert image.width / image.height == pytest.approx(96 / 64, rel=0.02)
-    assert (progress.job_id, progress.total) == ("a", 30)
+    assert (progress.job_id, progress.total) == ("a", 8)
 
 
 def test_only_the_newest_preview_of_a_job_waits(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:

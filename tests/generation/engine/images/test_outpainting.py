@@ -152,13 +152,15 @@ def test_repeated_panning_leaves_the_first_image_unchanged(harness: EngineHarnes
     assert np.abs(soft[0] - soft[1]).mean() < 2, "its colours have not drifted"
 
 
-@pytest.mark.parametrize("prompt", ["the hills at sunset", "a red boat on the sea", "a teal background"])
+@pytest.mark.parametrize(
+    ("prompt", "side"), [("the hills at sunset", 128), ("a red boat on the sea", 128), ("a teal background", 192)]
+)
 def test_outpainting_in_the_default_style_leaves_no_visible_seam(
-    embedded_model: EmbeddedModelHarness, prompt: str
+    embedded_model: EmbeddedModelHarness, prompt: str, side: int
 ) -> None:
     harness, model = embedded_model.harness, embedded_model.harness.engine.model
     facts = describe_model(EMBEDDED)
-    look = {"guidance_scale": facts.guidance_scale, "house_style": facts.trigger_words, "width": 192, "height": 192}
+    look = {"guidance_scale": facts.guidance_scale, "house_style": facts.trigger_words, "width": side, "height": side}
     own = make_params(prompt, num_inference_steps=STEPS, seed=3, **look)
     tiles = harness.generate(make_request(f"own {prompt}", own), make_request(f"other {prompt}", replace(own, seed=8)))
     first, other = (end.grid.tiles[0] for end in tiles if isinstance(end, Finished))
@@ -171,13 +173,15 @@ def test_outpainting_in_the_default_style_leaves_no_visible_seam(
         assert frame is not None
         assert seam_strength(to_pixels(generate_tile(harness, wanted, first)), frame) < 1.2
     pasted = Image.open(io.BytesIO(other))
-    pasted.paste(Image.open(io.BytesIO(first)).resize((96, 96)), (48, 48))
-    assert seam_strength(to_pixels(pasted), Frame(48, 48, 96, 96)) > 2, "as an image pasted into another shows"
+    pasted.paste(Image.open(io.BytesIO(first)).resize((side // 2, side // 2)), (side // 4, side // 4))
+    assert seam_strength(to_pixels(pasted), Frame(side // 4, side // 4, side // 2, side // 2)) > 2, (
+        "as an image pasted into another shows"
+    )
 
 
 @pytest.mark.parametrize("prompt", ["the hills at sunset", "a teal background"])
 def test_a_piece_of_a_canvas_fits_to_cells_beyond_its_square(embedded_model: EmbeddedModelHarness, prompt: str) -> None:
-    harness, width, side = embedded_model.harness, 192, cell_side(192)
+    harness, width, side = embedded_model.harness, 128, cell_side(128)
     facts, margin = describe_model(EMBEDDED), width // 2 - side
     look = {"guidance_scale": facts.guidance_scale, "house_style": facts.trigger_words, "width": width, "height": width}
     theme = make_params(prompt, num_inference_steps=STEPS, seed=3, **look)

@@ -19,14 +19,12 @@ TEXTURES = ("a meadow", "a forest", "under water", "space")
 
 @pytest.fixture(scope="module")
 def textures(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.generate(
-        *(f"{texture} --raw" for texture in TEXTURES), width=192, height=192, count=2, seamless=True
-    )
+    return embedded_model.generate(*(f"{texture} --raw" for texture in TEXTURES), count=2, seamless=True)
 
 
 @pytest.fixture(scope="module")
 def images(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.generate(*(f"{texture} --raw" for texture in TEXTURES[:2]), width=192, height=192, count=2)
+    return embedded_model.generate(*(f"{texture} --raw" for texture in TEXTURES[:2]), count=2)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from torch.nn import Linear
 
 from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.device.availability import DeviceUnavailable
-from generation.engine.networks.compiled import compile_blocks
+from generation.engine.networks.compiled import BLOCKS, compile_blocks
 from generation.engine.networks.fp8 import FP8, Fp8Linear, round_rows, use_fp8
 from generation.engine.networks.lora import with_loras
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
@@ -115,11 +115,14 @@ def test_a_lora_works_beside_rounded_weights(exact: Pipeline, rounded: Pipeline,
 
 
 def test_compiled_blocks_have_the_same_layers_in_one_graph(rounded: Pipeline) -> None:
-    unet, call = rounded.unet, {"encoder_hidden_states": sample(2, 77, 16), "return_dict": False}
-    given = sample(2, 4, 8, 8), torch.full((2,), 500.0)
-    compiled = compile_blocks(unet, backend="aot_eager", fullgraph=True)
+    middle = rounded.unet.mid_block  # which has every kind of block that is compiled
+    assert {type(each).__name__ for each in rounded.unet.modules()} & BLOCKS == {
+        type(each).__name__ for each in middle.modules()
+    } & BLOCKS
+    given, text = (sample(2, 32, 4, 4), sample(2, 64)), sample(2, 77, 16)
+    compiled = compile_blocks(middle, backend="aot_eager", fullgraph=True)
     with torch.inference_mode():
-        assert_close(compiled(*given, **call)[0], unet(*given, **call)[0], 0.02)
+        assert_close(compiled(*given, encoder_hidden_states=text), middle(*given, encoder_hidden_states=text), 0.02)
 
 
 def test_a_device_that_cannot_is_refused_in_one_sentence() -> None:

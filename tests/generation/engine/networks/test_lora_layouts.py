@@ -175,7 +175,7 @@ def test_both_text_encoders_of_xl_are_found(tmp_path: Path, layout: str) -> None
 
 
 def test_long_notes_about_the_training_do_not_matter(pipeline: Pipeline, layers: Layers, tmp_path: Path) -> None:
-    tags = json.dumps({"10_ink": {f"tag number {number}": 1 for number in range(500_000)}})
+    tags = json.dumps({"10_ink": {f"tag number {number:>200}": 1 for number in range(50_000)}})
     assert len(tags) > 10_000_000
     path = write_kohya(tmp_path / "it.safetensors", layers, ss_tag_frequency=tags)
     _assert_same_change(pipeline, path, merge_loras(pipeline, (layers, WEIGHT)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import diffusers
 import numpy as np
@@ -28,7 +29,7 @@ from generation.engine.networks.family_detection import detect_family
 from generation.engine.output.previews import LatentPreviewer
 from generation.engine.pipelines import pipeline_adapters, pipeline_engine
 from generation.engine.pipelines.loader import load_pipeline_adapter
-from generation.engine.pipelines.pipeline_adapters import PipelineAdapter
+from generation.engine.pipelines.pipeline_adapters import Autoencoder, PipelineAdapter
 from generation.engine.pipelines.pipeline_engine import PipelineEngine
 from generation.engine.serving.model_loader import ModelLoader
 from generation.engine.serving.multi_model_engine import MultiModelEngine
@@ -78,6 +79,12 @@ def load_tiny(tmp_path_factory: pytest.TempPathFactory) -> LoadTiny:
     return load
 
 
+@cache
+def fit_previewer(autoencoder: Autoencoder) -> LatentPreviewer:
+    """Return what draws the previews of a network; to fit it takes longer than most tests."""
+    return LatentPreviewer(autoencoder)
+
+
 @dataclass
 class PipelineHarness:
     """An engine and its events."""
@@ -88,7 +95,8 @@ class PipelineHarness:
     on_event: Callable[[Event], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.engine = PipelineEngine(self.adapter, self.model, CPU, self._record)
+        with patch.object(pipeline_engine, "LatentPreviewer", fit_previewer):
+            self.engine = PipelineEngine(self.adapter, self.model, CPU, self._record)
 
     def _record(self, event: Event) -> None:
         self.events.append(event)
