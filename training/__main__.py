@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from training.settings import LATENTS, MODEL, ROOT, RUNS, SEED, SHEET_PROMPTS, UNET, VAE
+from training.settings import EVALUATED_CAPTIONS, LATENTS, MODEL, ROOT, RUNS, SEED, SHEET_PROMPTS, UNET, VAE
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -115,7 +115,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """Evaluate the shipped model on held-out captions."""
     from training.evaluate import evaluate
 
-    evaluate(device=options.device)
+    evaluate(count=options.captions, device=options.device)
 
 
 def first_words(options: argparse.Namespace) -> None:
@@ -170,6 +170,7 @@ def parser() -> argparse.ArgumentParser:
     subparsers["unet"].add_argument("--samples", type=int, default=UNET.samples)
     subparsers["unet"].add_argument("--batch", type=int, default=UNET.batch)
     subparsers["widen-unet"].add_argument("narrow", type=Path, help="the checkpoint to widen")
+    subparsers["evaluate"].add_argument("--captions", type=int, default=EVALUATED_CAPTIONS)
     subparsers["sample-sheet"].add_argument("--checkpoint", action="store_true", help="use the last checkpoint")
     subparsers["sample-sheet"].add_argument("--to", type=Path, default=ROOT / "docs" / "storybook-samples.jpg")
     return top

@@ -128,12 +128,14 @@ class UnetSettings:
     # Train on half-size images first: four times as many samples in the same time teach the composition.
     half_size_samples: int = 50_000
     # Later this share of the batches is of half size, with twice as many images: new words are learnt sooner.
-    half_size_share: float = 0.45
+    half_size_share: float = 0.35
     # Timesteps are uniform to this power: below 1, noisy ones, where shapes are decided, come more often.
     timestep_power: float = 0.65
     samples: int = 376_000
     ema: float = 0.995
     text_dropout: float = 0.1
+    # How many samples mix two drawings, so that weights act in proportion; more of them make empty images frequent.
+    mixing_share: float = 0.12
     train_timesteps: int = 1000
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from training import text
 from training.attention import PlainAttention
 from training.captions import training_caption, unconditional_caption
 from training.latents import SHARDS, read_shard
+from training.mixing import Sample, is_plain, mix
 from training.muon import Muon
 from training.precision import autocast
 from training.settings import RUNS, SEED, TEXT, UNET
@@ -71,6 +73,8 @@ class LatentDataset:
     latents: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     subjects: dict[tuple[int, int], list[Subject]] = field(default_factory=dict)
     unconditional: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    plain: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    by_thing: dict[tuple[int, int], dict[str, list[int]]] = field(default_factory=dict)
     loaded_shards: set[Path] = field(default_factory=set)
 
     def refresh(self) -> int:
@@ -92,20 +96,35 @@ class LatentDataset:
         self.unconditional[size] = [
             i for i, subject in enumerate(self.subjects[size]) if is_unconditional_scene(subject)
         ]
+        self.plain[size] = [i for i, subject in enumerate(self.subjects[size]) if is_plain(subject)]
+        self.by_thing[size] = defaultdict(list)
+        for i, subject in enumerate(self.subjects[size]):
+            self.by_thing[size][subject.thing].append(i)
 
-    def batch(self, rng: random.Random, count: int) -> tuple[Tensor, list[str]]:
-        """Return random latents of one size and their captions; samples without a caption are unconditional scenes."""
+    def batch(self, rng: random.Random, count: int) -> list[Sample]:
+        """Return random samples of one size; those without a caption are unconditional scenes."""
         sizes = list(self.subjects)
         size = rng.choices(sizes, [len(self.subjects[s]) for s in sizes])[0]
-        subjects, unconditional = self.subjects[size], self.unconditional[size]
-        chosen, captions = [], []
-        for _ in range(count):
-            dropped = bool(unconditional) and rng.random() < UNET.text_dropout
-            chosen.append(rng.choice(unconditional) if dropped else rng.randrange(len(subjects)))
-            captions.append(
-                unconditional_caption(subjects[chosen[-1]]) if dropped else training_caption(subjects[chosen[-1]], rng)
-            )
-        return self.latents[size][chosen].float(), captions
+        return [self._sample(size, rng) for _ in range(count)]
+
+    def _sample(self, size: tuple[int, int], rng: random.Random) -> Sample:
+        unconditional, everything = self.unconditional[size], range(len(self.subjects[size]))
+        if unconditional and rng.random() < UNET.text_dropout:
+            latents, subject = self._drawn(size, rng.choice(unconditional))
+            return Sample(latents, unconditional_caption(subject))
+        if rng.random() < UNET.mixing_share:
+            return self._mixture(size, rng)
+        latents, subject = self._drawn(size, rng.choice(everything))
+        return Sample(latents, training_caption(subject, rng))
+
+    def _mixture(self, size: tuple[int, int], rng: random.Random) -> Sample:
+        """Mix two colours, or two drawings of one object: weights, chaos and weirdness seldom change the object."""
+        plain, by_thing = self.plain[size], self.by_thing[size]
+        pool = plain if plain and rng.random() < 0.5 else by_thing[rng.choice(list(by_thing))]
+        return mix(self._drawn(size, rng.choice(pool)), self._drawn(size, rng.choice(pool)), rng)
+
+    def _drawn(self, size: tuple[int, int], index: int) -> tuple[Tensor, Subject]:
+        return self.latents[size][index].float(), self.subjects[size][index]
 
 
 def refresh_all(datasets: list[LatentDataset]) -> int:
@@ -188,6 +207,16 @@ class CaptionEncoder:
         """Return the hidden states of captions, batch × context × hidden."""
         ids = text.token_ids(self.tokenizer, captions).to(self.device)
         states: Tensor = self.encoder(input_ids=ids).last_hidden_state
+        return states
+
+    def encode_samples(self, samples: list[Sample]) -> Tensor:
+        """Return the hidden states of samples' captions, those of mixtures between two captions."""
+        states = self.encode([sample.caption for sample in samples])
+        mixed = [i for i, sample in enumerate(samples) if sample.share]
+        if mixed:
+            others = self.encode([samples[i].other for i in mixed])
+            shares = torch.tensor([samples[i].share for i in mixed], device=self.device)
+            states[mixed] = torch.lerp(states[mixed], others, shares[:, None, None])
         return states
 
 
@@ -274,8 +303,9 @@ def train_unet(total: int = UNET.samples, batch: int = UNET.batch, device: str =
     save_due, report_due = interval_timer(minutes), interval_timer(minutes / 4)
     while run.samples < total:
         half = run.samples < UNET.half_size_samples or rng.random() < UNET.half_size_share
-        latents, texts = datasets[half].batch(rng, batch * (2 if half else 1))
-        meter.add(*train_step(run, latents, captions.encode(texts), alphas, learning_rate(run.samples, total, batch)))
+        samples = datasets[half].batch(rng, batch * (2 if half else 1))
+        latents, states = torch.stack([sample.latents for sample in samples]), captions.encode_samples(samples)
+        meter.add(*train_step(run, latents, states, alphas, learning_rate(run.samples, total, batch)))
         if next(report_due):
             speed = (run.samples - first) / (time.monotonic() - start)
             print(f"unet {run.samples}/{total} v-error by quarter {meter.report()} {speed:.1f}/s", flush=True)

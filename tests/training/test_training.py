@@ -173,17 +173,19 @@ def test_shards_are_read_back_as_written(vae, tmp_path):
 def test_a_batch_has_images_of_one_size_with_their_captions(vae, tmp_path, monkeypatch):
     monkeypatch.setattr("training.unet.SHARDS", tmp_path)
     monkeypatch.setattr("training.unet.training_caption", make_caption)  # always names the object
+    monkeypatch.setattr("training.unet.UNET", replace(UNET, mixing_share=0.0))
     for i, size in enumerate([(64, 64), (96, 64)]):
         torch.save(draw_shard(vae, size, seed=i, count=4), tmp_path / f"{i:05d}.pt")
     dataset = LatentDataset(half=False)
     assert dataset.refresh() == 8
     assert dataset.refresh() == 8
-    latents, captions = dataset.batch(random.Random(0), 6)
-    size = (latents.shape[-1], latents.shape[-2])
-    for latent, caption in zip(latents, captions, strict=True):
-        index = next(i for i, known in enumerate(dataset.latents[size]) if torch.equal(known.float(), latent))
-        thing = dataset.subjects[size][index].thing
-        assert not thing or any(name in caption.lower() for name in SYNONYMS[thing])
+    samples = dataset.batch(random.Random(0), 6)
+    ((width, height),) = {(sample.latents.shape[-1], sample.latents.shape[-2]) for sample in samples}
+    drawn = dataset.latents[width, height]
+    for sample in samples:
+        index = next(i for i, known in enumerate(drawn) if torch.equal(known.float(), sample.latents))
+        thing = dataset.subjects[width, height][index].thing
+        assert not thing or any(name in sample.caption.lower() for name in SYNONYMS[thing])
 
 
 def test_samples_without_a_caption_are_unconditional_scenes():
@@ -193,12 +195,10 @@ def test_samples_without_a_caption_are_unconditional_scenes():
     subjects = [Subject(background="red"), scene, ghost, finished]
     dataset = LatentDataset(half=False)
     dataset.add((8, 8), torch.arange(4.0).reshape(4, 1, 1, 1).half(), subjects)
-    latents, captions = dataset.batch(random.Random(0), 400)
-    uncaptioned = {
-        (latent.item(), text) for latent, text in zip(latents, captions, strict=True) if text in ("", "storybook style")
-    }
-    assert uncaptioned == {(1.0, ""), (3.0, "storybook style")}
-    assert 10 < sum(text in ("", "storybook style") for text in captions) < 90
+    samples = dataset.batch(random.Random(0), 400)
+    uncaptioned = [sample for sample in samples if sample.caption in ("", "storybook style")]
+    assert {(sample.latents.item(), sample.caption) for sample in uncaptioned} == {(1.0, ""), (3.0, "storybook style")}
+    assert 10 < len(uncaptioned) < 90
 
 
 @pytest.mark.parametrize("shape", [(20, 40), (12, 60), (60, 12)])
