@@ -75,8 +75,7 @@ async def assert_fits(page, path):
         await page.emulate_media(color_scheme="dark" if name == "desktop" else "light")
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, (name, path)
         assert await page.evaluate(SMALL_TARGETS) == [], (name, path)
-        if name != "tablet":  # between the others, and drawn like one of them
-            await assert_accessible(page)
+        await assert_accessible(page)
 
 
 async def test_every_page_fits_its_screen_and_is_accessible(harness, open_page):
