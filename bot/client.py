@@ -133,8 +133,7 @@ class Client(commands.AutoShardedBot):
         current = {(int(command.get("type", 1)), command["name"]) for command in payload}
         if known == current and await self.services.db.jobs.get_meta("commands") == fingerprint:
             return
-        assert self.application_id is not None, "known since the login"
-        await self.http.bulk_upsert_global_commands(self.application_id, payload=payload)  # `sync` would build it again
+        await self.tree.sync()
         await self.services.db.jobs.set_meta("commands", fingerprint)
         log.info("sent Discord %d commands", len(payload))
 

@@ -94,52 +94,46 @@ class Connection:
     async def _commit(self, writes: list[_PendingWrite]) -> list[int | Exception]:
         if len(writes) == 1:
             return [await self._commit_alone(writes[0].statements)]
+        async with self._transaction():
+            return [await self._execute_one_of_many(write.statements) for write in writes]
+
+    async def _commit_alone(self, statements: Sequence[Statement]) -> int:
+        if len(statements) == 1:
+            return await self._execute(statements)
+        async with self._transaction():
+            return await self._execute(statements)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
         await self._sqlite.execute("BEGIN IMMEDIATE")
         try:
-            outcomes = [await self._execute_one_of_many(write.statements) for write in writes]
+            yield
             await self._sqlite.execute("COMMIT")
         except BaseException:
             await self._sqlite.rollback()
             raise
-        return outcomes
-
-    async def _commit_alone(self, statements: Sequence[Statement]) -> int | Exception:
-        if len(statements) == 1:
-            return await self._execute(statements[0])
-        await self._sqlite.execute("BEGIN IMMEDIATE")
-        try:
-            outcome = await self._execute_in_order(statements)
-            await self._sqlite.execute("ROLLBACK" if isinstance(outcome, Exception) else "COMMIT")
-        except BaseException:
-            await self._sqlite.rollback()
-            raise
-        return outcome
 
     async def _execute_one_of_many(self, statements: Sequence[Statement]) -> int | Exception:
+        """Run one write of a transaction, which goes on if it fails: then it has changed nothing."""
         if len(statements) == 1:
-            return await self._execute(statements[0])
+            return await self._attempt(statements)
         await self._sqlite.execute("SAVEPOINT together")
-        outcome = await self._execute_in_order(statements)
+        outcome = await self._attempt(statements)
         if isinstance(outcome, Exception):
             await self._sqlite.execute("ROLLBACK TO together")
         await self._sqlite.execute("RELEASE together")
         return outcome
 
-    async def _execute_in_order(self, statements: Sequence[Statement]) -> int | Exception:
-        """Return how many rows the first statement changed, or the error of the first one that fails."""
-        outcomes: list[int] = []
-        for statement in statements:
-            outcome = await self._execute(statement)
-            if isinstance(outcome, Exception):
-                return outcome
-            outcomes.append(outcome)
-        return outcomes[0]
-
-    async def _execute(self, statement: Statement) -> int | Exception:
+    async def _attempt(self, statements: Sequence[Statement]) -> int | Exception:
         try:
-            return (await self._sqlite.execute(*statement)).rowcount  # a write leaves nothing open to close
-        except sqlite3.IntegrityError as error:  # SQLite rolls back this statement only
+            return await self._execute(statements)
+        except sqlite3.IntegrityError as error:  # SQLite rolls back the statement that failed, and no other
             return error
+
+    async def _execute(self, statements: Sequence[Statement]) -> int:
+        """Run statements in order; return how many rows the first one changed."""
+        cursors = [await self._sqlite.execute(*statement) for statement in statements]  # a write leaves none open
+        return cursors[0].rowcount
 
 
 @dataclass(frozen=True, slots=True, eq=False)

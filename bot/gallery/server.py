@@ -7,7 +7,6 @@ import hashlib
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cache
 from pathlib import Path
 
 from aiohttp import web
@@ -85,8 +84,7 @@ class GalleryServer:
         self._app = web.Application(client_max_size=MAX_BODY_BYTES)
         protect(self._app, self._hosts, self._origins, secure=secure)
         self._app.add_routes(routes)
-        self._app.add_routes([web.get(path, _index) for path in PAGES])
-        self._app.add_routes([web.get(r"/static/{version:(?:[0-9a-f]{12}/)?}{name:[a-z_]+[.](?:js|css|svg)}", _static)])
+        self._app.add_routes(_Files().routes())
         self._app.middlewares[:0] = [self._hear, self._speak]
         self._listener: asyncio.Server | None = None
         self._silent: set[asyncio.BaseProtocol] = set()  # connections that have not sent a request yet
@@ -177,31 +175,34 @@ def _application_id(client: Client | None) -> int | None:
     return client.application_id if client is not None else None
 
 
-async def _index(_: web.Request) -> web.Response:
-    """Return the page, with its files under addresses that change with them: a browser fetches each once."""
-    response = _file("index.html")
-    assert isinstance(response.body, bytes)
-    response.body = response.body.replace(b'"/static/', f'"/static/{_version()}/'.encode())
-    return response
+class _Files:
+    """The pages' files as this start of the bot found them: an update on the disk is served after the next one.
 
+    A browser fetches each file once: its address changes with any of them.
+    """
 
-async def _static(request: web.Request) -> web.Response:
-    response = _file(request.match_info["name"])
-    if request.match_info["version"] == f"{_version()}/":
-        response.headers["Cache-Control"] = FOREVER
-    return response
+    def __init__(self) -> None:
+        self._contents = {path.name: path.read_bytes() for path in sorted(STATIC_FOLDER.glob("[a-z]*[a-z]"))}
+        self._version = hashlib.sha256(repr(self._contents).encode()).hexdigest()[:12] + "/"
 
+    def routes(self) -> list[web.RouteDef]:
+        address = r"/static/{version:(?:[0-9a-f]{12}/)?}{name:[a-z_]+[.](?:js|css|svg)}"
+        return [*(web.get(path, self._index) for path in PAGES), web.get(address, self._static)]
 
-@cache
-def _version() -> str:
-    """Return what changes with any of the pages' files, which are those of this start of the bot."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC_FOLDER.iterdir()))).hexdigest()[:12]
+    async def _index(self, _: web.Request) -> web.Response:
+        response = self._answer("index.html")
+        assert isinstance(response.body, bytes)
+        response.body = response.body.replace(b'"/static/', f'"/static/{self._version}'.encode())
+        return response
 
+    async def _static(self, request: web.Request) -> web.Response:
+        response = self._answer(request.match_info["name"])
+        if request.match_info["version"] == self._version:
+            response.headers["Cache-Control"] = FOREVER
+        return response
 
-def _file(name: str) -> web.Response:
-    try:
-        body = (STATIC_FOLDER / name).read_bytes()
-    except FileNotFoundError:
-        raise web.HTTPNotFound(text=tr("There is no such page.")) from None
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return web.Response(body=body, headers={"Content-Type": f"{kind}; charset=utf-8"})
+    def _answer(self, name: str) -> web.Response:
+        if name not in self._contents:
+            raise web.HTTPNotFound(text=tr("There is no such page."))
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return web.Response(body=self._contents[name], headers={"Content-Type": f"{kind}; charset=utf-8"})

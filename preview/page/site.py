@@ -55,7 +55,7 @@ class Page:
         self._about = about
         self._bot_state = bot_state
         self._run = secrets.token_hex(8)
-        self._version = _version()
+        self._files = _Files()
         self._sockets: set[web.WebSocketResponse] = set()
         server.app.middlewares.append(reject_cross_site)
         server.app.add_routes(
@@ -73,17 +73,12 @@ class Page:
         self._core.event_bus.publish(StateEvent("bot"))
 
     async def _index(self, _: web.Request) -> web.Response:
-        """Return the page, with its files under addresses that change with them: a browser fetches each once."""
-        response, self._version = _static_file("index.html"), _version()
-        assert isinstance(response.body, bytes)
-        response.body = response.body.replace(b'"/page/', f'"/page/{self._version}/'.encode())
-        return response
+        """Read all files anew, so that edits show on reload, and return the page."""
+        self._files = _Files()
+        return self._files.index()
 
     async def _static_file(self, request: web.Request) -> web.Response:
-        response = _static_file(request.match_info["name"])
-        if request.match_info["version"] == f"{self._version}/":
-            response.headers["Cache-Control"] = FOREVER
-        return response
+        return self._files.answer(request.match_info["name"], request.match_info["version"])
 
     async def _close_sockets(self, _: web.Application) -> None:
         for socket in list(self._sockets):
@@ -190,19 +185,28 @@ class Page:
         return PageAction(self._core, actor, payload, files)
 
 
-def _version() -> str:
-    """Return what changes with any of the page's files."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC_FOLDER.iterdir()))).hexdigest()[:12]
+class _Files:
+    """The page's files as they are at one moment. A browser fetches each once: its address changes with any of them."""
 
+    def __init__(self) -> None:
+        # Not those that editors hide or back up: they come and go.
+        self._contents = {path.name: path.read_bytes() for path in sorted(STATIC_FOLDER.glob("[a-z]*[a-z]"))}
+        self._version = hashlib.sha256(repr(self._contents).encode()).hexdigest()[:12] + "/"
 
-def _static_file(name: str) -> web.Response:
-    """Return one of the page's files. It is read each time: the files are small, and edits show on reload."""
-    try:
-        body = (STATIC_FOLDER / name).read_bytes()
-    except FileNotFoundError:
-        raise web.HTTPNotFound from None
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return web.Response(body=body, headers=HEADERS | {"Content-Type": f"{kind}; charset=utf-8"})
+    def index(self) -> web.Response:
+        response = self.answer("index.html")
+        assert isinstance(response.body, bytes)
+        response.body = response.body.replace(b'"/page/', f'"/page/{self._version}'.encode())
+        return response
+
+    def answer(self, name: str, version: str = "") -> web.Response:
+        if name not in self._contents:
+            raise web.HTTPNotFound
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        headers = HEADERS | {"Content-Type": f"{kind}; charset=utf-8"}
+        if version == self._version:
+            headers["Cache-Control"] = FOREVER
+        return web.Response(body=self._contents[name], headers=headers)
 
 
 @web.middleware

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import discord
 import pytest
 
 from generation.files import sanitize
@@ -212,6 +213,16 @@ async def test_commands_are_synced_only_when_they_changed(harness):
         await harness.imagine("a fox")
         await harness.result()
     assert len(syncs()) == 1
+
+
+async def test_a_command_that_discord_refuses_is_named(harness, monkeypatch):
+    async with harness.bot():
+        command = harness.client.tree.get_command("show")
+        monkeypatch.setattr(command, "description", "long " * 30)
+        monkeypatch.setattr(command, "_locale_description", None)
+        with pytest.raises(discord.HTTPException, match="In command 'show'"):
+            await harness.client.sync_commands()
+    harness.server.violations.clear()
 
 
 async def test_attachments_are_decoded_two_at_a_time_to_keep_others_going(harness, monkeypatch):

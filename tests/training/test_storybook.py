@@ -87,6 +87,13 @@ def test_each_background_has_the_requested_colour(pipeline):
     assert [nearest_colour(image) for image in images] == colours
 
 
+def test_a_picture_of_its_native_size_follows_its_prompt(pipeline):
+    size = SETTINGS["native_size"]
+    [image] = generate(pipeline, ["green background"], [5], width=size, height=size)
+    assert image.size == (size, size)
+    assert nearest_colour(image) == "green"
+
+
 def test_night_is_darker_than_day(pipeline):
     day, night = generate(pipeline, ["hills by day", "hills at night"], [2, 2])
     assert np.asarray(night).mean() < 0.7 * np.asarray(day).mean()

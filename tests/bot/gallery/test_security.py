@@ -6,9 +6,11 @@ import asyncio
 import io
 import json
 import re
+import shutil
 
 import pytest
 
+from bot.gallery import server
 from tests.support.bot_harness import eventually
 from tests.support.gallery import open_gallery
 from tests.support.timing import TIMEOUT_S
@@ -43,6 +45,27 @@ async def test_the_pages_own_files_are_fetched_once(harness):
             other = address.replace(address.split("/")[2], "0" * 12)  # as a page asks that was opened before an update
             answer = await ben.get(other)
             assert (answer.status, answer.headers["Cache-Control"]) == (200, "private, no-cache")
+
+
+async def test_an_update_on_the_disk_is_served_after_the_next_start(harness, monkeypatch, tmp_path):
+    folder = shutil.copytree(server.STATIC_FOLDER, tmp_path / "static")
+    monkeypatch.setattr(server, "STATIC_FOLDER", folder)
+
+    async def script() -> tuple[str, str]:
+        page = (await ben.get("/")).text
+        (address,) = re.findall(r'"(/static/[^"]*app[.]js)"', page)
+        answer = await ben.get(address)
+        assert "immutable" in answer.headers["Cache-Control"]
+        return address, answer.text
+
+    async with open_gallery(harness) as gallery, gallery.visitor() as ben:
+        before = await script()
+        (folder / "app.js").write_text("updated", encoding="utf-8")
+        assert await script() == before
+    async with open_gallery(harness) as gallery, gallery.visitor() as ben:
+        address, text = await script()
+        assert address != before[0]
+        assert text == "updated"
 
 
 async def test_another_host_is_refused(harness):

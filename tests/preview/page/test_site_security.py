@@ -85,6 +85,30 @@ async def test_the_pages_files_are_fetched_once_and_edits_show_on_reload(address
     assert {await cached(path) for path in before} == {"no-cache"}
 
 
+async def test_an_address_with_a_version_never_answers_with_another(address, session, monkeypatch, tmp_path):
+    async def dom_script() -> str:
+        async with session.get(address + "/") as page, session.get(address + _dom_address(await page.text())) as answer:
+            return await answer.text()
+
+    folder = shutil.copytree(site.STATIC_FOLDER, tmp_path / "static")
+    monkeypatch.setattr(site, "STATIC_FOLDER", folder)
+    (folder / ".#dom.js").symlink_to("somebody@machine")  # as Emacs marks a file that is being edited
+    async with session.get(address + "/") as page:
+        dom_address = _dom_address(await page.text())
+    original = (folder / "dom.js").read_text(encoding="utf-8")
+    (folder / "dom.js").write_text("edited", encoding="utf-8")
+    async with session.get(address + dom_address) as answer:  # the page is still loading
+        assert await answer.text() == original
+        assert "immutable" in answer.headers["Cache-Control"]
+    assert await dom_script() == "edited"
+    (folder / "dom.js").write_text(original, encoding="utf-8")
+    assert await dom_script() == original
+
+
+def _dom_address(page: str) -> str:
+    return str(re.findall(r'"(/page/[^"]*)app[.]js"', page)[0]) + "dom.js"
+
+
 @pytest.mark.parametrize("path", ["/page/../site.py", "/page/%2e%2e/site.py", "/page/nothing.js", "/page/index.html"])
 async def test_only_the_pages_own_files_are_served(address, session, path):
     async with session.get(address + path) as answer:

@@ -16,7 +16,7 @@ from tests.support.embedded_model import SOURCE, Drawing, EmbeddedModelHarness, 
 from tests.support.engine_harness import make_request
 
 WEIGHTS = (0, 50, 100, 300, 1000)
-TILES = 3
+TILES = 2
 PROMPTS = ("a red boat on the sea", "a fox in a meadow")
 
 
@@ -37,19 +37,20 @@ def _moments(latents: Tensor) -> Tensor:
     return torch.cat([latents.mean((-2, -1)), latents.std((-2, -1))], dim=1)
 
 
-@pytest.mark.parametrize(("place", "prompt"), list(enumerate(PROMPTS)), ids=PROMPTS)
+@pytest.mark.parametrize("prompt", PROMPTS)
 def test_more_weight_brings_the_colours_nearer(
-    embedded_model: EmbeddedModelHarness, references: list[Drawing], place: int, prompt: str
+    embedded_model: EmbeddedModelHarness, references: list[Drawing], prompt: str
 ) -> None:
     """Of each of the tiles, and with a great step from none to the default."""
     params = small_params(f"{prompt} --s 0")
-    reference = references[place]
-    pixels = torch.from_numpy(reference.tiles / 127.5 - 1).permute(0, 3, 1, 2)
-    wanted = _moments(embedded_model.harness.engine._vae.encode(pixels).mean)
-    distances = [(_moments(each) - wanted).norm(dim=1) for each in _draw(embedded_model, params, reference.files[0])]
-    for tile in range(TILES):
-        assert is_increasing([-float(distance[tile]) for distance in distances])
-    assert float(distances[2].mean()) < 0.4 * float(distances[0].mean())
+    for reference in references:
+        pixels = torch.from_numpy(reference.tiles / 127.5 - 1).permute(0, 3, 1, 2)
+        wanted = _moments(embedded_model.harness.engine._vae.encode(pixels).mean)
+        drawn = _draw(embedded_model, params, reference.files[0])
+        distances = [(_moments(each) - wanted).norm(dim=1) for each in drawn]
+        for tile in range(TILES):
+            assert is_increasing([-float(distance[tile]) for distance in distances])
+        assert float(distances[2].mean()) < 0.4 * float(distances[0].mean())
 
 
 def test_an_upscale_keeps_the_style_of_its_picture(
