@@ -125,7 +125,7 @@ def test_the_house_style_enriches_the_colours_evenly_over_the_image(pipeline):
 
 @pytest.mark.parametrize("thing", ["cat", "a red fox", "astronaut", "dinosaur", "coffee", "猫", "eine Katze"])
 def test_what_strangers_type_first_gives_no_blank_image(pipeline, thing):
-    [image] = generate(pipeline, [f"{thing}, {TRIGGER_WORDS}"], [1])
+    [image] = generate(pipeline, [f"{thing}, {TRIGGER_WORDS}"], [1], width=192, height=192)
     assert not is_blank(image)
 
 
