@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import _PARSERS, Config, ConfigError, describe_misspelt, env_name, secret_variables
@@ -195,7 +195,6 @@ def test_only_a_discord_on_this_machine_is_a_fake_one(address, origin):
 
 
 @pytest.mark.parametrize("name", sorted(Config.__dataclass_fields__))
-@settings(max_examples=40)  # of each field; those of a kind share their code
 @given(text=st.text(max_size=40))
 def test_any_value_is_read_or_refused_with_its_name(name, text):
     try:

@@ -108,7 +108,9 @@ def test_the_bot_gets_its_own_packages_and_the_tests_theirs_and_all_stay(project
     shutil.rmtree(torch)
     run_install(project)  # a package that somebody removed comes back
     assert installed(project) == {"studio", "torch"}
-    run_install(project, dev=True, extras=("film",))
+    run_install(project, extras=("film",))
+    assert installed(project) == {"studio", "torch", "films"}
+    run_install(project, dev=True)
     assert installed(project) == {"studio", "torch", "tools", "films"}
     assert "Installing" in capsys.readouterr().out
     run_install(project)  # the tools and the extra stay, and nothing is installed again

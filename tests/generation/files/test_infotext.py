@@ -145,7 +145,7 @@ def test_a_name_with_commas_is_quoted():
     assert values["Tile"] == "4"
 
 
-@settings(max_examples=100)
+@settings(max_examples=200)
 @given(all_params())
 def test_any_tiles_text_has_the_prompt_of_the_whole_grid(params):
     changed = {"num_inference_steps": 3, "guidance_scale": 1.0}

@@ -49,7 +49,7 @@ def test_the_shapes_stay_as_much_as_they_are_kept(
 
 
 def test_with_nothing_kept_the_words_are_drawn_from_the_picture_alone(harness: EngineHarness) -> None:
-    changes: dict[str, Any] = {"source": SOURCE, "strength": 0.7, "count": 2}
+    changes: dict[str, Any] = {"source": SOURCE, "strength": 0.7, "num_inference_steps": 4, "count": 2}
     mixed = make_params("x", mix="a hen", mix_keep=0, **changes)
     harness.denoise(make_request("mixed", mixed, source=PICTURE))
     harness.denoise(make_request("words", make_params("a hen", **changes), source=PICTURE))
@@ -57,7 +57,8 @@ def test_with_nothing_kept_the_words_are_drawn_from_the_picture_alone(harness: E
 
 
 def test_an_upscale_of_a_mixed_picture_draws_the_words_as_any_other(harness: EngineHarness) -> None:
-    changes: dict[str, Any] = {"source": Tile("0" * 12, 0), "strength": 0.5, "width": 128, "height": 128}
+    changes: dict[str, Any] = {"source": Tile("0" * 12, 0), "strength": 0.5, "num_inference_steps": 4}
+    changes |= {"width": 128, "height": 128}
     mixed = make_params("x", mix="a hen", mix_keep=100, **changes)
     harness.denoise(make_request("upscaled", mixed, source=PICTURE))
     harness.denoise(make_request("as words", make_params("a hen", **changes), source=PICTURE))

@@ -43,7 +43,7 @@ def test_half_precision_matches_the_stock_pipeline_in_half_precision(
     stock.set_progress_bar_config(disable=True)
     kind = SAMPLERS[sampler]
     stock.scheduler = getattr(diffusers, kind.scheduler).from_config(stock.scheduler.config, **kind.overrides)
-    wanted = make_params(sampler=sampler, count=2)
+    wanted = make_params(sampler=sampler, num_inference_steps=4, count=2)
     gpu_harness.generate(make_request("a", wanted))
     theirs = stock(
         [wanted.parts[0].text] * 2,
@@ -59,7 +59,7 @@ def test_the_same_seed_starts_from_the_same_noise_on_every_device(
     gpu_harness: EngineHarness, harness: EngineHarness
 ) -> None:
     for each in (gpu_harness, harness):
-        each.generate(make_request("a", make_params(count=2)))
+        each.generate(make_request("a", make_params(num_inference_steps=4, count=2)))
     assert_close(gpu_harness.latents["a"].cpu(), harness.latents["a"], 0.05)
 
 
@@ -71,7 +71,7 @@ def test_the_parameters_have_the_same_effect_on_gpu_and_cpu(
     gpu_harness: EngineHarness, harness: EngineHarness, changes: dict[str, Any]
 ) -> None:
     for each in (gpu_harness, harness):
-        each.generate(make_request("a", make_params(count=2, **changes)))
+        each.generate(make_request("a", make_params(num_inference_steps=4, count=2, **changes)))
     assert_close(gpu_harness.latents["a"].cpu(), harness.latents["a"], 0.05)
 
 

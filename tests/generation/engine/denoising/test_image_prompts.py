@@ -132,7 +132,7 @@ def test_a_picture_to_start_from_matches_the_stock_pipeline(
 ) -> None:
     stock = _stock(StableDiffusionImg2ImgPipeline, tiny_model, folder, "plus")
     stock.set_ip_adapter_scale(0.6)
-    start, params = sample_image(), _character("plus", source=SOURCE, strength=0.6)
+    start, params = sample_image(), _character("plus", source=SOURCE, strength=0.6, num_inference_steps=4)
     harness.denoise(_request("a", params, source=to_png_bytes(start)))
     theirs = stock_latents(stock, params, image=[start] * 2, strength=0.6, ip_adapter_image=PICTURE)
     assert_close(harness.latents["a"], theirs)

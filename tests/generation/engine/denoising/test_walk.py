@@ -78,7 +78,9 @@ def test_a_walk_below_a_grid_is_between_its_tiles(harness: EngineHarness) -> Non
 
 def test_a_walk_from_a_picture_starts_from_it_at_every_place(harness: EngineHarness) -> None:
     request = make_request(
-        "walk", replace(walk(make_params(), OWL, 9, 24), strength=0.6, count=3), places=(0.0, 0.5, 1.0)
+        "walk",
+        replace(walk(make_params(num_inference_steps=4), OWL, 9, 24), strength=0.6, count=3),
+        places=(0.0, 0.5, 1.0),
     )
     (end,) = harness.generate(replace(request, source=plain_png("red", 64)))
     assert isinstance(end, Finished), end
