@@ -165,7 +165,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "city", "space",
         "under water",
     ),
-    "things": tuple(thing for thing in TRAINED_OBJECTS if thing != "whale"),
+    "things": TRAINED_OBJECTS,
     "styles": ("watercolour", "black and white", "sepia", "neon"),
 }  # fmt: skip
 # What the model is not good enough at to be offered it: capabilities by their name.
