@@ -255,7 +255,7 @@ def test_decoding_is_retried_after_running_out_of_memory(
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_happens_every_job_ends_exactly_once(harness: EngineHarness, pipeline: Pipeline, seed: int) -> None:
     chance = random.Random(seed)
-    jobs = [f"job-{place}" for place in range(16)]
+    jobs = [f"job-{place}" for place in range(25)]
     hook = limit_unet_rows(pipeline, rows=9)
     for place, job_id in enumerate(jobs):
         broken = chance.random() < 0.2
@@ -264,7 +264,7 @@ def test_whatever_happens_every_job_ends_exactly_once(harness: EngineHarness, pi
             count=chance.choice([1, 2, 4]),
             width=chance.choice([64, 96]),
             sampler=chance.choice([None, "euler_a", "heun", "unknown"]),
-            num_inference_steps=chance.randint(1, 5),
+            num_inference_steps=chance.randint(1, 9),
             source=SOURCE if chance.random() < 0.5 or broken else None,
             strength=chance.choice([0.1, 0.6, 1.0]),
         )
