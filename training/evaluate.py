@@ -61,10 +61,15 @@ def is_known(subject: Subject) -> bool:
     return all(word in KNOWN[lists[kind]] for kind, word in asked)
 
 
+def only_known(subjects: list[Subject], predicted: list[Subject]) -> tuple[list[Subject], list[Subject]]:
+    """Return the subjects whose captions have words of `KNOWN` only, and what was seen in their images."""
+    chosen = [i for i, asked in enumerate(subjects) if is_known(asked)]
+    return [subjects[i] for i in chosen], [predicted[i] for i in chosen]
+
+
 def known_scores(subjects: list[Subject], predicted: list[Subject]) -> dict[str, dict[str, float]]:
     """Return the hit rates by kind and in total for the captions whose words are all in `KNOWN`."""
-    pairs = [(asked, seen) for asked, seen in zip(subjects, predicted, strict=True) if is_known(asked)]
-    hits = score_predictions([asked for asked, _ in pairs], [seen for _, seen in pairs])
+    hits = score_predictions(*only_known(subjects, predicted))
     hits["all"] = [pair for kind in list(hits) for pair in hits[kind]]
     return {kind: hit_rates(found) for kind, found in sorted(hits.items())}
 
@@ -134,12 +139,14 @@ def evaluate(folder: Path = MODEL, count: int = EVALUATED_CAPTIONS, device: str 
     pipeline, classifier = StableDiffusionPipeline.from_pretrained(folder).to(device), load_trained_classifier()
     subjects = held_out_subjects(count)
     images = generate_all(pipeline, [plain_caption(s) for s in subjects])
-    hits = score_predictions(subjects, classifier.classify(images))
+    seen = classifier.classify(images)
+    hits = score_predictions(subjects, seen)
     figures: dict[str, object] = {kind: hit_rates(pairs) for kind, pairs in sorted(hits.items())}
-    figures["finish"] = finish_hits(subjects, classifier.classify(images))
+    figures["finish"] = finish_hits(subjects, seen)
     figures["all"] = hit_rates([pair for pairs in hits.values() for pair in pairs])
-    figures["promised"] = known_scores(subjects, classifier.classify(images))
-    figures["by word"] = accuracy_by_word(subjects, classifier.classify(images))
+    figures["promised"] = known_scores(subjects, seen)
+    figures["by word"] = accuracy_by_word(subjects, seen)
+    figures["promised by word"] = accuracy_by_word(*only_known(subjects, seen))
     figures["background on pixels"] = hit_rates(background_hits(subjects, images))
     figures["brightness"] = brightness_by_time(pipeline)
     figures["judge on held-out drawings"] = recall(classifier)
@@ -151,13 +158,15 @@ def evaluate(folder: Path = MODEL, count: int = EVALUATED_CAPTIONS, device: str 
     return figures
 
 
-def accuracy_by_word(subjects: list[Subject], predicted: list[Subject]) -> dict[str, float]:
-    """Return how often each word was found; `KNOWN` is chosen from these figures."""
+def accuracy_by_word(subjects: list[Subject], predicted: list[Subject]) -> dict[str, dict[str, float]]:
+    """Return how often each word was found and how often it was asked for; `KNOWN` is chosen from these figures."""
     found = defaultdict(list)
     for asked, seen in zip(subjects, predicted, strict=True):
         for kind in visible_kinds(asked):
             found[f"{kind}: {getattr(asked, kind)}"].append(getattr(asked, kind) == getattr(seen, kind))
-    return {word: round(sum(right) / len(right), 2) for word, right in sorted(found.items())}
+    return {
+        word: {"asked": round(sum(right) / len(right), 2), "count": len(right)} for word, right in sorted(found.items())
+    }
 
 
 def recall_for_subjects(classifier: ImageClassifier, subjects: list[Subject]) -> dict[str, float]:

@@ -224,7 +224,7 @@ def paint_hills(scene: Scene) -> None:
     y = scene.horizon - 0.03
     drop = (scene.canvas.height - y) / 3
     for i, tone in enumerate(((66, 148, 108), (150, 212, 96), (58, 144, 72))):
-        hill = ridge(scene, y + i * drop, 0.1 - 0.02 * i, scene.rng.uniform(0.6, 0.72))
+        hill = ridge(scene, y + i * drop, 0.13 - 0.03 * i, scene.rng.uniform(0.56, 0.66))
         scene.canvas.shaded_polygon(hill, scene.lit(lighten(tone, 0.18)), scene.lit(darken(tone, 0.08)))
 
 

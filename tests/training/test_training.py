@@ -16,11 +16,13 @@ from training import text, unet
 from training.attention import PlainAttention
 from training.captions import SYNONYMS, make_caption, training_caption
 from training.evaluate import (
+    accuracy_by_word,
     background_hits,
     held_out_subjects,
     hit_rates,
     is_known,
     known_scores,
+    only_known,
     nearest_colour,
     score_predictions,
     visible_kinds,
@@ -423,6 +425,16 @@ def test_only_captions_of_known_words_count_as_promised():
     assert figures["thing"] == {"asked": 1.0, "control": 0.0, "count": 1}
     assert figures["background"]["asked"] == 0
     assert figures["all"]["count"] == 5
+
+
+def test_figures_by_word_count_promised_captions_apart():
+    asked = [Subject("house", place="hills"), Subject("house"), Subject("house", style="pixel art")]
+    seen = [Subject("house", place="sea"), Subject("car"), Subject("car")]
+    assert accuracy_by_word(asked, seen)["thing: house"] == {"asked": 0.33, "count": 3}
+    assert accuracy_by_word(*only_known(asked, seen)) == {
+        "place: hills": {"asked": 0.0, "count": 1},
+        "thing: house": {"asked": 0.5, "count": 2},
+    }
 
 
 def test_colour_is_not_scored_in_a_colourless_style():
