@@ -22,8 +22,8 @@ from training.evaluate import (
     hit_rates,
     is_known,
     known_scores,
-    only_known,
     nearest_colour,
+    only_known,
     score_predictions,
     visible_kinds,
 )
