@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from training import creatures
+from training import creatures, second_shapes
 from training.canvas import Point
 from training.palette import Rgb, darken, lighten
 from training.pen import CREAM, INK, LAMP, Pen, contrasting_colour
@@ -332,12 +332,21 @@ class DrawableObject:
     default_colours: tuple[str, ...]
     # Objects that face one side, or have something on one side, are also drawn mirrored.
     mirrorable: bool = False
+    # Every other drawing has this silhouette instead.
+    second_shape: DrawFunction | None = None
 
 
 OBJECTS: dict[str, DrawableObject] = {
     "castle": DrawableObject(castle, "ground", 0.56, ("grey", "white", "pink", "purple")),
-    "house": DrawableObject(house, "ground", 0.56, ("red", "yellow", "white", "blue", "orange"), mirrorable=True),
-    "tree": DrawableObject(tree, "ground", 0.62, ("green",)),
+    "house": DrawableObject(
+        house,
+        "ground",
+        0.56,
+        ("red", "yellow", "white", "blue", "orange"),
+        mirrorable=True,
+        second_shape=second_shapes.town_house,
+    ),
+    "tree": DrawableObject(tree, "ground", 0.62, ("green",), second_shape=second_shapes.apple_tree),
     "boat": DrawableObject(boat, "water", 0.53, ("red", "brown", "white", "blue"), mirrorable=True),
     "balloon": DrawableObject(balloon, "air", 0.56, ("red", "orange", "yellow", "purple")),
     "rocket": DrawableObject(rocket, "air", 0.6, ("white", "red", "grey", "blue")),
@@ -347,7 +356,9 @@ OBJECTS: dict[str, DrawableObject] = {
     "mushroom": DrawableObject(mushroom, "ground", 0.51, ("red", "brown")),
     "planet": DrawableObject(planet, "sky", 0.57, ("orange", "teal", "purple")),
     "ghost": DrawableObject(ghost, "air", 0.59, ("white",)),
-    "flower": DrawableObject(flower, "ground", 0.54, ("red", "pink", "yellow", "purple")),
+    "flower": DrawableObject(
+        flower, "ground", 0.54, ("red", "pink", "yellow", "purple"), second_shape=second_shapes.tulip
+    ),
     "car": DrawableObject(car, "ground", 0.59, ("red", "blue", "yellow"), mirrorable=True),
     "windmill": DrawableObject(windmill, "ground", 0.58, ("white", "red", "grey")),
     "pine": DrawableObject(pine, "clearing", 0.6, ("green",)),

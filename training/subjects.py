@@ -11,7 +11,7 @@ from zlib import crc32
 from PIL import Image
 
 from training.canvas import Canvas
-from training.objects import OBJECTS
+from training.objects import OBJECTS, DrawableObject, DrawFunction
 from training.palette import COLOURS, Rgb, darken
 from training.pen import Pen
 from training.scenes import TIMES_OF_DAY, Scene, layout_rng, paint_place, paint_plain_background, paint_weather_front
@@ -275,13 +275,18 @@ def _draw_object_in_scene(scene: Scene, subject: Subject, rng: random.Random) ->
         return scene.lit(colour, share) if share else colour
 
     pen = Pen(canvas, x, y, size, lit, thing.mirrorable and rng.random() < 0.5)
-    thing.draw(pen, _jitter_colour(COLOURS[subject.colour], rng))
+    _choose_shape(thing, rng)(pen, _jitter_colour(COLOURS[subject.colour], rng))
     if thing.placement == "water":
         canvas.line(
             [(x - 0.5 * size, y + 0.07 * size), (x + 0.5 * size, y + 0.07 * size)],
             0.018,
             scene.lit((214, 240, 250), 0.8),
         )
+
+
+def _choose_shape(thing: DrawableObject, rng: random.Random) -> DrawFunction:
+    """Return one of an object's silhouettes."""
+    return thing.second_shape if thing.second_shape and rng.random() < 0.5 else thing.draw
 
 
 def _draw_object_alone(canvas: Canvas, rng: random.Random, subject: Subject) -> None:
@@ -291,7 +296,7 @@ def _draw_object_alone(canvas: Canvas, rng: random.Random, subject: Subject) -> 
     standing = thing.placement in (*STANDING, "shore", "water")
     y = canvas.height / 2 + (0.46 * size if standing else 0.0)
     pen = Pen(canvas, x, y, size, lambda colour: colour, thing.mirrorable and rng.random() < 0.5)
-    thing.draw(pen, _jitter_colour(COLOURS[subject.colour], rng))
+    _choose_shape(thing, rng)(pen, _jitter_colour(COLOURS[subject.colour], rng))
 
 
 def sample_size(rng: random.Random) -> tuple[int, int]:
