@@ -3,6 +3,7 @@
 import copy
 import random
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -425,6 +426,17 @@ def test_only_captions_of_known_words_count_as_promised():
     assert figures["thing"] == {"asked": 1.0, "control": 0.0, "count": 1}
     assert figures["background"]["asked"] == 0
     assert figures["all"]["count"] == 5
+
+
+def test_an_object_with_two_silhouettes_is_drawn_in_both(monkeypatch):
+    used = []
+    shapes = {name: partial(lambda name, pen, colour: used.append(name), name) for name in ("first", "second")}
+    tree = replace(OBJECTS["tree"], draw=shapes["first"], second_shape=shapes["second"])
+    monkeypatch.setitem(OBJECTS, "tree", tree)
+    for seed in range(20):
+        draw(Subject("tree", "green", place="meadow" if seed % 2 else "", time="day"), (64, 64), seed)
+    assert 5 <= used.count("first") <= 15
+    assert len(used) == 20
 
 
 def test_figures_by_word_count_promised_captions_apart():
