@@ -14,7 +14,7 @@ from generation.command_line import tool_as_typed
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.models.files.captioner import check_captioner_files
-from generation.models.files.errors import FIX_DOWNLOAD, MissingFileError, ModelFileError
+from generation.models.files.errors import FIX_DOWNLOAD, MissingFileError, ModelFileError, absence
 from generation.models.files.model_files import check_classifier_files, check_model_files
 from generation.models.files.pipeline_config import missing_package
 from generation.models.files.safetensors_header import read_header
@@ -111,7 +111,11 @@ def check_classifier(ref: str) -> list[CheckResult]:
         ]
     except HFValidationError:
         return [
-            failed("classifier", f"{ref} does not exist", "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.")
+            failed(
+                "classifier",
+                absence("model folder", Path(ref)),
+                "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.",
+            )
         ]
     except ModelFileError as error:
         return [failed("classifier", error.problem, error.fix)]
@@ -128,7 +132,7 @@ def check_describer(ref: str) -> list[CheckResult]:
     except LocalEntryNotFoundError:
         return [skipped("describer", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)]
     except HFValidationError:
-        return [failed("describer", f"{ref} does not exist", "Set DESCRIBER to a model's folder or hub id.")]
+        return [failed("describer", absence("model folder", Path(ref)), "Set DESCRIBER to a model's folder or hub id.")]
     except ModelFileError as error:
         return [failed("describer", error.problem, error.fix)]
     except UserError as error:
