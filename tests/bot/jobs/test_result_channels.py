@@ -68,6 +68,7 @@ async def test_no_thread_quotes_a_person_whose_data_was_deleted(harness, placeme
         await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
         (thread,) = threads(harness)
         thread.archived = archived
+        harness.server.core.dispatch_channel(thread, "UPDATE")
         ada = harness.person(harness.ada)
         summary = await (await ada.command("privacy", harness.channel)).message()
         await ada.submit_modal(await ada.press(summary, "Delete everything"), {})

@@ -514,6 +514,7 @@ async def test_the_thread_of_a_jam_does_not_quote_a_host_whose_data_was_deleted(
         await jam.phase("voting")
         thread = harness.server.world.channels[(await jam.session()).thread_id]
         thread.archived = archived
+        harness.server.core.dispatch_channel(thread, "UPDATE")
         await services.db.personal_data.begin_erasure(harness.ada.id, services.clock())
         harness.client.sessions.redrawer.wake()
         await eventually(lambda: thread.name == "🎷 Jam")
