@@ -13,13 +13,14 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client, Interaction
-from bot.discord_calls import TRANSPORT_ERRORS
+from bot.discord_calls import TRANSPORT_ERRORS, retry_until_available
 from bot.images import data_export
 from bot.images.data_export import ArchivePart
 from bot.jobs.deletion import delete_job, delete_result_message
+from bot.jobs.thread_names import rename_own_thread
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import report_errors
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import audience, tr, trn
 from bot.ui.modals import ModalValues, PersistentModal, modals
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.upkeep.retention import effective_days
@@ -191,10 +192,22 @@ async def _erase_job(client: Client, job_id: str) -> None:
         await delete_result_message(client.delivery, record)
     elif record is not None:
         await delete_job(services, client.delivery, record)
+    if record is not None and record.job.destination.post_in is not None:
+        await _rename_thread(client, record.job.destination.post_in)
     personal_data = services.db.personal_data
     orphans = await (personal_data.leave_job(job_id) if is_left else personal_data.erase_job(job_id))
     for digest in orphans:
         await asyncio.to_thread(services.images.files.path(Upload(digest)).unlink, missing_ok=True)
+
+
+async def _rename_thread(client: Client, channel_id: int) -> None:
+    """Take the prompt or the name of a user out of the name of a thread that was made for their results."""
+    with audience(private=False):
+        name = tr("Pictures")
+    try:
+        await retry_until_available(lambda: rename_own_thread(client, channel_id, name))
+    except discord.HTTPException as error:
+        log.info("thread %s keeps its name: %s", channel_id, error)
 
 
 async def _resume_erasure(client: Client, person_id: int, up_to: float) -> None:

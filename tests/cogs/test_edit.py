@@ -158,6 +158,23 @@ async def test_without_a_model_for_edits_it_is_said_what_to_install_and_what_els
         assert modal_prompt(form).startswith("a fox")
 
 
+async def test_without_a_model_for_edits_the_picture_comes_back_with_the_instruction(harness, settings):
+    async with harness.bot():
+        refused = await (await edit(harness, picture=wide_picture())).message()
+        assert "make it winter" in refused.content
+    async with harness.bot(**settings) as services:  # a model was added
+        form = await harness.person(harness.ada).press(refused, "Edit and retry")
+        await form.modal()
+        await harness.person(harness.ada).submit_modal(form)
+        assert isinstance((await params_of(services, await harness.result())).original, Upload)
+
+
+async def test_without_a_model_for_edits_the_instruction_comes_back_whatever_is_attached(harness):
+    async with harness.bot():
+        refused = await (await edit(harness, picture=UploadedFile("hills.png", b"no picture"))).message()
+    assert "Whoever runs this bot" in refused.content and "make it winter" in refused.content
+
+
 async def test_of_several_models_for_edits_the_first_that_the_server_allows_is_used(harness, settings):
     first, editor = settings["models"]
     other = harness.folder / "other"

@@ -59,6 +59,25 @@ async def test_each_job_has_a_thread_named_by_its_prompt(harness):
     assert [thread.name for thread in threads(harness)] == ["a fox in the snow"]
 
 
+@pytest.mark.parametrize("placement", [ResultPlacement.THREAD_OF_JOB, ResultPlacement.THREAD_OF_PERSON])
+@pytest.mark.parametrize("archived", [False, True])
+async def test_no_thread_quotes_a_person_whose_data_was_deleted(harness, placement, archived):
+    async with harness.bot() as services:
+        await set_placement(services, harness, placement)
+        await harness.imagine("a fox")
+        await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
+        (thread,) = threads(harness)
+        thread.archived = archived
+        harness.server.core.dispatch_channel(thread, "UPDATE")
+        ada = harness.person(harness.ada)
+        summary = await (await ada.command("privacy", harness.channel)).message()
+        await ada.submit_modal(await ada.press(summary, "Delete everything"), {})
+        await eventually(lambda: thread.name == "Pictures")
+        await eventually(lambda: not harness.tasks)
+        assert not harness.results(thread)
+        assert thread.archived == archived
+
+
 async def test_a_job_from_within_a_thread_stays_there(harness):
     thread = harness.server.world.add_thread(harness.channel, "talk", owner=harness.ada)
     async with harness.bot() as services:
