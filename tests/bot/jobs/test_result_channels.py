@@ -9,8 +9,11 @@ import pytest
 
 from bot.policy.settings import ResultPlacement
 from bot.policy.updates import Actor, update_settings
+from preview import Message
 from tests.support.bot_harness import eventually
 from tests.support.timing import TIMEOUT_S
+
+THREAD_CREATED = 18  # Discord's type of the message about a new thread
 
 
 async def set_placement(services, harness, delivery: ResultPlacement, gallery=None) -> None:
@@ -59,6 +62,15 @@ async def test_each_job_has_a_thread_named_by_its_prompt(harness):
     assert [thread.name for thread in threads(harness)] == ["a fox in the snow"]
 
 
+def announce_thread(harness, thread):
+    """Add the message by which Discord says in the channel that the bot has started a thread."""
+    world = harness.server.world
+    started = Message(world.new_id(), harness.channel.id, world.bot.id, world.clock.time(), THREAD_CREATED, thread.name)
+    started.reference = {"channel_id": str(thread.id), "guild_id": str(harness.guild.id)}
+    harness.server.core.add_message(started)
+    return started
+
+
 @pytest.mark.parametrize("placement", [ResultPlacement.THREAD_OF_JOB, ResultPlacement.THREAD_OF_PERSON])
 @pytest.mark.parametrize("archived", [False, True])
 async def test_no_thread_quotes_a_person_whose_data_was_deleted(harness, placement, archived):
@@ -67,6 +79,7 @@ async def test_no_thread_quotes_a_person_whose_data_was_deleted(harness, placeme
         await harness.imagine("a fox")
         await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
         (thread,) = threads(harness)
+        started = announce_thread(harness, thread)
         thread.archived = archived
         harness.server.core.dispatch_channel(thread, "UPDATE")
         ada = harness.person(harness.ada)
@@ -76,6 +89,7 @@ async def test_no_thread_quotes_a_person_whose_data_was_deleted(harness, placeme
         await eventually(lambda: not harness.tasks)
         assert not harness.results(thread)
         assert thread.archived == archived
+        assert started.deleted
 
 
 async def test_a_job_from_within_a_thread_stays_there(harness):
