@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,7 @@ from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import audience, audience_locale, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
+from bot.ui.modals import parse_modal
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
 from db.storage import retry_until_stored
@@ -68,12 +70,13 @@ class JobService:
         """Accept a job or raise UserError, respond within three seconds, and start the job.
 
         `speed` and `private` are what was typed for this job; None means the user's preferences. `pressed` is the
-        custom_id of the button to highlight; a second press by mistake makes no second job.
+        custom_id of the button to highlight; a second press by mistake makes no second job, nor does the same form; a
+        form with other words does.
         """
         if not pressed or interaction.message is None or action in REPEATABLE:
             await self._submit(interaction, action, params, parent, speed, private, pressed)
             return
-        press = (interaction.user.id, interaction.message.id, pressed)
+        press = (interaction.user.id, interaction.message.id, f"{pressed} {_typed(interaction)}")
         if await self.presses.is_repeated(press):
             await interaction.response.defer()
             return
@@ -328,6 +331,12 @@ class JobService:
         if record is not None and record.state in (JobState.GENERATED, JobState.POSTED):
             return tr("This picture is finished. *Delete* below it removes it, and so does your reaction ❌.")
         return tr("This has already ended, so there is nothing left to cancel.")
+
+
+def _typed(interaction: Interaction) -> str:
+    """Return what tells forms apart that one button opens: a digest of what was typed and chosen."""
+    values = parse_modal(interaction)
+    return hashlib.blake2b(repr((values.texts, values.selected)).encode(), digest_size=8).hexdigest()
 
 
 def _is_announced(job: Job) -> bool:
