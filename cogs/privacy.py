@@ -142,17 +142,21 @@ async def on_confirm(interaction: Interaction, _: str, values: ModalValues) -> N
     up_to = client.services.clock()
     await interaction.client.deferrals.defer(interaction, ephemeral=True)
     leaves = values.selected.get(ENTRIES) == LEAVE
+    kept = await client.services.db.personal_data.export_rows(person_id)
+    threads = [int(row["thread_id"]) for row in kept["threads"]]
     await client.services.db.personal_data.begin_erasure(person_id, up_to, leaves_entries=leaves)
     client.sessions.timer.wake()  # sessions that the person started end
     client.sessions.redrawer.wake()
     name = _task_name(person_id)
-    client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to))
+    client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to, threads))
     if name in client.tasks:  # the deferral is open until then
         await asyncio.wait({client.tasks[name]})
 
 
-async def _erase_and_report(interaction: Interaction, person_id: int, up_to: float) -> None:
+async def _erase_and_report(interaction: Interaction, person_id: int, up_to: float, threads: list[int]) -> None:
     async with report_errors(interaction):
+        for thread_id in threads:  # of which no result may be left
+            await _rename_thread(interaction.client, thread_id)
         erased = await erase(interaction.client, person_id, up_to)
         try:
             text = trn("All your data is deleted: {n:,} job.", "All your data is deleted: {n:,} jobs.", erased)

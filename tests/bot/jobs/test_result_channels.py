@@ -92,6 +92,21 @@ async def test_no_thread_quotes_a_person_whose_data_was_deleted(harness, placeme
         assert started.deleted
 
 
+async def test_a_thread_without_results_loses_the_name_of_an_erased_person_too(harness):
+    async with harness.bot() as services:
+        await set_placement(services, harness, ResultPlacement.THREAD_OF_PERSON)
+        await harness.imagine("a fox")
+        await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
+        (thread,) = threads(harness)
+        (row,) = await services.db.connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        await services.db.personal_data.erase_job(row["id"])  # as when it has expired
+        ada = harness.person(harness.ada)
+        summary = await (await ada.command("privacy", harness.channel)).message()
+        await ada.submit_modal(await ada.press(summary, "Delete everything"), {})
+        await eventually(lambda: thread.name == "Pictures")
+
+
 async def test_a_job_from_within_a_thread_stays_there(harness):
     thread = harness.server.world.add_thread(harness.channel, "talk", owner=harness.ada)
     async with harness.bot() as services:
