@@ -422,7 +422,11 @@ async def test_an_existing_data_folder_is_taken_from_other_accounts(tmp_path):
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_running_bot_serves_its_health_and_metrics(running_bot):
     async with aiohttp.ClientSession(f"http://127.0.0.1:{running_bot.port}") as session:
-        assert (await session.get("/health")).status == 200
+        async with asyncio.timeout(TIMEOUT_S):
+            while (health := await session.get("/health")).status != 200:
+                # A starved machine lets the GPU process miss its pings for a while, and then it is not healthy.
+                assert health.status == 503
+                await asyncio.sleep(0.05)
         assert "atelier_drawing_seconds_count 1.0" in await (await session.get("/metrics")).text()
 
 
