@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import io
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bot.config import Config, ConfigError, describe_misspelt, secret_variables
 from bot.env_file import load_settings
@@ -39,20 +41,37 @@ How to get a token: docs/discord.md"""
 IMAGINE_OPTIONS = ("--out", "--image", "--control-picture")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
+LOST_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 # The preview has its own servers, runs beside the bot, and shows the bot's last output, read as UTF-8, on its page.
 PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": "", "PYTHONUTF8": "1"}
 
 
 def main() -> int:
-    """Run the command and return the exit code: 1 if nobody reads its output any more, as after `| head`."""
+    """Run the command and return the exit code: 1 if its output cannot be written, as after `| head`."""
     try:
         try:
             return _run()
         finally:
             print(end="", flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python writes what is left, at its end
+    except OSError as error:
+        if error.errno not in LOST_OUTPUT:
+            raise
+        with suppress(OSError):
+            if error.errno != errno.EPIPE:
+                print(f"atelier: the output cannot be written: {error.strerror}", file=sys.stderr)
+        for stream in (sys.stdout, sys.stderr):  # where Python writes what is left, at its end
+            if not _can_flush(stream):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 1
+
+
+def _can_flush(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _run() -> int:

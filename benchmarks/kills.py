@@ -28,6 +28,7 @@ from typing import Any
 from aiohttp import web
 
 from benchmarks.harness import BotProcess, gpu_processes, start_bot
+from bot.ui.reading_text import DESCRIBE_AGAIN
 from preview import Channel, FakeDiscord, Interaction, Message, User, World
 from preview.users.options import UploadedFile, UserActionError
 from tests.support.bot_harness import is_result, make_model, red_png
@@ -84,9 +85,9 @@ class Guild:
         self._picture = red_png(64, 64)
         self._number = 0
 
-    async def act(self) -> None:
-        """Let users do something at random, until cancelled."""
-        actions: list[Callable[[User], Awaitable[Interaction | None]]] = [
+    def actions(self) -> list[Callable[[User], Awaitable[Interaction | None]]]:
+        """Return what users do."""
+        return [
             self.imagine,
             self.imagine_privately,
             self.imagine_with_picture,
@@ -100,6 +101,10 @@ class Guild:
             self.send_images,
             self.send_images_by_menu,
         ]
+
+    async def act(self) -> None:
+        """Let users do something at random, until cancelled."""
+        actions = self.actions()
         while True:
             await asyncio.sleep(self.dice.uniform(*ACTION_PAUSE_S))
             action, user = self.dice.choice(actions), self.dice.choice(self.users)
@@ -192,10 +197,19 @@ class Guild:
 def job_id_of(message: Message) -> str:
     """Return the job whose result a message is; empty if it is none."""
     for button in message.buttons:
-        _, _, rest = (button.get("custom_id") or "").partition(":")
+        kind, _, rest = (button.get("custom_id") or "").partition(":")
         if "-" in rest:
             return rest.partition("-")[0]
+        if kind == DESCRIBE_AGAIN:
+            return rest
     return ""
+
+
+def _is_end(message: Message) -> bool:
+    """Return whether a message shows pictures, or what a picture was described as."""
+    return is_result(message) or any(
+        (button.get("custom_id") or "").startswith(DESCRIBE_AGAIN) for button in message.buttons
+    )
 
 
 def _path_of(message: Message) -> str:
@@ -211,10 +225,18 @@ def _cancel_button(message: Message) -> str:
 class Run:
     """One fake Discord and the bot that is killed again and again."""
 
-    def __init__(self, server: FakeDiscord, folder: Path, kills: int, seed: int, workers: int) -> None:
+    def __init__(
+        self,
+        server: FakeDiscord,
+        folder: Path,
+        kills: int,
+        seed: int,
+        workers: int,
+        guild: type[Guild] = Guild,
+    ) -> None:
         self.server, self.folder, self.kills, self.workers = server, folder, kills, workers
         self.count, self.dice = Count(), random.Random(seed)
-        self.guild = Guild(server, self.dice, self.count)
+        self.guild = guild(server, self.dice, self.count)
         self.settings: dict[str, object] = {
             "data_dir": folder / "data",
             "model": make_model(folder / "model", name="Painter", native_size=64),
@@ -322,15 +344,16 @@ class Run:
     def _check_results(self, messages: list[Message]) -> None:
         direct = {self.server.world.dm_channel(user).id for user in self.guild.users}
         results, copies = Counter[str](), Counter[str]()
-        for message in filter(is_result, messages):
+        for message in filter(_is_end, messages):
             (copies if message.channel_id in direct else results)[job_id_of(message)] += 1
-        jobs = self._rows("SELECT id, state, asker_id, guild_id FROM jobs")
-        self.count.results = sum(state == "answered" for _, state, _, _ in jobs)
-        for job_id, state, person_id, guild_id in jobs:
+        jobs = self._rows("SELECT id, state, asker_id, guild_id, json_extract(params, '$.reading') FROM jobs")
+        self.count.results = sum(state == "answered" for _, state, *_ in jobs)
+        for job_id, state, person_id, guild_id, reading in jobs:
             if guild_id is None:  # asked for in direct messages
                 results[job_id] = copies.pop(job_id, 0)
             # A private job whose first response was never sent is answered by direct message, and needs no copy.
             has_copy = guild_id is not None and person_id == self.guild.copied.id and results[job_id] > 0
+            has_copy = has_copy and reading is None  # words are not copied
             expected = 1 + has_copy if state == "answered" else 0
             self._compare("result", job_id, results[job_id] + copies[job_id], expected, state)
             if state not in ("answered", "failed", "cancelled"):

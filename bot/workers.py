@@ -16,6 +16,7 @@ from generation.engine.device.availability import require_possible_fp8
 from generation.errors import UserError
 from generation.models.adapters import scan_adapters
 from generation.models.files.captioner import check_captioner_files
+from generation.models.files.errors import absence
 from generation.models.files.model_files import check_classifier_files, require_local_files
 from generation.models.files.upscaler import describe_upscaler
 from generation.models.model import HUB_ID, describe_model
@@ -61,7 +62,7 @@ def _require_folder(ref: str, check: Callable[[str], None]) -> None:
     if Path(ref).is_dir():
         check(ref)
     elif Path(ref).exists() or not HUB_ID.fullmatch(ref):
-        raise FileNotFoundError(f"no model folder at {ref}")
+        raise FileNotFoundError(absence("model folder", Path(ref)))
 
 
 def _require_usable_model(ref: str) -> None:

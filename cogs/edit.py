@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -9,6 +11,7 @@ from discord.ext import commands
 from bot.client import Client, Interaction
 from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.jobs.requests import left_out_note
+from bot.policy.context import context_from
 from bot.services import Services
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
@@ -23,6 +26,8 @@ from generation.models.capabilities import Capability
 from generation.params import ImageRef, Tile, Upload
 from generation.planning import actions
 from generation.prompt import PromptError, model_parameter, sets_field, with_parameter
+
+log = logging.getLogger(__name__)
 
 
 class Edit(commands.Cog):
@@ -66,6 +71,8 @@ async def submit_edit(
         else:
             await submit_prompt(interaction, typed, picture, action=Action.EDIT)
     except Exception as error:
+        if isinstance(picture, discord.Attachment):
+            payload = await _kept(interaction, instruction, picture)
         buttons = await _other_ways(interaction, tile)
         await reject_prompt(interaction, error, PromptTarget(Action.EDIT, tile, payload), instruction, *buttons)
 
@@ -90,6 +97,18 @@ async def _with_editor(interaction: Interaction, instruction: str) -> str:
         return instruction
     allowed = [model for model in await available_models(services, interaction.guild_id) if model in editors]
     return with_parameter(instruction, model_parameter((allowed or editors)[0].name))  # else the policy says why not
+
+
+async def _kept(interaction: Interaction, instruction: str, picture: discord.Attachment) -> str:
+    """Return the digest of an attached picture, stored for *Edit and retry*; empty if it cannot be stored."""
+    client, target = interaction.client, str(PromptTarget(Action.EDIT))
+    try:
+        await client.services.policy.check_access(context_from(interaction))
+        async with client.deferrals.deferred_if_slow(interaction, ephemeral=True, target=target, prompt=instruction):
+            return (await client.services.images.uploads.import_attachment(picture)).digest
+    except Exception as error:  # the instruction is returned whatever happens
+        log.info("a picture could not be kept: %s", error)
+        return ""
 
 
 async def _submit_tile(interaction: Interaction, instruction: str, tile: Tile) -> None:

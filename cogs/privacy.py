@@ -13,13 +13,14 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client, Interaction
-from bot.discord_calls import TRANSPORT_ERRORS
+from bot.discord_calls import TRANSPORT_ERRORS, retry_until_available
 from bot.images import data_export
 from bot.images.data_export import ArchivePart
 from bot.jobs.deletion import delete_job, delete_result_message
+from bot.jobs.thread_names import rename_own_thread
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import report_errors
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import audience, tr, trn
 from bot.ui.modals import ModalValues, PersistentModal, modals
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.upkeep.retention import effective_days
@@ -141,17 +142,21 @@ async def on_confirm(interaction: Interaction, _: str, values: ModalValues) -> N
     up_to = client.services.clock()
     await interaction.client.deferrals.defer(interaction, ephemeral=True)
     leaves = values.selected.get(ENTRIES) == LEAVE
+    kept = await client.services.db.personal_data.export_rows(person_id)
+    threads = [int(row["thread_id"]) for row in kept["threads"]]
     await client.services.db.personal_data.begin_erasure(person_id, up_to, leaves_entries=leaves)
     client.sessions.timer.wake()  # sessions that the person started end
     client.sessions.redrawer.wake()
     name = _task_name(person_id)
-    client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to))
+    client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to, threads))
     if name in client.tasks:  # the deferral is open until then
         await asyncio.wait({client.tasks[name]})
 
 
-async def _erase_and_report(interaction: Interaction, person_id: int, up_to: float) -> None:
+async def _erase_and_report(interaction: Interaction, person_id: int, up_to: float, threads: list[int]) -> None:
     async with report_errors(interaction):
+        for thread_id in threads:  # of which no result may be left
+            await _rename_thread(interaction.client, thread_id)
         erased = await erase(interaction.client, person_id, up_to)
         try:
             text = trn("All your data is deleted: {n:,} job.", "All your data is deleted: {n:,} jobs.", erased)
@@ -191,10 +196,22 @@ async def _erase_job(client: Client, job_id: str) -> None:
         await delete_result_message(client.delivery, record)
     elif record is not None:
         await delete_job(services, client.delivery, record)
+    if record is not None and record.job.destination.post_in is not None:
+        await _rename_thread(client, record.job.destination.post_in)
     personal_data = services.db.personal_data
     orphans = await (personal_data.leave_job(job_id) if is_left else personal_data.erase_job(job_id))
     for digest in orphans:
         await asyncio.to_thread(services.images.files.path(Upload(digest)).unlink, missing_ok=True)
+
+
+async def _rename_thread(client: Client, channel_id: int) -> None:
+    """Take the prompt or the name of a user out of the name of a thread that was made for their results."""
+    with audience(private=False):
+        name = tr("Pictures")
+    try:
+        await retry_until_available(lambda: rename_own_thread(client, channel_id, name))
+    except discord.HTTPException as error:
+        log.info("thread %s keeps its name: %s", channel_id, error)
 
 
 async def _resume_erasure(client: Client, person_id: int, up_to: float) -> None:

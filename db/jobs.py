@@ -21,6 +21,7 @@ from db.readings import StoredReading, store_reading
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.params import Params, Tile, from_dict, to_dict
 from generation.prompt import format_prompt
+from generation.prompt.escaping import forget_texts
 
 
 class JobState(StrEnum):
@@ -322,6 +323,12 @@ def _record_from_row(row: aiosqlite.Row) -> JobRecord:
 @lru_cache(maxsize=256)  # a job is read about ten times while it is drawn and posted
 def _params_from_json(text: str) -> Params:
     return from_dict(json.loads(text))
+
+
+def forget_prompts() -> None:
+    """Forget all prompts in this process's memory, because some of them were erased."""
+    _params_from_json.cache_clear()
+    forget_texts()
 
 
 def _job_from_row(row: aiosqlite.Row) -> Job:

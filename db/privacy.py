@@ -9,6 +9,7 @@ from typing import Any
 
 from db.connection import Connection
 from db.finding.prompt_index import purge_deleted_terms
+from db.jobs import forget_prompts
 from db.together.sessions import ABANDONED
 from db.usage import COUNTED_JOBS, JOB_SECONDS
 
@@ -297,8 +298,9 @@ class PersonalData:
         return await self._unused(digests)
 
     async def end_erasure(self, person_id: int, up_to: float) -> None:
-        """Purge the words of erased prompts from the file, and record that the erasure up to a time is complete."""
+        """Purge erased prompts from the file and from memory, and record that the erasure up to a time is complete."""
         await purge_deleted_terms(self._connection)
+        forget_prompts()
         await self._connection.write(
             "DELETE FROM erasures WHERE person_id = :person AND up_to <= :at", {"person": person_id, "at": up_to}
         )

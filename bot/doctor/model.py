@@ -14,7 +14,7 @@ from generation.command_line import tool_as_typed
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.models.files.captioner import check_captioner_files
-from generation.models.files.errors import FIX_DOWNLOAD, MissingFileError, ModelFileError
+from generation.models.files.errors import FIX_DOWNLOAD, MissingFileError, ModelFileError, describe_place
 from generation.models.files.model_files import check_classifier_files, check_model_files
 from generation.models.files.pipeline_config import missing_package
 from generation.models.files.safetensors_header import read_header
@@ -110,9 +110,7 @@ def check_classifier(ref: str) -> list[CheckResult]:
             skipped("classifier", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)
         ]
     except HFValidationError:
-        return [
-            failed("classifier", f"{ref} does not exist", "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.")
-        ]
+        return [failed("classifier", _what_is_at(ref), "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.")]
     except ModelFileError as error:
         return [failed("classifier", error.problem, error.fix)]
     return [passed("classifier", f"{ref} is complete")]
@@ -128,12 +126,22 @@ def check_describer(ref: str) -> list[CheckResult]:
     except LocalEntryNotFoundError:
         return [skipped("describer", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)]
     except HFValidationError:
-        return [failed("describer", f"{ref} does not exist", "Set DESCRIBER to a model's folder or hub id.")]
+        return [
+            failed(
+                "describer",
+                _what_is_at(ref),
+                "Set DESCRIBER to a model's folder or hub id.",
+            )
+        ]
     except ModelFileError as error:
         return [failed("describer", error.problem, error.fix)]
     except UserError as error:
         return [failed("describer", str(error), "Set DESCRIBER to such a model, or leave it empty.")]
     return [passed("describer", f"{ref} is complete")]
+
+
+def _what_is_at(path: str) -> str:
+    return f"{path} {describe_place(Path(path)) or 'does not exist'}"
 
 
 def check_upscaler(path: Path | None) -> list[CheckResult]:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
 from bot.config import Config
 
+T = TypeVar("T")
+
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=10)
+
+
+class DaemonExecutor(ThreadPoolExecutor):
+    """Run each call in a daemon thread: looking up a name may take minutes, and must not delay the program's end."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Start a call; return its future result."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(fn(*args, **kwargs))
+                except BaseException as error:
+                    future.set_exception(error)
+
+        threading.Thread(target=run, name="doctor", daemon=True).start()
+        return future
 
 
 class UnreachableError(Exception):
@@ -35,6 +58,7 @@ class RestClient:
     @asynccontextmanager
     async def open(cls, config: Config, clock: Callable[[], float] = time.time) -> AsyncIterator[RestClient]:
         """Open a session with the bot's token."""
+        asyncio.get_running_loop().set_default_executor(DaemonExecutor())  # in which names are looked up
         headers = {"Authorization": f"Bot {config.discord_token}", "User-Agent": "DiscordBot (Atelier doctor)"}
         async with aiohttp.ClientSession(headers=headers, timeout=REQUEST_TIMEOUT) as session:
             yield cls(session, config.discord_api_url, clock)

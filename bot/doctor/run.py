@@ -26,14 +26,32 @@ _Check = tuple[str, asyncio.Future[list[CheckResult]]]
 
 async def run_checks(config: Config) -> int:
     """Check the whole installation and return the exit code: 0 only if every check passed."""
+    checks = _start_checks(config)
+    try:
+        return _summarize(await _print_results(checks))
+    finally:
+        await _end([check for _, check in checks])
+
+
+async def _print_results(checks: list[_Check]) -> list[CheckResult]:
     results: list[CheckResult] = []
-    for subject, check in _start_checks(config):
+    for subject, check in checks:
         if not (await asyncio.wait({check}, timeout=NOTICE_AFTER_S))[0]:
             print(f"...  {subject}: still checking", file=sys.stderr, flush=True)
         for result in await check:
             print(result, flush=True)
             results.append(result)
-    return _summarize(results)
+    return results
+
+
+async def _end(checks: list[asyncio.Future[list[CheckResult]]]) -> None:
+    """Cancel the checks that go on, as when nobody reads their results.
+
+    `asyncio.run` would also cancel what asyncio does for them to start a process, and wait for its end for ever.
+    """
+    for check in checks:
+        check.cancel()
+    await asyncio.wait(checks)
 
 
 def _start_checks(config: Config) -> list[_Check]:

@@ -10,7 +10,7 @@ from db.jobs import JobState, JobStore
 REPEAT_S = 2.0  # within which the same press again is taken for a mistake, until the first one's job has ended
 UNFINISHED = (JobState.WAITING, JobState.RUNNING, JobState.GENERATED)
 
-Press = tuple[int, int, str]  # the user, the message and the button's custom_id
+Press = tuple[int, int, str]  # the user, the message, and the button's custom_id with what was typed after it
 
 
 class RecentPresses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +16,7 @@ import discord
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, is_outage
 from bot.jobs.delivery import Delivery
 from bot.jobs.destination import destination_from, is_private
-from bot.jobs.presses import RecentPresses
+from bot.jobs.presses import Press, RecentPresses
 from bot.jobs.progress import waiting_reason
 from bot.jobs.runner import JobRunner, needs_gpu
 from bot.jobs.tasks import TaskRegistry
@@ -27,6 +28,7 @@ from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import audience, audience_locale, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
+from bot.ui.modals import parse_modal
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
 from db.storage import retry_until_stored
@@ -68,14 +70,15 @@ class JobService:
         """Accept a job or raise UserError, respond within three seconds, and start the job.
 
         `speed` and `private` are what was typed for this job; None means the user's preferences. `pressed` is the
-        custom_id of the button to highlight; a second press by mistake makes no second job.
+        custom_id of the button to highlight. A second press by mistake makes no second job, nor does the same form; a
+        form with other words does.
         """
-        if not pressed or interaction.message is None or action in REPEATABLE:
+        press = _press(interaction, pressed)
+        if press is None or action in REPEATABLE:
             await self._submit(interaction, action, params, parent, speed, private, pressed)
             return
-        press = (interaction.user.id, interaction.message.id, pressed)
         if await self.presses.is_repeated(press):
-            await interaction.response.defer()
+            await _ignore(interaction)
             return
         try:
             self.presses.accepted(
@@ -328,6 +331,25 @@ class JobService:
         if record is not None and record.state in (JobState.GENERATED, JobState.POSTED):
             return tr("This picture is finished. *Delete* below it removes it, and so does your reaction ❌.")
         return tr("This has already ended, so there is nothing left to cancel.")
+
+
+def _press(interaction: Interaction, pressed: str) -> Press | None:
+    """Return what is the same when somebody presses a button or submits its form twice; None for a command."""
+    data: Any = interaction.data or {}
+    custom_id = pressed or data.get("custom_id")
+    if not custom_id or interaction.message is None:
+        return None
+    values = parse_modal(interaction)
+    typed = hashlib.blake2b(repr((values.texts, values.selected)).encode(), digest_size=8).hexdigest()
+    return interaction.user.id, interaction.message.id, f"{custom_id} {typed}"
+
+
+async def _ignore(interaction: Interaction) -> None:
+    """Respond to a press that is a mistake without any change."""
+    if not interaction.response.is_done():
+        await interaction.response.defer()
+    elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        await interaction.delete_original_response()  # "is thinking…"
 
 
 def _is_announced(job: Job) -> bool:

@@ -101,7 +101,7 @@ def with_token_warning(text: str) -> str:
 
 def finished(job: Job, registry: ModelRegistry, credit: Requester | None) -> str:
     """Return the text of a result; `credit` is the requester of the parent job, if that is another user."""
-    thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit else ""
+    thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit and credit.id else ""
     notes = (_film_words(job), thanks, _unknown_words(job, registry))
     return "\n-# ".join([_headline(job, registry), *filter(None, notes)])
 
@@ -139,8 +139,8 @@ def with_dm_reason(text: str, job: Job) -> str:
 
 
 def attribution(job: Job) -> str:
-    """Return the action of a job and its requester."""
-    return made_how(job, f"<@{job.requester.id}>")
+    """Return the action of a job and its requester, who may have had their data erased and left the picture."""
+    return made_how(job, f"<@{job.requester.id}>" if job.requester.id else tr("somebody"))
 
 
 def made_how(job: Job, whom: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from db.connection import Connection
 from db.finding.prompt_index import purge_deleted_terms
 from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, THUMBNAILS, TRAILS, FolderName, ImageStore, cell_stem
+from db.jobs import forget_prompts
 from generation.params import Tile
 
 DAY_S = 24 * 3600.0
@@ -92,6 +93,7 @@ class Retention:
         await self._delete_unused_styles()
         if result.jobs:
             await purge_deleted_terms(self._connection)
+            forget_prompts()
         log.info("deleted %d expired jobs and %d files", result.jobs, result.files)
         return result
 

@@ -209,9 +209,7 @@ def scan_folder(folder: Path, describe: Callable[[Path, str], T]) -> tuple[tuple
             if joined := _joined(existing, adapter):
                 found[normalize_name(adapter.name)] = joined
                 continue
-            rejected.append(
-                f"{path} would be called {adapter.name}, but {existing.name} already exists: rename one of the files."
-            )
+            rejected.append(f"{path} would be called {adapter.name}, as {existing.path} is: rename one of the two.")
     return tuple(sorted(found.values(), key=_by_name)), tuple(rejected)
 
 

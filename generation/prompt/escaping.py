@@ -52,6 +52,11 @@ def escape(text: str, *, in_list: bool = False) -> str:
     return _escaped(text, message_patterns().signature_start, in_list)
 
 
+def forget_texts() -> None:
+    """Forget the texts that were escaped: they may be erased."""
+    _escaped.cache_clear()
+
+
 @lru_cache(maxsize=1024)  # a job's prompt is shown again and again while it is generated
 def _escaped(text: str, signature_start: str, in_list: bool) -> str:
     special = _special(signature_start, in_list).finditer(text)

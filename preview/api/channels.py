@@ -33,6 +33,8 @@ async def edit_channel(request: web.Request) -> web.Response:
     own_thread = channel.is_thread and channel.owner_id == core.world.bot.id
     if not own_thread:
         core.require(channel, permissions.MANAGE_THREADS if channel.is_thread else permissions.MANAGE_CHANNELS)
+    if channel.archived and given.get("archived") is not False:
+        raise ApiError(50083)
     for name in ("name", "topic", "nsfw", "archived", "locked", "position"):
         if name in given:
             setattr(channel, name, given[name])

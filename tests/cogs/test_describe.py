@@ -55,6 +55,25 @@ def png_with(text):
     return file.getvalue()
 
 
+async def test_again_and_the_form_of_a_prompt_count_once_when_they_come_twice(harness):
+    async with harness.bot() as services:
+        await describe(harness, png_with("a slow fox\nSteps: 20, Seed: 1"))
+        harness.release_slow_jobs()
+        shown, ben = await result(harness), harness.person(harness.ben)
+        (harness.model / "go").unlink()
+        for _ in range(2):
+            await (await ben.press(shown, "🔄")).response()
+        form = await ben.press(shown, "2")
+        for prompt in ("a slow fox", "a slow fox", "a slow owl"):
+            await (await ben.submit_modal(form, prompt=prompt)).response()
+        rows = await services.db.connection.fetch_all("SELECT action, prompt FROM jobs ORDER BY asked_at, rowid")
+        assert [row["action"] for row in rows].count("describe") == 2
+        assert sorted(row["prompt"].partition(" --")[0] for row in rows if row["action"] == "imagine") == [
+            "a slow fox",
+            "a slow owl",
+        ]
+
+
 async def test_describe_gives_four_prompts_in_the_shape_of_the_picture(harness):
     async with harness.bot() as services:
         await describe(harness, red_png(96, 64))

@@ -16,7 +16,7 @@ from tests.cogs.config.test_config_commands import run_config
 from tests.cogs.image_buttons.test_remix import load_record
 from tests.cogs.test_context_menus import use_menu
 from tests.cogs.test_prompt_modal import modal_prompt
-from tests.support.bot_harness import first_tile, make_model
+from tests.support.bot_harness import eventually, first_tile, make_model
 
 
 @pytest.fixture
@@ -158,6 +158,23 @@ async def test_without_a_model_for_edits_it_is_said_what_to_install_and_what_els
         assert modal_prompt(form).startswith("a fox")
 
 
+async def test_without_a_model_for_edits_the_picture_comes_back_with_the_instruction(harness, settings):
+    async with harness.bot():
+        refused = await (await edit(harness, picture=wide_picture())).message()
+        assert "make it winter" in refused.content
+    async with harness.bot(**settings) as services:  # a model was added
+        form = await harness.person(harness.ada).press(refused, "Edit and retry")
+        await form.modal()
+        await harness.person(harness.ada).submit_modal(form)
+        assert isinstance((await params_of(services, await harness.result())).original, Upload)
+
+
+async def test_without_a_model_for_edits_the_instruction_comes_back_whatever_is_attached(harness):
+    async with harness.bot():
+        refused = await (await edit(harness, picture=UploadedFile("hills.png", b"no picture"))).message()
+    assert "Whoever runs this bot" in refused.content and "make it winter" in refused.content
+
+
 async def test_of_several_models_for_edits_the_first_that_the_server_allows_is_used(harness, settings):
     first, editor = settings["models"]
     other = harness.folder / "other"
@@ -171,3 +188,21 @@ async def test_of_several_models_for_edits_the_first_that_the_server_allows_is_u
         await run_config(harness, "models", remove="Other")
         refused = await (await edit(harness, picture=wide_picture())).message()
     assert "allow First only, not Editor" in refused.content
+
+
+async def test_a_form_that_comes_twice_is_one_job_and_leaves_no_response_open(harness, settings, monkeypatch):
+    monkeypatch.setattr("bot.jobs.deferrals.MOMENT_S", 0.0)  # the link takes longer
+    posted = await harness.person(harness.ben).send(harness.channel, "look", wide_picture())
+    address, ada = harness.server.core.cdn_url(posted.attachments[0]), harness.person(harness.ada)
+    async with harness.bot(**settings) as services:
+        refused = await (await edit(harness, "make it winter")).message()
+        form = await ada.press(refused, "Edit and retry")
+        await form.modal()
+        for _ in range(2):
+            submitted = await ada.submit_modal(form, prompt=f"{address} a slow winter")
+            await submitted.response()
+            await eventually(lambda: not any(each.loading for each in harness.server.messages(harness.channel)))
+        rows = await services.db.connection.fetch_all("SELECT id FROM jobs")
+    assert len(rows) == 1
+    assert submitted.answer.type == 5
+    assert not submitted.messages

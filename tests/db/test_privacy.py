@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -114,6 +115,26 @@ async def test_no_word_of_an_erased_prompt_is_left_in_the_file(path, clock):
         await privacy.erase_job(mine.id)
         await privacy.end_erasure(ADA.id, 1000.0)
     assert b"ylophon" not in path.read_bytes()
+
+
+def words_in_memory():
+    """Return the strings that Python keeps, in whichever cache."""
+    gc.collect()
+    return {held for each in gc.get_objects() for held in gc.get_referents(each) if type(held) is str}
+
+
+async def test_no_erased_prompt_is_left_in_memory(store, privacy):
+    words = "".join(("xylo", "phonist ::2"))  # not one string that this file holds itself
+    job = make_job(params=replace(make_job().params, parts=(PromptPart(words),)))
+    await store.add_job(job)
+    await store.get(job.id)
+    job_id = job.id
+    del job, words
+    await privacy.begin_erasure(ADA.id, 1000.0)
+    await privacy.erase_job(job_id)
+    assert await store.get(job_id) is None
+    await privacy.end_erasure(ADA.id, 1000.0)
+    assert not [word for word in words_in_memory() if "".join(("xylo", "phonist")) in word]
 
 
 async def test_jobs_requested_later_are_not_erased(store, privacy):

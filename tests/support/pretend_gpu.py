@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
@@ -62,6 +61,7 @@ class PretendTensor(Tensor):
     """A tensor on the pretended device, around a real one on the CPU."""
 
     held: Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # it dispatches, which is enough
 
     @staticmethod
     def __new__(cls, real: Tensor) -> PretendTensor:
@@ -80,6 +80,14 @@ class PretendTensor(Tensor):
         if id(self) not in memo:
             memo[id(self)] = on_device(self.held.clone(), parameter=isinstance(self, torch.nn.Parameter))
         return memo[id(self)]
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a part; a list as index would reach the device without a dispatch."""
+        return super().__getitem__(torch.tensor(index).to(DEVICE) if isinstance(index, list) else index)
+
+    def tolist(self) -> Any:
+        """Return the values, which would leave the device without a dispatch."""
+        return self.cpu().tolist()
 
     def record_stream(self, stream: Any) -> None:
         """Remember nothing: the memory is the CPU's."""
@@ -193,23 +201,22 @@ class _Dispatch(TorchDispatchMode):
         return func(*args, **kwargs)
 
 
-class _Functions(TorchFunctionMode):
-    """What would reach the device without a dispatch: tensors made of lists, lists as indices, and lists made of it."""
+def _makes_tensors(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Let a function that makes tensors of lists make them on the device too, which it would without a dispatch."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in (torch.tensor, torch.as_tensor) and _on_device(kwargs.get("device")):
+    def make_there(*args: Any, **kwargs: Any) -> Tensor:
+        if _on_device(kwargs.get("device")):
             device = kwargs.pop("device")
-            return func(*args, **kwargs).to(device)
-        if func is Tensor.__getitem__ and isinstance(args[0], PretendTensor) and isinstance(args[1], list):
-            return args[0][torch.tensor(args[1]).to(DEVICE)]
-        if func is Tensor.tolist and isinstance(args[0], PretendTensor):
-            return args[0].cpu().tolist()
-        if func is Tensor.pin_memory:
-            copy = args[0].clone()
-            copy.pinned = True
-            return copy
-        return func(*args, **kwargs)
+            return make(*args, **kwargs).to(device)
+        return make(*args, **kwargs)
+
+    return make_there
+
+
+def _pin_memory(tensor: Tensor, *_: Any) -> Tensor:
+    copy = tensor.clone()
+    copy.pinned = True  # type: ignore[attr-defined]
+    return copy
 
 
 class _Event:
@@ -264,11 +271,12 @@ def enter() -> None:
     run = threading.Thread.run
 
     def pretending(thread: threading.Thread) -> None:
-        with _Functions(), _Dispatch():
+        with _Dispatch():
             run(thread)
 
     threading.Thread.run = pretending  # type: ignore[method-assign]
-    _Functions().__enter__()
+    torch.tensor, torch.as_tensor = _makes_tensors(torch.tensor), _makes_tensors(torch.as_tensor)
+    Tensor.pin_memory = _pin_memory  # type: ignore[method-assign]
     _Dispatch().__enter__()
 
 

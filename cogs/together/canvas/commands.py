@@ -186,6 +186,8 @@ class CanvasCommand(commands.Cog):
     async def finish(self, interaction: Interaction) -> None:
         found = await self._require_here(interaction)
         session = found.session
+        if not session.host_id:  # who had their data deleted: the timer is about to end it
+            raise UserError(tr("This canvas is finished."))
         if interaction.user.id != session.host_id and not can_moderate_session(interaction, session):
             raise PolicyDenied(tr("Only {whom} or a moderator can finish the canvas.", whom=f"<@{session.host_id}>"))
         await respond_ephemeral(interaction, tr("🏁 The canvas is being finished."))

@@ -290,13 +290,13 @@ async def end_jam(interaction: Interaction, handler: JamHandler, session: Sessio
     """End a jam for somebody who may, and respond privately."""
     services, person_id = interaction.client.services, interaction.user.id
     is_moderator = can_moderate_session(interaction, session)
+    if session.phase in (ENDED, FINALE) or not session.host_id:  # a host without data: the timer is about to end it
+        raise UserError(tr("The jam has ended already."))
     if person_id != session.host_id and not is_moderator:
         if session.phase != ASLEEP:
             whom = f"<@{session.host_id}>"
             raise PolicyDenied(tr("Only {whom} or a moderator can end the jam.", whom=whom))
         await require_voter(interaction, session)
-    if session.phase in (ENDED, FINALE):
-        raise UserError(tr("The jam has ended already."))
     await respond_ephemeral(interaction, tr("The jam ends."))
     if is_moderator:
         await log_session_moderation(services.db.guilds, session, person_id, "ended it", services.clock())

@@ -20,7 +20,6 @@ from bot.sessions.jobs import round_job_id
 from bot.ui.errors import respond_ephemeral, user_message
 from bot.ui.i18n import audience, tr
 from bot.ui.prompt_block import format_prompt_block
-from bot.ui.text import truncate
 from cogs.together.jam import messages
 from cogs.together.jam.buttons import end_jam
 from cogs.together.jam.handler import DRAWING, JamHandler, progress_text
@@ -31,7 +30,6 @@ from generation.job import Speed
 from generation.params import Params, to_dict
 
 MAX_PROMPT = 1500  # characters
-MAX_THREAD_NAME = 90
 
 
 class JamCommand(commands.Cog):
@@ -157,7 +155,7 @@ class JamCommand(commands.Cog):
         if not isinstance(channel, discord.TextChannel):
             return None
         try:
-            name = truncate(f"🎷 {' '.join(prompt.split())}", MAX_THREAD_NAME)
+            name = messages.thread_name(prompt)
             return (await channel.get_partial_message(message_id).create_thread(name=name)).id
         except discord.HTTPException:
             return None

@@ -12,6 +12,7 @@ import discord
 from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.jobs.delivery import ResultMessage
+from bot.jobs.thread_names import rename_own_thread
 from bot.policy.policy import JobRequest
 from bot.policy.sessions import without_blocked
 from bot.sessions.jobs import host_context, round_job_id, session_destination
@@ -21,7 +22,7 @@ from bot.ui.i18n import tr, trn
 from cogs.together.bell import bell_line, pinged_people
 from cogs.together.jam import messages
 from cogs.together.jam.film import attach_jam_film, redraw_jam_film
-from cogs.together.jam.messages import Standing
+from cogs.together.jam.messages import Standing, thread_name
 from cogs.together.jam.rules import (
     AGAIN,
     FINISH,
@@ -90,6 +91,8 @@ class JamHandler:
         await take_names_out(self.client, self.services, session)
         if not session.host_id and session.message_id is not None:
             await self._delete_announcement(session, session.message_id)
+        if not session.host_id and session.thread_id is not None:
+            await rename_own_thread(self.client, session.thread_id, thread_name(tr("Jam")))
         made = await self.sessions.round(session.id, session.round)
         record = await self.services.db.jobs.get(made.job_id) if made else None
         if made is None or made.message_id is None or record is None or record.deleted:

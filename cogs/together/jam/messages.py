@@ -22,6 +22,7 @@ BAR = "▇"
 MAX_BAR = 10  # characters
 MAX_PROMPT = 400  # characters; escaping may double them
 MAX_WORDS = 300  # characters of a suggestion
+MAX_THREAD_NAME = 90  # characters
 MAX_NAMED = 15  # people in the credits
 
 
@@ -43,6 +44,11 @@ class Standing:
     def is_last(self) -> bool:
         """Return whether no other round follows."""
         return self.session.round >= int(self.session.settings["rounds"])
+
+
+def thread_name(prompt: str) -> str:
+    """Return the name of a jam's thread."""
+    return truncate(f"🎷 {' '.join(prompt.split())}", MAX_THREAD_NAME)
 
 
 def announcement(host_id: int, prompt: str, rounds: int, minutes: int) -> str:

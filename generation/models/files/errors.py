@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +38,26 @@ class ModelFileError(UserError):
 
 class MissingFileError(ModelFileError):
     """A file of a model is missing, which a model of the hub may still download."""
+
+
+def describe_place(path: Path) -> str:
+    """Return what is at a path, as the end of a sentence; empty if nothing is."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "is a link to a file that is missing" if path.is_symlink() else ""
+    except OSError as error:
+        is_loop = error.errno == errno.ELOOP
+        return "is a link that leads back to itself" if is_loop else f"cannot be read: {error.strerror}"
+    if stat.S_ISDIR(mode):
+        return "is a folder"
+    return "is a file" if stat.S_ISREG(mode) else "is neither a file nor a folder"
+
+
+def absence(wanted: str, path: Path) -> str:
+    """Return that what is wanted is not at a path, and what is there instead."""
+    place = describe_place(path)
+    return f"no {wanted} at {path}" + (f", which {place}" if place else "")
 
 
 @contextmanager

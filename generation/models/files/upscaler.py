@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generation.errors import UserError
-from generation.models.files.errors import UNEXPECTED_CONTENT
+from generation.models.files.errors import UNEXPECTED_CONTENT, absence
 from generation.models.files.safetensors_header import read_header
 
 # Key names of the first ESRGAN release; they are mapped to BasicSR's, which all later files use.
@@ -40,7 +40,7 @@ class UpscalerInfo:
 def describe_upscaler(path: Path) -> UpscalerInfo:
     """Describe the upscaler in the file at `path`; raise FileNotFoundError, and UserError for any other file."""
     if not path.is_file():
-        raise FileNotFoundError(f"no upscaler at {path}")
+        raise FileNotFoundError(absence("upscaler", path))
     shapes = read_header(path).shapes
     try:
         found = _inspect(path, shapes)

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from generation.errors import UserError
 from generation.models.files.safetensors_header import SafetensorsHeader
 
@@ -37,6 +35,8 @@ def require_numbers(path: Path, header: SafetensorsHeader, keys: Iterable[str]) 
 
 
 def _has_no_number(file: BinaryIO, header: SafetensorsHeader, key: str, most: int) -> bool:
+    import numpy as np  # here, because it takes a third of the start of a command that reads no weights
+
     kind, exponent = _EXPONENTS[header.dtypes[key]]
     start, end = header.places[key]
     whole = min(end - start, most) // np.dtype(kind).itemsize * np.dtype(kind).itemsize

@@ -9,8 +9,11 @@ import pytest
 
 from bot.policy.settings import ResultPlacement
 from bot.policy.updates import Actor, update_settings
+from preview import Message
 from tests.support.bot_harness import eventually
 from tests.support.timing import TIMEOUT_S
+
+THREAD_CREATED = 18  # Discord's type of the message about a new thread
 
 
 async def set_placement(services, harness, delivery: ResultPlacement, gallery=None) -> None:
@@ -57,6 +60,51 @@ async def test_each_job_has_a_thread_named_by_its_prompt(harness):
         await harness.imagine("a fox\nin the snow --ar 3:2")
         await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
     assert [thread.name for thread in threads(harness)] == ["a fox in the snow"]
+
+
+def announce_thread(harness, thread):
+    """Add the message by which Discord says in the channel that the bot has started a thread."""
+    world = harness.server.world
+    started = Message(world.new_id(), harness.channel.id, world.bot.id, world.clock.time(), THREAD_CREATED, thread.name)
+    started.reference = {"channel_id": str(thread.id), "guild_id": str(harness.guild.id)}
+    harness.server.core.add_message(started)
+    return started
+
+
+@pytest.mark.parametrize("placement", [ResultPlacement.THREAD_OF_JOB, ResultPlacement.THREAD_OF_PERSON])
+@pytest.mark.parametrize("archived", [False, True])
+async def test_no_thread_quotes_a_person_whose_data_was_deleted(harness, placement, archived):
+    async with harness.bot() as services:
+        await set_placement(services, harness, placement)
+        await harness.imagine("a fox")
+        await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
+        (thread,) = threads(harness)
+        started = announce_thread(harness, thread)
+        thread.archived = archived
+        harness.server.core.dispatch_channel(thread, "UPDATE")
+        ada = harness.person(harness.ada)
+        summary = await (await ada.command("privacy", harness.channel)).message()
+        await ada.submit_modal(await ada.press(summary, "Delete everything"), {})
+        await eventually(lambda: thread.name == "Pictures")
+        await eventually(lambda: not harness.tasks)
+        assert not harness.results(thread)
+        assert thread.archived == archived
+        assert started.deleted
+
+
+async def test_a_thread_without_results_loses_the_name_of_an_erased_person_too(harness):
+    async with harness.bot() as services:
+        await set_placement(services, harness, ResultPlacement.THREAD_OF_PERSON)
+        await harness.imagine("a fox")
+        await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
+        (thread,) = threads(harness)
+        (row,) = await services.db.connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        await services.db.personal_data.erase_job(row["id"])  # as when it has expired
+        ada = harness.person(harness.ada)
+        summary = await (await ada.command("privacy", harness.channel)).message()
+        await ada.submit_modal(await ada.press(summary, "Delete everything"), {})
+        await eventually(lambda: thread.name == "Pictures")
 
 
 async def test_a_job_from_within_a_thread_stays_there(harness):

@@ -22,6 +22,7 @@ from generation.queue.queue import QueuePosition
 from generation.worker.fleet import NO_WORKER
 from generation.worker.worker import Broken, Restarting
 from tests.support.growth import assert_grows_linearly
+from tests.support.jobs import make_job
 
 MODEL = Model(name="m", ref="m")
 REGISTRY = ModelRegistry((MODEL,))
@@ -313,3 +314,7 @@ def test_no_prompt_blocks_the_event_loop(repeated):
             job_text.running(replace(JOB, params=params), REGISTRY, None, READY)
 
     assert_grows_linearly(parse_and_describe, repeated)
+
+
+def test_a_picture_that_an_erased_person_left_is_somebodys():
+    assert job_text.attribution(make_job(requester=Requester(0, ""))) == "Drawn for somebody"

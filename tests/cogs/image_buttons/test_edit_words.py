@@ -39,6 +39,22 @@ async def test_a_picked_picture_is_drawn_with_other_words_from_its_seed(harness)
     assert "🔄" in result.labels
 
 
+@pytest.mark.parametrize("label", [LABEL, "Remix", "Custom Zoom"])
+async def test_the_same_form_twice_is_one_job_and_other_words_are_another(harness, label):
+    async with harness.bot() as services:
+        picture, ada = await pick_image(harness), harness.person(harness.ada)
+        before = await number_of_jobs(services)
+        pressed = await ada.press(picture, label)
+        for prompt in ("a slow owl", "a slow owl", "a slow whale"):  # as from two devices
+            await (await ada.submit_modal(pressed, prompt=prompt)).response()
+        assert await number_of_jobs(services) == before + 2
+
+
+async def number_of_jobs(services):
+    (row,) = await services.db.connection.fetch_all("SELECT count(*) AS number FROM jobs")
+    return row["number"]
+
+
 async def test_a_picture_is_held_until_others_are_made_from_it(harness):
     async with harness.bot() as services:
         result = await edit(harness, await pick_image(harness), "a blue fox --hold")

@@ -506,6 +506,35 @@ async def test_a_host_who_has_their_data_deleted_ends_the_jam(harness, cy, monke
         assert pressed is None or "over" in await private(pressed)
 
 
+async def test_nobody_is_asked_for_a_host_whose_data_was_deleted(harness, cy):
+    async with harness.bot() as services:
+        jam = await Jam.start(harness, services)
+        first = await jam.round(1)
+        await services.db.personal_data.begin_erasure(harness.ada.id, services.clock())
+        pressed = await harness.person(cy).press(first, custom_id=f"jam:end:{(await services_round(services)).job_id}")
+        assert await private(pressed) == "The jam has ended already."
+
+
+async def services_round(services):
+    rows = await services.db.connection.fetch_all("SELECT session FROM collab_rounds")
+    return await services.db.sessions.round(rows[0]["session"], 1)
+
+
+@pytest.mark.parametrize("archived", [False, True])
+async def test_the_thread_of_a_jam_does_not_quote_a_host_whose_data_was_deleted(harness, cy, archived):
+    async with harness.bot() as services:
+        await Jam.start(harness, services, "a secret castle", where="thread")
+        jam = Jam(harness, services, harness.channel)
+        await jam.phase("voting")
+        thread = harness.server.world.channels[(await jam.session()).thread_id]
+        thread.archived = archived
+        harness.server.core.dispatch_channel(thread, "UPDATE")
+        await services.db.personal_data.begin_erasure(harness.ada.id, services.clock())
+        harness.client.sessions.redrawer.wake()
+        await eventually(lambda: thread.name == "🎷 Jam")
+        assert await is_fresh(services)
+
+
 async def test_a_jam_in_german(harness, cy):
     async with harness.bot() as services:
         await harness.person(harness.mod).command("config language", harness.channel, language="Deutsch")

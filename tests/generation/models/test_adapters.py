@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from bot.config import Config
+from bot.workers import find_unusable_files
 from generation.models.adapters import scan_adapters
+from generation.models.model import EMBEDDED
 
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
 LAYER = "lora_unet_mid_block_attentions_0_proj_in"
 LORA = {f"{LAYER}.lora_down.weight": np.zeros((1, 8)), f"{LAYER}.lora_up.weight": np.zeros((8, 1))}
 EMBEDDING = {"emb_params": np.zeros((2, 768))}
@@ -42,8 +46,50 @@ def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "self.safetensors").symlink_to(tmp_path / "self.safetensors")
     unusable = scan_adapters(tmp_path, None)[1]
     assert [reason.rpartition("/")[2] for reason in unusable] == [
-        f"{name}.safetensors is a link to a file that is missing." for name in ("gone", "self")
+        "gone.safetensors is a link to a file that is missing.",
+        "self.safetensors is a link that leads back to itself.",
     ]
+
+
+@needs_pipes
+@pytest.mark.parametrize("kind", range(4))
+def test_what_is_no_file_but_is_named_as_one_is_told(tmp_path: Path, kind: int) -> None:
+    (tmp_path / "ink.safetensors").mkdir()
+    (tmp_path / "up.SAFETENSORS").symlink_to(tmp_path, target_is_directory=True)
+    os.mkfifo(tmp_path / "pipe.safetensors")  # reading it would wait for ever
+    folders: list[Path | None] = [None] * 4
+    folders[kind] = tmp_path
+    unusable = scan_adapters(*folders)[1]
+    assert sorted(reason.rpartition("/")[2] for reason in unusable) == [
+        "ink.safetensors is a folder: put the file itself there.",
+        "pipe.safetensors is neither a file nor a folder.",
+        "up.SAFETENSORS is a folder: put the file itself there.",
+    ]
+
+
+def test_a_file_in_a_folder_of_its_name_is_found(tmp_path: Path) -> None:
+    write(tmp_path / "ink.safetensors" / "ink.safetensors", LORA)
+    assert (names_of(tmp_path), scan_adapters(tmp_path, None)[1]) == (["ink"], ())
+
+
+@needs_pipes
+@pytest.mark.parametrize("setting", ["loras", "embeddings", "controls", "image_adapters", "upscaler", "describer"])
+def test_what_is_at_a_path_in_place_of_what_a_setting_names_is_told(tmp_path: Path, setting: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "pool")
+    (tmp_path / "pool").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")
+    for name, place in (("loop", "is a link that leads back to itself"), ("pipe", "is neither a file nor a folder")):
+        path = tmp_path / name
+        named = Config(models=(EMBEDDED,), **{setting: str(path) if setting == "describer" else path})
+        assert [problem for problem in find_unusable_files(named) if f"{path}, which {place}" in problem]
+
+
+def test_both_places_of_a_name_are_told(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        write(tmp_path / folder / "ink.safetensors", LORA)
+    (reason,) = scan_adapters(tmp_path, None)[1]
+    one, two = (tmp_path / folder / "ink.safetensors" for folder in ("one", "two"))
+    assert reason == f"{two} would be called ink, as {one} is: rename one of the two."
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every folder")

@@ -13,7 +13,7 @@ from discord.http import Route
 from preview import FakeDiscord
 from preview.page.site import Page
 from preview.seed_data import make_world
-from tests.support.preview_page import visit, wait_until_ready
+from tests.support.preview_page import find_composer, visit, wait_until_ready
 from tests.support.showcase_bot import ShowcaseBot
 
 
@@ -53,8 +53,8 @@ def home(tab) -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(tab, home):
     """Return the tab in the first channel, with nothing open and no unsent text."""
-    busy = await tab.locator("form.command, dialog, [popover]").count()
-    if busy or tab.url != home:
+    opened = tab.locator("form.command, dialog, [popover]")
+    if tab.url != home or await opened.count() or await find_composer(tab).input_value():
         await tab.goto(home)
         await wait_until_ready(tab)
     return tab
