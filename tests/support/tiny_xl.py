@@ -64,11 +64,11 @@ def _text_config(tokenizer: CLIPTokenizer, width: int, **more: Any) -> CLIPTextC
 def _unet(changes: dict[str, Any]) -> UNet2DConditionModel:
     settings: dict[str, Any] = {
         "sample_size": 8,
-        "block_out_channels": (16, 32),
+        "block_out_channels": (8, 16),
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
         "layers_per_block": 1,
-        "attention_head_dim": (2, 4),
+        "attention_head_dim": (1, 2),
         "transformer_layers_per_block": (1, 2),
         "use_linear_projection": True,
         "cross_attention_dim": sum(WIDTHS),

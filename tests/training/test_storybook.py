@@ -123,10 +123,19 @@ def test_the_house_style_enriches_the_colours_evenly_over_the_image(pipeline):
     assert abs(np.mean([edge_shading(s) - edge_shading(p) for s, p in pairs])) < 8
 
 
-@pytest.mark.parametrize("thing", ["cat", "a red fox", "astronaut", "dinosaur", "coffee", "猫", "eine Katze"])
-def test_what_strangers_type_first_gives_no_blank_image(pipeline, thing):
-    [image] = generate(pipeline, [f"{thing}, {TRIGGER_WORDS}"], [1], width=192, height=192)
-    assert not is_blank(image)
+FIRST_WORDS = ("cat", "a red fox", "astronaut", "dinosaur", "coffee", "猫", "eine Katze")
+
+
+@pytest.fixture(scope="module")
+def first_images(pipeline):
+    prompts = [f"{thing}, {TRIGGER_WORDS}" for thing in FIRST_WORDS]
+    images = generate(pipeline, prompts, [1] * len(prompts), width=192, height=192)
+    return dict(zip(FIRST_WORDS, images, strict=True))
+
+
+@pytest.mark.parametrize("thing", FIRST_WORDS)
+def test_what_strangers_type_first_gives_no_blank_image(first_images, thing):
+    assert not is_blank(first_images[thing])
 
 
 @pytest.mark.parametrize("size", [(192, 192), (224, 128), (128, 224)])

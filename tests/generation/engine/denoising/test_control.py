@@ -250,7 +250,7 @@ def test_a_job_is_cancelled_while_it_is_guided(harness: EngineHarness) -> None:
 
 def test_a_controlnet_for_another_model_is_a_users_error(tmp_path: Path, pipeline: Pipeline) -> None:
     other = load_pipeline(
-        str(build_tiny_model(tmp_path / "other", channels=(8, 16))), "cpu", lambda _: None, torch.float32
+        str(build_tiny_model(tmp_path / "other", channels=(16, 32))), "cpu", lambda _: None, torch.float32
     )
     write_folder(random_control(other.unet, 1), tmp_path / "controls" / "canny")
     write_file(random_control(other.unet, 1), tmp_path / "controls" / "depth.safetensors")

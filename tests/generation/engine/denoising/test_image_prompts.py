@@ -219,7 +219,7 @@ def test_a_job_ends_if_there_is_never_enough_memory_for_its_adapter(
 
 
 def test_an_adapter_for_another_model_is_a_users_error(tmp_path: Path, harness: EngineHarness) -> None:
-    other = build_tiny_model(tmp_path / "other", channels=(8, 16))
+    other = build_tiny_model(tmp_path / "other", channels=(16, 32))
     harness.engine._image_adapters._pipeline = load_pipeline(str(other), "cpu", lambda _: None, torch.float32)
     (end,) = harness.generate(_request("a", _character()))
     assert isinstance(end, Failed) and end.reason is FailureReason.USER_ERROR

@@ -20,9 +20,16 @@ from generation.engine.serving.model_loader import LoadedModel, ModelLoader
 from generation.models.files.lora import Lora
 from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
 from tests.support.lora_file import merge_loras, random_layers, write_kohya
+from tests.support.tiny_model import build_tiny_model
 
 QUERY = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
 CONV = "mid_block.resnets.0.conv1"
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny pipeline whose layers are as wide as those that are rounded: multiples of 16."""
+    return build_tiny_model(tmp_path_factory.mktemp("wide"), channels=(16, 32))
 
 
 @pytest.fixture(scope="module")
