@@ -388,6 +388,7 @@ async def test_a_friends_form_is_filled_in_for_the_friend(showcase, page):
 async def test_pictures_are_described_limited_and_small_ones_enlarged_on_wide_screens(showcase, browser):
     async with visit(browser, showcase.address, size=(1920, 1080)) as page:
         shown = (await run_command(showcase.server, page, "embed")).get_by_role("button", name="Open picture")
+        await expect(shown).to_have_attribute("style", re.compile("--width: 320"))  # once the picture is loaded
         assert (await shown.bounding_box())["width"] > 500  # 320 pixels at twice their size, in an embed
         await page.set_viewport_size({"width": 1280, "height": 400})
         assert (await shown.bounding_box())["height"] <= 0.55 * 400 + 1
