@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from training.canvas import ellipse_outline
 from training.palette import Rgb, darken, lighten
-from training.pen import CREAM, INK, LAMP, Pen
+from training.pen import BARK, CREAM, INK, LAMP, Pen
 
 WHITE: Rgb = (255, 255, 255)
 BLUSH: Rgb = (250, 150, 160)
@@ -357,7 +357,7 @@ def astronaut(pen: Pen, colour: Rgb) -> None:
 
 def wizard(pen: Pen, colour: Rgb) -> None:
     """Draw a wizard with a pointed hat, a white beard and a staff."""
-    pen.line([(0.44, 0.0), (0.44, 0.66)], 0.055, (122, 82, 54))
+    pen.line([(0.44, 0.0), (0.44, 0.66)], 0.055, BARK)
     pen.ellipse(0.44, 0.72, 0.095, 0.095, (130, 220, 250))
     robe = [(-0.36, 0.0), (-0.24, 0.46), (0.24, 0.46), (0.36, 0.0)]
     pen.polygon(robe, colour)

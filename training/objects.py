@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from training import creatures, second_shapes
 from training.canvas import Point
 from training.palette import Rgb, darken, lighten
-from training.pen import CREAM, INK, LAMP, Pen, contrasting_colour
+from training.pen import BARK, CREAM, FRAME, INK, LAMP, ROOF, Pen, contrasting_colour
 
 
 def castle(pen: Pen, colour: Rgb) -> None:
@@ -34,23 +34,21 @@ def castle(pen: Pen, colour: Rgb) -> None:
 
 def house(pen: Pen, colour: Rgb) -> None:
     """Draw a cottage in the given colour with a door and two lit windows; the warm roof is always the same."""
-    roof, frame = (166, 74, 60), (84, 46, 48)
-    pen.box(0.15, 0.6, 0.29, 0.94, darken(roof, 0.3))
+    pen.box(0.15, 0.6, 0.29, 0.94, darken(ROOF, 0.3))
     pen.box(-0.42, 0, 0.42, 0.54, colour)
     pen.box(0.3, 0, 0.42, 0.54, darken(colour, 0.16))
-    pen.polygon([(-0.54, 0.48), (0, 1.0), (0.54, 0.48)], roof)
-    pen.polygon([(0, 1.0), (0.54, 0.48), (0.3, 0.48), (-0.06, 0.94)], darken(roof, 0.2))
-    pen.box(-0.1, 0, 0.1, 0.32, frame, 0.04)
+    pen.polygon([(-0.54, 0.48), (0, 1.0), (0.54, 0.48)], ROOF)
+    pen.polygon([(0, 1.0), (0.54, 0.48), (0.3, 0.48), (-0.06, 0.94)], darken(ROOF, 0.2))
+    pen.box(-0.1, 0, 0.1, 0.32, FRAME, 0.04)
     for x in (-0.26, 0.26):
-        pen.box(x - 0.13, 0.13, x + 0.13, 0.41, frame, 0.03)
+        pen.box(x - 0.13, 0.13, x + 0.13, 0.41, FRAME, 0.03)
         pen.lamp(x - 0.085, 0.175, x + 0.085, 0.365)
 
 
 def tree(pen: Pen, colour: Rgb) -> None:
     """Draw a round leafy tree."""
-    bark = (122, 82, 54)
-    pen.polygon([(-0.09, 0), (-0.055, 0.5), (0.055, 0.5), (0.09, 0)], bark)
-    pen.polygon([(0.02, 0), (0.02, 0.5), (0.055, 0.5), (0.09, 0)], darken(bark, 0.25))
+    pen.polygon([(-0.09, 0), (-0.055, 0.5), (0.055, 0.5), (0.09, 0)], BARK)
+    pen.polygon([(0.02, 0), (0.02, 0.5), (0.055, 0.5), (0.09, 0)], darken(BARK, 0.25))
     under = darken(colour, 0.18)
     for dx, dy, r in ((-0.2, 0.52, 0.22), (0.22, 0.52, 0.22), (0.02, 0.5, 0.24)):
         pen.ellipse(dx, dy, r, r, under)
@@ -308,9 +306,8 @@ def windmill(pen: Pen, colour: Rgb) -> None:
 
 def pine(pen: Pen, colour: Rgb) -> None:
     """Draw a pine of three broad tiers."""
-    bark = (122, 82, 54)
-    pen.box(-0.08, 0, 0.08, 0.24, bark)
-    pen.box(0.02, 0, 0.08, 0.24, darken(bark, 0.25))
+    pen.box(-0.08, 0, 0.08, 0.24, BARK)
+    pen.box(0.02, 0, 0.08, 0.24, darken(BARK, 0.25))
     for low, half, high in ((0.16, 0.43, 0.64), (0.41, 0.36, 0.86), (0.66, 0.28, 1.08)):
         skirt = [(-half, low), (-half * 0.5, low - 0.04), (0, low - 0.05), (half * 0.5, low - 0.04), (half, low)]
         if low > 0.2:

@@ -12,6 +12,9 @@ Lit = Callable[[Rgb], Rgb]
 CREAM: Rgb = (255, 244, 220)
 LAMP: Rgb = (255, 220, 110)
 INK: Rgb = (44, 38, 56)
+ROOF: Rgb = (166, 74, 60)
+FRAME: Rgb = (84, 46, 48)
+BARK: Rgb = (122, 82, 54)
 
 
 @dataclass(frozen=True)

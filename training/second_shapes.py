@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from training.palette import Rgb, darken, lighten
-from training.pen import Pen
-
-ROOF, FRAME = (166, 74, 60), (84, 46, 48)
-BARK = (122, 82, 54)
+from training.pen import BARK, FRAME, ROOF, Pen
 
 
 def town_house(pen: Pen, colour: Rgb) -> None:

@@ -127,10 +127,11 @@ def test_each_cluster_has_a_folder_of_its_own_for_sockets_whose_path_fits(tmp_pa
     assert max(len(str(folder / SOCKET_IN_SESSION)) for folder in (near, long, other)) <= MAX_SOCKET_PATH
 
 
-def test_a_port_that_another_program_has_is_named():
+@pytest.mark.parametrize("interface", ["", HERE])
+def test_a_port_that_another_program_has_is_named(interface):
     # Below the ports that a system gives away by itself, so that no other test takes one meanwhile.
     first = next(first for first in range(20_000, 30_000, 10) if taken_port(first) is None)
-    with socket.create_server(("", first + NODE_MANAGER)):
+    with socket.create_server((interface, first + NODE_MANAGER)):
         assert taken_port(first) == first + NODE_MANAGER
     assert taken_port(first) is None
 
