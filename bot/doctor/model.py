@@ -126,13 +126,7 @@ def check_describer(ref: str) -> list[CheckResult]:
     except LocalEntryNotFoundError:
         return [skipped("describer", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)]
     except HFValidationError:
-        return [
-            failed(
-                "describer",
-                _what_is_at(ref),
-                "Set DESCRIBER to a model's folder or hub id.",
-            )
-        ]
+        return [failed("describer", _what_is_at(ref), "Set DESCRIBER to a model's folder or hub id.")]
     except ModelFileError as error:
         return [failed("describer", error.problem, error.fix)]
     except UserError as error:
