@@ -402,14 +402,16 @@ async def delay(request: web.Request, handler: Callable[[web.Request], Awaitable
     return response
 
 
-async def kill_often(kills: int, seed: int, workers: int) -> Count:
+MakeRun = Callable[[FakeDiscord, Path, int, int, int], Run]
+
+
+async def kill_often(make_run: MakeRun, kills: int, seed: int, workers: int) -> Count:
     """Run the fake Discord and the bot until there were enough kills."""
     with tempfile.TemporaryDirectory(prefix="atelier-kills-") as name:
         server = FakeDiscord(World(), limits=())
         server.app.middlewares.insert(0, delay)
         async with server:
-            run = Run(server, Path(name), kills, seed, workers)
-            count = await run.run()
+            count = await make_run(server, Path(name), kills, seed, workers).run()
         if server.violations or server.crashes:
             raise RuntimeError(f"the fake Discord reports errors: {server.violations[:3]} {server.crashes[:3]}")
     return count
@@ -422,17 +424,17 @@ def _timed() -> Iterator[None]:
     print(f"took {time.monotonic() - start:.0f} s")
 
 
-def main() -> int:
+def main(description: str | None = __doc__, kills: int = 500, make_run: MakeRun = Run) -> int:
     """Parse the command line, kill, print the counts, and return 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=500)
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--kills", type=int, default=kills)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a kill aborts requests
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with _timed():
-        count = asyncio.run(kill_often(args.kills, args.seed, args.workers))
+        count = asyncio.run(kill_often(make_run, args.kills, args.seed, args.workers))
     print(f"{count.kills} kills, {count.worker_kills} of single workers; {dict(count.actions)}")
     print(f"{count.results} results and {count.direct_messages} images by direct message")
     print(f"the slowest clean stop took {max(count.stops):.1f} s")

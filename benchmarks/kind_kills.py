@@ -6,19 +6,14 @@ descriptions, which begin with forms, uploads and buttons. All else is as in ben
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import json
-import logging
-import signal
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kills import STEPS, Guild, Run, delay, job_id_of
-from preview import FakeDiscord, Interaction, User, World
+from benchmarks.kills import STEPS, Guild, Run, job_id_of, main
+from preview import FakeDiscord, Interaction, User
 from preview.users.options import UploadedFile, UserActionError
 from tests.generation.models.files.test_image_adapters import plain, write, write_encoder
 from tests.support.bot_harness import make_model, red_png
@@ -160,31 +155,5 @@ class KindsRun(Run):
                 self.count.report("a film too many", f"{job_id_of(message)}: {len(films)}")
 
 
-async def kill_often(kills: int, seed: int, workers: int) -> int:
-    """Run the fake Discord and the bot until there were enough kills; return the exit code."""
-    with tempfile.TemporaryDirectory(prefix="atelier-kind-kills-") as name:
-        server = FakeDiscord(World(), limits=())
-        server.app.middlewares.insert(0, delay)
-        async with server:
-            count = await KindsRun(server, Path(name), kills, seed, workers).run()
-        if server.violations or server.crashes:
-            raise RuntimeError(f"the fake Discord reports errors: {server.violations[:3]} {server.crashes[:3]}")
-    print(f"{count.kills} kills, {count.worker_kills} of single workers; {dict(count.actions)}")
-    print(f"{count.results} results; wrong: {dict(count.wrong) or 'nothing'}")
-    return 1 if count.wrong else 0
-
-
-def main() -> int:
-    """Parse the command line, kill, print the counts, and return 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1)
-    args = parser.parse_args()
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a kill aborts requests
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    return asyncio.run(kill_often(args.kills, args.seed, args.workers))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, 100, KindsRun))
