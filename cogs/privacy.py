@@ -142,21 +142,17 @@ async def on_confirm(interaction: Interaction, _: str, values: ModalValues) -> N
     up_to = client.services.clock()
     await interaction.client.deferrals.defer(interaction, ephemeral=True)
     leaves = values.selected.get(ENTRIES) == LEAVE
-    kept = await client.services.db.personal_data.export_rows(person_id)
-    threads = [int(row["thread_id"]) for row in kept["threads"]]
     await client.services.db.personal_data.begin_erasure(person_id, up_to, leaves_entries=leaves)
     client.sessions.timer.wake()  # sessions that the person started end
     client.sessions.redrawer.wake()
     name = _task_name(person_id)
-    client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to, threads))
+    client.tasks.spawn(name, _erase_and_report(interaction, person_id, up_to))
     if name in client.tasks:  # the deferral is open until then
         await asyncio.wait({client.tasks[name]})
 
 
-async def _erase_and_report(interaction: Interaction, person_id: int, up_to: float, threads: list[int]) -> None:
+async def _erase_and_report(interaction: Interaction, person_id: int, up_to: float) -> None:
     async with report_errors(interaction):
-        for thread_id in threads:  # of which no result may be left
-            await _rename_thread(interaction.client, thread_id)
         erased = await erase(interaction.client, person_id, up_to)
         try:
             text = trn("All your data is deleted: {n:,} job.", "All your data is deleted: {n:,} jobs.", erased)
@@ -174,6 +170,8 @@ async def erase(client: Client, person_id: int, up_to: float) -> int:
         for job_id in job_ids:
             await _erase_job(client, job_id)
         erased += len(job_ids)
+    for thread_id in await client.services.db.threads.of_person(person_id):  # in which no result may be left
+        await _rename_thread(client, thread_id)
     await personal_data.end_erasure(person_id, up_to)
     log.info("person %s: %d jobs erased", person_id, erased)
     return erased
@@ -210,7 +208,7 @@ async def _rename_thread(client: Client, channel_id: int) -> None:
         name = tr("Pictures")
     try:
         await retry_until_available(lambda: rename_own_thread(client, channel_id, name))
-    except discord.HTTPException as error:
+    except discord.DiscordException as error:  # the erasure goes on, whatever is wrong with a thread
         log.info("thread %s keeps its name: %s", channel_id, error)
 
 

@@ -125,7 +125,6 @@ _ERASE_BEFORE_ENTRIES = (
     "DELETE FROM preferences WHERE person_id = :person",
     "DELETE FROM options WHERE person_id = :person",
     "DELETE FROM favourites WHERE person_id = :person",
-    "DELETE FROM threads WHERE person_id = :person",
     "DELETE FROM styles WHERE person_id = :person",
     "DELETE FROM deferrals WHERE person_id = :person AND prompt <> ''",
     "DELETE FROM direct_messages WHERE person_id = :person",
@@ -234,7 +233,7 @@ class PersonalData:
         return jobs
 
     async def begin_erasure(self, person_id: int, up_to: float, *, leaves_entries: bool = False) -> None:
-        """Erase all data but the jobs, and record that the jobs requested up to a time are to be erased as well.
+        """Erase all but jobs and threads, and record that the jobs requested up to a time are to be erased as well.
 
         With `leaves_entries`, pictures in contests and on canvases become somebody's without a name: see `is_left` and
         `leave_job`.
@@ -301,8 +300,10 @@ class PersonalData:
         """Purge erased prompts from the file and from memory, and record that the erasure up to a time is complete."""
         await purge_deleted_terms(self._connection)
         forget_prompts()
-        await self._connection.write(
-            "DELETE FROM erasures WHERE person_id = :person AND up_to <= :at", {"person": person_id, "at": up_to}
+        values = {"person": person_id, "at": up_to}
+        await self._connection.write_atomically(
+            ("DELETE FROM threads WHERE person_id = :person", values),  # which are renamed by now
+            ("DELETE FROM erasures WHERE person_id = :person AND up_to <= :at", values),
         )
 
     async def _ids(self, sql: str, **values: float) -> list[str]:

@@ -19,6 +19,13 @@ class ThreadStore:
         )
         return int(rows[0]["thread_id"]) if rows else None
 
+    async def of_person(self, person_id: int) -> list[int]:
+        """Return the ids of a user's threads in all channels."""
+        rows = await self._connection.fetch_all(
+            "SELECT thread_id FROM threads WHERE person_id = :person", {"person": person_id}
+        )
+        return [int(row["thread_id"]) for row in rows]
+
     async def save(self, person_id: int, channel_id: int, thread_id: int) -> None:
         """Store a user's thread in a channel, replacing an earlier one."""
         await self._connection.write(

@@ -71,7 +71,7 @@ class JobService:
 
         `speed` and `private` are what was typed for this job; None means the user's preferences. `pressed` is the
         custom_id of the button to highlight. A second press by mistake makes no second job, nor does the same form; a
-        form with other words does.
+        form with other words or files does.
         """
         press = _press(interaction, pressed)
         if press is None or action in REPEATABLE:
@@ -340,7 +340,8 @@ def _press(interaction: Interaction, pressed: str) -> Press | None:
     if not custom_id or interaction.message is None:
         return None
     values = parse_modal(interaction)
-    typed = hashlib.blake2b(repr((values.texts, values.selected)).encode(), digest_size=8).hexdigest()
+    files = {name: (file.filename, file.size) for name, file in values.files.items()}
+    typed = hashlib.blake2b(repr((values.texts, values.selected, files)).encode(), digest_size=8).hexdigest()
     return interaction.user.id, interaction.message.id, f"{custom_id} {typed}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import discord
 import pytest
 
 from bot.policy.settings import ResultPlacement
@@ -82,9 +83,7 @@ async def test_no_thread_quotes_a_person_whose_data_was_deleted(harness, placeme
         started = announce_thread(harness, thread)
         thread.archived = archived
         harness.server.core.dispatch_channel(thread, "UPDATE")
-        ada = harness.person(harness.ada)
-        summary = await (await ada.command("privacy", harness.channel)).message()
-        await ada.submit_modal(await ada.press(summary, "Delete everything"), {})
+        await ask_for_erasure(harness)
         await eventually(lambda: thread.name == "Pictures")
         await eventually(lambda: not harness.tasks)
         assert not harness.results(thread)
@@ -94,17 +93,61 @@ async def test_no_thread_quotes_a_person_whose_data_was_deleted(harness, placeme
 
 async def test_a_thread_without_results_loses_the_name_of_an_erased_person_too(harness):
     async with harness.bot() as services:
-        await set_placement(services, harness, ResultPlacement.THREAD_OF_PERSON)
-        await harness.imagine("a fox")
-        await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
-        (thread,) = threads(harness)
-        (row,) = await services.db.connection.fetch_all("SELECT id FROM jobs")
-        await eventually(lambda: not harness.tasks)
-        await services.db.personal_data.erase_job(row["id"])  # as when it has expired
-        ada = harness.person(harness.ada)
-        summary = await (await ada.command("privacy", harness.channel)).message()
-        await ada.submit_modal(await ada.press(summary, "Delete everything"), {})
+        thread = await thread_without_results(services, harness)
+        await ask_for_erasure(harness)
         await eventually(lambda: thread.name == "Pictures")
+
+
+async def ask_for_erasure(harness):
+    ada = harness.person(harness.ada)
+    summary = await (await ada.command("privacy", harness.channel)).message()
+    await ada.submit_modal(await ada.press(summary, "Delete everything"), {})
+
+
+async def thread_without_results(services, harness):
+    """Return the thread of a user whose only job has expired."""
+    await set_placement(services, harness, ResultPlacement.THREAD_OF_PERSON)
+    await harness.imagine("a fox")
+    await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
+    await eventually(lambda: not harness.tasks)
+    (row,) = await services.db.connection.fetch_all("SELECT id FROM jobs")
+    await services.db.personal_data.erase_job(row["id"])
+    return threads(harness)[0]
+
+
+async def test_a_thread_is_renamed_after_a_restart_if_the_bot_stopped_before(harness):
+    async with harness.bot() as services:
+        thread = await thread_without_results(services, harness)
+        dropped = harness.server.faults.drop("PATCH", f"/channels/{thread.id}", times=1000)
+        await ask_for_erasure(harness)
+        await asyncio.wait_for(dropped.reached.wait(), TIMEOUT_S)
+    harness.server.faults.clear()
+    assert thread.name == "Pictures of ada"
+    async with harness.bot() as services:
+        await eventually(lambda: thread.name == "Pictures")
+        await eventually(lambda: not harness.tasks)
+        assert await services.db.personal_data.pending_erasures() == {}
+        assert await services.db.threads.of_person(harness.ada.id) == []
+
+
+async def test_a_thread_that_cannot_be_understood_keeps_no_data_from_being_erased(harness, monkeypatch):
+    tried = []
+
+    async def misread(_, thread_id, __):
+        tried.append(thread_id)
+        raise discord.InvalidData("Unknown channel type 99")
+
+    async with harness.bot() as services:
+        await thread_without_results(services, harness)
+        await harness.imagine("an owl")
+        await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
+        await eventually(lambda: not harness.tasks)
+        monkeypatch.setattr("cogs.privacy.rename_own_thread", misread)
+        await ask_for_erasure(harness)
+        await eventually(lambda: len(tried) == 2)  # of the job, and of the person
+        await eventually(lambda: not harness.tasks)
+        assert await services.db.personal_data.pending_erasures() == {}
+        assert (await services.db.personal_data.summary(harness.ada.id)).jobs == 0
 
 
 async def test_a_job_from_within_a_thread_stays_there(harness):

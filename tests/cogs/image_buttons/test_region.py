@@ -208,6 +208,18 @@ async def test_a_mask_replaces_the_selected_squares(harness):
     assert similar(after.getpixel((60, 60)), before.getpixel((60, 60)))
 
 
+async def test_the_same_form_with_another_mask_is_another_job(harness):
+    async with harness.bot() as services:
+        asked = await open_region_picker(harness, await pick_image(harness))
+        first, second = mask_png(), mask_png((10, 8, 17, 40))
+        for mask in (first, first, second):
+            submitted = await submit_selection(harness, asked, prompt="a slow owl", mask=UploadedFile("mask.png", mask))
+            await submitted.response()
+            await eventually(lambda: not any(each.loading for each in harness.server.messages(harness.channel)))
+        rows = await services.db.connection.fetch_all("SELECT id FROM jobs WHERE action = 'vary_region'")
+    assert len(rows) == 2
+
+
 async def test_a_private_result_with_a_mask_is_not_shown_to_others(harness):
     async with harness.bot():
         asked = await open_region_picker(harness, await pick_image(harness))
@@ -240,10 +252,10 @@ async def test_a_mask_survives_an_invalid_prompt_and_a_prompt_an_invalid_mask(ha
         assert (await load_record(services, result)).job.params.mask is not None
 
 
-def mask_png():
-    """Return a mask whose upper left quarter is white."""
+def mask_png(white=(0, 0, 32, 32)):
+    """Return a mask that is white in a part, such as the upper left quarter."""
     image = Image.new("L", (64, 64))
-    image.paste(255, (0, 0, 32, 32))
+    image.paste(255, white)
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
