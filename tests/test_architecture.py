@@ -285,7 +285,7 @@ def test_no_module_has_a_name_that_says_nothing():
 def test_the_bots_process_imports_neither_torch_nor_ray_nor_their_friends():
     code = (
         "import sys, main\n"
-        "print(*{'numpy'} & sys.modules.keys())\n"  # a third of the start of a command, most of which need none
+        "print(*{'numpy'} & sys.modules.keys())\n"  # which would add a third to the start of a command; few need it
         "import bot.app, bot.cli, bot.cluster.commands, cogs.imagine\n"
         "print(*{'torch', 'diffusers', 'transformers', 'training', 'ray', 'cryptography'} & sys.modules.keys())"
     )

@@ -63,8 +63,8 @@ def is_known(subject: Subject) -> bool:
 
 def only_known(subjects: list[Subject], predicted: list[Subject]) -> tuple[list[Subject], list[Subject]]:
     """Return the subjects whose captions have words of `KNOWN` only, and what was seen in their images."""
-    chosen = [i for i, asked in enumerate(subjects) if is_known(asked)]
-    return [subjects[i] for i in chosen], [predicted[i] for i in chosen]
+    pairs = [(asked, seen) for asked, seen in zip(subjects, predicted, strict=True) if is_known(asked)]
+    return [asked for asked, _ in pairs], [seen for _, seen in pairs]
 
 
 def known_scores(subjects: list[Subject], predicted: list[Subject]) -> dict[str, dict[str, float]]:

@@ -35,7 +35,7 @@ def require_numbers(path: Path, header: SafetensorsHeader, keys: Iterable[str]) 
 
 
 def _has_no_number(file: BinaryIO, header: SafetensorsHeader, key: str, most: int) -> bool:
-    import numpy as np  # here, because it takes a third of the start of a command that reads no weights
+    import numpy as np  # here, because it would add a third to the start of a command that reads no weights
 
     kind, exponent = _EXPONENTS[header.dtypes[key]]
     start, end = header.places[key]

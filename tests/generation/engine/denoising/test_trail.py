@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from generation.engine.images.io import to_images
 from generation.engine.networks.vae import Vae
 from generation.engine.output import trail as trail_module
+from generation.engine.output.files import encode_video_sheet
 from generation.engine.output.trail import MAX_FRAMES, Trail, pack_trail, unpack_trail
 from generation.files.grid_image import make_grid
 from generation.messages import Failed, FailureReason, Finished, Grid, Progress
@@ -42,6 +43,10 @@ def developed(harness: EngineHarness, params: Params, trail: bytes, job_id: str 
     end = harness.wait_for_end(job_id)
     assert isinstance(end, Finished)
     return end.grid
+
+
+def pixels_of(file: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"), np.float32)
 
 
 def test_the_grid_is_the_same_with_and_without_a_video(harness: EngineHarness) -> None:
@@ -89,10 +94,12 @@ def test_the_sheets_of_a_trail_come_from_the_real_decoder(harness: EngineHarness
     assert len(grid.tiles) == len(latents) == 3
     vae = harness.engine._vae
     for file, kept in zip(grid.tiles, latents, strict=True):
-        expected = make_grid([image for tile in kept.float().split(1) for image in to_images(vae.decode(tile))])
-        seen = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"), np.float32)
-        assert seen.shape == np.asarray(expected).shape
-        assert np.abs(seen - np.asarray(expected, np.float32)).mean() < 3
+        tiles = [image for tile in kept.float().split(1) for image in to_images(vae.decode(tile))]
+        expected = np.asarray(make_grid(tiles), np.float32)
+        seen, encoded = (pixels_of(each) for each in (file, encode_video_sheet(tiles, params)))
+        assert seen.shape == expected.shape
+        assert np.abs(seen - expected).mean() < 3, "JPEG loses little"
+        assert np.abs(seen - encoded).mean() < 0.1, "nothing else is lost"
     progress = [event for event in harness.events if isinstance(event, Progress) and event.job_id == "b"]
     assert [event.step for event in progress] == [1, 2, 3]
 
