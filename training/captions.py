@@ -153,18 +153,19 @@ def training_caption(subject: Subject, rng: random.Random, *, all_named: bool = 
     """Return a caption of a drawing as strangers write: in any language, and with words that nobody has drawn.
 
     Unless everything must be named, an object at home often stands alone ("a cat"), and an unknown noun may stand for
-    the object, so that the model learns to draw something pleasant for it.
+    the object, so that the model learns to draw something pleasant for it. On a plain background it seldom does, or
+    unknown nouns come to mean an empty image.
     """
     kind = rng.random()
     if not all_named and is_home_scene(subject) and rng.random() < 0.6:
         subject = replace(subject, place="", time="", weather="")
     if kind < 0.15 and (text := translated_caption(subject, rng)):
         return ", ".join([text, *(rng.choice(SYNONYMS[word]) for word in (subject.style, subject.finish) if word)])
-    if kind < 0.25 and subject.thing and not all_named:
+    if kind < 0.25 and subject.thing and not all_named and (subject.place or rng.random() < 0.3):
         named = replace(subject, colour=subject.colour if rng.random() < 0.5 else "")
         return make_caption(named, rng, thing=unknown_noun(rng))
     text = make_caption(subject, rng)
-    return _with_company(text, rng) if kind < 0.37 else text
+    return _with_company(text, rng) if kind < 0.37 and (subject.thing or subject.place) else text
 
 
 def _with_company(text: str, rng: random.Random) -> str:

@@ -55,6 +55,8 @@ UNCONDITIONAL_WEATHERS: tuple[str, ...] = ("clear", "clouds", "sun")
 FINISH_PROBABILITY = 0.5
 # How many drawings show an object at home: what a caption without a place gets.
 HOME_PROBABILITY = 0.15
+# How many drawings of an object with two silhouettes show the second.
+SECOND_SHAPE_PROBABILITY = 0.3
 
 
 @dataclass(frozen=True)
@@ -284,3 +286,5 @@ class ClassifierSettings:
 
 CLASSIFIER = ClassifierSettings()
 EVALUATED_CAPTIONS = 200
+# How often at least each word of `KNOWN` is asked for, so that its figure means something.
+REQUESTS_PER_WORD = 20
