@@ -22,11 +22,11 @@ from tests.support.image_adapter_headers import (
     PATCHES,
     WHOLE,
     Shapes,
-    projection,
     attention,
     full,
     plain,
     plus,
+    projection,
     write,
     write_encoder,
 )
