@@ -41,25 +41,25 @@ How to get a token: docs/discord.md"""
 IMAGINE_OPTIONS = ("--out", "--image", "--control-picture")  # each takes a value
 IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
 
-LOST_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 # The preview has its own servers, runs beside the bot, and shows the bot's last output, read as UTF-8, on its page.
 PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": "", "PYTHONUTF8": "1"}
 
 
 def main() -> int:
-    """Run the command and return the exit code: 1 if its output cannot be written, as after `| head`."""
+    """Run the command and return the exit code: 1 if it cannot write, as on a full disk or after `| head`."""
     try:
         try:
             return _run()
         finally:
             print(end="", flush=True)
     except OSError as error:
-        if error.errno not in LOST_OUTPUT:
+        if error.errno not in CANNOT_WRITE:
             raise
         with suppress(OSError):
             if error.errno != errno.EPIPE:
-                print(f"atelier: the output cannot be written: {error.strerror}", file=sys.stderr)
+                print(f"atelier: cannot write its output or its data: {error.strerror}", file=sys.stderr)
         for stream in (sys.stdout, sys.stderr):  # where Python writes what is left, at its end
             if not _can_flush(stream):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

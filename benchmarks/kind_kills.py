@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks.kills import STEPS, Guild, Run, job_id_of, main
 from preview import FakeDiscord, Interaction, User
 from preview.users.options import UploadedFile, UserActionError
-from tests.generation.models.files.test_image_adapters import plain, write, write_encoder
 from tests.support.bot_harness import make_model, red_png
+from tests.support.image_adapter_headers import plain, write, write_encoder
 
 FORM_TIMEOUT_S = 1.5  # for a form to open: the bot may have been killed
 Act = Callable[[User], Awaitable[Interaction | None]]

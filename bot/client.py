@@ -60,6 +60,7 @@ class Client(commands.AutoShardedBot):
         )
         self.services = services
         self.tasks = tasks
+        self._stopping = False
         self.unfinished_jobs = unfinished_jobs
         self.delivery = Delivery(self, services.clock)
         self.deferrals = Deferrals(self, services)
@@ -97,6 +98,7 @@ class Client(commands.AutoShardedBot):
 
     async def close(self) -> None:
         # Tasks end first, while they can still reach Discord. Cancelled jobs are resumed at the next start.
+        self._stopping = True
         await self.sessions.stop()
         await self.indexer.stop()
         await self.tasks.cancel_all(self.gateway_hooks.admission.close())
@@ -112,6 +114,8 @@ class Client(commands.AutoShardedBot):
 
     async def on_ready(self) -> None:
         log.info("connected as %s", self.user)
+        if self._stopping:  # what started now would outlive the database
+            return
         self.sessions.start()  # now, because the servers and their channels are known
         self.indexer.start()
 

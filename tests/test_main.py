@@ -253,7 +253,7 @@ def test_output_that_cannot_be_written_ends_the_command_with_a_sentence(tmp_path
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, str(MAIN), *arguments.split()]
         ended = subprocess.run(command, cwd=tmp_path, env=settings, stdout=full, stderr=subprocess.PIPE, text=True)
-    assert ended.stderr == "atelier: the output cannot be written: No space left on device\n"
+    assert ended.stderr == "atelier: cannot write its output or its data: No space left on device\n"
     assert ended.returncode == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -102,36 +102,27 @@ def check_classifier(ref: str) -> list[CheckResult]:
     """Check the files of the NSFW classifier, if one is set."""
     if not ref:
         return [passed("classifier", "none is set, so sensitive pictures are not detected")]
-    fix = f"Start the bot or run {_download(ref)}, then check again."
-    try:
-        check_classifier_files(ref)
-    except LocalEntryNotFoundError:
-        return [
-            skipped("classifier", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)
-        ]
-    except HFValidationError:
-        return [failed("classifier", _what_is_at(ref), "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.")]
-    except ModelFileError as error:
-        return [failed("classifier", error.problem, error.fix)]
-    return [passed("classifier", f"{ref} is complete")]
+    return [_check_model_of("SENSITIVE_CLASSIFIER", "classifier", ref, check_classifier_files)]
 
 
 def check_describer(ref: str) -> list[CheckResult]:
     """Check the files of the captioner that DESCRIBER names; return nothing if none is set."""
-    if not ref:
-        return []
+    return [_check_model_of("DESCRIBER", "describer", ref, check_captioner_files)] if ref else []
+
+
+def _check_model_of(setting: str, name: str, ref: str, check_files: Callable[[str], object]) -> CheckResult:
     fix = f"Start the bot or run {_download(ref)}, then check again."
     try:
-        check_captioner_files(ref)
+        check_files(ref)
     except LocalEntryNotFoundError:
-        return [skipped("describer", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)]
+        return skipped(name, f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)
     except HFValidationError:
-        return [failed("describer", _what_is_at(ref), "Set DESCRIBER to a model's folder or hub id.")]
+        return failed(name, _what_is_at(ref), f"Set {setting} to a model's folder or hub id.")
     except ModelFileError as error:
-        return [failed("describer", error.problem, error.fix)]
+        return failed(name, error.problem, error.fix)
     except UserError as error:
-        return [failed("describer", str(error), "Set DESCRIBER to such a model, or leave it empty.")]
-    return [passed("describer", f"{ref} is complete")]
+        return failed(name, str(error), f"Set {setting} to such a model, or leave it empty.")
+    return passed(name, f"{ref} is complete")
 
 
 def _what_is_at(path: str) -> str:

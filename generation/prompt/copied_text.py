@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from generation.prompt.characters import COLONS, lone_quote, unquote
+from generation.prompt.characters import COLONS, lone_quote, remove_invisible, unquote
 from generation.prompt.copied_markup import undo_markup
-from generation.prompt.syntax import MASKED, PARAMETER_START, mask, normalize_text
+from generation.prompt.syntax import MASKED, PARAMETER_START, mask
 
 MAX_WRAPPINGS = 5  # of a command, quotation marks and bold around each other
 
@@ -99,14 +99,14 @@ def message_patterns() -> MessagePatterns:
 
 def strip_copied_text(text: str) -> str:
     """Return the prompt without the text copied along with it, normalised, with its escaped characters masked."""
-    text = undo_markup(text)
+    text = remove_invisible(undo_markup(text))
     if _QUOTE_START.match(text):
         text = _QUOTE_MARK.sub("", text)
     if heading := _HEADING.match(text):
         text = text[heading.end() :]
     if fence := _FENCE.fullmatch(text):
         text = fence[1] if "```" not in fence[1] else text
-    text = mask(_strip_signature(normalize_text(text)))
+    text = mask(_strip_signature(" ".join(text.split())))
     for _ in range(MAX_WRAPPINGS):
         before, text = text, _LINK.sub(r"\1", _EMPHASIS.sub(lambda match: match[match.lastindex or 0], text))
         text = _without_marks(_without_brackets(text))

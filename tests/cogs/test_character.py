@@ -12,8 +12,8 @@ from tests.cogs.test_context_menus import use_menu
 from tests.cogs.test_privacy import delete_everything
 from tests.cogs.test_prompt_modal import modal_prompt
 from tests.cogs.test_stealth import wait_for_private_result
-from tests.generation.models.files.test_image_adapters import plain, plus, write, write_encoder
 from tests.support.bot_harness import eventually, make_model, params_of, red_png, refusal
+from tests.support.image_adapter_headers import plain, plus, write, write_encoder
 
 
 @pytest.fixture

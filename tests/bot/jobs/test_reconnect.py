@@ -73,3 +73,13 @@ async def test_a_connection_lost_while_a_prompt_is_answered_gives_one_result(har
         await harness.result(text="fox")
         await eventually(lambda: not harness.tasks)
     assert len(harness.results()) == 1
+
+
+async def test_a_client_that_gets_ready_while_it_stops_starts_nothing(harness):
+    async with harness.bot():
+        await eventually(harness.client.is_ready)
+        lost = harness.client
+        await lose_connection(harness)
+        await lost.on_ready()
+        names = [task.get_name() for task in asyncio.all_tasks()]
+    assert [names.count(each) for each in ("sessions", "picture index", "older pictures")] == [1, 1, 1]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.prompt_parsing import argparse_parser
@@ -376,6 +376,7 @@ def test_parsing_returns_a_request_or_raises_prompt_error(typed, layer, option, 
 
 
 @settings(max_examples=200)
+@example(typed=">\x1b 0")
 @given(typed_texts)
 def test_an_expanded_prompt_stays_the_same_when_expanded_again(typed):
     prompts = permute(typed, limit=10**6) if count(typed) == 1 else []

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from bot.config import Config
 from bot.doctor.adapters import check_adapters
@@ -19,49 +16,20 @@ from generation.models.adapters import scan_adapters
 from generation.models.catalogue import Family
 from generation.models.files.image_adapters import scan_image_adapters
 from generation.models.model import EMBEDDED, Model
-
-Shapes = dict[str, tuple[int, ...]]
-
-PATCHES, WHOLE = 1280, 1024  # the widths of ViT-H, which nearly all published adapters need
-BIG_PATCHES, BIG_WHOLE = 1664, 1280  # of ViT-bigG
-
-
-def attention(width: int, layers: int = 2) -> Shapes:
-    numbers = range(1, 2 * layers, 2)
-    return {f"ip_adapter.{number}.to_{part}_ip.weight": (8, width) for number in numbers for part in "kv"}
-
-
-def plain(width: int = 768, whole: int = WHOLE) -> Shapes:
-    own = {"proj.weight": (4 * width, whole), "proj.bias": (4 * width,), "norm.weight": (width,), "norm.bias": (width,)}
-    return _projection(own) | attention(width)
-
-
-def plus(width: int = 768, patches: int = PATCHES) -> Shapes:
-    own: Shapes = {"latents": (1, 16, 8), "proj_in.weight": (8, patches), "proj_out.weight": (width, 8)}
-    return _projection(own | {"norm_out.weight": (width,)}) | attention(width)
-
-
-def full(width: int = 768) -> Shapes:
-    own: Shapes = {"proj.0.weight": (PATCHES, PATCHES), "proj.2.weight": (width, PATCHES), "proj.3.weight": (width,)}
-    return _projection(own) | attention(width)
-
-
-def _projection(own: Shapes) -> Shapes:
-    return {f"image_proj.{name}": shape for name, shape in own.items()}
-
-
-def write(path: Path, shapes: Shapes, value: float = 0.0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: np.full(shape, value, np.float16) for name, shape in shapes.items()}, path)
-    return path
-
-
-def write_encoder(folder: Path, patches: int = PATCHES, whole: int = WHOLE, **changes: Any) -> Path:
-    shapes = {"vision_model.embeddings.class_embedding": (patches,), "visual_projection.weight": (whole, 8)}
-    write(folder / "model.safetensors", shapes)
-    config = {"architectures": ["CLIPVisionModelWithProjection"], "model_type": "clip_vision_model"}
-    (folder / "config.json").write_text(json.dumps(config | changes))
-    return folder
+from tests.support.image_adapter_headers import (
+    BIG_PATCHES,
+    BIG_WHOLE,
+    PATCHES,
+    WHOLE,
+    Shapes,
+    attention,
+    full,
+    plain,
+    plus,
+    projection,
+    write,
+    write_encoder,
+)
 
 
 def model(width: int, family: Family = Family.SD1) -> Model:
@@ -151,8 +119,8 @@ def test_faces_alone_are_for_characters_alone(tmp_path: Path) -> None:
         ({"controlnet_mid_block.weight": (8, 8, 1, 1)}, "is a ControlNet, not an IP-Adapter"),
         ({"some.weight": (4, 8)}, "is not an IP-Adapter"),
         (plain() | {"ip_adapter.1.to_k_lora.down.weight": (4, 8)}, "is a FaceID adapter"),
-        (_projection({"perceiver_resampler.proj_in.weight": (8, PATCHES)}) | attention(768), "is a FaceID adapter"),
-        (_projection({"norm.weight": (768,), "proj.0.weight": (8, 512)}) | attention(768), "is a FaceID adapter"),
+        (projection({"perceiver_resampler.proj_in.weight": (8, PATCHES)}) | attention(768), "is a FaceID adapter"),
+        (projection({"norm.weight": (768,), "proj.0.weight": (8, 512)}) | attention(768), "is a FaceID adapter"),
         ({"double_blocks.0.processor.weight": (4, 8)}, "is an IP-Adapter for another family"),
         (plus(patches=512), "needs an image encoder with embeddings of width 512"),
         (plain(whole=BIG_WHOLE), "needs an image encoder with embeddings of width 1280"),
