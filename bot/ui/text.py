@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+MAX_MESSAGE_LENGTH = 2000  # characters, by Discord's rules
 BAR_LENGTH = 10  # characters
 MAX_SLUG_LENGTH = 40
 MAX_READ_FOR_SLUG = 1000  # characters of a text; the rest cannot matter to so short a name
