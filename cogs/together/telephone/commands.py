@@ -21,7 +21,7 @@ from bot.policy.sessions import Participant, participant_from, require_host
 from bot.ui.dynamic_items import PersistentItem
 from bot.ui.i18n import audience, tr, trn
 from cogs.together.finding import Found
-from cogs.together.server_group import server_group
+from cogs.together.server_group import require_channel, server_group
 from cogs.together.telephone import messages
 from cogs.together.telephone.buttons import end_telephone
 from cogs.together.telephone.finding import find_any_telephone
@@ -160,6 +160,7 @@ async def _begin(
     settings = await require_host(services.policy, participant)
     if not settings.telephones:
         raise PolicyDenied(tr("The owners of this server want no picture telephones."))
+    require_channel(interaction)
     if int(wanted["players"]) > settings.session_cost:
         raise PolicyDenied(
             trn(
@@ -224,7 +225,7 @@ async def _announce(interaction: Interaction, handler: TelephoneHandler, session
 async def _create_thread(interaction: Interaction, message_id: int) -> int | None:
     """Create the game's thread below its first message; return None where that is not allowed."""
     channel = interaction.channel
-    if not isinstance(channel, discord.TextChannel):
+    if not isinstance(channel, discord.TextChannel) or not interaction.app_permissions.send_messages_in_threads:
         return None
     with audience(private=False):
         name = f"📞 {tr('Picture telephone')}"
