@@ -158,7 +158,8 @@ def image_description(job: Job, registry: ModelRegistry) -> str:
 
 
 def _headline(job: Job, registry: ModelRegistry) -> str:
-    prompt = escape_markdown(truncate(format_prompt(job.params, registry), MAX_PROMPT_LENGTH))
+    most = MAX_PROMPT_LENGTH - (MAX_FILM_WORDS_LENGTH if film_texts(job.params) else 0)
+    prompt = escape_markdown(truncate(format_prompt(job.params, registry), most))
     title = f"**{prompt}** - " if prompt else ""  # images can be blended without text
     return f"{title}{_action_label(job, f'<@{job.requester.id}>')}{tr(_SPEED_LABELS.get(job.speed, ''))}"
 
