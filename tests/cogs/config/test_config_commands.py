@@ -14,6 +14,7 @@ from cogs.config.panel import PANEL_TTL_S
 from cogs.config.panel_fields import FIELDS, TextField, field_title, parse_selection
 from generation.errors import UserError
 from preview import UploadedFile
+from preview.state.permissions import SEND_MESSAGES
 from preview.state.world import Overwrite, walk_components
 from preview.users.options import UserActionError
 from tests.support.bot_harness import eventually, red_png
@@ -169,6 +170,16 @@ async def open_panel(harness, user, page, custom_id):
     await harness.person(user).select(panel, page, custom_id="config:page")
     await eventually(lambda: custom_id in custom_ids(panel))
     return panel
+
+
+@pytest.mark.parametrize("name", ["gallery", "contest_channel", "log_channel"])
+async def test_the_panel_chooses_no_channel_where_the_bot_may_not_post(harness, name):
+    closed = harness.server.world.add_channel(harness.guild, "closed", bot_denied=SEND_MESSAGES)
+    async with harness.bot() as services:
+        panel = await open_panel(harness, harness.mod, field_title(FIELDS[name]), f"config:set:{name}")
+        chosen = await harness.person(harness.mod).select(panel, closed, custom_id=f"config:set:{name}")
+        assert "I may not post in" in await private_text(chosen)
+        assert await guild_settings(services, harness) == GuildSettings()
 
 
 async def test_a_stale_panel_keeps_the_changes_of_others(harness):
