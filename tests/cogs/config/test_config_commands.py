@@ -17,7 +17,7 @@ from preview import UploadedFile
 from preview.state.permissions import SEND_MESSAGES
 from preview.state.world import Overwrite, walk_components
 from preview.users.options import UserActionError
-from tests.support.bot_harness import eventually, red_png
+from tests.support.bot_harness import eventually, first_tile, red_png
 from tests.support.languages import run_in
 
 
@@ -412,6 +412,17 @@ async def test_a_moderator_cannot_block_a_server_manager(harness):
         assert "cannot be blocked" in await private_text(refused)
         assert await services.db.guilds.active_blocks(harness.guild.id) == []
         assert harness.results()
+
+
+async def test_nobody_is_blocked_for_a_picture_whose_author_was_erased(harness):
+    log = harness.server.world.add_channel(harness.guild, "log")
+    async with harness.bot() as services:
+        result, report = await report_image(harness, log)
+        await services.db.personal_data.leave_job(first_tile(result).job_id)
+        refused = await harness.person(harness.mod).press(report, "Delete and block")
+        assert "nobody to block" in await private_text(refused)
+        assert await services.db.guilds.active_blocks(harness.guild.id) == []
+        assert "** - somebody" in await run_config(harness, "reports")
 
 
 async def test_deleting_a_reported_running_job_cancels_it(harness):
