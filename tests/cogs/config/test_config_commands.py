@@ -10,6 +10,7 @@ from discord import Permissions
 
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
+from cogs.config.commands import AUDIT_PAGE_SIZE
 from cogs.config.panel import PANEL_TTL_S
 from cogs.config.panel_fields import FIELDS, TextField, field_title, parse_selection
 from generation.errors import UserError
@@ -412,6 +413,14 @@ async def test_a_moderator_cannot_block_a_server_manager(harness):
         assert "cannot be blocked" in await private_text(refused)
         assert await services.db.guilds.active_blocks(harness.guild.id) == []
         assert harness.results()
+
+
+@pytest.mark.parametrize("reason", ["*" * 200, "x" * 200])
+async def test_a_page_of_the_audit_fits_into_a_message_whatever_was_typed(harness, reason):
+    async with harness.bot():
+        for _ in range(AUDIT_PAGE_SIZE):
+            await run_config(harness, "block add", person=harness.ada, reason=reason)
+        assert len((await run_config(harness, "audit")).splitlines()) == AUDIT_PAGE_SIZE
 
 
 async def test_nobody_is_blocked_for_a_picture_whose_author_was_erased(harness):
