@@ -20,6 +20,7 @@ from bot.sessions.jobs import round_job_id
 from bot.ui.errors import respond_ephemeral, user_message
 from bot.ui.i18n import audience, tr
 from bot.ui.prompt_block import format_prompt_block
+from bot.ui.text import fit_lines
 from cogs.together.jam import messages
 from cogs.together.jam.buttons import end_jam
 from cogs.together.jam.handler import DRAWING, JamHandler, progress_text
@@ -172,7 +173,7 @@ class JamCommand(commands.Cog):
     @jam.command(name="list", description="The jams of this server")
     async def show(self, interaction: Interaction) -> None:
         lines = [progress_text(each) for each in await self._jams(interaction) if _can_see(interaction, each)]
-        text = "\n".join(lines) or tr("There is no jam at the moment: `/jam start` begins one.")
+        text = fit_lines(lines) or tr("There is no jam at the moment: `/jam start` begins one.")
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _jams(self, interaction: Interaction) -> list[Session]:

@@ -20,6 +20,7 @@ from bot.policy.policy import PolicyDenied
 from bot.policy.sessions import Participant, participant_from, require_host
 from bot.ui.dynamic_items import PersistentItem
 from bot.ui.i18n import audience, tr, trn
+from bot.ui.text import fit_lines
 from cogs.together.finding import Found
 from cogs.together.server_group import require_channel, server_group
 from cogs.together.telephone import messages
@@ -107,7 +108,7 @@ class TelephoneCommand(commands.Cog):
     @telephone.command(name="list", description="The telephones of this server")
     async def show(self, interaction: Interaction) -> None:
         lines = [await self._line(each) for each in await self._telephones(interaction) if _can_see(interaction, each)]
-        text = "\n".join(lines) or tr("There is no telephone at the moment: `/telephone start` begins one.")
+        text = fit_lines(lines) or tr("There is no telephone at the moment: `/telephone start` begins one.")
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _line(self, session: Session) -> str:
