@@ -162,9 +162,9 @@ class ImageStore:
     def _trail_path(self, job_id: str) -> Path:
         return self._file_path(TRAILS, job_id, TRAIL_SUFFIX)
 
-    async def _save(self, job_id: str, files: Mapping[Path, bytes], thumbnails: Mapping[Path, bytes] = NO_FILES) -> None:
+    async def _save(self, job_id: str, files: Mapping[Path, bytes], small: Mapping[Path, bytes] = NO_FILES) -> None:
         # No cancellation ends a thread: `delete` waits for its end, or some of the files would stay for ever.
-        saving = asyncio.ensure_future(asyncio.to_thread(self._write_all, files, thumbnails))
+        saving = asyncio.ensure_future(asyncio.to_thread(self._write_all, files, small))
         self._saves[saving] = job_id
         saving.add_done_callback(self._saves.pop)
         await asyncio.shield(saving)
