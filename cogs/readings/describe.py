@@ -29,6 +29,7 @@ from generation.files.prompt_text import prompt_text
 from generation.job import Action
 from generation.params import Upload
 from generation.prompt import convert_infotext, format_prompt
+from generation.prompt.characters import remove_invisible
 from generation.prompt.infotext.finding import find_infotext
 
 MAX_LINK_LENGTH = 1000
@@ -117,7 +118,7 @@ async def _told_by(interaction: Interaction, image: discord.Attachment) -> str:
         return ""
     if find_infotext(text) is None:
         return ""
-    return convert_infotext(text, interaction.client.services.registry)[0]
+    return remove_invisible(convert_infotext(text, interaction.client.services.registry)[0])
 
 
 async def _found_prompt(interaction: Interaction, upload: Upload) -> str:

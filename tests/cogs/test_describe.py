@@ -104,6 +104,12 @@ async def test_the_prompt_in_the_file_comes_first(harness):
         assert "1 is the prompt that the picture was drawn with." in shown.content
 
 
+async def test_half_of_an_emoji_in_the_prompt_of_a_file_is_left_out(harness):
+    async with harness.bot():
+        await describe(harness, png_with(r'{"prompt": "a teal whale\ud83d", "steps": 20}'))
+        assert "1\\. a teal whale --steps 20\n" in (await result(harness)).content
+
+
 async def test_a_cancelled_description_ends(harness):
     async with harness.bot() as services:
         await describe(harness, png_with("a slow whale\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 96x64"))
