@@ -295,7 +295,7 @@ PARAMETERS = (
     ),
     Parameter(
         names=("cref",),
-        value_type=StyleName(),
+        value_type=StyleName(is_style=False),
         field="character_code",
         example="4f2a1c",
         default="none",

@@ -220,11 +220,13 @@ def _apply_defaults(
         overridden = {*values}
         if values.get("draft"):
             overridden.add("num_inference_steps")  # else a draft could cost more than half
+        if images == 0 or values.get("hold") or values.get("retouch"):
+            overridden |= {"mix", "keep"}
         if images == 0:
-            overridden |= {"strength", "mix"}
+            overridden.add("strength")
         if images != 1:
             overridden |= {"colourise", "retouch"}
-        if typed.values.get("mix") or not any(part.edited for part in parts):
+        if values.get("mix") or not any(part.edited for part in parts):
             overridden |= {"hold", "retouch"}
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         if Capability.EDIT in typed.scope.model.capabilities:
