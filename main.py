@@ -300,7 +300,7 @@ def _parse_arguments() -> argparse.Namespace:
     preview.add_argument("--no-browser", action="store_true", help="only print the address")
     setup = commands.add_parser("setup", help="ask for the bot's settings, check them and write .env")
     setup.add_argument("--token", help="the bot's token; - reads it from standard input")
-    setup.add_argument("--device", help="auto, cpu, cuda, cuda:1 or mps")
+    setup.add_argument("--device", help="as in .env: auto, cpu, cuda, cuda:1, mps or all")
     setup.add_argument("--model", help="models as in .env: names, ids on huggingface.co or files, separated by commas")
     setup.add_argument("--service", action=argparse.BooleanOptionalAction, help="write a service file, or do not")
     setup.add_argument("--yes", action="store_true", help="ask nothing: keep what .env has, or take the defaults")
