@@ -150,7 +150,9 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
             if arguments.dry_run:
                 from bot.dry_run import print_dry_run
 
-                return print_dry_run(config, " ".join(arguments.prompt), with_image=arguments.image is not None)
+                with_image, with_control = arguments.image is not None, arguments.control_picture is not None
+                prompt = " ".join(arguments.prompt)
+                return print_dry_run(config, prompt, with_image=with_image, with_control=with_control)
             from bot.cli import generate_from_cli
 
             await generate_from_cli(
