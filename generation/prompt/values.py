@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -237,9 +237,10 @@ def _can_draw(model: Model, width: int, height: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the names of a table; `DPM++ 2M Karras` is `dpmpp_2m_karras`."""
+    """One of the names of a table, or another name for one; `DPM++ 2M Karras` is `dpmpp_2m_karras`."""
 
     names: Mapping[str, Any]
+    aliases: Mapping[str, str] = field(default_factory=dict)
     greedy = True
     optional = False
 
@@ -249,6 +250,7 @@ class Choice:
 
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
         name = re.sub(r"[\s-]+", "_", to_ascii(text).lower().strip(CLOSING_MARKS).replace("+", "p"))
+        name = self.aliases.get(name, name)
         if name in self.names:
             return name
         nearest = difflib.get_close_matches(name[:MAX_MATCHED_LENGTH], self.names, 1)
