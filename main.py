@@ -24,7 +24,7 @@ from db.upkeep.backup import BackupError, create_backup, restore_backup
 from db.upkeep.backup_rotation import add_backup
 from generation import logs
 from generation.cluster.ray_settings import DEFAULT_PORT, DEFAULT_STORE_MB
-from generation.command_line import as_typed
+from generation.command_line import CONTAINER, as_typed
 from generation.errors import UserError
 from generation.models.registry import ModelRegistry
 
@@ -36,6 +36,11 @@ To set it up:
 To try Atelier without a Discord account:
   {as_typed("preview")}
   {as_typed("imagine a red boat on the sea --out pictures")}
+How to get a token: docs/discord.md"""
+# Nothing that runs in the container can write the file.
+MISSING_TOKEN_HELP_IN_CONTAINER = """\
+Write it into .env, beside compose.yaml:
+  DISCORD_TOKEN=your-token
 How to get a token: docs/discord.md"""
 
 IMAGINE_OPTIONS = ("--out", "--image", "--control-picture")  # each takes a value
@@ -106,7 +111,8 @@ def _run() -> int:
     except (ConfigError, UserError, UnusableDatabaseError, BackupError, FileNotFoundError) as error:
         print(f"atelier: {error}", file=sys.stderr)
         if "DISCORD_TOKEN" in str(error):
-            print(MISSING_TOKEN_HELP, file=sys.stderr)
+            in_container = CONTAINER in os.environ
+            print(MISSING_TOKEN_HELP_IN_CONTAINER if in_container else MISSING_TOKEN_HELP, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
