@@ -11,7 +11,7 @@ from db.connection import Connection
 from db.finding.prompt_index import purge_deleted_terms
 from db.jobs import forget_prompts
 from db.together.sessions import ABANDONED
-from db.usage import COUNTED_JOBS, JOB_SECONDS
+from db.usage import COUNTED_JOBS, JOB_SECONDS, JOBS
 
 ERASED_PERSON_ID = 0  # replaces the id of an erased user in reports
 
@@ -149,8 +149,14 @@ _ERASE_AFTER_ENTRIES = (
 )
 _DELETE_ENTRIES = "DELETE FROM contest_entries WHERE person = :person"
 _DELETE_PIECES = "DELETE FROM canvas_pieces WHERE person = :person"
+# A film counts as several jobs, so it leaves as many rows.
 _TALLY = f"""
-    INSERT INTO tallies SELECT asker_id, guild_id, asked_at, {JOB_SECONDS} FROM jobs
+    WITH RECURSIVE counted (number, jobs) AS (
+        SELECT 1, {JOBS} FROM jobs WHERE id = :id
+        UNION ALL SELECT number + 1, jobs FROM counted WHERE number < jobs
+    )
+    INSERT INTO tallies
+    SELECT asker_id, guild_id, asked_at, CASE number WHEN 1 THEN {JOB_SECONDS} END FROM jobs CROSS JOIN counted
     WHERE id = :id AND guild_id IS NOT NULL AND {COUNTED_JOBS}
 """
 

@@ -29,6 +29,7 @@ from generation.files.prompt_text import prompt_text
 from generation.job import Action
 from generation.params import Upload
 from generation.prompt import convert_infotext, format_prompt
+from generation.prompt.characters import remove_invisible
 from generation.prompt.infotext.finding import find_infotext
 
 MAX_LINK_LENGTH = 1000
@@ -117,7 +118,7 @@ async def _told_by(interaction: Interaction, image: discord.Attachment) -> str:
         return ""
     if find_infotext(text) is None:
         return ""
-    return convert_infotext(text, interaction.client.services.registry)[0]
+    return remove_invisible(convert_infotext(text, interaction.client.services.registry)[0])
 
 
 async def _found_prompt(interaction: Interaction, upload: Upload) -> str:
@@ -131,7 +132,8 @@ async def _found_prompt(interaction: Interaction, upload: Upload) -> str:
     if record is None or record.deleted:
         return ""
     is_own = record.job.requester.id == interaction.user.id
-    if not (can_everybody_view(interaction, record.job) or (is_own and await _is_private(interaction))):
+    only_they_read = interaction.context.dm_channel or await _is_private(interaction)
+    if not (can_everybody_view(interaction, record.job) or (is_own and only_they_read)):
         return ""
     if record.sensitive and await is_nsfw_withheld(
         services.policy, client, interaction.guild_id, interaction.channel_id

@@ -13,7 +13,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,9 @@ _MEMBER_NAME = re.compile(
     rf"{re.escape(DATABASE_FILE)}|(?:{'|'.join(IMAGE_KINDS)})/[0-9A-Za-z-]{{1,2}}/[0-9A-Za-z-]+\.[0-9A-Za-z]+"
 )
 _STAGING_PREFIX = ".restoring-"
+_BACKUP_PREFIX = ".backup-"
+_UNFINISHED_NAME = re.compile(rf"archive|{re.escape(DATABASE_FILE)}(?:-journal|-wal|-shm)?")
+_ABANDONED_S = 24 * 3600.0  # no backup takes as long
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _UNANSWERED = {"deferrals", "direct_messages"}  # a restored bot would answer them once more
 
@@ -56,7 +59,8 @@ def create_backup(data_dir: Path, target: Path) -> BackupContents:
     if target.exists() and not zipfile.is_zipfile(target):
         raise BackupError(f"{target} already exists and is not a backup: choose another name")
     try:
-        with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as staging:
+        _remove_abandoned_backups(target.parent)
+        with tempfile.TemporaryDirectory(prefix=_BACKUP_PREFIX, dir=target.parent) as staging:
             database, archive = Path(staging) / DATABASE_FILE, Path(staging) / "archive"
             jobs = _copy_database(data_dir / DATABASE_FILE, database)
             images = _write_archive(archive, database, data_dir)
@@ -94,6 +98,15 @@ def restore_backup(archive: Path, data_dir: Path, *, replace: bool) -> tuple[Bac
     except OSError as error:
         raise BackupError(f"{archive} cannot be restored: {error.strerror}: {error.filename}") from None
     return BackupContents(jobs, images), old_data
+
+
+def _remove_abandoned_backups(folder: Path) -> None:
+    """Delete what killed backups have left; one that is being written is younger."""
+    for staging in folder.glob(f"{_BACKUP_PREFIX}*/"):
+        with suppress(OSError):  # another backup may have ended just now
+            is_old = staging.stat().st_mtime < time.time() - _ABANDONED_S
+            if is_old and all(_UNFINISHED_NAME.fullmatch(path.name) for path in staging.iterdir()):
+                shutil.rmtree(staging)
 
 
 def _copy_database(source: Path, target: Path) -> int:

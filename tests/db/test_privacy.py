@@ -18,7 +18,7 @@ from db.reports import ReportStore
 from db.threads import ThreadStore
 from db.usage import Usage
 from generation.job import Action
-from generation.params import PromptPart, Tile, Upload
+from generation.params import FilmKind, FilmPlan, PromptPart, Tile, Upload
 from tests.support.jobs import ADA, BEN, make_job
 
 
@@ -164,6 +164,8 @@ async def test_an_upload_that_another_user_needs_is_kept(store, privacy):
 async def test_usage_that_counts_towards_limits_cannot_be_erased(connection, store, post_job, privacy):
     usage = Usage(connection)
     await post_job(asked_at=500.0)
+    film = FilmPlan(FilmKind.ZOOM_OUT, steps=9)
+    await post_job(asked_at=450.0, params=replace(make_job().params, film=film, video=True))
     failed = make_job(asked_at=600.0)
     await store.add_job(failed)
     await store.mark_failed(failed.id, "No.")
@@ -176,7 +178,7 @@ async def test_usage_that_counts_towards_limits_cannot_be_erased(connection, sto
     for job_id in await privacy.jobs_to_erase(ADA.id, 1000.0, 100):
         await privacy.erase_job(job_id)
     assert await usage.totals(ADA.id, 1, 0.0) == before
-    assert (before.jobs, before.seconds, before.last_asked_at) == (2, 2.0, 500.0)
+    assert (before.jobs, before.seconds, before.last_asked_at) == (6, 4.0, 500.0)
 
 
 SQL_PARAMETERS = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}

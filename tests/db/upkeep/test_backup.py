@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import sys
 import threading
+import time
 import zipfile
 from contextlib import closing
 from dataclasses import replace
@@ -435,6 +436,20 @@ def test_leftovers_of_an_interrupted_restore_are_deleted(data, file, tmp_path):
     (target / ".restoring-abc" / DATABASE_FILE).write_bytes(b"half")
     restore_backup(file, target, replace=False)
     assert not (target / ".restoring-abc").exists()
+
+
+def test_leftovers_of_a_killed_backup_are_deleted_after_a_day(data, file):
+    def leave(name: str, member: str, age: float) -> Path:
+        staging = file.parent / name
+        staging.mkdir()
+        (staging / member).write_bytes(b"half")
+        os.utime(staging, (time.time() - age, time.time() - age))
+        return staging
+
+    killed = leave(".backup-abc", "archive", 25 * 3600)
+    running, foreign = leave(".backup-abd", "archive", 3600), leave(".backup-abe", "diary.txt", 25 * 3600)
+    create_backup(data, file)
+    assert [path.exists() for path in (killed, running, foreign)] == [False, True, True]
 
 
 async def test_backups_while_another_process_adds_jobs(data, file, tmp_path):
