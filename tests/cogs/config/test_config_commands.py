@@ -100,6 +100,8 @@ async def test_each_setting_is_confirmed_stored_and_audited(harness):
 
 INVALID = (
     ("defaults", {"parameters": "--ar x"}, "--ar"),
+    ("defaults", {"parameters": "--iw 9"}, "--iw"),
+    ("defaults", {"parameters": "--keep 30"}, "--keep"),
     ("defaults", {"parameters": "a fox"}, "fox"),
     ("channels", {}, "at least one option to change"),
     ("feature", {"feature": "fast mode"}, "at least one option to change"),
