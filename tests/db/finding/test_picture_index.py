@@ -57,7 +57,7 @@ async def test_posted_jobs_wait_for_the_index_until_they_are_in_it(index, show, 
     assert await index.pending(9) == []
 
 
-async def test_a_job_that_lost_its_author_meanwhile_is_not_indexed_with_the_author(connection, gallery, index, post_job):
+async def test_a_picture_left_without_its_author_is_not_indexed(connection, gallery, index, post_job):
     job = await post_job()
     picture = ShownPicture(job_id=job.id, guild_id=1, channel_id=2, person_id=ADA.id)
     statements = shown_statements(picture, Words(author="ada", model="storybook", prompt="a fox"), job.asked_at)
