@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.config import Config
+from bot.dry_run import CONTROL_FILE, with_control_file
 from bot.registry import load_registry
 from bot.ui.text import slugify
 from bot.workers import make_worker
@@ -29,15 +30,12 @@ from generation.params import Params, Upload
 from generation.prompt import (
     PromptError,
     PromptRequest,
-    control_parameter,
     convert_infotext,
     is_link,
     parse_prompt,
-    with_parameter,
 )
 from generation.worker.worker import STARTING_PART, Broken, LocalWorker, Restarting, WorkerState
 
-CONTROL_FILE = "0" * 12  # stands in a prompt for the picture in a file
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
 
 
@@ -98,7 +96,7 @@ def _read_request(params: Params, image: Path | None, control: Path | None) -> G
 
 def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool, with_control: bool = False) -> Params:
     """Parse a prompt typed in the terminal; raise PromptError for what works in Discord only."""
-    typed = with_parameter(prompt, control_parameter(CONTROL_FILE)) if with_control else prompt
+    typed = with_control_file(prompt) if with_control else prompt
     request = parse_prompt(typed, registry, attached=int(with_image))
     if problems := list(_impossible(request)):
         raise PromptError(*problems)

@@ -251,7 +251,7 @@ def _search(registry: ModelRegistry) -> str:
             tr("- `/tree` shows what a picture was made from, and what others made from it"),
             tr("- `/info` lists your queued jobs and lets you cancel them; `/queue` shows everyone's"),
             tr("- **Details** below a picture shows its seed, id, parameters and the pictures that it was made from"),
-            tr("Every file contains its prompt and seed, too."),
+            tr("Every file contains its seed, and its prompt unless the bot operator leaves prompts out."),
         ]
     )
 

@@ -12,7 +12,7 @@ from bot.services import Services
 from bot.ui.i18n import tr
 from generation.errors import UserError
 from generation.models.catalogue import CATALOGUE, find_entry, normalize_name
-from generation.prompt import parse_prompt
+from generation.prompt.preferences import check_defaults
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ MIN_SESSION_COST, MAX_SESSION_COST = 2, 300  # grids of one session
 def parse_defaults(services: Services, parameters: str) -> str:
     """Return parameters as they are stored; raises PromptError if they are not valid as defaults."""
     text = " ".join(parameters.split())
-    request = parse_prompt("a fox", services.registry, defaults=(text,) if text else ())
+    request = check_defaults(text, services.registry)
     if request.speed is not None or request.private is not None or request.repeat > 1:
         raise UserError(
             tr(

@@ -215,7 +215,9 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
     """Return the Params of a button's job with an edited prompt."""
     if action is Action.REROLL:
         if isinstance(parent.source, Tile):
-            return actions.with_prompt_of(parent, edited)
+            if not _is_variation(parent):
+                return actions.with_prompt_of(parent, edited)
+            return replace(_in_shape(parent, edited, model), source=parent.source, strength=parent.strength)
         if edited.original is not None or edited.image_prompts:
             return edited
         if parent.image_prompts:  # the edited prompt chose a model that starts from them
@@ -223,8 +225,7 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
         return replace(edited, source=parent.source or parent.original, blended=parent.blended)
     if action not in BASE_ACTION:
         return actions.with_prompt_of(params_for(action, parent, tile, model, edited.seed), edited)
-    if max(parent.aspect) > model.max_aspect * min(parent.aspect):
-        edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
+    edited = _in_shape(parent, edited, model)
     child = ACTION_PARAMS[BASE_ACTION[action]](edited, tile, model, edited.seed)
     return replace(
         child,
@@ -233,6 +234,19 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
         hold=edited.hold,
         retouch=edited.retouch,
     )
+
+
+def _is_variation(params: Params) -> bool:
+    """Return whether a grid was made from one picture without keeping its place or its pixels."""
+    keeps_place = params.frame is not None or params.mask is not None or params.region
+    return params.count > 1 and not keeps_place
+
+
+def _in_shape(parent: Params, edited: Params, model: Model) -> Params:
+    """Return an edited prompt in the shape of a panorama, which no prompt can ask for, if its parent is one."""
+    if max(parent.aspect) <= model.max_aspect * min(parent.aspect):
+        return edited
+    return replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
 
 
 def _remix_strength(parent: Params, edited: Params, child: Params) -> float:

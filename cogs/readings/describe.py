@@ -132,7 +132,8 @@ async def _found_prompt(interaction: Interaction, upload: Upload) -> str:
     if record is None or record.deleted:
         return ""
     is_own = record.job.requester.id == interaction.user.id
-    if not (can_everybody_view(interaction, record.job) or (is_own and await _is_private(interaction))):
+    only_they_read = interaction.context.dm_channel or await _is_private(interaction)
+    if not (can_everybody_view(interaction, record.job) or (is_own and only_they_read)):
         return ""
     if record.sensitive and await is_nsfw_withheld(
         services.policy, client, interaction.guild_id, interaction.channel_id

@@ -72,7 +72,8 @@ def _patterns(labels: tuple[str, ...], modes: tuple[str, ...]) -> MessagePattern
     # A message's source, as *Copy Text* copies it: the prompt is the bold text, if any, whatever follows the mention.
     message = rf"(?:\*\*(.*?)\*\*\s-\s(?:{label})?|{label})<@!?\d+>.{{0,1000}}"
     by_id = rf"(?P<id><@!?\d+>)(?:{mode}){{0,4}}{_SUBTEXT}"
-    signature = rf"(?:^|\s)-\s(?:(?:{label})?(?:{by_id}|@[^()@]{{1,60}}?(?:{mode}){{1,4}})|{label}@[^()@]{{1,60}})$"
+    name = r"@(?:[^()@]|\([^()@]{1,40}\)){1,60}"
+    signature = rf"(?:^|\s)-\s(?:(?:{label})?(?:{by_id}|{name}?(?:{mode}){{1,4}})|{label}{name})$"
     return MessagePatterns(
         re.compile(message, re.IGNORECASE),
         re.compile(signature, re.IGNORECASE),

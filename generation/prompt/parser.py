@@ -220,19 +220,33 @@ def _apply_defaults(
         overridden = {*values}
         if values.get("draft"):
             overridden.add("num_inference_steps")  # else a draft could cost more than half
+        if images == 0 or values.get("hold") or values.get("retouch"):
+            overridden |= {"mix", "keep"}
         if images == 0:
-            overridden |= {"strength", "mix"}
+            overridden.add("strength")
         if images != 1:
             overridden |= {"colourise", "retouch"}
-        if typed.values.get("mix") or not any(part.edited for part in parts):
+        if values.get("mix") or not any(part.edited for part in parts):
             overridden |= {"hold", "retouch"}
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         if Capability.EDIT in typed.scope.model.capabilities:
             overridden |= {"aspect", "retouch"}  # an edit has the shape of its picture, and starts from noise
         layer = layer_from_defaults(text, overridden, typed.scope)
-        values = layer.values | values
+        values = _without_foreign_embeddings(layer.values, typed.scope) | values
         problems += layer.problems
     return values, problems
+
+
+def _without_foreign_embeddings(values: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """Return the values of defaults without the items that name an embedding for other models."""
+    kept = dict(values)
+    if "no" in values:
+        kept["no"] = tuple(item for item in values["no"] if not embedding_problems([item], scope))
+    for field in {"negative_prompt", "mix"} & values.keys():
+        if embedding_problems([values[field]], scope):
+            items = (item for item in values[field].split(",") if not embedding_problems([item], scope))
+            kept[field] = ",".join(items).strip()
+    return {field: value for field, value in kept.items() if value or field not in ("no", "negative_prompt", "mix")}
 
 
 def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[str]:

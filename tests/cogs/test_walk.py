@@ -145,6 +145,16 @@ async def test_a_refused_walk_gives_both_prompts_back(harness):
             assert end in answer.content
 
 
+async def test_a_walk_with_many_faults_is_refused_within_one_message(harness):
+    unknown = " ".join(f"--{chr(97 + number % 26) * 30}{number // 26 * 'x'} 1" for number in range(60))
+    async with harness.bot():
+        refused = await (await walk(harness, f"a fox {unknown}", "an owl")).message()
+        assert refused.ephemeral
+        assert refused.content.startswith("• Unrecognized parameter `--aaa")
+        (attachment,) = refused.attachments
+        assert harness.server.core.files.get(attachment.id) == f"a fox {unknown}\nan owl".encode()
+
+
 async def test_a_walk_is_refused_for_blocked_words_at_its_end(harness):
     async with harness.bot():
         await run_config(harness, "words block", words="owl")

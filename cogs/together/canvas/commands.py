@@ -26,7 +26,7 @@ from cogs.together.canvas import messages
 from cogs.together.canvas.finding import FoundCanvas, find_canvas
 from cogs.together.canvas.handler import IDLE_S, CanvasHandler
 from cogs.together.canvas.painting import PALETTE
-from cogs.together.server_group import server_group
+from cogs.together.server_group import require_channel, server_group
 from db.together.canvases import PAINTING, Canvas
 from db.together.sessions import Session, SessionKind
 from generation.errors import UserError
@@ -106,8 +106,7 @@ class CanvasCommand(commands.Cog):
         canvas = Canvas(
             session_id=session.id, columns=columns, rows=rows, cell=cell_side(params.width), neighbours=neighbours
         )
-        if not destination_from(interaction).by_channel:
-            raise UserError(tr("I need to be able to send messages and files here for that."))
+        require_channel(interaction)
         if not await self.services.db.sessions.add(session, settings.sessions_at_once):
             raise PolicyDenied(tr("There are as many sessions in this channel as the server allows at once."))
         await self.services.db.canvases.add(canvas)

@@ -17,6 +17,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.words.vocabulary import Vocabulary
 from generation.params import Params, PromptPart, Tile
+from generation.planning.walks import walk
 from generation.prompt import PromptError, parse_params
 from generation.queue.queue import QueuePosition
 from generation.worker.fleet import NO_WORKER
@@ -239,6 +240,15 @@ def test_a_result_of_a_button_does_not_repeat_the_unknown_words():
 def test_a_result_with_unknown_words_fits_into_a_message(prompt):
     job = with_prompt(prompt)
     text = job_text.finished(replace(job, action=Action.REMIX_SUBTLE), ModelRegistry((SMALL,)), Requester(2**63, "y"))
+    assert len(job_text.with_dm_reason(text, job)) <= MAX_MESSAGE_LENGTH
+
+
+@pytest.mark.parametrize("letter", ["_", "*", "x", "狐"])
+def test_a_film_with_long_words_at_both_ends_fits_into_a_message(letter):
+    first, last = (letter * 3000 for _ in range(2))
+    params = walk(with_prompt(first).params, (PromptPart(f"{last}y"),), 5, 24, f"{last}y")
+    job = replace(JOB, action=Action.WALK, params=params)
+    text = job_text.finished(job, ModelRegistry((SMALL,)), Requester(2**63, "y"))
     assert len(job_text.with_dm_reason(text, job)) <= MAX_MESSAGE_LENGTH
 
 

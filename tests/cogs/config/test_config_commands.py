@@ -10,13 +10,15 @@ from discord import Permissions
 
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
+from cogs.config.commands import AUDIT_PAGE_SIZE
 from cogs.config.panel import PANEL_TTL_S
 from cogs.config.panel_fields import FIELDS, TextField, field_title, parse_selection
 from generation.errors import UserError
 from preview import UploadedFile
+from preview.state.permissions import SEND_MESSAGES
 from preview.state.world import Overwrite, walk_components
 from preview.users.options import UserActionError
-from tests.support.bot_harness import eventually, red_png
+from tests.support.bot_harness import eventually, first_tile, red_png
 from tests.support.languages import run_in
 
 
@@ -98,6 +100,8 @@ async def test_each_setting_is_confirmed_stored_and_audited(harness):
 
 INVALID = (
     ("defaults", {"parameters": "--ar x"}, "--ar"),
+    ("defaults", {"parameters": "--iw 9"}, "--iw"),
+    ("defaults", {"parameters": "--keep 30"}, "--keep"),
     ("defaults", {"parameters": "a fox"}, "fox"),
     ("channels", {}, "at least one option to change"),
     ("feature", {"feature": "fast mode"}, "at least one option to change"),
@@ -169,6 +173,16 @@ async def open_panel(harness, user, page, custom_id):
     await harness.person(user).select(panel, page, custom_id="config:page")
     await eventually(lambda: custom_id in custom_ids(panel))
     return panel
+
+
+@pytest.mark.parametrize("name", ["gallery", "contest_channel", "log_channel"])
+async def test_the_panel_chooses_no_channel_where_the_bot_may_not_post(harness, name):
+    closed = harness.server.world.add_channel(harness.guild, "closed", bot_denied=SEND_MESSAGES)
+    async with harness.bot() as services:
+        panel = await open_panel(harness, harness.mod, field_title(FIELDS[name]), f"config:set:{name}")
+        chosen = await harness.person(harness.mod).select(panel, closed, custom_id=f"config:set:{name}")
+        assert "I may not post in" in await private_text(chosen)
+        assert await guild_settings(services, harness) == GuildSettings()
 
 
 async def test_a_stale_panel_keeps_the_changes_of_others(harness):
@@ -401,6 +415,25 @@ async def test_a_moderator_cannot_block_a_server_manager(harness):
         assert "cannot be blocked" in await private_text(refused)
         assert await services.db.guilds.active_blocks(harness.guild.id) == []
         assert harness.results()
+
+
+@pytest.mark.parametrize("reason", ["*" * 200, "x" * 200])
+async def test_a_page_of_the_audit_fits_into_a_message_whatever_was_typed(harness, reason):
+    async with harness.bot():
+        for _ in range(AUDIT_PAGE_SIZE):
+            await run_config(harness, "block add", person=harness.ada, reason=reason)
+        assert len((await run_config(harness, "audit")).splitlines()) == AUDIT_PAGE_SIZE
+
+
+async def test_nobody_is_blocked_for_a_picture_whose_author_was_erased(harness):
+    log = harness.server.world.add_channel(harness.guild, "log")
+    async with harness.bot() as services:
+        result, report = await report_image(harness, log)
+        await services.db.personal_data.leave_job(first_tile(result).job_id)
+        refused = await harness.person(harness.mod).press(report, "Delete and block")
+        assert "nobody to block" in await private_text(refused)
+        assert await services.db.guilds.active_blocks(harness.guild.id) == []
+        assert "** - somebody" in await run_config(harness, "reports")
 
 
 async def test_deleting_a_reported_running_job_cancels_it(harness):

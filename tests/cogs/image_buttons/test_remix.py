@@ -136,6 +136,21 @@ async def test_parameters_that_a_remix_cannot_use_are_refused(harness, words, sa
         )
 
 
+async def test_a_variation_is_drawn_again_with_another_shape_and_size(harness):
+    async with harness.bot() as services:
+        ada = harness.person(harness.ada)
+        grid = await generate_grid(harness, "a fox --ar 2:1 --draft")
+        await ada.press(grid, "V2")
+        varied = await harness.result(text="Variations (Strong) by")
+        await services.db.preferences.update(harness.ada.id, remix=True)
+        pressed = await ada.press(varied, "🔄")
+        assert modal_prompt(await pressed.modal()) == "a fox --ar 2:1 --draft"
+        await ada.submit_modal(pressed, prompt="a fox")
+        params = (await load_record(services, await harness.result(text="Rerolled by"))).job.params
+    assert (params.aspect, params.width, params.height, params.draft) == ((1, 1), 64, 64, False)
+    assert (params.source, params.strength, params.count) == (Tile(first_tile(grid).job_id, 1), 0.75, 4)
+
+
 async def test_low_variation_makes_v_subtle(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, high_variation=False)

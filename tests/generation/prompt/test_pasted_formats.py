@@ -11,7 +11,7 @@ from generation.models.adapters import Adapters
 from generation.models.files.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.prompt import PromptReading, format_prompt, parse_prompt, read_prompt
+from generation.prompt import PromptReading, format_prompt, parse_prompt, read_prompt, with_parameter
 from generation.prompt.characters import remove_invisible
 from tests.support.growth import assert_grows_linearly
 
@@ -354,6 +354,21 @@ def test_what_python_and_javascript_write_is_read_as_json(written):
     reading = read(written)
     assert (texts(reading), dict(reading.parameters)) == (["a fox"], SETTINGS)
     assert (reading.left_out, reading.problems) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"prompt": "a fox", "negative_prompt": "ugly", "steps": 30, "seed": 5}',
+        "{prompt: a fox, negative_prompt: ugly, steps: 30, seed: 5},",
+        'image = pipe(prompt="a fox", negative_prompt="ugly", num_inference_steps=30, seed=5)',
+        "```json\n{'prompt': 'a fox', 'negative_prompt': 'ugly', 'steps': 30, 'seed': 5}\n```",
+    ],
+)
+def test_parameters_behind_json_override_it(written):
+    reading = read(with_parameter(written, "--steps 20 --no cats"))
+    assert (texts(reading), reading.problems) == (["a fox"], ())
+    assert dict(reading.parameters) == SETTINGS | {"no": ("cats",)}
 
 
 def test_a_python_string_keeps_its_quotation_marks():

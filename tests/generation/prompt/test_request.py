@@ -417,6 +417,26 @@ def test_mix_needs_a_picture_and_says_how_much_of_it_is_kept() -> None:
     assert parse_problems("a dog --keep 70") == ["`--keep` works with `--mix`, and in the form of *Edit words*"]
 
 
+def test_mix_as_a_default_is_for_prompts_with_a_picture_that_hold_none() -> None:
+    defaults = ["--mix a castle --keep 30"]
+    assert parse_request("a dog", attached=1, defaults=defaults).params.mix_keep == 30
+    assert parse_request("a dog", defaults=defaults).keep is None
+    for typed in ("--hold", "--retouch"):
+        request = parse_request(f"a [red:blue:.1] boat {typed}", attached=1, defaults=defaults)
+        assert (request.params.mix, request.keep) == ("", None)
+    assert not parse_request("a [red:blue:.1] boat", attached=1, defaults=[*defaults, "--hold"]).params.hold
+
+
+def test_a_shape_in_the_settings_is_left_out_with_a_model_that_cannot_draw_it() -> None:
+    models = ModelRegistry((MODEL, replace(MODEL, name="narrow", max_aspect=1.5)))
+    assert parse_prompt("a fox", models, defaults=["--ar 2:1"]).aspect == (2, 1)
+    assert parse_prompt("a fox --model narrow", models, defaults=["--ar 2:1"]).aspect is None
+    with pytest.raises(PromptError, match="between 2:3 and 3:2 with this model"):
+        parse_prompt("a fox --model narrow --ar 2:1", models)
+    with pytest.raises(PromptError, match="In the settings"):
+        parse_prompt("a fox", models, defaults=["--ar 9:1"])
+
+
 def test_a_picture_is_held_where_words_change() -> None:
     assert parse_request("a [red:blue:.1] boat --hold").params.hold
     assert parse_request("a blue boat --hold", forms=["keep"]).params.hold
