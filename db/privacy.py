@@ -147,7 +147,11 @@ _ERASE_AFTER_ENTRIES = (
     "UPDATE collab_sessions SET phase = :abandoned, due_at = 0 WHERE host_id = :person AND ended_at IS NULL",
     "UPDATE collab_sessions SET host_id = :erased, settings = '{}' WHERE host_id = :person",
 )
-_DELETE_ENTRIES = "DELETE FROM contest_entries WHERE person = :person"
+# Somebody else may have entered a picture of theirs, and left it.
+_DELETE_ENTRIES = """
+    DELETE FROM contest_entries WHERE person = :person OR (person = :erased AND EXISTS (
+        SELECT 1 FROM jobs WHERE id = contest_entries.job_id AND asker_id = :person))
+"""
 _DELETE_PIECES = "DELETE FROM canvas_pieces WHERE person = :person"
 # A film counts as several jobs, so it leaves as many rows.
 _TALLY = f"""
