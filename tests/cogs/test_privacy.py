@@ -217,6 +217,16 @@ async def test_a_result_that_was_sent_by_direct_message_is_deleted(harness):
         assert not harness.results(direct)
 
 
+async def test_what_was_asked_for_before_the_clock_was_set_back_is_deleted(harness):
+    offset = 60.0
+    async with harness.bot(clock=lambda: harness.server.world.clock.time() + offset):
+        await generate_result(harness)
+        offset = 0.0
+        reply = await delete_everything(harness)
+        await reply.wait_for(lambda each: "1 job" in each.content)
+        assert not harness.results()
+
+
 async def test_a_result_whose_posting_was_never_confirmed_is_deleted(harness):
     async with harness.bot():
         harness.server.faults.drop_response("POST", f"/channels/{harness.channel.id}/messages", times=100)
