@@ -198,7 +198,7 @@ async def with_references(
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
-        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False, retouch=False)
+        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False, retouch=False, video=False)
     if action is Action.COLOUR:
         parent = colourised(parent)
     model = registry.find(parent.model) or registry.default
@@ -233,6 +233,7 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
         strength=_remix_strength(parent, edited, child),
         hold=edited.hold,
         retouch=edited.retouch,
+        video=edited.video,
     )
 
 

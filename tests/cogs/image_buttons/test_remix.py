@@ -136,6 +136,16 @@ async def test_parameters_that_a_remix_cannot_use_are_refused(harness, words, sa
         )
 
 
+async def test_a_remix_is_filmed_if_its_prompt_says_so(harness):
+    async with harness.bot() as services:
+        ada = harness.person(harness.ada)
+        await services.db.preferences.update(harness.ada.id, remix=True)
+        pressed = await ada.press(await generate_grid(harness, "a fox --video"), "V2")
+        assert modal_prompt(await pressed.modal()) == "a fox"
+        await ada.submit_modal(pressed, prompt="an owl --video")
+        assert (await load_record(services, await harness.result(text="an owl"))).job.params.video
+
+
 async def test_a_variation_is_drawn_again_with_another_shape_and_size(harness):
     async with harness.bot() as services:
         ada = harness.person(harness.ada)
