@@ -199,6 +199,7 @@ def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> s
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
         parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False, retouch=False, video=False)
+        parent = replace(parent, source=None)  # the job starts from a tile, as strongly as the button says
     if action is Action.COLOUR:
         parent = colourised(parent)
     model = registry.find(parent.model) or registry.default

@@ -174,6 +174,8 @@ async def test_a_reroll_keeps_the_uploaded_image(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         await harness.imagine("a fox --iw 2", image=UploadedFile("red.png", red_png(300, 300)))
+        pressed = await harness.person(harness.ada).press(await harness.result(), "V1")  # starts from that picture
+        assert modal_prompt(await pressed.modal()) == "a fox"
         pressed = await harness.person(harness.ada).press(await harness.result(), "🔄")
         assert modal_prompt(await pressed.modal()) == "a fox --iw 2"
         await harness.person(harness.ada).submit_modal(pressed, prompt="an owl --iw 3")
