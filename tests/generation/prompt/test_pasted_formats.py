@@ -239,6 +239,13 @@ def test_the_file_of_a_model_names_it(name):
     assert read(f"a fox --model {name}").parameters["model"] == "dreamshaper_8"
 
 
+@pytest.mark.parametrize("negative", ["", "none", "ugly"])
+def test_parameters_behind_a_negative_prompt_are_read(negative):
+    reading = read(f"a fox\nNegative prompt: {negative} --ar 3:2 --no cats")
+    expected = {"negative": negative} if negative == "ugly" else {}
+    assert (dict(reading.parameters), reading.problems) == (expected | {"aspect": (3, 2), "no": ("cats",)}, ())
+
+
 def test_parameters_typed_in_front_of_infotext_override_it():
     reading = read("a fox --ar 3:2\nNegative prompt: ugly\nSteps: 20, Seed: 5, Size: 512x768")
     assert (dict(reading.parameters), reading.problems) == (SETTINGS | {"aspect": (3, 2)}, ())
