@@ -252,7 +252,7 @@ def _in_shape(parent: Params, edited: Params, model: Model) -> Params:
 
 
 def _remix_strength(parent: Params, edited: Params, child: Params) -> float:
-    if edited.mix:
+    if edited.mix and (edited.mix, edited.mix_keep) != (parent.mix, parent.mix_keep):
         return actions.MIX_STRENGTH
     if edited.retouch:
         return actions.RETOUCH_STRENGTH

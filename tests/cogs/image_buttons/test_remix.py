@@ -275,3 +275,6 @@ async def test_remix_mixes_another_idea_into_the_picture(harness):
         assert "Edit words" not in mixed.labels
         pressed = await harness.person(harness.ada).press(mixed, "Remix")
         assert modal_prompt(await pressed.modal()) == "a fox --mix a coffee machine --keep 70"
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a wolf --mix a coffee machine --keep 70")
+        varied = (await load_record(services, await harness.result(text="a wolf"))).job.params
+    assert (params.strength, varied.strength, varied.mix) == (0.9, 0.75, "a coffee machine")
