@@ -61,6 +61,7 @@ UNFINISHED_JOBS = (
     "SELECT id FROM jobs WHERE state IN ('waiting', 'drawing', 'drawn') AND asker_id = :person AND asked_at <= :at"
 )
 JOBS_TO_ERASE = "SELECT id FROM jobs WHERE asker_id = :person AND asked_at <= :at ORDER BY asked_at LIMIT :most"
+LAST_REQUEST = "SELECT coalesce(max(asked_at), 0.0) AS at FROM jobs WHERE asker_id = :person"
 JOB_UPLOADS = "SELECT digest FROM uploads WHERE job_id = :id"
 UPLOAD_IN_USE = "SELECT 1 FROM uploads WHERE digest = :digest LIMIT 1"
 LEFT_ENTRY = "SELECT 1 FROM contest_entries WHERE job_id = :id AND person = 0 LIMIT 1"
@@ -147,7 +148,11 @@ _ERASE_AFTER_ENTRIES = (
     "UPDATE collab_sessions SET phase = :abandoned, due_at = 0 WHERE host_id = :person AND ended_at IS NULL",
     "UPDATE collab_sessions SET host_id = :erased, settings = '{}' WHERE host_id = :person",
 )
-_DELETE_ENTRIES = "DELETE FROM contest_entries WHERE person = :person"
+# Somebody else may have entered a picture of theirs, and left it.
+_DELETE_ENTRIES = """
+    DELETE FROM contest_entries WHERE person = :person OR (person = :erased AND EXISTS (
+        SELECT 1 FROM jobs WHERE id = contest_entries.job_id AND asker_id = :person))
+"""
 _DELETE_PIECES = "DELETE FROM canvas_pieces WHERE person = :person"
 # A film counts as several jobs, so it leaves as many rows.
 _TALLY = f"""
@@ -250,6 +255,11 @@ class PersonalData:
         await self._connection.write_atomically(*((statement, person) for statement in statements))
         for callback in self._subscribers:
             callback(person_id)
+
+    async def last_request(self, person_id: int) -> float:
+        """Return when a user requested their latest job, by the clock of that moment (Unix seconds)."""
+        (row,) = await self._connection.fetch_all(LAST_REQUEST, {"person": person_id})
+        return float(row["at"])
 
     async def pending_erasures(self) -> dict[int, float]:
         """Return the users whose jobs are still to be erased, with the time up to which they are."""

@@ -115,7 +115,8 @@ def _copy_database(source: Path, target: Path) -> int:
         live.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
         _check_integrity(copy)
-        copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0", (REDACTED_TOKEN,))
+        # A job of a session has no token, by which it is known.
+        copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0 WHERE token <> ''", (REDACTED_TOKEN,))
         for table in _UNANSWERED & _table_names(copy):
             copy.execute(f"DELETE FROM {table}")
         copy.commit()
@@ -212,6 +213,11 @@ def _check_database(path: Path) -> int:
         if _has_sessions(database):  # people have gone on without the bot: it only says that the session ends
             database.execute(
                 "UPDATE collab_sessions SET phase = ?, due_at = 0 WHERE ended_at IS NULL", (RESTORED_PHASE,)
+            )
+            # Earlier backups gave a token to pictures that a telephone keeps to itself: they would be posted.
+            database.execute(
+                """UPDATE jobs SET token = '' WHERE state = 'drawn' AND private = 1
+                   AND id IN (SELECT job_id FROM collab_rounds)"""
             )
         database.execute("DELETE FROM memos WHERE name = 'commands'")  # other commands may have been synced since
         database.commit()

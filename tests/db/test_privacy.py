@@ -16,10 +16,13 @@ from db.preferences import PreferenceStore
 from db.privacy import EXPORT_QUERIES, JOB_TOTALS, START_CURSOR, UPLOAD_COUNT, Cursor, PersonalData
 from db.reports import ReportStore
 from db.threads import ThreadStore
+from db.together.contests import ContestStore, Entry
+from db.together.sessions import SessionKind, SessionStore
 from db.usage import Usage
 from generation.job import Action
 from generation.params import FilmKind, FilmPlan, PromptPart, Tile, Upload
 from tests.support.jobs import ADA, BEN, make_job
+from tests.support.sessions import make_session
 
 
 @pytest.fixture
@@ -161,6 +164,17 @@ async def test_an_upload_that_another_user_needs_is_kept(store, privacy):
     assert await privacy.erase_job(also.id) == ["b" * 64]
 
 
+async def test_a_picture_that_somebody_else_entered_and_left_is_erased(connection, post_job, privacy):
+    job, contest, contests = await post_job(), make_session(kind=SessionKind.CONTEST), ContestStore(connection)
+    await SessionStore(connection).add(contest, most=9)
+    entry = Entry(id=0, session_id=contest.id, person_id=BEN.id, tile=Tile(job.id, 0), at=1.0)
+    assert await contests.enter(entry, [contest.phase], each=1, most=9)
+    await privacy.begin_erasure(BEN.id, 1000.0, leaves_entries=True)
+    assert await privacy.is_left(job.id)
+    await privacy.begin_erasure(ADA.id, 1000.0)
+    assert not await privacy.is_left(job.id)
+
+
 async def test_usage_that_counts_towards_limits_cannot_be_erased(connection, store, post_job, privacy):
     usage = Usage(connection)
     await post_job(asked_at=500.0)
@@ -193,6 +207,7 @@ SQL_PARAMETERS = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}
         statements.JOBS_PAGE,
         statements.UNFINISHED_JOBS,
         statements.JOBS_TO_ERASE,
+        statements.LAST_REQUEST,
         statements.JOB_UPLOADS,
         statements.UPLOAD_IN_USE,
     ],

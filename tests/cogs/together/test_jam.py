@@ -434,6 +434,18 @@ async def test_only_host_and_moderators_end_it_and_that_is_audited(harness, cy):
         assert any("ended it in jam" in entry.details for entry in entries)
 
 
+async def test_a_jam_that_is_ended_twice_at_once_says_so_once(harness, cy):
+    async with harness.bot() as services:
+        jam = await Jam.start(harness, services)
+        first = await jam.round(1)
+        await jam.vote(cy, first, 4)
+        ada = harness.person(harness.ada)
+        for pressed in await asyncio.gather(*(ada.press(first, "End") for _ in range(2))):
+            await pressed.message()
+        await harness.server.wait_for(harness.channel, lambda message: "the jam is finished" in message.content)
+        assert sum("ends the jam" in message.content for message in harness.public_messages()) == 1
+
+
 @pytest.mark.parametrize(
     ("prompt", "options", "reason"),
     [

@@ -23,7 +23,7 @@ import pytest
 from db.connection import DATABASE_FILE, MIGRATIONS, Connection
 from db.image_files import ImageStore
 from db.jobs import JobState, JobStore
-from db.together.sessions import ENDED, RESTORED, SessionStore
+from db.together.sessions import ENDED, RESTORED, Round, SessionKind, SessionStore
 from db.upkeep.backup import (
     REDACTED_TOKEN,
     RESTORED_MESSAGE,
@@ -273,6 +273,25 @@ async def test_sessions_that_went_on_at_the_backup_only_say_that_they_end(tmp_pa
         store = SessionStore(connection)
         assert [(each.id, each.phase) for each in await store.due(0.0)] == [(goes_on.id, RESTORED)]
         assert (await store.get(over.id)).phase == ENDED
+
+
+@pytest.mark.parametrize("token", ["", REDACTED_TOKEN], ids=["now", "earlier"])
+async def test_a_picture_that_a_telephone_holds_is_held_after_a_restore(tmp_path, file, token):
+    to = replace(make_job().destination, token=token, private=True)
+    job, session = make_job(destination=to), make_session(kind=SessionKind.TELEPHONE)
+    async with Connection.open(tmp_path / "before" / DATABASE_FILE) as connection:
+        jobs, sessions = JobStore(connection), SessionStore(connection)
+        await sessions.add(session, most=5)
+        await sessions.add_round(Round(session_id=session.id, number=1, job_id=job.id))
+        await jobs.add_job(job)
+        await jobs.mark_running(job.id)
+        await jobs.mark_generated(job.id, "webp")
+    create_backup(tmp_path / "before", file)
+    target = make_empty_folder(tmp_path)
+    restore_backup(file, target, replace=False)
+    async with JobStore.open(target / DATABASE_FILE) as store:
+        (record,) = await store.open_records()
+        assert record.job.destination.is_held
 
 
 @pytest.mark.parametrize("old", sorted(OLD_DATABASES.glob("*.sql")), ids=lambda path: path.stem)
