@@ -401,6 +401,17 @@ async def test_moderators_see_a_report_and_can_delete_and_block(harness):
         assert await services.db.reports.list_open(harness.guild.id) == []
 
 
+async def test_a_decision_in_the_log_channel_is_in_the_servers_language(harness):
+    log = harness.server.world.add_channel(harness.guild)
+    async with harness.bot():
+        _, report = await report_image(harness, log)
+        harness.mod.locale = "de"
+        await harness.person(harness.mod).press(report, "Dismiss")
+        await harness.server.wait_until(lambda: not report.labels)
+        assert f"<@{harness.mod.id}> dismissed the report." in report.content
+        assert report.content.startswith("**Report** by")
+
+
 async def test_a_moderator_cannot_block_a_server_manager(harness):
     log = harness.server.world.add_channel(harness.guild)
     for name, user, permission in (
