@@ -411,6 +411,17 @@ async def test_a_theme_that_makes_no_squares_is_given_back(harness, theme):
         assert await services.db.sessions.active() == []
 
 
+@pytest.mark.parametrize("defaults", ["--ar 3:2", "--hd", "--draft", "--tile"])
+async def test_a_servers_default_shape_does_not_keep_canvases_away(harness, defaults):
+    async with harness.bot() as services:
+        mod = harness.person(harness.mod)
+        await (await mod.command("config defaults", harness.channel, parameters=defaults)).message()
+        painting = await Painting.start(harness, services)
+        await painting.paint(harness.ada, "a boat")
+        params = (await services.db.sessions.get(painting.id)).settings["params"]
+        assert (params["width"], params["height"]) == (64, 64)
+
+
 async def test_looking_around_moves_over_the_canvas(harness):
     async with harness.bot() as services:
         painting = await Painting.start(harness, services, width=8, height=8)
