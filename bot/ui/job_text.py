@@ -19,7 +19,7 @@ from generation.queue.queue import QueuePosition
 from generation.worker.fleet import NO_WORKER
 from generation.worker.worker import STARTING_PART, Broken, WorkerState
 
-MAX_PROMPT_LENGTH = 800  # characters shown; escaping may double them, and a message holds 2000
+MAX_PROMPT_LENGTH = 740  # characters shown; escaping may double them, and a message holds 2000
 MAX_END_MESSAGE_LENGTH = 250
 MAX_FILM_WORDS_LENGTH = 300
 MAX_DESCRIPTION_LENGTH = 1024  # of an attachment, by Discord's rules

@@ -198,7 +198,8 @@ async def with_references(
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
-        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False, retouch=False)
+        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False, retouch=False, video=False)
+        parent = replace(parent, source=None)  # the job starts from a tile, as strongly as the button says
     if action is Action.COLOUR:
         parent = colourised(parent)
     model = registry.find(parent.model) or registry.default
@@ -233,6 +234,7 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
         strength=_remix_strength(parent, edited, child),
         hold=edited.hold,
         retouch=edited.retouch,
+        video=edited.video,
     )
 
 
@@ -250,7 +252,7 @@ def _in_shape(parent: Params, edited: Params, model: Model) -> Params:
 
 
 def _remix_strength(parent: Params, edited: Params, child: Params) -> float:
-    if edited.mix:
+    if edited.mix and (edited.mix, edited.mix_keep) != (parent.mix, parent.mix_keep):
         return actions.MIX_STRENGTH
     if edited.retouch:
         return actions.RETOUCH_STRENGTH

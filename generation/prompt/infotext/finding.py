@@ -156,9 +156,19 @@ def _read_lines(text: str, *, is_labelled: bool, has_lines: bool) -> Infotext | 
     end = len(text) if start is None else start
     positive = text[: mark.start() if mark else end]
     negative = _MORE_NEGATIVE.sub(", ", text[mark.end() : end]) if mark else ""
-    settings, typed = ({}, "") if start is None else _read_settings(plain, start)
+    settings = dict[str, str]()
+    if start is None:
+        negative, typed = _split_typed(negative)
+    else:
+        settings, typed = _read_settings(plain, start)
     positive = _TYPED_NEGATIVE.sub("", _POSITIVE.sub("", positive))
     return Infotext(_without_list_mark(positive), _without_list_mark(negative).strip(f" {COMMAS}"), settings, typed)
+
+
+def _split_typed(text: str) -> tuple[str, str]:
+    """Return a text before the parameters that a person typed behind it, and these."""
+    start = PARAMETER_START.search(text)
+    return (text[: start.start()], text[start.start() :]) if start else (text, "")
 
 
 def _without_brackets(text: str) -> str:

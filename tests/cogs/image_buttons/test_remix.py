@@ -136,6 +136,16 @@ async def test_parameters_that_a_remix_cannot_use_are_refused(harness, words, sa
         )
 
 
+async def test_a_remix_is_filmed_if_its_prompt_says_so(harness):
+    async with harness.bot() as services:
+        ada = harness.person(harness.ada)
+        await services.db.preferences.update(harness.ada.id, remix=True)
+        pressed = await ada.press(await generate_grid(harness, "a fox --video"), "V2")
+        assert modal_prompt(await pressed.modal()) == "a fox"
+        await ada.submit_modal(pressed, prompt="an owl --video")
+        assert (await load_record(services, await harness.result(text="an owl"))).job.params.video
+
+
 async def test_a_variation_is_drawn_again_with_another_shape_and_size(harness):
     async with harness.bot() as services:
         ada = harness.person(harness.ada)
@@ -164,6 +174,8 @@ async def test_a_reroll_keeps_the_uploaded_image(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         await harness.imagine("a fox --iw 2", image=UploadedFile("red.png", red_png(300, 300)))
+        pressed = await harness.person(harness.ada).press(await harness.result(), "V1")  # starts from that picture
+        assert modal_prompt(await pressed.modal()) == "a fox"
         pressed = await harness.person(harness.ada).press(await harness.result(), "🔄")
         assert modal_prompt(await pressed.modal()) == "a fox --iw 2"
         await harness.person(harness.ada).submit_modal(pressed, prompt="an owl --iw 3")
@@ -263,3 +275,6 @@ async def test_remix_mixes_another_idea_into_the_picture(harness):
         assert "Edit words" not in mixed.labels
         pressed = await harness.person(harness.ada).press(mixed, "Remix")
         assert modal_prompt(await pressed.modal()) == "a fox --mix a coffee machine --keep 70"
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a wolf --mix a coffee machine --keep 70")
+        varied = (await load_record(services, await harness.result(text="a wolf"))).job.params
+    assert (params.strength, varied.strength, varied.mix) == (0.9, 0.75, "a coffee machine")

@@ -156,6 +156,15 @@ def test_an_aspect_ratio_beside_settings_is_read():
     assert read("a fox\nSize: 512x512, Aspect ratio: 1:1, Seed: 5").parameters == {"aspect": (1, 1), "seed": 5}
 
 
+@pytest.mark.parametrize("last", ["Seed\n5\nSampler\nEuler a", "Sampler\nEuler a\nSeed\n5"])
+def test_parameters_behind_settings_without_colons_are_read(last):
+    page = f"## Prompt\na fox\n\n## Negative prompt\nugly\n\n## Settings\nSteps\n20\n{last}"
+    for typed in (f"{page} --ar 3:2", f"{page}\n--ar 3:2", with_parameter(page, "--ar 3:2")):
+        reading = read(typed)
+        assert (texts(reading), reading.left_out) == (["a fox"], ())
+        assert dict(reading.parameters) == SETTINGS | {"sampler": "euler_a", "aspect": (3, 2)}
+
+
 def test_braces_of_a_pasted_negative_prompt_are_no_choices():
     reading = read("a fox\nNegative prompt: {bad|ugly, dull}\nSteps: 20, Seed: 5")
     assert (reading.parameters["negative"], reading.problems) == ("{bad|ugly, dull}", ())
@@ -228,6 +237,13 @@ def test_the_settings_of_sd_next_begin_with_its_parser():
 def test_the_file_of_a_model_names_it(name):
     assert read(f"a fox\nSteps: 20, Seed: 5, Model: {name}").parameters["model"] == "dreamshaper_8"
     assert read(f"a fox --model {name}").parameters["model"] == "dreamshaper_8"
+
+
+@pytest.mark.parametrize("negative", ["", "none", "ugly"])
+def test_parameters_behind_a_negative_prompt_are_read(negative):
+    reading = read(f"a fox\nNegative prompt: {negative} --ar 3:2 --no cats")
+    expected = {"negative": negative} if negative == "ugly" else {}
+    assert (dict(reading.parameters), reading.problems) == (expected | {"aspect": (3, 2), "no": ("cats",)}, ())
 
 
 def test_parameters_typed_in_front_of_infotext_override_it():
