@@ -224,9 +224,12 @@ def _require_allowed_model(model: str, settings: GuildSettings) -> None:
 
 
 def _require_allowed_features(context: RequestContext, request: JobRequest, settings: GuildSettings) -> None:
-    if request.private and not settings.stealth:
+    if request.private and not settings.stealth and request.action is not Action.PICK:  # which draws nothing
         raise PolicyDenied(
-            tr("Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public`.")
+            tr(
+                "Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public`. "
+                "From a private picture, *Remix* with `--public` makes a public one."
+            )
         )
     if request.speed_is_explicit and request.speed is not Speed.RELAX:
         message = tr("Only {whom} may use fast mode here. Leave it out to run the job relaxed.")

@@ -67,6 +67,16 @@ async def test_a_walk_between_prompts_is_a_film_of_24_pictures(harness):
         assert "**an owl**" in upscaled.content, "the end goes on with its own words"
 
 
+async def test_a_film_is_sent_by_direct_message_as_such(harness):
+    async with harness.bot():
+        await walk(harness, "a fox --seed 5", "an owl --seed 9")
+        posted = await harness.result(text="Walk by")
+        asked = await harness.person(harness.ben).context_menu("DM results", posted)
+        await asked.wait_for(lambda message: "direct messages" in message.content)
+        (sent,) = harness.server.messages(harness.server.world.dm_channel(harness.ben))
+        assert open_image(harness.server, sent).n_frames == open_image(harness.server, posted).n_frames == 48
+
+
 async def test_a_walk_below_a_grid_begins_and_ends_with_its_pictures(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox --seed 5")
