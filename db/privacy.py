@@ -111,10 +111,10 @@ _END_TURNS = """
       AND EXISTS (SELECT 1 FROM collab_rounds WHERE session = collab_sessions.id
                   AND round = collab_sessions.round AND worded_by = :person)
 """
-_FORGET_WORDS_OF_TURNS = """
+_FORGET_WORDS_OF_ROUNDS = """
     UPDATE collab_rounds SET facts = json_remove(facts, '$.words')
     WHERE worded_by = :person
-      AND EXISTS (SELECT 1 FROM collab_sessions WHERE id = collab_rounds.session AND kind = 'telephone')
+      AND EXISTS (SELECT 1 FROM collab_sessions WHERE id = collab_rounds.session AND kind IN ('telephone', 'jam'))
 """
 _RECORD_ERASURE = """
     INSERT INTO erasures VALUES (:person, :up_to)
@@ -141,7 +141,7 @@ _ERASE_AFTER_ENTRIES = (
     "DELETE FROM news_readers WHERE person_id = :person",
     _END_TURNS,
     "DELETE FROM telephone_players WHERE person = :person",
-    _FORGET_WORDS_OF_TURNS,
+    _FORGET_WORDS_OF_ROUNDS,
     "UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person",
     "UPDATE credits SET person = :erased WHERE person = :person",
     # The timer ends the sessions that go on, as it ends those that a backup restored.

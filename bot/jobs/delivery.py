@@ -175,7 +175,9 @@ class Delivery:
 
         try:
             await retry_until_available(
-                lambda: self.edit_status_message(job, status_message_id, content=text, attachments=files(), view=view)
+                lambda: self.edit_status_message(
+                    job, status_message_id, content=text, attachments=files(), embeds=[], view=view
+                )
             )
         except discord.HTTPException as error:
             log.info("job %s: could not edit the status message at its end: %s", job.id, error)

@@ -68,6 +68,7 @@ def parse_prompt(
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
     starts_from_images: bool = False,
+    ignored: Collection[str] = (),
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
 
@@ -82,6 +83,7 @@ def parse_prompt(
         forms=forms,
         new_seed=new_seed,
         starts_from_images=starts_from_images,
+        ignored=ignored,
     )
     if reading.problems:
         raise PromptError(*reading.problems)
@@ -99,12 +101,14 @@ def read_prompt(
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
     starts_from_images: bool = False,
+    ignored: Collection[str] = (),
 ) -> PromptReading:
     """Read one prompt with `attached` images, and find all its problems.
 
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
-    last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
-    typed. `forms` are parameters that are valid because of the form that the prompt was typed into.
+    last. They do not set the fields that are `ignored`. A name in `options` stands for a text: `--mine` appends its
+    text to the prompt's, and its parameters count as typed. `forms` are parameters that are valid because of the form
+    that the prompt was typed into.
     """
     text, left_out = convert_infotext(text, registry)
     prompt = split_prompt(text, options)
@@ -115,7 +119,7 @@ def read_prompt(
     images = (PENDING_IMAGE,) * (attached + len(links))
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
-    given, problems = _apply_defaults(typed, defaults, parts, images=len(images))
+    given, problems = _apply_defaults(typed, defaults, parts, ignored, images=len(images))
     problems += _combined_problems(typed, given, whole, parts, forms, images=len(images))
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
     request = None
@@ -213,11 +217,16 @@ def _resolve_model(
 
 
 def _apply_defaults(
-    typed: ParameterLayer, defaults: Sequence[str], parts: tuple[PromptPart, ...], *, images: int
+    typed: ParameterLayer,
+    defaults: Sequence[str],
+    parts: tuple[PromptPart, ...],
+    ignored: Collection[str],
+    *,
+    images: int,
 ) -> tuple[dict[str, Any], list[Text]]:
     values, problems = typed.values, [*typed.problems]
     for text in defaults:
-        overridden = {*values}
+        overridden = {*values, *ignored}
         if values.get("draft"):
             overridden.add("num_inference_steps")  # else a draft could cost more than half
         if images == 0 or values.get("hold") or values.get("retouch"):

@@ -236,6 +236,22 @@ async def test_a_result_whose_posting_was_never_confirmed_is_deleted(harness):
         assert not harness.results()
 
 
+async def test_a_private_result_that_was_never_confirmed_is_taken_out(harness, monkeypatch, caplog):
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (3600,))
+    async with harness.bot():
+        status = await (
+            await harness.imagine("slow fox --stealth", image=UploadedFile("a.png", red_png(64, 64)))
+        ).message()
+        harness.server.faults.drop_response("PATCH", "/webhooks/*", times=100)
+        harness.release_slow_jobs()
+        await eventually(lambda: "trying again in 3600 s" in caplog.text)
+        harness.server.faults.clear()
+        reply = await delete_everything(harness)
+        await reply.wait_for(lambda each: "1 job" in each.content)
+        assert not status.attachments and not status.embeds
+        assert "being deleted" in status.content
+
+
 async def test_waiting_and_running_jobs_are_cancelled_first(harness):
     async with harness.bot(jobs_at_once=1):
         await harness.imagine("a slow fox")

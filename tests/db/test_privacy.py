@@ -17,7 +17,7 @@ from db.privacy import EXPORT_QUERIES, JOB_TOTALS, START_CURSOR, UPLOAD_COUNT, C
 from db.reports import ReportStore
 from db.threads import ThreadStore
 from db.together.contests import ContestStore, Entry
-from db.together.sessions import SessionKind, SessionStore
+from db.together.sessions import Round, SessionKind, SessionStore
 from db.usage import Usage
 from generation.job import Action
 from generation.params import FilmKind, FilmPlan, PromptPart, Tile, Upload
@@ -162,6 +162,17 @@ async def test_an_upload_that_another_user_needs_is_kept(store, privacy):
     await store.add_job(make_job(requester=BEN, params=params_with_source("a")))
     assert await privacy.erase_job(mine.id) == []
     assert await privacy.erase_job(also.id) == ["b" * 64]
+
+
+@pytest.mark.parametrize("kind", [SessionKind.TELEPHONE, SessionKind.JAM])
+async def test_the_words_of_a_persons_rounds_are_erased(connection, privacy, kind):
+    sessions, session = SessionStore(connection), make_session(kind=kind, host_id=ADA.id)
+    await sessions.add(session, most=9)
+    facts = {"words": "a secret fox", "parent": "0123456789ab-1"}
+    await sessions.add_round(Round(session_id=session.id, number=1, job_id="x", facts=facts, worded_by=ADA.id))
+    await privacy.begin_erasure(ADA.id, 1000.0)
+    left = await sessions.round(session.id, 1)
+    assert (left.facts, left.worded_by) == ({"parent": "0123456789ab-1"}, None)
 
 
 async def test_a_picture_that_somebody_else_entered_and_left_is_erased(connection, post_job, privacy):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from typing import Any, Literal
 
 from discord import app_commands
@@ -32,14 +31,12 @@ from db.together.canvases import PAINTING, Canvas
 from db.together.sessions import Session, SessionKind
 from generation.errors import UserError
 from generation.models.capabilities import Capability
-from generation.models.model import size_for
 from generation.params import Params, to_dict
 from generation.planning.canvas import cell_side
 from generation.planning.image_prompts import has_character
-from generation.prompt import sets_field
 
 MAX_PROMPT = 1500  # characters
-SQUARE: dict[str, Any] = {"aspect": (1, 1), "hd": False, "draft": False, "seamless": False}  # params of each piece
+IGNORED_DEFAULTS = ("aspect", "hd", "draft", "seamless", "repeat")  # a canvas is made of squares, one by one
 
 
 class CanvasCommand(commands.Cog):
@@ -117,7 +114,7 @@ class CanvasCommand(commands.Cog):
         return session
 
     async def _params(self, interaction: Interaction, theme: str) -> Params:
-        requests = await self.client.prompts.parse(interaction, theme, with_image=False)
+        requests = await self.client.prompts.parse(interaction, theme, with_image=False, ignored=IGNORED_DEFAULTS)
         if len(requests) != 1:
             raise UserError(tr("A canvas has one theme: leave out `--repeat` and choices in braces."))
         (request,) = requests
@@ -131,12 +128,11 @@ class CanvasCommand(commands.Cog):
             raise UserError(tr("Each piece of a canvas would show the character: leave out `--cref`, or add `--cw 0`."))
         (params,) = await self.client.prompts.resolve_images(interaction, requests, None)
         model = self.services.registry.resolve(params)
-        if any(sets_field(theme, name) and getattr(params, name) != value for name, value in SQUARE.items()):
+        if params.aspect != (1, 1) or params.hd or params.draft or params.seamless:
             raise UserError(tr("A canvas is made of squares: leave out `--ar`, `--hd`, `--draft` and `--tile`."))
         if Capability.INPAINT not in model.capabilities:
             raise UserError(tr("This model cannot go on from a picture: choose another `--model`."))
-        width, height = size_for(model, SQUARE["aspect"])
-        return replace(params, width=width, height=height, **SQUARE)  # whatever the defaults are
+        return params
 
     def _session(self, interaction: Interaction, params: Params, *, holds_palette: bool) -> Session:
         person, now = interaction.user, self.services.clock()

@@ -15,9 +15,10 @@ from cogs.together.canvas.pictures import CanvasPictures
 from db.together.canvases import Canvas, Piece
 from db.upkeep.backup import create_backup
 from db.upkeep.retention import Retention
-from generation.params import Tile
+from generation.params import Tile, from_dict
 from preview import UploadedFile
 from preview.state.world import walk_components
+from tests.cogs.config.test_config_commands import run_config
 from tests.cogs.test_privacy import export_all
 from tests.support.bot_harness import eventually
 from tests.support.sessions import block, is_fresh, make_session
@@ -411,15 +412,13 @@ async def test_a_theme_that_makes_no_squares_is_given_back(harness, theme):
         assert await services.db.sessions.active() == []
 
 
-@pytest.mark.parametrize("defaults", ["--ar 3:2", "--hd", "--draft", "--tile"])
-async def test_a_servers_default_shape_does_not_keep_canvases_away(harness, defaults):
+async def test_defaults_that_make_no_squares_are_left_out_of_a_canvas(harness):
     async with harness.bot() as services:
-        mod = harness.person(harness.mod)
-        await (await mod.command("config defaults", harness.channel, parameters=defaults)).message()
+        await run_config(harness, "defaults", parameters="--ar 3:2 --draft --s 250")
+        await services.db.preferences.update(harness.ada.id, suffix="--repeat 2 --weird 5")
         painting = await Painting.start(harness, services)
-        await painting.paint(harness.ada, "a boat")
-        params = (await services.db.sessions.get(painting.id)).settings["params"]
-        assert (params["width"], params["height"]) == (64, 64)
+        params = from_dict((await services.db.sessions.get(painting.id)).settings["params"])
+    assert (params.aspect, params.draft, params.stylize, params.weird) == ((1, 1), False, 250, 5)
 
 
 async def test_looking_around_moves_over_the_canvas(harness):
