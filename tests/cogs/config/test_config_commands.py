@@ -124,6 +124,21 @@ async def test_invalid_input_is_refused_and_changes_nothing(harness):
             assert await guild_settings(services, harness) == before
 
 
+async def test_options_that_contradict_each_other_change_nothing(harness):
+    role = harness.server.world.add_role(harness.guild, "patrons")
+    async with harness.bot() as services:
+        for name, options in (
+            ("models", {"add": "Painter", "every": True}),
+            ("channels", {"add": harness.channel, "everywhere": True}),
+            ("feature", {"feature": "fast mode", "add": role, "everybody": True}),
+            ("together", {"add_host": role, "everybody_hosts": True}),
+            ("contest", {"channel": harness.channel, "stop": True}),
+            ("contest", {"role": role, "no_role": True}),
+        ):
+            assert "contradict each other" in await run_config(harness, name, **options)
+        assert await guild_settings(services, harness) == GuildSettings()
+
+
 async def test_a_negative_limit_is_refused_naming_the_range(harness):
     role = harness.server.world.add_role(harness.guild, "patrons")
     async with harness.bot() as services:
