@@ -395,6 +395,8 @@ COPIED = [
     row("a mural - @bob (he/him) (relaxed)", "a mural"),
     row("/imagine: a fox --ar 3:2", "a fox", aspect=(3, 2)),
     row("/imagine prompt:: a fox", "a fox"),
+    row("/imagine :) a happy fox", ":) a happy fox"),
+    row("/imagine prompt:(a fox:1.2)", "(a fox:1.2)"),
     row("a mural - @banksy (2004)", "a mural - @banksy (2004)"),
     row("**a fox** - Pan Left by <@1>\n-# after a picture by <@2>", "a fox"),
     row("**a fox** - Upscaled (Creative, 4×) by @ada (relaxed)", "a fox"),
