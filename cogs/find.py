@@ -90,6 +90,8 @@ class Find(commands.Cog):
         if image is None:
             await start_search(interaction, Search("w", words or ""))
             return
+        if words is not None:
+            raise UserError(tr("Type words or attach a picture, not both."))
         await self.client.services.policy.check_access(context_from(interaction))
         await self.client.deferrals.defer(interaction, ephemeral=True)
         upload, named_job = await self.client.services.images.uploads.import_named_attachment(image)

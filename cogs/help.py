@@ -20,7 +20,7 @@ from generation.models.registry import ModelRegistry
 from generation.prompt.parameters import PARAMETERS
 from generation.prompt.preferences import MAX_OPTIONS
 
-PICTURE_PARAMETERS = ("iw", "mix", "colour", "sref", "sw", "cref", "cw", "control", "keep", "hold")
+PICTURE_PARAMETERS = ("iw", "mix", "colour", "sref", "sw", "cref", "cw", "control", "keep", "hold", "retouch")
 JOB_PARAMETERS = ("repeat", "fast", "relax", "turbo", "stealth", "public")
 MAX_MODELS_SHOWN, MAX_NAME_LENGTH = 12, 40  # models, and characters of each
 MAX_VOCABULARY_LENGTH = 700  # characters of the known words

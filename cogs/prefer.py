@@ -17,6 +17,7 @@ from generation.prompt.preferences import (
     Preferences,
     check_option,
     check_suffix,
+    to_option_name,
 )
 
 MAX_LIST_LENGTH = 1900
@@ -95,7 +96,9 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         value: app_commands.Range[str, 0, MAX_OPTION_LENGTH] = "",
         delete: bool = False,
     ) -> None:
-        name, value = check_option(name, value, self.services.registry)
+        name, value = to_option_name(name), value.strip()
+        if value:  # without one, the name may be a parameter's by now
+            name, value = check_option(name, value, self.services.registry)
         preferences, user_id = self.services.db.preferences, interaction.user.id
         before = (await preferences.options(user_id)).get(name)
         shown = escape_markdown(truncate(value or before or "", MAX_VALUE_LENGTH))

@@ -31,6 +31,7 @@ from cogs.config.validation import (
     add_item,
     known_model_names,
     parse_defaults,
+    refuse_together,
     remove_item,
     require_any,
     require_postable,
@@ -110,6 +111,7 @@ class ConfigGroup(app_commands.Group):
         every: bool = False,
     ) -> None:
         require_any(add or remove or every)
+        refuse_together("add", "every", add, every)
         added = resolve_model_name(self.services, add) if add else None
         # A model that is no longer installed can still be removed from the list.
         listed = (await self.services.policy.settings(interaction.guild_id)).models
@@ -157,6 +159,7 @@ class ConfigGroup(app_commands.Group):
             return tr("channels: {changes}", changes=changes)
 
         require_any(add or remove or everywhere)
+        refuse_together("add", "everywhere", add, everywhere)
         await self._update(interaction, describe, change)
 
     @app_commands.command(description="Where results are posted")
@@ -205,6 +208,7 @@ class ConfigGroup(app_commands.Group):
             return f"{tr(feature)}: {changes}"
 
         require_any(add or remove or everybody)
+        refuse_together("add", "everybody", add, everybody)
         await self._update(interaction, describe, change)
 
     @app_commands.command(

@@ -145,8 +145,9 @@ async def _resolve_report(interaction: Interaction, outcome: str, report_id: int
         await services.db.guilds.block(entry, _block(interaction, record, report, entry.at))
     else:
         await services.db.guilds.add_audit_entry(entry)
-    decision = tr(OUTCOME_TEXTS[outcome], moderator=f"<@{interaction.user.id}>")
-    content = f"{await describe_report(services, report)}\n{decision}"
+    with audience(private=interaction.message is not None and interaction.message.flags.ephemeral):
+        decision = tr(OUTCOME_TEXTS[outcome], moderator=f"<@{interaction.user.id}>")
+        content = f"{await describe_report(services, report)}\n{decision}"
     try:
         await interaction.response.edit_message(content=content, view=None, allowed_mentions=NO_MENTIONS)
     finally:  # the decision is stored, so carry it out even if the reply fails

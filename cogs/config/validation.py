@@ -118,3 +118,11 @@ def require_any(given: object) -> None:
     """Raise UserError if no option was given."""
     if not given:
         raise UserError(tr("Choose at least one option to change. `/config panel` shows all current settings."))
+
+
+def refuse_together(one: str, other: str, *values: object) -> None:
+    """Raise UserError if the values of two options that contradict each other were both given."""
+    if all(values):
+        raise UserError(
+            tr("`{one}` and `{other}` contradict each other, so nothing was changed.", one=one, other=other)
+        )

@@ -21,6 +21,7 @@ from bot.policy.visibility import can_everybody_view, is_nsfw_withheld
 from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem
 from bot.ui.i18n import tr
 from bot.ui.reading_text import DESCRIBE_AGAIN, DRAW_ALL
+from cogs.autocomplete import available_models
 from cogs.batch import confirm_requests, submit_requests
 from cogs.imagine import submit_prompt
 from cogs.readings.buttons import require_reading
@@ -101,7 +102,8 @@ async def describe_upload(interaction: Interaction, upload: Upload, told: str = 
     client = interaction.client
     known = told or await _found_prompt(interaction, upload)
     preferred = (await load_prompt_defaults(client.services, interaction)).model
-    params = await description_params(client.services, upload, preferred, known)
+    allowed = await available_models(client.services, interaction.guild_id)
+    params = await description_params(client.services, upload, preferred, allowed, known)
     await client.jobs.submit(interaction, Action.DESCRIBE, params)
 
 

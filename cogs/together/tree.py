@@ -97,7 +97,8 @@ class GoToSelect(PersistentItem, template=rf"{FAMILY_TREE}_go:{PLACE}"):
             await repost(interaction, record)
             return
         url = jump_url(to.guild_id, to.result_channel_id, record.result_message_id)
-        prompt = escape_markdown(truncate(_prompt(interaction, record), MAX_OPTION_LENGTH))
+        words = _prompt(interaction, record) or tr("(pictures)")  # a blend has none
+        prompt = escape_markdown(truncate(words, MAX_OPTION_LENGTH))
         await interaction.response.send_message(f"**{prompt}**\n{url}", ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 

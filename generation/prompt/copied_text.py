@@ -28,7 +28,7 @@ PREFACE = (
     rf"[^{COLONS}]{{0,60}}?\bprompts?\b[^{COLONS}]{{0,60}}[{COLONS}](?![{COLONS}])"
 )
 _COMMAND = re.compile(
-    rf"^(?:(?:{COMMANDS}\b\s?(?:prompt\b\s?[{COLONS}]?)?|(?:imagine\s)?prompt\s?(?:#?\d{{1,2}}\s?)?[{COLONS}](?![{COLONS}])"
+    rf"^(?:(?:{COMMANDS}\b\s?(?:prompt\b\s?)?[{COLONS}]*+|(?:imagine\s)?prompt\s?(?:#?\d{{1,2}}\s?)?[{COLONS}](?![{COLONS}])"
     rf"|--prompt(?:\s|=)|{PREFACE})\s?)+",
     re.IGNORECASE,
 )

@@ -68,6 +68,7 @@ def parse_prompt(
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
     starts_from_images: bool = False,
+    ignored: Collection[str] = (),
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
 
@@ -82,6 +83,7 @@ def parse_prompt(
         forms=forms,
         new_seed=new_seed,
         starts_from_images=starts_from_images,
+        ignored=ignored,
     )
     if reading.problems:
         raise PromptError(*reading.problems)
@@ -99,12 +101,14 @@ def read_prompt(
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
     starts_from_images: bool = False,
+    ignored: Collection[str] = (),
 ) -> PromptReading:
     """Read one prompt with `attached` images, and find all its problems.
 
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
-    last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
-    typed. `forms` are parameters that are valid because of the form that the prompt was typed into.
+    last. They do not set the fields that are `ignored`. A name in `options` stands for a text: `--mine` appends its
+    text to the prompt's, and its parameters count as typed. `forms` are parameters that are valid because of the form
+    that the prompt was typed into.
     """
     text, left_out = convert_infotext(text, registry)
     prompt = split_prompt(text, options)
@@ -115,7 +119,7 @@ def read_prompt(
     images = (PENDING_IMAGE,) * (attached + len(links))
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
-    given, problems = _apply_defaults(typed, defaults, parts, images=len(images))
+    given, problems = _apply_defaults(typed, defaults, parts, ignored, images=len(images))
     problems += _combined_problems(typed, given, whole, parts, forms, images=len(images))
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
     request = None
@@ -144,7 +148,7 @@ def _combined_problems(
         *_hold_problems(given, forms, parts, scope.model, has_image=images > 0),
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
-        *_image_problems(images, parts, typed),
+        *_image_problems(images, parts, typed, forms),
         *_edit_problems(images, forms, scope.model),
         *_unsupported_inputs(images, parts, scope.model),
         *_style_problems(typed.values, given),
@@ -213,11 +217,16 @@ def _resolve_model(
 
 
 def _apply_defaults(
-    typed: ParameterLayer, defaults: Sequence[str], parts: tuple[PromptPart, ...], *, images: int
+    typed: ParameterLayer,
+    defaults: Sequence[str],
+    parts: tuple[PromptPart, ...],
+    ignored: Collection[str],
+    *,
+    images: int,
 ) -> tuple[dict[str, Any], list[Text]]:
     values, problems = typed.values, [*typed.problems]
     for text in defaults:
-        overridden = {*values}
+        overridden = {*values, *ignored}
         if values.get("draft"):
             overridden.add("num_inference_steps")  # else a draft could cost more than half
         if images == 0 or values.get("hold") or values.get("retouch"):
@@ -254,7 +263,9 @@ def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[
     return [*words, *given.get("no", ()), given.get("negative_prompt") or ""]
 
 
-def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer) -> list[Text]:
+def _image_problems(
+    images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer, forms: Collection[str]
+) -> list[Text]:
     if images > MAX_IMAGES:
         return [
             Text("A prompt can have at most {limit} pictures; this one has {number}", limit=MAX_IMAGES, number=images)
@@ -270,6 +281,8 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         return [Text("Add some text, or a second picture to blend with")]
     if images == 0 and not has_text:
         return [Text("Say what to draw: there is no text and no picture")]
+    if images == 0 and "strength" in typed.values and forms:
+        return [Text("`--iw` does not work in this form: leave it out")]
     if images == 0 and "strength" in typed.values:
         return [
             Text("Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one")

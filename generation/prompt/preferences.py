@@ -82,9 +82,14 @@ def check_suffix(text: str, registry: ModelRegistry) -> str:
     return suffix
 
 
+def to_option_name(typed: str) -> str:
+    """Return the name of a custom option as it is stored."""
+    return typed.strip().removeprefix("--").lower()
+
+
 def check_option(name: str, value: str, registry: ModelRegistry) -> tuple[str, str]:
     """Return a custom option's name and value as they are stored; raise UserError (PromptError included)."""
-    name, value = name.strip().removeprefix("--").lower(), " ".join(value.split())
+    name, value = to_option_name(name), " ".join(value.split())
     if not _OPTION_NAME.fullmatch(name):
         raise UserError(
             Text(

@@ -29,7 +29,7 @@ from generation.prompt.characters import (
 )
 from generation.prompt.errors import ValueProblem, quote
 from generation.prompt.escaping import escape
-from generation.prompt.syntax import IMAGE_LINK, is_link, unmask
+from generation.prompt.syntax import IMAGE_LINK, LINK_WEIGHT, is_link, unmask
 from generation.prompt.weights import format_number
 from generation.text import Text
 
@@ -48,6 +48,8 @@ _NETWORK = re.compile(r"(?:te|unet)\s*=\s*", re.IGNORECASE)  # AUTOMATIC1111's n
 # What extensions of AUTOMATIC1111's web UI take, such as `lbw=OUTALL`.
 _EXTENSION_ARGUMENT = re.compile(r"(?!(?:te|unet)\b)[a-z_]+\s*=", re.IGNORECASE)
 _MAX_DENOMINATOR = 20
+_MARKED_LINK = re.compile(r"!?\[[^\[\]]*\]\((https?://\S+?)\)", re.IGNORECASE)
+_AROUND_LINK = f"{ANGLES_OPEN}{ANGLES_CLOSE}()[]"
 # An item between two commas; a comma inside a weight (`ink:0,8`) does not end it.
 WEIGHTED_NAME = re.compile(
     rf"[^{COMMAS}{COLONS}]*+[{COLONS}]\s*[^{COMMAS}{COLONS}]?\d*[{COMMAS}]\d+(?=\s*(?:[{COMMAS}]|$))|[^{COMMAS}]+"
@@ -450,8 +452,8 @@ class StyleName:
         return "a link to a picture, a code, or random" if self.is_style else "a link to a picture, or a code"
 
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
-        stripped = (word.strip(ANGLES_OPEN + ANGLES_CLOSE) for word in unmask(text).replace(",", " ").split())
-        words = list(filter(None, stripped))
+        plain = _MARKED_LINK.sub(r"\1", unmask(text).replace(",", " "))
+        words = list(filter(None, (LINK_WEIGHT.sub("", word.strip(_AROUND_LINK)) for word in plain.split())))
         if len(words) != 1:
             return ValueProblem(Text("takes one picture, not {typed}", typed=quote(text)))
         (word,) = words

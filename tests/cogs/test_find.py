@@ -67,6 +67,12 @@ def screenshot_of(image):
     return page
 
 
+async def test_words_and_a_picture_at_once_are_refused(harness):
+    async with harness.bot():
+        asked = await find(harness, words="fox", image=png(Image.new("RGB", (64, 64))))
+        assert asked.content == "Type words or attach a picture, not both."
+
+
 async def test_words_find_the_pictures_of_a_server_newest_first(harness):
     async with harness.bot() as services:
         fox = await make(harness, services, "a red fox")

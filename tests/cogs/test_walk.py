@@ -42,6 +42,7 @@ def frames(film):
 
 async def test_a_walk_between_prompts_is_a_film_of_24_pictures(harness):
     async with harness.bot() as services:
+        await services.db.preferences.update(harness.ada.id, suffix="--repeat 3")  # is left out of it
         await walk(harness, "a fox --seed 5", "an owl --seed 9")
         posted = await harness.result(text="Walk by")
         record = await walk_job(services)

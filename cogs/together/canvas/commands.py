@@ -36,6 +36,7 @@ from generation.planning.canvas import cell_side
 from generation.planning.image_prompts import has_character
 
 MAX_PROMPT = 1500  # characters
+IGNORED_DEFAULTS = ("aspect", "hd", "draft", "seamless", "repeat")  # a canvas is made of squares, one by one
 
 
 class CanvasCommand(commands.Cog):
@@ -113,7 +114,7 @@ class CanvasCommand(commands.Cog):
         return session
 
     async def _params(self, interaction: Interaction, theme: str) -> Params:
-        requests = await self.client.prompts.parse(interaction, theme, with_image=False)
+        requests = await self.client.prompts.parse(interaction, theme, with_image=False, ignored=IGNORED_DEFAULTS)
         if len(requests) != 1:
             raise UserError(tr("A canvas has one theme: leave out `--repeat` and choices in braces."))
         (request,) = requests

@@ -119,7 +119,8 @@ class JamCommand(commands.Cog):
     async def _params(
         self, interaction: Interaction, prompt: str, image: discord.Attachment | None
     ) -> tuple[Params, Speed | None]:
-        requests = await self.client.prompts.parse(interaction, prompt, with_image=image is not None)
+        with_image = image is not None
+        requests = await self.client.prompts.parse(interaction, prompt, with_image=with_image, ignored=("repeat",))
         if len(requests) != 1:
             raise UserError(tr("A jam starts from one grid: leave out `--repeat` and choices in braces."))
         (request,) = requests

@@ -124,6 +124,21 @@ async def test_invalid_input_is_refused_and_changes_nothing(harness):
             assert await guild_settings(services, harness) == before
 
 
+async def test_options_that_contradict_each_other_change_nothing(harness):
+    role = harness.server.world.add_role(harness.guild, "patrons")
+    async with harness.bot() as services:
+        for name, options in (
+            ("models", {"add": "Painter", "every": True}),
+            ("channels", {"add": harness.channel, "everywhere": True}),
+            ("feature", {"feature": "fast mode", "add": role, "everybody": True}),
+            ("together", {"add_host": role, "everybody_hosts": True}),
+            ("contest", {"channel": harness.channel, "stop": True}),
+            ("contest", {"role": role, "no_role": True}),
+        ):
+            assert "contradict each other" in await run_config(harness, name, **options)
+        assert await guild_settings(services, harness) == GuildSettings()
+
+
 async def test_a_negative_limit_is_refused_naming_the_range(harness):
     role = harness.server.world.add_role(harness.guild, "patrons")
     async with harness.bot() as services:
@@ -399,6 +414,17 @@ async def test_moderators_see_a_report_and_can_delete_and_block(harness):
         assert "There are no open reports" in await run_config(harness, "reports")
         assert "blocked its owner" in await run_config(harness, "audit")
         assert await services.db.reports.list_open(harness.guild.id) == []
+
+
+async def test_a_decision_in_the_log_channel_is_in_the_servers_language(harness):
+    log = harness.server.world.add_channel(harness.guild)
+    async with harness.bot():
+        _, report = await report_image(harness, log)
+        harness.mod.locale = "de"
+        await harness.person(harness.mod).press(report, "Dismiss")
+        await harness.server.wait_until(lambda: not report.labels)
+        assert f"<@{harness.mod.id}> dismissed the report." in report.content
+        assert report.content.startswith("**Report** by")
 
 
 async def test_a_moderator_cannot_block_a_server_manager(harness):

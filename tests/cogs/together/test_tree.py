@@ -15,9 +15,10 @@ from bot.jobs.deletion import delete_job
 from cogs.together.family import Family, _tile_index, collect_family
 from generation.job import Action, Requester
 from generation.params import Tile
+from preview import UploadedFile
 from preview.state.world import walk_components
 from tests.cogs.test_stealth import generate_stealth
-from tests.support.bot_harness import first_tile, is_result, open_image
+from tests.support.bot_harness import first_tile, is_result, open_image, red_png
 from tests.support.jobs import ADA, BEN, make_job
 
 
@@ -110,6 +111,16 @@ async def test_a_private_picture_leaks_nothing_to_others(harness):
             harness.channel, lambda message: "no such picture" in message.content and message.ephemeral
         )
         assert refused
+
+
+async def test_the_way_to_a_blend_has_no_empty_marks(harness):
+    picture = UploadedFile("red.png", red_png(64, 64))
+    async with harness.bot():
+        await harness.person(harness.ada).command("blend", harness.channel, image1=picture, image2=picture)
+        job_id = first_tile(await harness.result()).job_id
+        tree = await open_by_command(harness, harness.ada, job_id)
+        go = await (await harness.person(harness.ada).select(tree, job_id)).message()
+        assert go.content.startswith("**(pictures)**\n")
 
 
 async def test_a_tree_without_any_picture_left_is_refused_in_words(harness):

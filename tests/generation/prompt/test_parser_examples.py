@@ -393,6 +393,8 @@ COPIED = [
     row("a fox --ar 3:2 - Upscaled (Subtle) by @Bob (VIP) (fast)", "a fox", aspect=(3, 2)),
     row("a fox - Image #2 @Bob (he/him)", "a fox"),
     row("a mural - @bob (he/him) (relaxed)", "a mural"),
+    row("/imagine: a fox --ar 3:2", "a fox", aspect=(3, 2)),
+    row("/imagine prompt:: a fox", "a fox"),
     row("a mural - @banksy (2004)", "a mural - @banksy (2004)"),
     row("**a fox** - Pan Left by <@1>\n-# after a picture by <@2>", "a fox"),
     row("**a fox** - Upscaled (Creative, 4×) by @ada (relaxed)", "a fox"),

@@ -153,6 +153,7 @@ def test_two_images_need_no_text():
     assert (found.params.parts, found.params.strength) == ((PromptPart(""),), 0.36)
 
 
+NO_WEIGHTS = "Pictures have no weights of their own here: leave out"
 ONE_ALONE = ["Add some text, or a second picture to blend with"]
 NOT_DIRECT = "is not a direct link to a picture: use one that ends in .png, .jpg, .jpeg, .webp or .gif"
 
@@ -170,6 +171,7 @@ NOT_DIRECT = "is not a direct link to a picture: use one that ends in .png, .jpg
         ("https://fox.png a fox", 0, [f"`https://fox.png` {NOT_DIRECT}"]),
         ("https://example.org/?a.png a fox", 0, [f"`https://example.org/?a.png` {NOT_DIRECT}"]),
         (f"{FOX} a fox --iw 9", 0, ["`--iw` must be between 0 and 3"]),
+        (f"{FOX}::2 a fox", 0, [f"{NO_WEIGHTS} `::2`. `--iw` says how much they count"]),
         (
             "a fox --iw 2",
             0,
@@ -179,6 +181,16 @@ NOT_DIRECT = "is not a direct link to a picture: use one that ends in .png, .jpg
 )  # fmt: skip
 def test_invalid_images_are_rejected(typed, attached, expected):
     assert parse_problems(typed, attached=attached) == expected
+
+
+def test_a_parameter_glued_to_a_link_is_read():
+    request = parse_request(f"{FOX}--ar 3:2", attached=1)
+    assert (request.links, request.aspect) == ((FOX,), (3, 2))
+
+
+@pytest.mark.parametrize("typed", [f"({FOX})", f"[a fox]({FOX})", f"<{FOX}>", f"{FOX}::2", f"[{FOX}],"])
+def test_a_link_to_a_style_is_read_in_any_notation(typed):
+    assert parse_request(f"an owl --sref {typed} --sw 50").params.style_code == FOX
 
 
 def test_parse_params_accepts_an_image_but_no_links():

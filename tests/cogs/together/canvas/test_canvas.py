@@ -15,9 +15,10 @@ from cogs.together.canvas.pictures import CanvasPictures
 from db.together.canvases import Canvas, Piece
 from db.upkeep.backup import create_backup
 from db.upkeep.retention import Retention
-from generation.params import Tile
+from generation.params import Tile, from_dict
 from preview import UploadedFile
 from preview.state.world import walk_components
+from tests.cogs.config.test_config_commands import run_config
 from tests.cogs.test_privacy import export_all
 from tests.support.bot_harness import eventually
 from tests.support.sessions import block, is_fresh, make_session
@@ -409,6 +410,15 @@ async def test_a_theme_that_makes_no_squares_is_given_back(harness, theme):
         started = await harness.person(harness.ada).command("canvas start", harness.channel, theme=theme)
         assert theme in await private(started)
         assert await services.db.sessions.active() == []
+
+
+async def test_defaults_that_make_no_squares_are_left_out_of_a_canvas(harness):
+    async with harness.bot() as services:
+        await run_config(harness, "defaults", parameters="--ar 3:2 --draft --s 250")
+        await services.db.preferences.update(harness.ada.id, suffix="--repeat 2 --weird 5")
+        painting = await Painting.start(harness, services)
+        params = from_dict((await services.db.sessions.get(painting.id)).settings["params"])
+    assert (params.aspect, params.draft, params.stylize, params.weird) == ((1, 1), False, 250, 5)
 
 
 async def test_looking_around_moves_over_the_canvas(harness):
