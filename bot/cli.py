@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import tempfile
 import webbrowser
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -24,15 +26,18 @@ from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
+from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.models.words.unknown_words import unknown_words_note
 from generation.params import Params, Upload
+from generation.planning.shapes import nearest_shape
 from generation.prompt import (
     PromptError,
     PromptRequest,
     convert_infotext,
     is_link,
     parse_prompt,
+    sets_field,
 )
 from generation.worker.worker import STARTING_PART, Broken, LocalWorker, Restarting, WorkerState
 
@@ -49,9 +54,13 @@ async def generate_from_cli(
     logging.getLogger("generation.worker").setLevel(logging.CRITICAL)  # its errors are printed as one sentence
     registry = load_registry(config)
     params = parse_cli_prompt(prompt, registry, with_image=image is not None, with_control=control is not None)
-    single_model_registry = replace(registry, models=(registry.resolve(params),))  # loads only the model of this prompt
+    model = registry.resolve(params)
+    single_model_registry = replace(registry, models=(model,))  # loads only the model of this prompt
     worker = make_worker(config, single_model_registry)
     request = await asyncio.to_thread(_read_request, params, image, control)
+    if request.original is not None and not sets_field(convert_infotext(prompt, registry)[0], "aspect"):
+        params = in_shape_of(request.original, params, model)
+        request = replace(request, params=params)
     await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
@@ -66,7 +75,7 @@ async def generate_from_cli(
     lines = [f"{sheet}  (the grid)"]
     lines += [f"{tile}  (seed {params.seed_of(index)})" for index, tile in enumerate(tiles)]
     lines.append(f"{registry.model_name(params)} · seed {params.seed} · {grid.seconds:.1f} s")
-    if note := unknown_words_note(registry.resolve(params), params):
+    if note := unknown_words_note(model, params):
         lines.append(note)
     if left_out := convert_infotext(prompt, registry)[1]:
         lines.append(f"Not used: {', '.join(left_out)}")
@@ -92,6 +101,14 @@ def _read_request(params: Params, image: Path | None, control: Path | None) -> G
         image_prompts=(source,) if params.image_prompts and source else (),
         original=source if is_edit else None,
     )
+
+
+def in_shape_of(original: bytes, params: Params, model: Model) -> Params:
+    """Return the params of an edit in the shape of its picture, as in Discord."""
+    with Image.open(io.BytesIO(original)) as picture:
+        aspect = nearest_shape(picture.size, model.max_aspect)
+    width, height = size_for(model, aspect, draft=params.draft)
+    return replace(params, aspect=aspect, width=width, height=height)
 
 
 def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool, with_control: bool = False) -> Params:

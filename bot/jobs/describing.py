@@ -18,9 +18,9 @@ from generation.messages import Generate, Reading
 from generation.models.model import Model, size_for
 from generation.params import ImageRef, Params, PromptPart, ReadingKind
 from generation.planning.descriptions import can_describe
+from generation.planning.shapes import nearest_shape
 from generation.worker.worker import ignore_progress
 
-SHAPES = ((1, 1), (5, 4), (4, 3), (3, 2), (16, 9), (2, 1), (7, 3), (3, 1))
 MAX_KNOWN_LENGTH = 4000  # characters of a prompt that a file tells
 
 
@@ -116,15 +116,6 @@ async def shape_of(services: Services, image: ImageRef, model: Model) -> tuple[i
     except FileNotFoundError:
         raise UserError(tr("The picture to start from is not kept any more.")) from None
     return nearest_shape(await asyncio.to_thread(_size_of, png), model.max_aspect)
-
-
-def nearest_shape(size: tuple[int, int], max_aspect: float) -> tuple[int, int]:
-    """Return the usual aspect ratio that is nearest to a picture's."""
-    width, height = size
-    shapes = [shape for shape in SHAPES if shape[0] <= max_aspect * shape[1]]
-    ratio = max(width, height) / max(1, min(width, height))
-    long, short = min(shapes, key=lambda shape: abs(shape[0] / shape[1] - ratio))
-    return (long, short) if width >= height else (short, long)
 
 
 def _size_of(png: bytes) -> tuple[int, int]:

@@ -28,8 +28,8 @@ PREFACE = (
     rf"[^{COLONS}]{{0,60}}?\bprompts?\b[^{COLONS}]{{0,60}}[{COLONS}](?![{COLONS}])"
 )
 _COMMAND = re.compile(
-    rf"^(?:(?:{COMMANDS}\b\s?(?:prompt\b\s?[{COLONS}]?)?|(?:imagine\s)?prompt\s?(?:#?\d{{1,2}}\s?)?[{COLONS}](?![{COLONS}])"
-    rf"|--prompt(?:\s|=)|{PREFACE})\s?)+",
+    rf"^(?:(?:{COMMANDS}\b(?:[{COLONS}]++(?=[\s\w]))?\s?(?:prompt\b\s?[{COLONS}]*+)?"
+    rf"|(?:imagine\s)?prompt\s?(?:#?\d{{1,2}}\s?)?[{COLONS}](?![{COLONS}])|--prompt(?:\s|=)|{PREFACE})\s?)+",
     re.IGNORECASE,
 )
 # What Discord does not show: bold, italic (not a product, `2*3*4`), underlined (not a name, `__init__`), a spoiler.

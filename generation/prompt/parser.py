@@ -148,7 +148,7 @@ def _combined_problems(
         *_hold_problems(given, forms, parts, scope.model, has_image=images > 0),
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
-        *_image_problems(images, parts, typed),
+        *_image_problems(images, parts, typed, forms),
         *_edit_problems(images, forms, scope.model),
         *_unsupported_inputs(images, parts, scope.model),
         *_style_problems(typed.values, given),
@@ -263,7 +263,9 @@ def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[
     return [*words, *given.get("no", ()), given.get("negative_prompt") or ""]
 
 
-def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer) -> list[Text]:
+def _image_problems(
+    images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer, forms: Collection[str]
+) -> list[Text]:
     if images > MAX_IMAGES:
         return [
             Text("A prompt can have at most {limit} pictures; this one has {number}", limit=MAX_IMAGES, number=images)
@@ -279,6 +281,8 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         return [Text("Add some text, or a second picture to blend with")]
     if images == 0 and not has_text:
         return [Text("Say what to draw: there is no text and no picture")]
+    if images == 0 and "strength" in typed.values and forms:
+        return [Text("`--iw` does not work in this form: leave it out")]
     if images == 0 and "strength" in typed.values:
         return [
             Text("Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one")

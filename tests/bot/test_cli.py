@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bot.cli import parse_cli_prompt
+from bot.cli import in_shape_of, parse_cli_prompt
+from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError
 from main import with_prompt_last
+from tests.support.bot_harness import red_png
 
 REGISTRY = ModelRegistry.from_refs(["storybook"])
 
@@ -67,6 +69,15 @@ def test_everything_impossible_is_told_at_once():
 def test_a_prompt_without_text_needs_an_image(prompt):
     with pytest.raises(PromptError, match="Say what to draw"):
         parse_cli_prompt(prompt, REGISTRY, with_image=False)
+
+
+def test_an_edit_has_the_shape_of_its_picture():
+    editor = Model(name="editor", ref="m", is_editor=True)
+    params = parse_cli_prompt("make it winter", ModelRegistry((editor,)), with_image=True)
+    assert params.original is not None
+    for size, aspect in (((300, 200), (3, 2)), ((90, 160), (9, 16))):
+        shaped = in_shape_of(red_png(*size), params, editor)
+        assert (shaped.aspect, (shaped.width, shaped.height)) == (aspect, size_for(editor, aspect))
 
 
 def test_a_prompt_becomes_params():

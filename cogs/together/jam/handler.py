@@ -355,8 +355,10 @@ class JamHandler:
 
     async def wake(self, session: Session) -> bool:
         """Open the vote of a sleeping jam again; returns False if it does not sleep."""
+        if session.phase != ASLEEP:  # one that has ended may have lost its settings
+            return False
         due_at = self.services.clock() + 60 * int(session.settings["minutes"])
-        woken = session.phase == ASLEEP and await self.sessions.move(session.step_to(VOTING, session.round, due_at))
+        woken = await self.sessions.move(session.step_to(VOTING, session.round, due_at))
         self.client.sessions.timer.wake()
         return woken
 

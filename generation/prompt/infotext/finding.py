@@ -51,7 +51,7 @@ _TYPED_NEGATIVE = re.compile(rf"(?:^|\s){DASH}+(?:no|negative)\s*$", re.IGNORECA
 _SETTING = re.compile(SETTING, re.IGNORECASE)
 _SAMPLER_WORDS = re.compile(r"[\w+. ()-]{1,24}")  # after the first: `DPM++ 2M Karras`
 _AFTER_SETTING = re.compile(rf"\s*+(?:$|[,;|/.)\]}}•·–—-]|[^\W\d_][\w ]{{0,30}}{AS_COLON})")
-_TYPED_AFTER_JSON = re.compile(rf"(?<=[}}\])])[,;]?\s(?={PARAMETER_START.pattern})")
+_TYPED_AFTER_JSON = re.compile(rf"(?<=[}}\])\"'”])[,;]?\s(?={PARAMETER_START.pattern})")
 _JSON_COMMENT = re.compile(r"(?<![:\w\"])//[^\n]*")
 _STEPS = re.compile(STEPS_SETTING, re.IGNORECASE)
 _SETTING_LINE = re.compile(rf"\n[^\w\n]*+{SETTING}", re.IGNORECASE)

@@ -126,7 +126,10 @@ async def test_a_refused_remix_keeps_its_prompt_and_its_image(harness):
     assert result.reference["message_id"] == str(picked.id)
 
 
-@pytest.mark.parametrize(("words", "says"), [("--repeat 2", "--repeat"), ("https://a.example/b.png", "Links")])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [("--repeat 2", "--repeat"), ("--iw 2", "in this form"), ("https://a.example/b.png", "Links")],
+)
 async def test_parameters_that_a_remix_cannot_use_are_refused(harness, words, says):
     async with harness.bot():
         pressed = await harness.person(harness.ada).press(await pick_image(harness), "Remix")

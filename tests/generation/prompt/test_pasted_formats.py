@@ -378,6 +378,7 @@ def test_what_python_and_javascript_write_is_read_as_json(written):
         '{"prompt": "a fox", "negative_prompt": "ugly", "steps": 30, "seed": 5}',
         "{prompt: a fox, negative_prompt: ugly, steps: 30, seed: 5},",
         'image = pipe(prompt="a fox", negative_prompt="ugly", num_inference_steps=30, seed=5)',
+        "prompt='a fox', num_inference_steps=30, seed=5, negative_prompt='ugly'",
         "```json\n{'prompt': 'a fox', 'negative_prompt': 'ugly', 'steps': 30, 'seed': 5}\n```",
     ],
 )
@@ -476,7 +477,14 @@ def test_marks_and_blanks_around_a_value_do_not_count(typed, parameters):
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("h 768", "ar"), ("without text", "no"), ("num 4", "repeat"), ("b 4", "repeat"), ("no-text", "no")],
+    [
+        ("h 768", "ar"),
+        ("without text", "no"),
+        ("num 4", "repeat"),
+        ("b 4", "repeat"),
+        ("no-text", "no"),
+        ("16:9", "ar"),
+    ],
 )
 def test_a_name_of_another_program_gets_a_hint(typed, meant):
     assert read(f"a fox --{typed}").problems[0].endswith(f"did you mean `--{meant}`?")
