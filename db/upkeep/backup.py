@@ -30,8 +30,9 @@ _MEMBER_NAME = re.compile(
 )
 _STAGING_PREFIX = ".restoring-"
 _BACKUP_PREFIX = ".backup-"
+_BACKUP_NAME = re.compile(rf"{re.escape(_BACKUP_PREFIX)}[a-z0-9_]{{8}}")  # as tempfile names it
 _UNFINISHED_NAME = re.compile(rf"archive|{re.escape(DATABASE_FILE)}(?:-journal|-wal|-shm)?")
-_ABANDONED_S = 24 * 3600.0  # no backup takes as long
+_ABANDONED_S = 24 * 3600.0  # without a change
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _UNANSWERED = {"deferrals", "direct_messages"}  # a restored bot would answer them once more
 
@@ -101,11 +102,13 @@ def restore_backup(archive: Path, data_dir: Path, *, replace: bool) -> tuple[Bac
 
 
 def _remove_abandoned_backups(folder: Path) -> None:
-    """Delete what killed backups have left; one that is being written is younger."""
+    """Delete what killed backups have left, nobody else's folder, and none that is still being written."""
     for staging in folder.glob(f"{_BACKUP_PREFIX}*/"):
         with suppress(OSError):  # another backup may have ended just now
-            is_old = staging.stat().st_mtime < time.time() - _ABANDONED_S
-            if is_old and all(_UNFINISHED_NAME.fullmatch(path.name) for path in staging.iterdir()):
+            files = list(staging.iterdir())
+            is_own = all(_UNFINISHED_NAME.fullmatch(path.name) and path.is_file() for path in files)
+            changed_at = max(path.stat().st_mtime for path in (staging, *files))
+            if _BACKUP_NAME.fullmatch(staging.name) and is_own and changed_at < time.time() - _ABANDONED_S:
                 shutil.rmtree(staging)
 
 

@@ -458,17 +458,22 @@ def test_leftovers_of_an_interrupted_restore_are_deleted(data, file, tmp_path):
 
 
 def test_leftovers_of_a_killed_backup_are_deleted_after_a_day(data, file):
-    def leave(name: str, member: str, age: float) -> Path:
-        staging = file.parent / name
-        staging.mkdir()
-        (staging / member).write_bytes(b"half")
-        os.utime(staging, (time.time() - age, time.time() - age))
-        return staging
+    def leave(name: str, member: str, age: float, file_age: float | None = None) -> Path:
+        path = file.parent / name / member
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - (file_age or age),) * 2)
+        for folder in path.parents[: len(Path(member).parts)]:
+            os.utime(folder, (time.time() - age,) * 2)
+        return file.parent / name
 
-    killed = leave(".backup-abc", "archive", 25 * 3600)
-    running, foreign = leave(".backup-abd", "archive", 3600), leave(".backup-abe", "diary.txt", 25 * 3600)
+    old = 25 * 3600
+    killed, young = leave(".backup-abcdefg0", "archive", old), leave(".backup-abcdefg1", "archive", 3600)
+    long, diary = leave(".backup-abcdefg2", "archive", old, 60), leave(".backup-abcdefg3", "diary.txt", old)
+    folder, named = leave(".backup-abcdefg4", "archive/diary.txt", old), leave(".backup-of-mine", "archive", old)
     create_backup(data, file)
-    assert [path.exists() for path in (killed, running, foreign)] == [False, True, True]
+    assert not killed.exists()
+    assert all(kept.exists() for kept in (young, long, diary, folder, named))
 
 
 async def test_backups_while_another_process_adds_jobs(data, file, tmp_path):
