@@ -10,6 +10,7 @@ from bot.services import Services
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_model, resolve_model
+from cogs.config.validation import refuse_together
 from generation.prompt.preferences import (
     MAX_OPTION_LENGTH,
     MAX_OPTIONS,
@@ -40,6 +41,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         parameters: app_commands.Range[str, 0, MAX_SUFFIX_LENGTH] = "",
         clear: bool = False,
     ) -> None:
+        refuse_together("parameters", "clear", parameters.strip(), clear)
         preferences = self.services.db.preferences
         before = escape_markdown((await preferences.get(interaction.user.id)).suffix or "")
         if parameters.strip():
@@ -61,6 +63,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     async def model(
         self, interaction: Interaction, name: app_commands.Range[str, 0, MAX_CHOICE_LENGTH] = "", clear: bool = False
     ) -> None:
+        refuse_together("name", "clear", name.strip(), clear)
         preferences = self.services.db.preferences
         before = escape_markdown((await preferences.get(interaction.user.id)).model or "")
         if name.strip():
@@ -97,6 +100,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         delete: bool = False,
     ) -> None:
         name, value = to_option_name(name), value.strip()
+        refuse_together("value", "delete", value, delete)
         if value:  # without one, the name may be a parameter's by now
             name, value = check_option(name, value, self.services.registry)
         preferences, user_id = self.services.db.preferences, interaction.user.id

@@ -179,6 +179,21 @@ async def test_an_option_whose_name_became_a_parameter_can_be_deleted(harness):
 
 
 @pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("suffix", {"parameters": "--ar 3:2", "clear": True}),
+        ("model", {"name": "Painter", "clear": True}),
+        ("option set", {"name": "mine", "value": "in ink", "delete": True}),
+    ],
+)
+async def test_a_preference_is_not_set_and_removed_at_once(harness, name, options):
+    async with harness.bot() as services:
+        assert "contradict each other" in await run_command(harness, f"prefer {name}", **options)
+        assert await services.db.preferences.get(harness.ada.id) == Preferences()
+        assert await services.db.preferences.options(harness.ada.id) == {}
+
+
+@pytest.mark.parametrize(
     ("name", "value", "says"),
     [("ar", "--raw", "already a parameter"), ("two words", "x", "one word"), ("mine", "--aspct 3:2", "did you mean")],
 )
