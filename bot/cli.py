@@ -26,11 +26,11 @@ from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
-from generation.models.model import Model, size_for
+from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.words.unknown_words import unknown_words_note
 from generation.params import Params, Upload
-from generation.planning.shapes import nearest_shape
+from generation.planning.shapes import in_shape, nearest_shape
 from generation.prompt import (
     PromptError,
     PromptRequest,
@@ -57,10 +57,9 @@ async def generate_from_cli(
     model = registry.resolve(params)
     single_model_registry = replace(registry, models=(model,))  # loads only the model of this prompt
     worker = make_worker(config, single_model_registry)
-    request = await asyncio.to_thread(_read_request, params, image, control)
-    if request.original is not None and not sets_field(convert_infotext(prompt, registry)[0], "aspect"):
-        params = in_shape_of(request.original, params, model)
-        request = replace(request, params=params)
+    typed, left_out = convert_infotext(prompt, registry)
+    request = with_shape(await asyncio.to_thread(_read_request, params, image, control), typed, model)
+    params = request.params
     await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
@@ -77,7 +76,7 @@ async def generate_from_cli(
     lines.append(f"{registry.model_name(params)} · seed {params.seed} · {grid.seconds:.1f} s")
     if note := unknown_words_note(model, params):
         lines.append(note)
-    if left_out := convert_infotext(prompt, registry)[1]:
+    if left_out:
         lines.append(f"Not used: {', '.join(left_out)}")
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -103,12 +102,13 @@ def _read_request(params: Params, image: Path | None, control: Path | None) -> G
     )
 
 
-def in_shape_of(original: bytes, params: Params, model: Model) -> Params:
-    """Return the params of an edit in the shape of its picture, as in Discord."""
-    with Image.open(io.BytesIO(original)) as picture:
+def with_shape(request: Generate, typed: str, model: Model) -> Generate:
+    """Return the request for an edit in the shape of its picture, unless another one was typed, as in Discord."""
+    if request.original is None or sets_field(typed, "aspect"):
+        return request
+    with Image.open(io.BytesIO(request.original)) as picture:
         aspect = nearest_shape(picture.size, model.max_aspect)
-    width, height = size_for(model, aspect, draft=params.draft)
-    return replace(params, aspect=aspect, width=width, height=height)
+    return replace(request, params=in_shape(request.params, aspect, model))
 
 
 def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool, with_control: bool = False) -> Params:

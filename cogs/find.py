@@ -260,7 +260,7 @@ def _may_be_own(query: PictureQuery) -> bool:
 
 def _nothing_found(search: Search) -> str:
     match search.kind:
-        case "w" if not words_of(search.query):
+        case "w" if not search.query.strip():
             return tr("There is no picture here yet that you may see.")
         case "w":
             return tr("I found no picture with these words that you may see.")

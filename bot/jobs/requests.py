@@ -16,9 +16,9 @@ from bot.services import Services
 from bot.ui.i18n import tr
 from generation.job import Action
 from generation.models.capabilities import Capability
-from generation.models.model import size_for
 from generation.params import ImageRef, Params
 from generation.planning.colouring import has_words
+from generation.planning.shapes import in_shape
 from generation.prompt import PromptError, PromptRequest, TooManyPermutations, convert_infotext, permute
 from generation.prompt.errors import quote, unsupported
 
@@ -101,9 +101,7 @@ class PromptReader:
         if params.original is None or request.aspect is not None:
             return params
         model = self._services.registry.resolve(params)
-        aspect = await shape_of(self._services, params.original, model)
-        width, height = size_for(model, aspect, draft=params.draft)
-        return replace(params, aspect=aspect, width=width, height=height)
+        return in_shape(params, await shape_of(self._services, params.original, model), model)
 
     def require_edits(self, requests: Iterable[PromptRequest]) -> None:
         """Raise PromptError if one of the requests is for a model that does not change pictures as words say."""

@@ -94,6 +94,7 @@ class ConfigGroup(app_commands.Group):
             shown = tr("Default parameters: {parameters}", parameters=before or tr("none"))
             await _show(interaction, shown, tr("-# `clear: True` removes them.") if before else "")
             return
+        refuse_together("parameters", "clear", parameters.strip(), clear)
         text = parse_defaults(self.services, parameters)
         await self._update(
             interaction,
@@ -303,6 +304,7 @@ class ConfigGroup(app_commands.Group):
             shown = tr("Log channel: {channel}", channel=f"<#{before}>" if before else tr("none"))
             await _show(interaction, shown, tr("-# `clear: True` switches the log off.") if before else "")
             return
+        refuse_together("channel", "clear", channel, clear)
         require_postable(interaction.guild, channel.id if channel else None, files=False)
         await self._update(
             interaction,

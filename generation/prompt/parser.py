@@ -233,6 +233,8 @@ def _apply_defaults(
             overridden |= {"mix", "keep"}
         if images == 0:
             overridden.add("strength")
+        if Capability.MIX not in typed.scope.model.capabilities:
+            overridden.add("keep")  # which says how much a mix keeps
         if images != 1:
             overridden |= {"colourise", "retouch"}
         if values.get("mix") or not any(part.edited for part in parts):
@@ -241,9 +243,16 @@ def _apply_defaults(
         if Capability.EDIT in typed.scope.model.capabilities:
             overridden |= {"aspect", "retouch"}  # an edit has the shape of its picture, and starts from noise
         layer = layer_from_defaults(text, overridden, typed.scope)
-        values = _without_foreign_embeddings(layer.values, typed.scope) | values
+        values = _fitting(layer.values, typed.scope) | values
         problems += layer.problems
     return values, problems
+
+
+def _fitting(values: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """Return the values of defaults that fit the model and each other."""
+    kept = _without_foreign_embeddings(values, scope)
+    unfit = {"hold", "retouch"} if "mix" in kept else {"keep"} if "mix" in values else set()
+    return {field: value for field, value in kept.items() if field not in unfit}
 
 
 def _without_foreign_embeddings(values: Mapping[str, Any], scope: Scope) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.cli import in_shape_of, parse_cli_prompt
+from bot.cli import parse_cli_prompt, with_shape
+from generation.messages import Generate
 from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError
@@ -76,8 +77,10 @@ def test_an_edit_has_the_shape_of_its_picture():
     params = parse_cli_prompt("make it winter", ModelRegistry((editor,)), with_image=True)
     assert params.original is not None
     for size, aspect in (((300, 200), (3, 2)), ((90, 160), (9, 16))):
-        shaped = in_shape_of(red_png(*size), params, editor)
+        request = Generate("0" * 12, params, 0, 0, original=red_png(*size))
+        shaped = with_shape(request, "make it winter", editor).params
         assert (shaped.aspect, (shaped.width, shaped.height)) == (aspect, size_for(editor, aspect))
+        assert with_shape(request, "make it winter --ar 1:1", editor) is request
 
 
 def test_a_prompt_becomes_params():

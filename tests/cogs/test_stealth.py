@@ -209,3 +209,13 @@ async def test_private_pictures_have_a_way_on_once_they_are_switched_off(harness
         assert "*Remix* with `--public`" in refused.content
         await ada.submit_modal(await ada.press(single, "Remix"), {"prompt": "a cat --public"})
         assert not (await harness.result(text="a cat")).ephemeral
+
+
+async def test_a_public_grid_has_no_private_pictures_where_they_are_switched_off(harness):
+    async with harness.bot() as services:
+        await harness.imagine("a fox")
+        await services.db.preferences.update(harness.ben.id, private=True)
+        await run_config(harness, "stealth", allowed=False)
+        refused = await (await harness.person(harness.ben).press(await harness.result(), "U1")).message()
+        assert refused.ephemeral
+        assert "switched off" in refused.content

@@ -128,10 +128,12 @@ async def test_options_that_contradict_each_other_change_nothing(harness):
     role = harness.server.world.add_role(harness.guild, "patrons")
     async with harness.bot() as services:
         for name, options in (
+            ("defaults", {"parameters": "--s 250", "clear": True}),
             ("models", {"add": "Painter", "every": True}),
             ("channels", {"add": harness.channel, "everywhere": True}),
             ("feature", {"feature": "fast mode", "add": role, "everybody": True}),
             ("together", {"add_host": role, "everybody_hosts": True}),
+            ("log", {"channel": harness.channel, "clear": True}),
             ("contest", {"channel": harness.channel, "stop": True}),
             ("contest", {"role": role, "no_role": True}),
         ):

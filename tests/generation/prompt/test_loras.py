@@ -191,6 +191,7 @@ def test_default_texts_leave_out_embeddings_for_other_models() -> None:
     params = parse_prompt("a fox --model xl", REGISTRY, defaults=defaults).params
     assert (params.negative_prompt, params.no) == ("<glow>, ugly", ("<Glow>", "text"))
     assert parse_prompt("a fox", REGISTRY, defaults=("--negative <glow>",)).params.negative_prompt is None
+    assert parse_prompt("a fox", REGISTRY, attached=1, defaults=("--mix <glow> --keep 30",)).params.mix == ""
 
 
 def test_only_compatible_adapters_are_offered() -> None:

@@ -436,7 +436,11 @@ def test_mix_as_a_default_is_for_prompts_with_a_picture_that_hold_none() -> None
     for typed in ("--hold", "--retouch"):
         request = parse_request(f"a [red:blue:.1] boat {typed}", attached=1, defaults=defaults)
         assert (request.params.mix, request.keep) == ("", None)
-    assert not parse_request("a [red:blue:.1] boat", attached=1, defaults=[*defaults, "--hold"]).params.hold
+    for both in ([*defaults, "--hold"], [f"{defaults[0]} --hold --retouch"]):
+        params = parse_request("a [red:blue:.1] boat", attached=1, defaults=both).params
+        assert (params.mix, params.hold, params.retouch) == ("a castle", False, False)
+    editor = ModelRegistry((replace(MODEL, is_editor=True),))
+    assert parse_prompt("make it winter", editor, attached=1, defaults=defaults).keep is None
 
 
 def test_a_shape_in_the_settings_is_left_out_with_a_model_that_cannot_draw_it() -> None:
