@@ -142,8 +142,8 @@ def _consequences() -> str:
 async def on_confirm(interaction: Interaction, _: str, values: ModalValues) -> None:
     """Delete all data of a user, and report when that is done."""
     client, person_id = interaction.client, interaction.user.id
-    # The clock may have been set back since.
-    up_to = max(client.services.clock(), await client.services.db.personal_data.last_request(person_id))
+    up_to = client.services.clock()
+    await client.services.db.personal_data.date_back_jobs(person_id, up_to)
     await interaction.client.deferrals.defer(interaction, ephemeral=True)
     leaves = values.selected.get(ENTRIES) == LEAVE
     await client.services.db.personal_data.begin_erasure(person_id, up_to, leaves_entries=leaves)

@@ -61,7 +61,7 @@ UNFINISHED_JOBS = (
     "SELECT id FROM jobs WHERE state IN ('waiting', 'drawing', 'drawn') AND asker_id = :person AND asked_at <= :at"
 )
 JOBS_TO_ERASE = "SELECT id FROM jobs WHERE asker_id = :person AND asked_at <= :at ORDER BY asked_at LIMIT :most"
-LAST_REQUEST = "SELECT coalesce(max(asked_at), 0.0) AS at FROM jobs WHERE asker_id = :person"
+DATE_BACK_JOBS = "UPDATE jobs SET asked_at = :at WHERE asker_id = :person AND asked_at > :at"
 JOB_UPLOADS = "SELECT digest FROM uploads WHERE job_id = :id"
 UPLOAD_IN_USE = "SELECT 1 FROM uploads WHERE digest = :digest LIMIT 1"
 LEFT_ENTRY = "SELECT 1 FROM contest_entries WHERE job_id = :id AND person = 0 LIMIT 1"
@@ -243,6 +243,10 @@ class PersonalData:
             del job["token"], job["token_expires_at"]
         return jobs
 
+    async def date_back_jobs(self, person_id: int, now: float) -> None:
+        """Let none of a user's jobs be from later than now (Unix seconds): the clock may have been set back since."""
+        await self._connection.write(DATE_BACK_JOBS, {"person": person_id, "at": now})
+
     async def begin_erasure(self, person_id: int, up_to: float, *, leaves_entries: bool = False) -> None:
         """Erase all but jobs and threads, and record that the jobs requested up to a time are to be erased as well.
 
@@ -255,11 +259,6 @@ class PersonalData:
         await self._connection.write_atomically(*((statement, person) for statement in statements))
         for callback in self._subscribers:
             callback(person_id)
-
-    async def last_request(self, person_id: int) -> float:
-        """Return when a user requested their latest job, by the clock of that moment (Unix seconds)."""
-        (row,) = await self._connection.fetch_all(LAST_REQUEST, {"person": person_id})
-        return float(row["at"])
 
     async def pending_erasures(self) -> dict[int, float]:
         """Return the users whose jobs are still to be erased, with the time up to which they are."""

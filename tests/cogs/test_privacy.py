@@ -227,6 +227,21 @@ async def test_what_was_asked_for_before_the_clock_was_set_back_is_deleted(harne
         assert not harness.results()
 
 
+async def test_what_is_asked_for_later_is_kept_although_the_clock_was_set_back(harness):
+    offset = 300.0
+    async with harness.bot(clock=lambda: harness.server.world.clock.time() + offset):
+        await generate_result(harness)
+        offset = 0.0
+        held = harness.server.faults.hold("DELETE", f"/channels/{harness.channel.id}/messages/*")
+        reply = await delete_everything(harness)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
+        await generate_result(harness, "an owl")
+        held.release()
+        await reply.wait_for(lambda each: "1 job" in each.content)
+        (left,) = harness.results()
+        assert "an owl" in left.content
+
+
 async def test_a_result_whose_posting_was_never_confirmed_is_deleted(harness):
     async with harness.bot():
         harness.server.faults.drop_response("POST", f"/channels/{harness.channel.id}/messages", times=100)

@@ -218,7 +218,7 @@ SQL_PARAMETERS = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}
         statements.JOBS_PAGE,
         statements.UNFINISHED_JOBS,
         statements.JOBS_TO_ERASE,
-        statements.LAST_REQUEST,
+        statements.DATE_BACK_JOBS,
         statements.JOB_UPLOADS,
         statements.UPLOAD_IN_USE,
     ],

@@ -10,9 +10,11 @@ from discord import Permissions
 
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
+from cogs.config.audit import format_details
 from cogs.config.commands import AUDIT_PAGE_SIZE
 from cogs.config.panel import PANEL_TTL_S
 from cogs.config.panel_fields import FIELDS, TextField, field_title, parse_selection
+from db.guilds import AuditEntry
 from generation.errors import UserError
 from preview import UploadedFile
 from preview.state.permissions import SEND_MESSAGES
@@ -507,6 +509,11 @@ async def test_the_log_channel_receives_every_audit_entry(harness):
             assert f"<@{harness.mod.id}>" in heard.content
         harness.server.world.channels.pop(log.id)
         await run_config(harness, "stealth", allowed=False)  # a deleted log channel does no harm
+
+
+def test_the_audit_calls_an_erased_author_somebody():
+    entry = AuditEntry(guild_id=1, person_id=2, act="moderation", details="deleted job 0123456789ab of <@0>", at=0.0)
+    assert format_details(entry, 90) == "deleted job 0123456789ab of somebody"
 
 
 async def test_moderator_actions_on_others_jobs_are_audited(harness):
