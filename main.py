@@ -24,7 +24,7 @@ from db.upkeep.backup import BackupError, create_backup, restore_backup
 from db.upkeep.backup_rotation import add_backup
 from generation import logs
 from generation.cluster.ray_settings import DEFAULT_PORT, DEFAULT_STORE_MB
-from generation.command_line import as_typed
+from generation.command_line import CONTAINER, as_typed
 from generation.errors import UserError
 from generation.models.registry import ModelRegistry
 
@@ -36,6 +36,11 @@ To set it up:
 To try Atelier without a Discord account:
   {as_typed("preview")}
   {as_typed("imagine a red boat on the sea --out pictures")}
+How to get a token: docs/discord.md"""
+# Nothing that runs in the container can write the file.
+MISSING_TOKEN_HELP_IN_CONTAINER = """\
+Write it into .env, beside compose.yaml:
+  DISCORD_TOKEN=your-token
 How to get a token: docs/discord.md"""
 
 IMAGINE_OPTIONS = ("--out", "--image", "--control-picture")  # each takes a value
@@ -106,7 +111,8 @@ def _run() -> int:
     except (ConfigError, UserError, UnusableDatabaseError, BackupError, FileNotFoundError) as error:
         print(f"atelier: {error}", file=sys.stderr)
         if "DISCORD_TOKEN" in str(error):
-            print(MISSING_TOKEN_HELP, file=sys.stderr)
+            in_container = CONTAINER in os.environ
+            print(MISSING_TOKEN_HELP_IN_CONTAINER if in_container else MISSING_TOKEN_HELP, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -150,7 +156,9 @@ async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
             if arguments.dry_run:
                 from bot.dry_run import print_dry_run
 
-                return print_dry_run(config, " ".join(arguments.prompt), with_image=arguments.image is not None)
+                with_image, with_control = arguments.image is not None, arguments.control_picture is not None
+                prompt = " ".join(arguments.prompt)
+                return print_dry_run(config, prompt, with_image=with_image, with_control=with_control)
             from bot.cli import generate_from_cli
 
             await generate_from_cli(
@@ -300,7 +308,7 @@ def _parse_arguments() -> argparse.Namespace:
     preview.add_argument("--no-browser", action="store_true", help="only print the address")
     setup = commands.add_parser("setup", help="ask for the bot's settings, check them and write .env")
     setup.add_argument("--token", help="the bot's token; - reads it from standard input")
-    setup.add_argument("--device", help="auto, cpu, cuda, cuda:1 or mps")
+    setup.add_argument("--device", help="as in .env: auto, cpu, cuda, cuda:1, mps or all")
     setup.add_argument("--model", help="models as in .env: names, ids on huggingface.co or files, separated by commas")
     setup.add_argument("--service", action=argparse.BooleanOptionalAction, help="write a service file, or do not")
     setup.add_argument("--yes", action="store_true", help="ask nothing: keep what .env has, or take the defaults")

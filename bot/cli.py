@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import tempfile
 import webbrowser
@@ -11,10 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.config import Config
+from bot.dry_run import CONTROL_FILE, with_control_file
 from bot.registry import load_registry
 from bot.ui.text import slugify
 from bot.workers import make_worker
@@ -23,21 +26,21 @@ from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
+from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.words.unknown_words import unknown_words_note
 from generation.params import Params, Upload
+from generation.planning.shapes import in_shape, nearest_shape
 from generation.prompt import (
     PromptError,
     PromptRequest,
-    control_parameter,
     convert_infotext,
     is_link,
     parse_prompt,
-    with_parameter,
+    sets_field,
 )
 from generation.worker.worker import STARTING_PART, Broken, LocalWorker, Restarting, WorkerState
 
-CONTROL_FILE = "0" * 12  # stands in a prompt for the picture in a file
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
 
 
@@ -51,9 +54,12 @@ async def generate_from_cli(
     logging.getLogger("generation.worker").setLevel(logging.CRITICAL)  # its errors are printed as one sentence
     registry = load_registry(config)
     params = parse_cli_prompt(prompt, registry, with_image=image is not None, with_control=control is not None)
-    single_model_registry = replace(registry, models=(registry.resolve(params),))  # loads only the model of this prompt
+    model = registry.resolve(params)
+    single_model_registry = replace(registry, models=(model,))  # loads only the model of this prompt
     worker = make_worker(config, single_model_registry)
-    request = await asyncio.to_thread(_read_request, params, image, control)
+    typed, left_out = convert_infotext(prompt, registry)
+    request = with_shape(await asyncio.to_thread(_read_request, params, image, control), typed, model)
+    params = request.params
     await asyncio.to_thread(_create_folder, out)  # before minutes of drawing
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
@@ -68,9 +74,9 @@ async def generate_from_cli(
     lines = [f"{sheet}  (the grid)"]
     lines += [f"{tile}  (seed {params.seed_of(index)})" for index, tile in enumerate(tiles)]
     lines.append(f"{registry.model_name(params)} · seed {params.seed} · {grid.seconds:.1f} s")
-    if note := unknown_words_note(registry.resolve(params), params):
+    if note := unknown_words_note(model, params):
         lines.append(note)
-    if left_out := convert_infotext(prompt, registry)[1]:
+    if left_out:
         lines.append(f"Not used: {', '.join(left_out)}")
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -96,9 +102,18 @@ def _read_request(params: Params, image: Path | None, control: Path | None) -> G
     )
 
 
+def with_shape(request: Generate, typed: str, model: Model) -> Generate:
+    """Return the request for an edit in the shape of its picture, unless another one was typed, as in Discord."""
+    if request.original is None or sets_field(typed, "aspect"):
+        return request
+    with Image.open(io.BytesIO(request.original)) as picture:
+        aspect = nearest_shape(picture.size, model.max_aspect)
+    return replace(request, params=in_shape(request.params, aspect, model))
+
+
 def parse_cli_prompt(prompt: str, registry: ModelRegistry, *, with_image: bool, with_control: bool = False) -> Params:
     """Parse a prompt typed in the terminal; raise PromptError for what works in Discord only."""
-    typed = with_parameter(prompt, control_parameter(CONTROL_FILE)) if with_control else prompt
+    typed = with_control_file(prompt) if with_control else prompt
     request = parse_prompt(typed, registry, attached=int(with_image))
     if problems := list(_impossible(request)):
         raise PromptError(*problems)

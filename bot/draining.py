@@ -79,6 +79,7 @@ class Draining:
             wanted = any(_is_called(worker.name, name) for name in names)
             if wanted and not worker.draining:
                 worker.draining = True
+                self._fleet.wake()
                 log.info("%s gets no more jobs", worker.name)
             if wanted and worker not in self._stopped and not self._queue.running_on(worker):
                 self._stopped.add(worker)

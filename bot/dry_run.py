@@ -9,14 +9,22 @@ from bot.config import Config
 from bot.registry import load_registry
 from generation.edited_text import write_edits
 from generation.params import ControlWeight, LoraWeight, PromptPart
-from generation.prompt import PromptReading, read_prompt
+from generation.prompt import PromptReading, control_parameter, read_prompt, with_parameter
+
+CONTROL_FILE = "0" * 12  # stands in a prompt for the picture in a file
 
 
-def print_dry_run(config: Config, prompt: str, *, with_image: bool) -> int:
+def print_dry_run(config: Config, prompt: str, *, with_image: bool, with_control: bool = False) -> int:
     """Print what was read of a prompt as JSON, and return the exit code: 2 if it has faults."""
-    reading = read_prompt(prompt, load_registry(config), attached=int(with_image))
+    typed = with_control_file(prompt) if with_control else prompt
+    reading = read_prompt(typed, load_registry(config), attached=int(with_image))
     print(json.dumps(_describe(reading), ensure_ascii=False, indent=2))
     return 2 if reading.problems else 0
+
+
+def with_control_file(prompt: str) -> str:
+    """Return the prompt with the picture that `--control-picture` names."""
+    return with_parameter(prompt, control_parameter(CONTROL_FILE))
 
 
 def _describe(reading: PromptReading) -> dict[str, Any]:
@@ -39,5 +47,5 @@ def _plain(name: str, value: Any) -> Any:
     if name == "aspect":
         return "{}:{}".format(*value)
     if isinstance(value, tuple):
-        return [_plain("", each) for each in value]
+        return [_plain("", each) for each in value if each != CONTROL_FILE]
     return {"name": value.name, "weight": value.weight} if isinstance(value, LoraWeight | ControlWeight) else value

@@ -76,7 +76,7 @@ async def open_services(
         db = await stack.enter_async_context(Database.open(config.data_dir / DATABASE_FILE, clock))
         await fleet.start()
         stack.push_async_callback(fleet.close)
-        queue = Queue(fleet.workers, _limits(config), clock=clock)
+        queue = Queue(fleet.workers, _limits(config))  # by a clock that nobody sets
         cluster = make_cluster(config, fleet, queue) if config.cluster else None
         if cluster is not None:
             cluster.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import discord
@@ -14,6 +15,7 @@ from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.policy.context import context_from
 from bot.services import Services
 from bot.ui.i18n import tr
+from cogs.autocomplete import available_models
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.capabilities import Capability
@@ -56,17 +58,19 @@ class Blend(commands.Cog):
         private = is_private(interaction, None, preferred)
         async with interaction.client.deferrals.deferred_if_slow(interaction, ephemeral=private):
             images = await self.services.images.uploads.import_attachments(attachments)
-        model = _model_for_blend((await load_prompt_defaults(self.services, interaction)).model, self.services.registry)
+        usual = (await load_prompt_defaults(self.services, interaction)).model
+        allowed = await available_models(self.services, interaction.guild_id)
+        model = _model_for_blend(usual, allowed, self.services.registry)
         params = actions.blend(images, model, SHAPES[dimensions], actions.new_seed())
         await interaction.client.jobs.submit(interaction, Action.BLEND, params)
 
 
-def _model_for_blend(model: Model, registry: ModelRegistry) -> Model:
-    """Return the default model if it can blend images, else the first model that can."""
+def _model_for_blend(usual: Model, allowed: Sequence[Model], registry: ModelRegistry) -> Model:
+    """Return the default model if it can blend images, else the first one that can, of those the server allows."""
     capable = registry.with_capability(Capability.BLEND)
     if not capable:
-        raise UserError(tr("{model} cannot blend pictures.", model=model.name))
-    return model if model in capable else capable[0]
+        raise UserError(tr("{model} cannot blend pictures.", model=usual.name))
+    return next((model for model in (usual, *allowed) if model in capable), capable[0])  # else the policy says why not
 
 
 async def setup(client: Client) -> None:

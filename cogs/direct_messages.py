@@ -16,6 +16,7 @@ from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, post_once, retry_until_available
 from bot.images.metadata import filename_stem
 from bot.jobs.delivery import is_result_message
+from bot.jobs.films.drawing import is_film
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.i18n import audience, tr
@@ -34,7 +35,7 @@ MAX_PROMPT_LENGTH = 800  # characters shown; escaping may double them
 
 @dataclass(frozen=True, slots=True)
 class ImageMessage:
-    """One image of a result with its text."""
+    """One image of a result, or its film, with its text."""
 
     content: str
     image: bytes
@@ -171,11 +172,15 @@ async def image_messages(services: Services, record: JobRecord, limit: int) -> A
 
 async def _image_message(services: Services, record: JobRecord, tile: Tile, limit: int) -> ImageMessage:
     job = record.job
+    files, suffix = services.images.files, record.suffix or ""
     try:
-        image = await services.images.files.read(tile)
+        if is_film(job):
+            image = await files.read_grid(job.id, suffix)
+        else:
+            image, suffix = await files.read(tile), "png"
     except FileNotFoundError:
         raise UserError(tr("This picture is no longer stored.")) from None
-    image, suffix = await services.images.resizer.fit_to_limit(image, "png", limit, job)
+    image, suffix = await services.images.resizer.fit_to_limit(image, suffix, limit, job)
     prompt = escape_markdown(truncate(format_prompt(job.params, services.registry), MAX_PROMPT_LENGTH))
     facts = "-# " + " · ".join([*_facts(job, tile.index), *_jump_link(record)])
     stem = filename_stem(services.config, job.params)

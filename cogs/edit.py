@@ -115,7 +115,7 @@ async def _submit_tile(interaction: Interaction, instruction: str, tile: Tile) -
     """Submit the job that changes a picture that the bot drew."""
     client = interaction.client
     await client.jobs.require_parent(tile)
-    requests = await client.prompts.parse(interaction, instruction, with_image=True)
+    requests = await client.prompts.parse(interaction, instruction, with_image=True, ignored=("repeat",))
     if len(requests) != 1 or requests[0].has_links:
         raise PromptError(tr("One edit of one picture: leave out links, choices in braces and `--repeat`."))
     client.prompts.require_edits(requests)

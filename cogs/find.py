@@ -90,6 +90,8 @@ class Find(commands.Cog):
         if image is None:
             await start_search(interaction, Search("w", words or ""))
             return
+        if words is not None:
+            raise UserError(tr("Type words or attach a picture, not both."))
         await self.client.services.policy.check_access(context_from(interaction))
         await self.client.deferrals.defer(interaction, ephemeral=True)
         upload, named_job = await self.client.services.images.uploads.import_named_attachment(image)
@@ -258,6 +260,8 @@ def _may_be_own(query: PictureQuery) -> bool:
 
 def _nothing_found(search: Search) -> str:
     match search.kind:
+        case "w" if not search.query.strip():
+            return tr("There is no picture here yet that you may see.")
         case "w":
             return tr("I found no picture with these words that you may see.")
         case "i":

@@ -20,7 +20,7 @@ from generation.models.registry import ModelRegistry
 from generation.prompt.parameters import PARAMETERS
 from generation.prompt.preferences import MAX_OPTIONS
 
-PICTURE_PARAMETERS = ("iw", "mix", "colour", "sref", "sw", "cref", "cw", "control", "keep", "hold")
+PICTURE_PARAMETERS = ("iw", "mix", "colour", "sref", "sw", "cref", "cw", "control", "keep", "hold", "retouch")
 JOB_PARAMETERS = ("repeat", "fast", "relax", "turbo", "stealth", "public")
 MAX_MODELS_SHOWN, MAX_NAME_LENGTH = 12, 40  # models, and characters of each
 MAX_VOCABULARY_LENGTH = 700  # characters of the known words
@@ -251,7 +251,7 @@ def _search(registry: ModelRegistry) -> str:
             tr("- `/tree` shows what a picture was made from, and what others made from it"),
             tr("- `/info` lists your queued jobs and lets you cancel them; `/queue` shows everyone's"),
             tr("- **Details** below a picture shows its seed, id, parameters and the pictures that it was made from"),
-            tr("Every file contains its prompt and seed, too."),
+            tr("Every file contains its seed, and its prompt unless the bot operator leaves prompts out."),
         ]
     )
 

@@ -10,6 +10,7 @@ from bot.services import Services
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_model, resolve_model
+from cogs.config.validation import refuse_together
 from generation.prompt.preferences import (
     MAX_OPTION_LENGTH,
     MAX_OPTIONS,
@@ -17,6 +18,7 @@ from generation.prompt.preferences import (
     Preferences,
     check_option,
     check_suffix,
+    to_option_name,
 )
 
 MAX_LIST_LENGTH = 1900
@@ -39,6 +41,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         parameters: app_commands.Range[str, 0, MAX_SUFFIX_LENGTH] = "",
         clear: bool = False,
     ) -> None:
+        refuse_together("parameters", "clear", parameters.strip(), clear)
         preferences = self.services.db.preferences
         before = escape_markdown((await preferences.get(interaction.user.id)).suffix or "")
         if parameters.strip():
@@ -60,6 +63,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     async def model(
         self, interaction: Interaction, name: app_commands.Range[str, 0, MAX_CHOICE_LENGTH] = "", clear: bool = False
     ) -> None:
+        refuse_together("name", "clear", name.strip(), clear)
         preferences = self.services.db.preferences
         before = escape_markdown((await preferences.get(interaction.user.id)).model or "")
         if name.strip():
@@ -95,7 +99,10 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         value: app_commands.Range[str, 0, MAX_OPTION_LENGTH] = "",
         delete: bool = False,
     ) -> None:
-        name, value = check_option(name, value, self.services.registry)
+        name, value = to_option_name(name), value.strip()
+        refuse_together("value", "delete", value, delete)
+        if value:  # without one, the name may be a parameter's by now
+            name, value = check_option(name, value, self.services.registry)
         preferences, user_id = self.services.db.preferences, interaction.user.id
         before = (await preferences.options(user_id)).get(name)
         shown = escape_markdown(truncate(value or before or "", MAX_VALUE_LENGTH))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import report_errors
 from bot.ui.i18n import audience, tr, trn
 from bot.ui.modals import ModalValues, PersistentModal, modals
+from db.jobs import JobRecord
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.upkeep.retention import effective_days
 from generation.errors import UserError
@@ -140,6 +143,7 @@ async def on_confirm(interaction: Interaction, _: str, values: ModalValues) -> N
     """Delete all data of a user, and report when that is done."""
     client, person_id = interaction.client, interaction.user.id
     up_to = client.services.clock()
+    await client.services.db.personal_data.date_back_jobs(person_id, up_to)
     await interaction.client.deferrals.defer(interaction, ephemeral=True)
     leaves = values.selected.get(ENTRIES) == LEAVE
     await client.services.db.personal_data.begin_erasure(person_id, up_to, leaves_entries=leaves)
@@ -190,6 +194,8 @@ async def _erase_job(client: Client, job_id: str) -> None:
     # The row goes last: if this is interrupted, the job is found again.
     services = client.services
     is_left, record = await services.db.personal_data.is_left(job_id), await services.db.jobs.get(job_id)
+    if record is not None and record.suffix is not None and record.result_message_id is None:
+        record = await _find_result(client, record)
     if record is not None and is_left:
         await delete_result_message(client.delivery, record)
     elif record is not None:
@@ -200,6 +206,14 @@ async def _erase_job(client: Client, job_id: str) -> None:
     orphans = await (personal_data.leave_job(job_id) if is_left else personal_data.erase_job(job_id))
     for digest in orphans:
         await asyncio.to_thread(services.images.files.path(Upload(digest)).unlink, missing_ok=True)
+
+
+async def _find_result(client: Client, record: JobRecord) -> JobRecord:
+    """Return a drawn job with the result that Discord may have, although its posting was interrupted."""
+    if not record.job.destination.is_held:
+        with suppress(discord.HTTPException):
+            return replace(record, result_message_id=await client.delivery.find_result(record.job))
+    return record
 
 
 async def _rename_thread(client: Client, channel_id: int) -> None:

@@ -13,7 +13,7 @@ from bot.policy.visibility import can_view_job
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.i18n import tr
-from bot.ui.text import escape_markdown, progress_bar, truncate
+from bot.ui.text import escape_markdown, fit_lines, progress_bar, truncate
 from cogs.together.jam.handler import progress_text
 from db.together.sessions import SessionKind
 from generation.job import Job
@@ -33,8 +33,9 @@ class QueueCommand(commands.Cog):
     @app_commands.command(description="The jobs that are running or waiting, and how long they will take")
     async def queue(self, interaction: Interaction) -> None:
         hosted = await interaction.client.services.db.sessions.active_of_host(interaction.user.id)
-        lines = [overview(interaction), *(progress_text(each) for each in hosted if each.kind is SessionKind.JAM)]
-        await interaction.response.send_message("\n".join(lines), ephemeral=True, allowed_mentions=NO_MENTIONS)
+        jams = [progress_text(each) for each in hosted if each.kind is SessionKind.JAM]
+        text = fit_lines([*overview(interaction).splitlines(), *jams])
+        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
 def overview(interaction: Interaction) -> str:

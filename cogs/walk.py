@@ -85,7 +85,7 @@ class Walk(commands.Cog):
 
 
 async def _read_start(interaction: Interaction, typed: str) -> PromptRequest:
-    requests = await interaction.client.prompts.parse(interaction, typed, with_image=False)
+    requests = await interaction.client.prompts.parse(interaction, typed, with_image=False, ignored=("repeat",))
     if len(requests) != 1:
         raise UserError(tr("A walk begins with one picture: leave out choices in braces and `--repeat`."))
     if requests[0].has_links:

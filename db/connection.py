@@ -12,7 +12,7 @@ from typing import Any
 
 import aiosqlite
 
-from db.storage import is_disk_full
+from db.storage import is_disk_full, is_storage_outage
 
 DATABASE_FILE = "atelier.sqlite3"  # in the data folder
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -94,8 +94,20 @@ class Connection:
     async def _commit(self, writes: list[_PendingWrite]) -> list[int | Exception]:
         if len(writes) == 1:
             return [await self._commit_alone(writes[0].statements)]
-        async with self._transaction():
-            return [await self._execute_one_of_many(write.statements) for write in writes]
+        try:
+            async with self._transaction():
+                return [await self._execute_one_of_many(write.statements) for write in writes]
+        except Exception as error:
+            if is_storage_outage(error):
+                raise
+        # One of them is the reason, such as a text that SQLite cannot store: it must not fail the others.
+        return [await self._commit_or_fail(write.statements) for write in writes]
+
+    async def _commit_or_fail(self, statements: Sequence[Statement]) -> int | Exception:
+        try:
+            return await self._commit_alone(statements)
+        except Exception as error:
+            return error
 
     async def _commit_alone(self, statements: Sequence[Statement]) -> int:
         if len(statements) == 1:

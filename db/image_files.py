@@ -43,6 +43,7 @@ class ImageStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._replace_lock = threading.Lock()  # so that `delete_older` never deletes a file just written again
+        self._saves: dict[asyncio.Future[None], str] = {}  # which go on if their caller is cancelled, with their jobs
 
     async def save(self, job_id: str, grid: Grid) -> None:
         """Store a job's tiles, their thumbnails and the grid image; saving again replaces them."""
@@ -51,15 +52,15 @@ class ImageStore:
             files[self._trail_path(job_id)] = grid.trail
         files[self.grid_path(job_id, grid.suffix)] = grid.image
         small = {self.thumbnail_path(Tile(job_id, index)): data for index, data in enumerate(grid.thumbnails)}
-        await asyncio.to_thread(self._write_all, files, small)
+        await self._save(job_id, files, small)
 
     async def save_tile(self, tile: Tile, data: bytes) -> None:
         """Store one tile; a picture of a film may have a number that no other tile has."""
-        await asyncio.to_thread(self._write_all, {self.path(tile): data})
+        await self._save(tile.job_id, {self.path(tile): data})
 
     async def save_grid(self, job_id: str, suffix: str, data: bytes) -> None:
         """Store a job's result in another format, beside its grid image."""
-        await asyncio.to_thread(self._write_all, {self.grid_path(job_id, suffix): data})
+        await self._save(job_id, {self.grid_path(job_id, suffix): data})
 
     async def save_upload(self, data: bytes) -> Upload:
         """Store an uploaded image under its SHA-256 digest."""
@@ -123,6 +124,8 @@ class ImageStore:
 
     async def delete(self, job_id: str) -> int:
         """Delete a job's tiles, grid images, thumbnails and trail; return the number of files."""
+        while saves := [save for save, of_job in self._saves.items() if of_job == job_id]:
+            await asyncio.wait(saves)
         tile = Tile(job_id, 0)
         paths = (self.path(tile), self.grid_path(job_id, "png"), self.thumbnail_path(tile), self._trail_path(job_id))
         folders = tuple(path.parent for path in paths)
@@ -158,6 +161,13 @@ class ImageStore:
 
     def _trail_path(self, job_id: str) -> Path:
         return self._file_path(TRAILS, job_id, TRAIL_SUFFIX)
+
+    async def _save(self, job_id: str, files: Mapping[Path, bytes], small: Mapping[Path, bytes] = NO_FILES) -> None:
+        # No cancellation ends a thread: `delete` waits for its end, or some of the files would stay for ever.
+        saving = asyncio.ensure_future(asyncio.to_thread(self._write_all, files, small))
+        self._saves[saving] = job_id
+        saving.add_done_callback(self._saves.pop)
+        await asyncio.shield(saving)
 
     def _make_thumbnail(self, tile: Tile, encode: Callable[[bytes], bytes]) -> bytes:
         path = self.thumbnail_path(tile)

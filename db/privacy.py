@@ -11,7 +11,7 @@ from db.connection import Connection
 from db.finding.prompt_index import purge_deleted_terms
 from db.jobs import forget_prompts
 from db.together.sessions import ABANDONED
-from db.usage import COUNTED_JOBS, JOB_SECONDS
+from db.usage import COUNTED_JOBS, JOB_SECONDS, JOBS
 
 ERASED_PERSON_ID = 0  # replaces the id of an erased user in reports
 
@@ -61,6 +61,7 @@ UNFINISHED_JOBS = (
     "SELECT id FROM jobs WHERE state IN ('waiting', 'drawing', 'drawn') AND asker_id = :person AND asked_at <= :at"
 )
 JOBS_TO_ERASE = "SELECT id FROM jobs WHERE asker_id = :person AND asked_at <= :at ORDER BY asked_at LIMIT :most"
+DATE_BACK_JOBS = "UPDATE jobs SET asked_at = :at WHERE asker_id = :person AND asked_at > :at"
 JOB_UPLOADS = "SELECT digest FROM uploads WHERE job_id = :id"
 UPLOAD_IN_USE = "SELECT 1 FROM uploads WHERE digest = :digest LIMIT 1"
 LEFT_ENTRY = "SELECT 1 FROM contest_entries WHERE job_id = :id AND person = 0 LIMIT 1"
@@ -110,10 +111,10 @@ _END_TURNS = """
       AND EXISTS (SELECT 1 FROM collab_rounds WHERE session = collab_sessions.id
                   AND round = collab_sessions.round AND worded_by = :person)
 """
-_FORGET_WORDS_OF_TURNS = """
+_FORGET_WORDS_OF_ROUNDS = """
     UPDATE collab_rounds SET facts = json_remove(facts, '$.words')
     WHERE worded_by = :person
-      AND EXISTS (SELECT 1 FROM collab_sessions WHERE id = collab_rounds.session AND kind = 'telephone')
+      AND EXISTS (SELECT 1 FROM collab_sessions WHERE id = collab_rounds.session AND kind IN ('telephone', 'jam'))
 """
 _RECORD_ERASURE = """
     INSERT INTO erasures VALUES (:person, :up_to)
@@ -140,17 +141,27 @@ _ERASE_AFTER_ENTRIES = (
     "DELETE FROM news_readers WHERE person_id = :person",
     _END_TURNS,
     "DELETE FROM telephone_players WHERE person = :person",
-    _FORGET_WORDS_OF_TURNS,
+    _FORGET_WORDS_OF_ROUNDS,
     "UPDATE collab_rounds SET worded_by = NULL WHERE worded_by = :person",
     "UPDATE credits SET person = :erased WHERE person = :person",
     # The timer ends the sessions that go on, as it ends those that a backup restored.
     "UPDATE collab_sessions SET phase = :abandoned, due_at = 0 WHERE host_id = :person AND ended_at IS NULL",
     "UPDATE collab_sessions SET host_id = :erased, settings = '{}' WHERE host_id = :person",
 )
-_DELETE_ENTRIES = "DELETE FROM contest_entries WHERE person = :person"
+# Somebody else may have entered a picture of theirs, and left it.
+_DELETE_ENTRIES = """
+    DELETE FROM contest_entries WHERE person = :person OR (person = :erased AND EXISTS (
+        SELECT 1 FROM jobs WHERE id = contest_entries.job_id AND asker_id = :person))
+"""
 _DELETE_PIECES = "DELETE FROM canvas_pieces WHERE person = :person"
+# A film counts as several jobs, so it leaves as many rows.
 _TALLY = f"""
-    INSERT INTO tallies SELECT asker_id, guild_id, asked_at, {JOB_SECONDS} FROM jobs
+    WITH RECURSIVE counted (number, jobs) AS (
+        SELECT 1, {JOBS} FROM jobs WHERE id = :id
+        UNION ALL SELECT number + 1, jobs FROM counted WHERE number < jobs
+    )
+    INSERT INTO tallies
+    SELECT asker_id, guild_id, asked_at, CASE number WHEN 1 THEN {JOB_SECONDS} END FROM jobs CROSS JOIN counted
     WHERE id = :id AND guild_id IS NOT NULL AND {COUNTED_JOBS}
 """
 
@@ -231,6 +242,10 @@ class PersonalData:
             job["params"] = json.loads(job["params"])
             del job["token"], job["token_expires_at"]
         return jobs
+
+    async def date_back_jobs(self, person_id: int, now: float) -> None:
+        """Let none of a user's jobs be from later than now (Unix seconds): the clock may have been set back since."""
+        await self._connection.write(DATE_BACK_JOBS, {"person": person_id, "at": now})
 
     async def begin_erasure(self, person_id: int, up_to: float, *, leaves_entries: bool = False) -> None:
         """Erase all but jobs and threads, and record that the jobs requested up to a time are to be erased as well.

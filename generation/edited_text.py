@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 
@@ -96,7 +97,7 @@ def write_edits(
         if isinstance(piece, str):
             return write(piece, inside)
         sides = (write_edits(side, write, marks, inside=True) for side in (piece.before, piece.after))
-        when = str(piece.at if piece.at < 1 else int(piece.at))
+        when = format(Decimal(str(piece.at)), "f") if piece.at < 1 else str(int(piece.at))
         return f"{opening}{then.join((*sides, when))}{closing}"
 
     return "".join(map(written, pieces))

@@ -80,16 +80,7 @@ class BotSupervisor:
         forward = (read_end, asyncio.get_running_loop(), self._output_ended)
         threading.Thread(target=self._forward_output, args=forward, name="bot output", daemon=True).start()
         try:
-            self._process = process = await asyncio.create_subprocess_exec(
-                *self._command,
-                env=dict(self.environment),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-                creationflags=NEW_GROUP,
-                preexec_fn=_exit_with_parent if sys.platform == "linux" else None,
-            )
+            process = await self._start(write_end)
         finally:
             os.close(write_end)
         self._set_alive(alive=True)
@@ -98,6 +89,25 @@ class BotSupervisor:
         self._reason = _last_problem(self._output_tail) or f"It exited: {_describe_exit(code)}."
         self._set_alive(alive=False)
         return code
+
+    async def _start(self, output: int) -> asyncio.subprocess.Process:
+        """Start the bot. If that is cancelled, the process is known all the same, so that it can be stopped."""
+        starting = asyncio.create_task(
+            asyncio.create_subprocess_exec(
+                *self._command,
+                env=dict(self.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+                creationflags=NEW_GROUP,
+                preexec_fn=_exit_with_parent if sys.platform == "linux" else None,
+            )
+        )
+        try:
+            return await asyncio.shield(starting)
+        finally:
+            self._process = await starting
 
     def _forward_output(self, pipe: int, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None:
         """Read the bot's output in a thread, until all processes that write it have ended."""

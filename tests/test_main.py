@@ -30,7 +30,7 @@ import pytest_asyncio
 from PIL import Image
 
 from bot.config import secret_variables
-from generation.command_line import as_typed
+from generation.command_line import CONTAINER, as_typed
 from preview import FakeDiscord, World
 from tests.support.fork_servers import MAIN, ForkedMain, engine_fork_server, engine_server, fork_main
 from tests.support.timing import LOAD_TIMEOUT_S, RESPONSE_TIMEOUT_S, TIMEOUT_S
@@ -143,6 +143,13 @@ async def test_a_missing_token_is_reported_in_one_line_with_a_hint(tmp_path):
     assert "DISCORD_TOKEN is not set" in output
     assert as_typed("imagine") in output
     assert "Traceback" not in output
+
+
+async def test_a_container_is_given_its_token_from_outside(tmp_path):
+    code, output = await run(tmp_path, **{CONTAINER: "1"})
+    assert code == 2
+    assert "beside compose.yaml" in output
+    assert "setup" not in output
 
 
 async def test_a_refused_token_is_reported_in_one_line(tmp_path, server, tiny_model):

@@ -225,9 +225,13 @@ class Pages:
             },
             "channel": f"#{getattr(channel, 'name', '')}" if channel is not None and not to.private else "",
             "link": link if record.result_message_id is not None and not to.private else None,
-            "parents": (await self.matches(session, parents))["pictures"],
-            "children": (await self.matches(session, children))["pictures"],
+            "parents": await self._relatives(session, parents),
+            "children": await self._relatives(session, children),
         }
+
+    async def _relatives(self, session: Session | None, tiles: Sequence[Tile]) -> list[Json]:
+        """Return relatives of a picture without entries of open contests, whose author is often the picture's."""
+        return [each for each in (await self.matches(session, tiles))["pictures"] if not each["anonymous"]]
 
     async def require_view(self, session: Session | None, request: web.Request) -> GuildView:
         """Return what the visitor may see of the server that a request names; raise HTTPForbidden if it is nothing."""

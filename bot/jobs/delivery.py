@@ -123,9 +123,9 @@ class Delivery:
         elif self.token_is_valid(parent):
             await self._webhook(parent).edit_message(message.id, view=view)
 
-    async def delete_message(self, job: Job, message_id: int) -> None:
-        """Delete a message of the job, if it still exists."""
-        await _delete(
+    async def delete_message(self, job: Job, message_id: int) -> bool:
+        """Delete a message of the job; return False if it does not exist any more, or is out of reach."""
+        return await _delete(
             job,
             lambda: self._by_token_or_channel(
                 job,
@@ -135,11 +135,15 @@ class Delivery:
         )
 
     async def delete_result(self, job: Job, result_message_id: int) -> None:
-        """Delete the job's result message."""
+        """Delete the job's result message, wherever it was posted."""
         if job.destination.by_channel or job.destination.post_in is not None:
-            await _delete(job, lambda: self._result_channel(job).get_partial_message(result_message_id).delete())
+            is_deleted = await _delete(
+                job, lambda: self._result_channel(job).get_partial_message(result_message_id).delete()
+            )
         else:
-            await self.delete_message(job, result_message_id)
+            is_deleted = await self.delete_message(job, result_message_id)
+        if not is_deleted and not (job.destination.by_channel and job.destination.guild_id is None):
+            await _delete(job, lambda: self._delete_dm(job, result_message_id))
 
     async def fetch_result(self, job: Job, message_id: int) -> discord.Message:
         """Return a job's result message, wherever it was posted; raise discord.HTTPException if it is out of reach."""
@@ -171,7 +175,9 @@ class Delivery:
 
         try:
             await retry_until_available(
-                lambda: self.edit_status_message(job, status_message_id, content=text, attachments=files(), view=view)
+                lambda: self.edit_status_message(
+                    job, status_message_id, content=text, attachments=files(), embeds=[], view=view
+                )
             )
         except discord.HTTPException as error:
             log.info("job %s: could not edit the status message at its end: %s", job.id, error)
@@ -337,6 +343,9 @@ class Delivery:
 
         return await post_once(channel, job.asked_at, is_posted, send)
 
+    async def _delete_dm(self, job: Job, message_id: int) -> None:
+        await (await self._dm_channel(job)).get_partial_message(message_id).delete()
+
     async def _dm_channel(self, job: Job) -> discord.DMChannel:
         return await retry_until_available(lambda: self._client.create_dm(discord.Object(job.requester.id)))
 
@@ -373,13 +382,15 @@ def _pictures(result: ResultMessage) -> dict[str, Any]:
     return {"files": result.files(), "embeds": result.embeds()}
 
 
-async def _delete(job: Job, delete: Callable[[], Awaitable[None]]) -> None:
+async def _delete(job: Job, delete: Callable[[], Awaitable[None]]) -> bool:
     try:
         await retry_until_available(delete)
     except discord.NotFound:
-        pass
+        return False
     except discord.HTTPException:
         log.warning("job %s: could not delete a message", job.id, exc_info=True)
+        return False
+    return True
 
 
 def _mention_requester(job: Job, pinged: Iterable[int] = ()) -> discord.AllowedMentions:

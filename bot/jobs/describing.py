@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from PIL import Image
@@ -18,18 +18,18 @@ from generation.messages import Generate, Reading
 from generation.models.model import Model, size_for
 from generation.params import ImageRef, Params, PromptPart, ReadingKind
 from generation.planning.descriptions import can_describe
+from generation.planning.shapes import nearest_shape
 from generation.worker.worker import ignore_progress
 
-SHAPES = ((1, 1), (5, 4), (4, 3), (3, 2), (16, 9), (2, 1), (7, 3), (3, 1))
 MAX_KNOWN_LENGTH = 4000  # characters of a prompt that a file tells
 
 
-def require_describer(services: Services, preferred: Model) -> Model:
-    """Return the preferred model if it can describe pictures, else the first that can; raise UserError for none.
+def require_describer(services: Services, preferred: Model, others: Sequence[Model]) -> Model:
+    """Return the preferred model if it can describe pictures, else the first of others; raise UserError for none.
 
     With a captioner on a machine that draws with it, each can.
     """
-    models = (preferred, *services.registry.models)
+    models = (preferred, *others)
     able = [model for model in models if can_describe(model.vocabulary) or _has_captioner(services, model)]
     if not able:
         raise UserError(tr("None of the models here can describe pictures: that takes one that lists its words."))
@@ -42,12 +42,15 @@ def _has_captioner(services: Services, model: Model) -> bool:
     return bool(services.config.describer) and (not workers or any(worker.can_draw(params) for worker in workers))
 
 
-async def description_params(services: Services, image: ImageRef, preferred: Model, known: str = "") -> Params:
+async def description_params(
+    services: Services, image: ImageRef, preferred: Model, others: Sequence[Model], known: str = ""
+) -> Params:
     """Return the params of the job that describes a picture, `known` being the prompt that it tells itself.
 
-    Raise UserError if no model can describe pictures, or the picture is not kept any more.
+    If the preferred model cannot describe pictures, one of the `others` does. Raise UserError if there is none, or the
+    picture is not kept any more.
     """
-    model = require_describer(services, preferred)
+    model = require_describer(services, preferred, others)
     aspect = await shape_of(services, image, model)
     return replace(_params(model, aspect), parts=(PromptPart(known[:MAX_KNOWN_LENGTH]),), source=image)
 
@@ -74,7 +77,8 @@ async def describe_for(services: Services, job: Job, image: ImageRef) -> list[st
     The reading waits in the queue in the name of the `job`'s requester, under an id of its own; nothing is stored.
     Raises as `description_params`, and like a worker.
     """
-    params = await description_params(services, image, services.registry.resolve(job.params))
+    registry = services.registry
+    params = await description_params(services, image, registry.resolve(job.params), registry.models)
     reading = replace(job, id=new_job_id(), action=Action.DESCRIBE, params=params)
     try:
         source = await services.images.files.read(image)
@@ -112,15 +116,6 @@ async def shape_of(services: Services, image: ImageRef, model: Model) -> tuple[i
     except FileNotFoundError:
         raise UserError(tr("The picture to start from is not kept any more.")) from None
     return nearest_shape(await asyncio.to_thread(_size_of, png), model.max_aspect)
-
-
-def nearest_shape(size: tuple[int, int], max_aspect: float) -> tuple[int, int]:
-    """Return the usual aspect ratio that is nearest to a picture's."""
-    width, height = size
-    shapes = [shape for shape in SHAPES if shape[0] <= max_aspect * shape[1]]
-    ratio = max(width, height) / max(1, min(width, height))
-    long, short = min(shapes, key=lambda shape: abs(shape[0] / shape[1] - ratio))
-    return (long, short) if width >= height else (short, long)
 
 
 def _size_of(png: bytes) -> tuple[int, int]:

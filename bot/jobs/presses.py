@@ -32,7 +32,8 @@ class RecentPresses:
         self._forget_old()
         if earlier := self._recorded.get(press):
             record = await self._jobs.get(earlier.job_id) if earlier.job_id else None
-            if record is None or record.state in UNFINISHED:
+            is_newest = self._recorded.get(press, earlier) is earlier  # or the same press was made during the look-up
+            if record is None or record.state in UNFINISHED or not is_newest:
                 return True
         self._recorded[press] = _Recorded(self._clock())
         return False

@@ -83,7 +83,8 @@ class JobProgress:
         queue_position = services.queue.position(self._job.id)
         by_token = now < self._job.destination.token_expires_at
         interval = REFRESH_S_PER_POSITION if by_token else REFRESH_S_PER_POSITION_BY_CHANNEL
-        if queue_position is None or now >= self._queue_text_shown_at + interval * queue_position.position:
+        age = now - self._queue_text_shown_at  # below 0 after the clock was set back
+        if queue_position is None or not 0 <= age < interval * queue_position.position:
             self._queue_text_shown = job_text.waiting(
                 self._job, services.registry, queue_position, waiting_reason(self._job, services.fleet.workers)
             )

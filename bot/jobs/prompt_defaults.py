@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,9 +38,14 @@ class PromptDefaults:
         """Return the model for prompts that name none."""
         return choose_model(self.defaults, self.registry)
 
-    def parse(self, text: str, *, attached: int = 0) -> PromptRequest:
-        """Parse one prompt of this user, with `attached` images; raise PromptError if it is wrong."""
-        return parse_prompt(text, self.registry, attached=attached, defaults=self.defaults, options=self.options)
+    def parse(self, text: str, *, attached: int = 0, ignored: Collection[str] = ()) -> PromptRequest:
+        """Parse one prompt of this user, with `attached` images; raise PromptError if it is wrong.
+
+        The defaults do not set the fields that are `ignored`.
+        """
+        return parse_prompt(
+            text, self.registry, attached=attached, defaults=self.defaults, options=self.options, ignored=ignored
+        )
 
     def read(self, text: str, *overriding: str) -> PromptReading:
         """Read one prompt of this user; parameters in `overriding` come before its defaults."""

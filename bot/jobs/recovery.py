@@ -28,7 +28,8 @@ async def _resume(runner: JobRunner, record: JobRecord) -> None:
 
 async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
     job, status_message_id = record.job, record.status_message_id
-    if status_message_id is None:  # a kill may have come between Discord's response and its record
+    # A kill may have come between Discord's response and its record. A session's job that is held has no such message.
+    if status_message_id is None and not job.destination.is_held:
         status_message_id = await runner.find_status_message(job)
     match record.state:
         case JobState.WAITING | JobState.RUNNING if record.attempts >= MAX_ATTEMPTS:

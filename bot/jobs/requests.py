@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,9 @@ from bot.services import Services
 from bot.ui.i18n import tr
 from generation.job import Action
 from generation.models.capabilities import Capability
-from generation.models.model import size_for
 from generation.params import ImageRef, Params
 from generation.planning.colouring import has_words
+from generation.planning.shapes import in_shape
 from generation.prompt import PromptError, PromptRequest, TooManyPermutations, convert_infotext, permute
 from generation.prompt.errors import quote, unsupported
 
@@ -30,13 +30,26 @@ class PromptReader:
         self._services, self.styles = services, StyleReferences(services)
 
     async def parse(
-        self, interaction: discord.Interaction[Any], prompt: str, *, with_image: bool
+        self,
+        interaction: discord.Interaction[Any],
+        prompt: str,
+        *,
+        with_image: bool,
+        ignored: Collection[str] = (),
     ) -> list[PromptRequest]:
-        """Return one request per job; raise UserError with all problems."""
-        return await self.parse_all(interaction, [prompt], with_image=with_image)
+        """Return one request per job; raise UserError with all problems.
+
+        The user's and the server's defaults do not set the fields that are `ignored`.
+        """
+        return await self.parse_all(interaction, [prompt], with_image=with_image, ignored=ignored)
 
     async def parse_all(
-        self, interaction: discord.Interaction[Any], prompts: Iterable[str], *, with_image: bool = False
+        self,
+        interaction: discord.Interaction[Any],
+        prompts: Iterable[str],
+        *,
+        with_image: bool = False,
+        ignored: Collection[str] = (),
     ) -> list[PromptRequest]:
         """Return the requests of several prompts, one per job; raise UserError with all problems."""
         defaults = await load_prompt_defaults(self._services, interaction)
@@ -47,7 +60,7 @@ class PromptReader:
             typed, left_out = convert_infotext(prompt, self._services.registry)
             for text in permute(typed, limit):
                 try:
-                    request = defaults.parse(text, attached=int(with_image))
+                    request = defaults.parse(text, attached=int(with_image), ignored=ignored)
                     requests += replace(request, left_out=left_out).expand_repeats()
                 except PromptError as error:
                     problems += error.problems
@@ -88,9 +101,7 @@ class PromptReader:
         if params.original is None or request.aspect is not None:
             return params
         model = self._services.registry.resolve(params)
-        aspect = await shape_of(self._services, params.original, model)
-        width, height = size_for(model, aspect, draft=params.draft)
-        return replace(params, aspect=aspect, width=width, height=height)
+        return in_shape(params, await shape_of(self._services, params.original, model), model)
 
     def require_edits(self, requests: Iterable[PromptRequest]) -> None:
         """Raise PromptError if one of the requests is for a model that does not change pictures as words say."""

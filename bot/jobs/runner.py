@@ -208,8 +208,7 @@ class JobRunner:
         record = await self.services.db.jobs.get(job.id)
         sensitive = record is not None and record.sensitive
         origin = await self.services.db.jobs.get(job.parent.job_id) if job.parent else None
-        is_other_user = origin is not None and origin.job.requester.id != job.requester.id
-        credit = origin.job.requester if origin and is_other_user and not origin.job.destination.private else None
+        credit = origin.job.requester if origin and _may_be_credited(origin.job, job) else None
         stem = f"{slugify(job.requester.name)}_{filename_stem(self.services.config, job.params)}_{job.id}"
         family = family_line(await self.services.db.lineage.line(job.id), job)
         return ResultMessage(
@@ -397,3 +396,9 @@ def _gave_up(losses: int) -> UserError:
     else:
         text = tr("The drawing process ended twice while it drew this, so I gave up.")
     return UserError(text)
+
+
+def _may_be_credited(origin: Job, job: Job) -> bool:
+    """Return whether a result names who made its parent: another person, of a public picture of the same server."""
+    to, is_other_user = origin.destination, origin.requester.id != job.requester.id
+    return is_other_user and not to.private and to.guild_id == job.destination.guild_id

@@ -102,14 +102,16 @@ class JobService:
         if action is not Action.PICK:
             self.services.registry.require_supported(params)
         preferred = await self.services.db.preferences.get(interaction.user.id)
-        private = is_private(interaction, private, preferred, await self._require_visible_parent(interaction, parent))
+        parent_job = await self._require_visible_parent(interaction, parent)
+        private = is_private(interaction, private, preferred, parent_job)
+        is_private_already = action is Action.PICK and parent_job is not None and parent_job.destination.private
         speed_is_explicit, speed = speed is not None, speed or preferred.speed
         request = JobRequest(
             action=await self.effective_action(action, parent),
             params=params,
             speed=speed,
             speed_is_explicit=speed_is_explicit,
-            private=private,
+            private=private and not is_private_already,
         )
         async with self.services.policy.authorized(context_from(interaction), request) as grant:
             job = self.create_job(interaction, action, params, parent, grant.speed, private)

@@ -43,6 +43,8 @@ class RequestContext:
 class JobRequest:
     """A request to authorize; `jobs` counts the jobs it makes, through `--repeat` or choices in braces.
 
+    It is `private` if it asks for that. A picture that is picked from a private grid, which draws nothing, does not.
+
     An explicit speed (`speed_is_explicit`, typed in the prompt) is refused if it is not allowed. Otherwise the job gets
     an allowed speed.
     """
@@ -226,7 +228,10 @@ def _require_allowed_model(model: str, settings: GuildSettings) -> None:
 def _require_allowed_features(context: RequestContext, request: JobRequest, settings: GuildSettings) -> None:
     if request.private and not settings.stealth:
         raise PolicyDenied(
-            tr("Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public`.")
+            tr(
+                "Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public`. "
+                "From a private picture, *Remix* with `--public` makes a public one."
+            )
         )
     if request.speed_is_explicit and request.speed is not Speed.RELAX:
         message = tr("Only {whom} may use fast mode here. Leave it out to run the job relaxed.")

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import discord
 
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, is_archived, retry_until_available
+from bot.jobs.tasks import STOP_TIMEOUT_S
 from bot.services import Services
 from bot.sessions.redrawing import Redrawer
 from bot.sessions.timer import SessionTimer
@@ -66,12 +67,15 @@ class SessionService:
             self._task = asyncio.create_task(self._run(), name="sessions")
 
     async def stop(self) -> None:
-        """Take no more steps; what a step has left undone is resumed at the next start."""
+        """Take no more steps; what a step has left undone is resumed at the next start.
+
+        It does not wait for a description that takes long: closing the worker ends that.
+        """
         tasks = self._spawned | ({self._task} if self._task is not None else set())
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S)
 
     def spawn(self, work: Coroutine[Any, Any, object], failure: str) -> None:
         """Begin work that nobody waits for; if it fails, `failure` is logged."""

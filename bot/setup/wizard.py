@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.config import Config, ConfigError
+from bot.config import NO_DEVICE, Config, ConfigError
 from bot.doctor.account import PORTAL
 from bot.doctor.device import ProbeError, probe_devices
 from bot.doctor.rest import RestClient, UnauthorizedError, UnreachableError
@@ -125,16 +125,20 @@ class Wizard:
             if found is not None:
                 self._terminal.say(f"   {found['name']} ({found['device']}) with {found['total'] / 2**30:.1f} GiB")
                 return device, found
-            if device == "auto":  # PyTorch itself does not work: the doctor says more
-                self._terminal.say(f"   {problem}")
+            if device == "auto" or not problem:  # PyTorch itself does not work: the doctor says more
+                self._terminal.say(f"   {problem or 'None here: only the machines of the cluster generate.'}")
                 return device, None
             self._complain(problem, is_final=bool(given))
 
     def _probe(self, device: str) -> tuple[Mapping[str, Any] | None, str]:
-        """Return what the device is, of several the one with the least memory, or None and what is wrong with it."""
+        """Return what the device is, of several the one with the least memory, or None and what is wrong with it.
+
+        Nothing is wrong with none, if there is a cluster.
+        """
+        cluster = self._current.get("CLUSTER", "") if device.lower() == NO_DEVICE else ""
         try:
-            found = asyncio.run(probe_devices(self._config(DEVICE=device).device))
-            return min(found, key=lambda each: each["total"]), ""  # the models must fit into each
+            found = asyncio.run(probe_devices(self._config(DEVICE=device, CLUSTER=cluster).device))
+            return min(found, key=lambda each: each["total"], default=None), ""  # the models must fit into each
         except ConfigError as error:
             return None, str(error)
         except ProbeError as error:

@@ -14,6 +14,7 @@ from discord import app_commands
 
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS, is_outage
 from bot.ui.i18n import error_text, tr, use_interaction_locale
+from bot.ui.text import MAX_MESSAGE_LENGTH, truncate
 from db.storage import is_disk_full, is_storage_outage
 from generation.errors import UserError
 
@@ -92,7 +93,11 @@ async def _respond_with_error(interaction: discord.Interaction[Any], error: Base
 
 
 async def respond_ephemeral(interaction: discord.Interaction[Any], text: str, **fields: Any) -> None:
-    """Send `text` so that only this user sees it, as the first response or as a followup."""
+    """Send `text` so that only this user sees it, as the first response or as a followup.
+
+    It is cut to what a message holds: the problems of a prompt and the names of all models can be more.
+    """
+    text = truncate(text, MAX_MESSAGE_LENGTH)
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True, **fields)

@@ -19,7 +19,7 @@ from generation.queue.queue import QueuePosition
 from generation.worker.fleet import NO_WORKER
 from generation.worker.worker import STARTING_PART, Broken, WorkerState
 
-MAX_PROMPT_LENGTH = 800  # characters shown; escaping may double them, and a message holds 2000
+MAX_PROMPT_LENGTH = 740  # characters shown; escaping may double them, and a message holds 2000
 MAX_END_MESSAGE_LENGTH = 250
 MAX_FILM_WORDS_LENGTH = 300
 MAX_DESCRIPTION_LENGTH = 1024  # of an attachment, by Discord's rules
@@ -139,8 +139,13 @@ def with_dm_reason(text: str, job: Job) -> str:
 
 
 def attribution(job: Job) -> str:
-    """Return the action of a job and its requester, who may have had their data erased and left the picture."""
-    return made_how(job, f"<@{job.requester.id}>" if job.requester.id else tr("somebody"))
+    """Return the action of a job and its requester."""
+    return made_how(job, mention(job.requester))
+
+
+def mention(requester: Requester) -> str:
+    """Return the mention of a requester, or a word for one who had their data erased and left the picture."""
+    return f"<@{requester.id}>" if requester.id else tr("somebody")
 
 
 def made_how(job: Job, whom: str) -> str:
@@ -158,9 +163,10 @@ def image_description(job: Job, registry: ModelRegistry) -> str:
 
 
 def _headline(job: Job, registry: ModelRegistry) -> str:
-    prompt = escape_markdown(truncate(format_prompt(job.params, registry), MAX_PROMPT_LENGTH))
+    most = MAX_PROMPT_LENGTH - (MAX_FILM_WORDS_LENGTH if film_texts(job.params) else 0)
+    prompt = escape_markdown(truncate(format_prompt(job.params, registry), most))
     title = f"**{prompt}** - " if prompt else ""  # images can be blended without text
-    return f"{title}{_action_label(job, f'<@{job.requester.id}>')}{tr(_SPEED_LABELS.get(job.speed, ''))}"
+    return f"{title}{_action_label(job, mention(job.requester))}{tr(_SPEED_LABELS.get(job.speed, ''))}"
 
 
 def _action_label(job: Job, whom: str) -> str:

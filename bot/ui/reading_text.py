@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import discord
 
 from bot.ui.dynamic_items import persistent_view
 from bot.ui.i18n import tr
-from bot.ui.text import escape_markdown, truncate
+from bot.ui.text import MAX_MESSAGE_LENGTH, escape_markdown, truncate
 from db.readings import StoredReading
 from generation.job import Job
 from generation.params import Word
@@ -19,18 +19,26 @@ from generation.prompt.weights import format_number
 
 DESCRIBE_AGAIN, DRAW_ALL = "describe_again", "describe_all"
 READING = "reading"  # the custom_id prefix of the buttons with a number
-MAX_SHOWN_WORDS = 60
-MAX_SHOWN_LENGTH = 700  # characters of the prompt with its marks, which escaping may double
+MAX_SHOWN_WORDS = 60  # of all parts of the prompt
+MAX_SHOWN_LENGTH = 700  # characters of the prompt without its marks, which escaping may double
 MAX_PROMPT_LENGTH = 150  # characters of each numbered prompt
 MAX_LISTED_WEIGHTS = 8
+SHARES = (1, 2, 4, 8)  # the limits are divided by these, in this order, until a text fits into a message
 _CORE = re.compile(r"(?s)(\s*)(.*?)([\s,.;:!?、。，；]*)")
 
 
 def shortened(job: Job, reading: StoredReading) -> str:
     """Return the text of a shortened prompt: its words by importance, then the shorter prompts."""
-    marked = " ".join(_marked(words, part.weight) for words, part in zip(reading.words, job.params.parts, strict=True))
-    lines = [tr("Shortened for {whom}", whom=f"<@{job.requester.id}>"), f"> {marked}", *_numbered(reading.prompts)]
-    lines += [f"-# {_weights(reading.words)}"] if any(reading.words) else []
+    texts = [_shortened(job, reading, share) for share in SHARES]
+    return next((text for text in texts if len(text) <= MAX_MESSAGE_LENGTH), texts[-1])
+
+
+def _shortened(job: Job, reading: StoredReading, share: int) -> str:
+    weights = [part.weight for part in job.params.parts]
+    marked = _marked_parts(list(zip(reading.words, weights, strict=True)), share)
+    numbered = _numbered(reading.prompts, MAX_PROMPT_LENGTH // share)
+    lines = [tr("Shortened for {whom}", whom=f"<@{job.requester.id}>"), f"> {marked}", *numbered]
+    lines += [f"-# {_weights(reading.words, MAX_PROMPT_LENGTH // 4 // share)}"] if any(reading.words) else []
     lines.append(f"-# {tr('Bold words decide what the picture shows, struck ones hardly change it.')}")
     return "\n".join(lines)
 
@@ -68,25 +76,34 @@ def shortened_view(job: Job, reading: StoredReading) -> discord.ui.View:
     return persistent_view(*number_buttons(job, reading))
 
 
-def _numbered(prompts: Iterable[str]) -> list[str]:
+def _numbered(prompts: Iterable[str], limit: int = MAX_PROMPT_LENGTH) -> list[str]:
     return [
-        f"{number}\\. {escape_markdown(truncate(' '.join(prompt.split()), MAX_PROMPT_LENGTH))}"
+        f"{number}\\. {escape_markdown(truncate(' '.join(prompt.split()), limit))}"
         for number, prompt in enumerate(prompts, 1)
     ]
 
 
-def _marked(words: Sequence[Word], weight: float) -> str:
-    """Return a part of a prompt with important words in bold and weak ones struck."""
-    shown, length = list[Word](), 0
-    for word in words[:MAX_SHOWN_WORDS]:
-        length += len(word.text)
-        if length > MAX_SHOWN_LENGTH:
+def _marked_parts(parts: Sequence[tuple[Sequence[Word], float]], share: int) -> str:
+    """Return the parts of a prompt, as far as they fit, with important words in bold and weak ones struck."""
+    texts, most, length = list[str](), MAX_SHOWN_WORDS // share, MAX_SHOWN_LENGTH // share
+    for words, weight in parts:
+        shown = _fitting(words[:most], length)
+        most, length = most - len(shown), length - sum(len(word.text) for word in shown)
+        is_cut = len(shown) < len(words)
+        texts.append(_marked(shown) + ("…" if is_cut else "") + ("" if weight == 1 else f" ::{format_number(weight)}"))
+        if is_cut:
             break
-        shown.append(word)
-    runs = [_run("".join(word.text for word in run), mark) for mark, run in groupby(shown, _mark_of)]
-    cut = "" if len(shown) == len(words) else "…"
-    scale = "" if weight == 1 else f" ::{format_number(weight)}"
-    return "".join(runs).strip() + cut + scale
+    return " ".join(texts)
+
+
+def _fitting(words: Sequence[Word], limit: int) -> list[Word]:
+    ends = accumulate(len(word.text) for word in words)
+    return [word for word, end in zip(words, ends, strict=True) if end <= limit]
+
+
+def _marked(words: Sequence[Word]) -> str:
+    runs = [_run("".join(word.text for word in run), mark) for mark, run in groupby(words, _mark_of)]
+    return "".join(runs).strip()
 
 
 def _mark_of(word: Word) -> str:
@@ -102,12 +119,12 @@ def _run(text: str, mark: str) -> str:
     return f"{before}{marked}{after}"
 
 
-def _weights(parts: Iterable[Sequence[Word]]) -> str:
+def _weights(parts: Iterable[Sequence[Word]], limit: int) -> str:
     """Return the weightiest words with their weights."""
     ranked = sorted((word for part in parts for word in part if word.weight > WEAK), key=lambda word: -word.weight)
     names = [(_CORE.fullmatch(word.text), word.weight) for word in ranked[:MAX_LISTED_WEIGHTS]]
     return " · ".join(
-        f"{escape_markdown(truncate(match[2], MAX_PROMPT_LENGTH // 4))} {round(100 * weight)}"
+        f"{escape_markdown(truncate(match[2], limit))} {round(100 * weight)}"
         for match, weight in names
         if match is not None
     )

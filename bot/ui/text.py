@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
+MAX_MESSAGE_LENGTH = 2000  # characters, by Discord's rules
 BAR_LENGTH = 10  # characters
 MAX_SLUG_LENGTH = 40
 MAX_READ_FOR_SLUG = 1000  # characters of a text; the rest cannot matter to so short a name
@@ -65,6 +67,17 @@ def truncate(text: str, limit: int) -> str:
     end = end or max(limit - 1, 0)
     word_end = text.rfind(" ", 0, end + 1)
     return text[: word_end if word_end > end // 2 else end].rstrip(" " + _JOINERS) + "…"[:limit]
+
+
+def fit_lines(lines: Iterable[str]) -> str:
+    """Return lines as the text of a message, without the last ones if they do not fit."""
+    kept, length = list[str](), 0
+    for line in lines:
+        length += len(line) + 1
+        if length > MAX_MESSAGE_LENGTH - 2:  # leaves room for the dots
+            return "\n".join([*kept, "…"])
+        kept.append(line)
+    return "\n".join(kept)
 
 
 def slugify(text: str) -> str:

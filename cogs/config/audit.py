@@ -10,6 +10,7 @@ from bot.client import Interaction
 from bot.ui.i18n import ENGLISH, set_locale
 from bot.ui.text import escape_markdown, truncate
 from db.guilds import AuditEntry
+from db.privacy import ERASED_PERSON_ID
 
 
 def require_guild_id(interaction: Interaction) -> int:
@@ -41,7 +42,8 @@ def audit_entry(interaction: Interaction, name: str, details: str) -> AuditEntry
 
 def format_details(entry: AuditEntry, limit: int) -> str:
     """Return an entry's details without markdown, except mentions and code: they may quote what anyone has typed."""
-    parts = _MENTION_OR_CODE.split(truncate(entry.details, limit))
+    details = entry.details.replace(f"<@{ERASED_PERSON_ID}>", "somebody")
+    parts = _MENTION_OR_CODE.split(truncate(details, limit))
     return "".join(part if number % 2 else _escape(part) for number, part in enumerate(parts))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from bot.policy.summary import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, 
 from bot.policy.updates import Actor, update_settings
 from bot.services import Services
 from bot.ui.i18n import tr
+from bot.ui.text import MAX_MESSAGE_LENGTH
 from cogs.autocomplete import choices
 from cogs.config import panel, stats
 from cogs.config.audit import format_details, in_english
@@ -30,11 +31,13 @@ from cogs.config.validation import (
     add_item,
     known_model_names,
     parse_defaults,
+    refuse_together,
     remove_item,
     require_any,
     require_postable,
     resolve_model_name,
 )
+from db.guilds import AuditEntry
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 
@@ -91,6 +94,7 @@ class ConfigGroup(app_commands.Group):
             shown = tr("Default parameters: {parameters}", parameters=before or tr("none"))
             await _show(interaction, shown, tr("-# `clear: True` removes them.") if before else "")
             return
+        refuse_together("parameters", "clear", parameters.strip(), clear)
         text = parse_defaults(self.services, parameters)
         await self._update(
             interaction,
@@ -108,6 +112,7 @@ class ConfigGroup(app_commands.Group):
         every: bool = False,
     ) -> None:
         require_any(add or remove or every)
+        refuse_together("add", "every", add, every)
         added = resolve_model_name(self.services, add) if add else None
         # A model that is no longer installed can still be removed from the list.
         listed = (await self.services.policy.settings(interaction.guild_id)).models
@@ -155,6 +160,7 @@ class ConfigGroup(app_commands.Group):
             return tr("channels: {changes}", changes=changes)
 
         require_any(add or remove or everywhere)
+        refuse_together("add", "everywhere", add, everywhere)
         await self._update(interaction, describe, change)
 
     @app_commands.command(description="Where results are posted")
@@ -203,6 +209,7 @@ class ConfigGroup(app_commands.Group):
             return f"{tr(feature)}: {changes}"
 
         require_any(add or remove or everybody)
+        refuse_together("add", "everybody", add, everybody)
         await self._update(interaction, describe, change)
 
     @app_commands.command(
@@ -297,6 +304,7 @@ class ConfigGroup(app_commands.Group):
             shown = tr("Log channel: {channel}", channel=f"<#{before}>" if before else tr("none"))
             await _show(interaction, shown, tr("-# `clear: True` switches the log off.") if before else "")
             return
+        refuse_together("channel", "clear", channel, clear)
         require_postable(interaction.guild, channel.id if channel else None, files=False)
         await self._update(
             interaction,
@@ -361,12 +369,9 @@ class ConfigGroup(app_commands.Group):
         entries = await self.services.db.guilds.audit_entries(
             interaction.guild_id, offset=(page - 1) * AUDIT_PAGE_SIZE, limit=AUDIT_PAGE_SIZE
         )
-        lines = [
-            f"<t:{int(entry.at)}:f> <@{entry.person_id}> {format_details(entry, MAX_DETAILS_LENGTH)}"
-            for entry in entries
-        ]
+        texts = [_audit_text(entries, limit) for limit in DETAILS_LENGTHS]
         empty = tr("Nothing has been changed yet.") if page == 1 else tr("There are no older entries.")
-        text = "\n".join(lines) or empty
+        text = next((text for text in texts if len(text) <= MAX_MESSAGE_LENGTH), texts[-1]) or empty
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _update(self, interaction: Interaction, describe: Callable[[], str], update: SettingsUpdate) -> None:
@@ -383,7 +388,11 @@ class ConfigGroup(app_commands.Group):
 
 
 AUDIT_PAGE_SIZE = 15
-MAX_DETAILS_LENGTH = 90  # characters of an entry; 15 entries fit into a message
+DETAILS_LENGTHS = (90, 40)  # characters of an entry, tried in this order until a page fits: escaping may double them
+
+
+def _audit_text(entries: Sequence[AuditEntry], limit: int) -> str:
+    return "\n".join(f"<t:{int(entry.at)}:f> <@{entry.person_id}> {format_details(entry, limit)}" for entry in entries)
 
 
 async def _show(interaction: Interaction, text: str, hint: str) -> None:

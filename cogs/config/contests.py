@@ -15,7 +15,7 @@ from bot.policy.settings import GuildSettings, ThemeBy
 from bot.policy.updates import Actor, update_settings
 from bot.ui.i18n import tr, trn
 from cogs.config.audit import in_english, require_guild_id
-from cogs.config.validation import add_item, remove_item, require_any, require_postable
+from cogs.config.validation import add_item, refuse_together, remove_item, require_any, require_postable
 
 MAX_VOTE_DAYS = 5
 MAX_THEMES = 50
@@ -66,6 +66,8 @@ async def contest(
         **({"contest_channel": None} if stop else {}),
     }
     require_any(given or add_theme or remove_theme)
+    refuse_together("channel", "stop", channel, stop)
+    refuse_together("role", "no_role", role, no_role)
     require_postable(interaction.guild, channel.id if channel else None, files=True)
     added = " ".join(add_theme.split()) if add_theme else None
     if added:

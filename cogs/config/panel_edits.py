@@ -19,8 +19,8 @@ from generation.errors import UserError
 
 async def set_field(interaction: Interaction, name: str, details: str, value: Any) -> None:
     """Change a setting, with `details` for the audit log."""
-    if name in ("gallery", "log_channel"):
-        require_postable(interaction.guild, value, files=name == "gallery")
+    if name in ("gallery", "contest_channel", "log_channel"):
+        require_postable(interaction.guild, value, files=name != "log_channel")
     await _apply(interaction, details, lambda now: replace(now, **{name: value}, **_linked_fields(name, value)))
 
 

@@ -15,6 +15,7 @@ from bot.jobs.deletion import delete_job
 from bot.services import Services
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.i18n import audience, tr, trn
+from bot.ui.job_text import mention
 from bot.ui.text import escape_markdown, jump_url, truncate
 from cogs.config.audit import format_details
 from db.guilds import AuditEntry, Block
@@ -144,8 +145,9 @@ async def _resolve_report(interaction: Interaction, outcome: str, report_id: int
         await services.db.guilds.block(entry, _block(interaction, record, report, entry.at))
     else:
         await services.db.guilds.add_audit_entry(entry)
-    decision = tr(OUTCOME_TEXTS[outcome], moderator=f"<@{interaction.user.id}>")
-    content = f"{await describe_report(services, report)}\n{decision}"
+    with audience(private=interaction.message is not None and interaction.message.flags.ephemeral):
+        decision = tr(OUTCOME_TEXTS[outcome], moderator=f"<@{interaction.user.id}>")
+        content = f"{await describe_report(services, report)}\n{decision}"
     try:
         await interaction.response.edit_message(content=content, view=None, allowed_mentions=NO_MENTIONS)
     finally:  # the decision is stored, so carry it out even if the reply fails
@@ -169,6 +171,8 @@ async def _require_blockable(interaction: discord.Interaction[Any], record: JobR
     if record is None:
         raise UserError(tr("The picture is no longer kept, so I do not know who to block. Use `/config block add`."))
     person_id = record.job.requester.id
+    if person_id == ERASED_PERSON_ID:
+        raise UserError(tr("Whoever drew this picture had their data deleted, so there is nobody to block."))
     if person_id == interaction.user.id or (
         interaction.guild and await _can_manage_guild(interaction.guild, person_id)
     ):
@@ -200,4 +204,4 @@ def _image_line(record: JobRecord) -> str:
     url = (
         f"\n{jump_url(to.guild_id, to.result_channel_id, record.result_message_id)}" if record.result_message_id else ""
     )
-    return f"**{prompt}** - <@{record.job.requester.id}>{url}"
+    return f"**{prompt}** - {mention(record.job.requester)}{url}"

@@ -24,6 +24,7 @@ from cogs.config.validation import (
     MAX_SESSIONS,
     MIN_SESSION_COST,
     add_item,
+    refuse_together,
     remove_item,
     require_any,
 )
@@ -68,6 +69,7 @@ async def together(
     }
     given: dict[str, Any] = {name: number for name, number in numbers.items() if number is not None}
     require_any(given or add_host or remove_host or everybody_hosts or quiet or not_quiet)
+    refuse_together("add_host", "everybody_hosts", add_host, everybody_hosts)
 
     def change(now: GuildSettings) -> GuildSettings:
         hosts = () if everybody_hosts else remove_item(now.host_roles, remove_host.id if remove_host else None)

@@ -12,7 +12,7 @@ from bot.services import Services
 from bot.ui.i18n import tr
 from generation.errors import UserError
 from generation.models.catalogue import CATALOGUE, find_entry, normalize_name
-from generation.prompt import parse_prompt
+from generation.prompt.preferences import check_defaults
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ MIN_SESSION_COST, MAX_SESSION_COST = 2, 300  # grids of one session
 def parse_defaults(services: Services, parameters: str) -> str:
     """Return parameters as they are stored; raises PromptError if they are not valid as defaults."""
     text = " ".join(parameters.split())
-    request = parse_prompt("a fox", services.registry, defaults=(text,) if text else ())
+    request = check_defaults(text, services.registry)
     if request.speed is not None or request.private is not None or request.repeat > 1:
         raise UserError(
             tr(
@@ -118,3 +118,11 @@ def require_any(given: object) -> None:
     """Raise UserError if no option was given."""
     if not given:
         raise UserError(tr("Choose at least one option to change. `/config panel` shows all current settings."))
+
+
+def refuse_together(one: str, other: str, *values: object) -> None:
+    """Raise UserError if the values of two options that contradict each other were both given."""
+    if all(values):
+        raise UserError(
+            tr("`{one}` and `{other}` contradict each other, so nothing was changed.", one=one, other=other)
+        )

@@ -67,6 +67,8 @@ async def _require_deletable(interaction: Interaction, job_id: str) -> JobRecord
             tr("I no longer know this picture. Moderators who can delete messages here can delete this one.")
         )
     if interaction.user.id != record.job.requester.id and not can_moderate(interaction, record.job):
+        if not record.job.requester.id:  # who had their data erased
+            raise UserError(tr("Only a moderator can do this."))
         raise UserError(tr("Only {whom} or a moderator can delete this.", whom=f"<@{record.job.requester.id}>"))
     return record
 

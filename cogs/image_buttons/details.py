@@ -39,7 +39,7 @@ class DetailsButton(PersistentItem, template=rf"{DETAILS}:{TILE_PATTERN}"):
         ancestors = await _ancestors(services.db.jobs, record)
         drawn = next((each for each in (record, *ancestors) if each.job.action is not Action.PICK), record)
         lines = [*fact_lines(record, services.registry), *_picture_lines(drawn.job.params)]
-        text = "\n".join([*lines, *_lineage(ancestors, interaction.user.id)])
+        text = "\n".join([*lines, *_lineage(ancestors, interaction.user.id, interaction.guild_id)])
         content, files = format_prompt_block(text, format_prompt(record.job.params, services.registry, seed=True))
         view = (
             family_tree_view(self.job_id) if await _has_family(services.db.lineage, self.job_id) else persistent_view()
@@ -102,14 +102,18 @@ def _picture_lines(params: Params) -> list[str]:
     return [f"-# {' · '.join(ways)}"] if ways else []
 
 
-def _lineage(ancestors: list[JobRecord], person_id: int) -> list[str]:
-    lines = [f"-# ↳ {_ancestor_line(record, person_id)}" for record in ancestors[:MAX_ANCESTORS]]
+def _lineage(ancestors: list[JobRecord], person_id: int, guild_id: int | None) -> list[str]:
+    """Return a line for each ancestor; nobody is named in a server for a picture of another one, or a private one."""
+    lines = [f"-# ↳ {_ancestor_line(record, person_id, guild_id)}" for record in ancestors[:MAX_ANCESTORS]]
     return lines + ["-# ↳ …"] * (len(ancestors) > MAX_ANCESTORS)
 
 
-def _ancestor_line(record: JobRecord, person_id: int) -> str:
+def _ancestor_line(record: JobRecord, person_id: int, guild_id: int | None) -> str:
     destination, origin = record.job.destination, job_text.attribution(record.job)
-    if record.result_message_id is None or (destination.private and record.job.requester.id != person_id):
+    is_elsewhere = guild_id is not None and destination.guild_id != guild_id
+    if record.job.requester.id != person_id and (destination.private or is_elsewhere):
+        return job_text.made_how(record.job, tr("somebody"))
+    if record.result_message_id is None:
         return origin
     url = jump_url(destination.guild_id, destination.result_channel_id, record.result_message_id)
     link = tr("go there")

@@ -29,18 +29,19 @@ class EditWordsButton(PersistentItem, template=rf"{Action.EDIT_WORDS}:{TILE_PATT
     """Opens the form with a picture's prompt."""
 
     async def run(self, interaction: Interaction) -> None:
-        client = interaction.client
-        params = (await _require_drawn(client, self.tile)).params
-        model = client.services.registry.resolve(params)
-        can_keep = Capability.PROMPT_EDITS in model.capabilities
-        held = " --retouch" if params.retouch else " --hold"
-        await open_form(interaction, self.tile, params, held if can_keep else "")
+        params = (await _require_drawn(interaction.client, self.tile)).params
+        await open_form(interaction, self.tile, params, " --retouch" if params.retouch else " --hold")
 
 
 async def open_form(interaction: Interaction, tile: Tile, params: Params, kept: str) -> None:
-    """Open the form with a prompt and what of the picture is `kept`, for other words of a tile."""
+    """Open the form with a prompt and what of the picture is `kept`, for other words of a tile.
+
+    A model whose words cannot change on the way keeps nothing.
+    """
+    registry = interaction.client.services.registry
     shown = last_words(params) if holds(params) else params
-    text = initial_prompt(Action.REROLL, shown, interaction.client.services.registry) + kept
+    can_keep = Capability.PROMPT_EDITS in (registry.find(params.model) or registry.default).capabilities
+    text = initial_prompt(Action.REROLL, shown, registry) + (kept if can_keep else "")
     if len(text) > MAX_TEXT_LENGTH:
         raise UserError(
             tr("This prompt is too long to edit here: it has more than {most} characters.", most=MAX_TEXT_LENGTH)

@@ -28,8 +28,9 @@ from cogs.image_buttons.remix import initial_prompt, parse_edited, with_referenc
 from cogs.prompt_modal import MASK_FIELD, PROMPT, PromptTarget, open_prompt_modal, reject_prompt
 from generation.errors import UserError
 from generation.job import Action
-from generation.params import TILE_PATTERN, Tile, Upload
+from generation.params import TILE_PATTERN, Params, Tile, Upload
 from generation.planning import actions
+from generation.prompt import PromptRequest
 
 MAX_PICKERS = 1000  # remembered; the selection of an older one is read from its message
 PRESETS = {
@@ -203,7 +204,7 @@ async def _defer(interaction: Interaction, target: PromptTarget, text: str) -> N
     parent = await interaction.client.jobs.require_parent(target.tile)
     preferred = await interaction.client.services.db.preferences.get(interaction.user.id)
     try:
-        typed = (await parse_edited(interaction, text, parent.params)).private
+        typed = (await _parse(interaction, text, parent.params)).private
     except UserError:
         typed = True  # the prompt is returned with its errors
     private = is_private(interaction, typed, preferred, parent)
@@ -215,7 +216,7 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
     assert tile is not None
     job = await client.jobs.require_parent(tile)
     parent = job.params
-    request = await with_references(interaction, await parse_edited(interaction, text, parent), job)
+    request = await with_references(interaction, await _parse(interaction, text, parent), job)
     registry = client.services.registry
     model = registry.resolve(request.params)
     child = actions.vary_region(
@@ -230,6 +231,12 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
     await client.jobs.submit(
         interaction, Action.VARY_REGION, params, tile, speed=request.speed, private=request.private
     )
+
+
+async def _parse(interaction: Interaction, text: str, parent: Params) -> PromptRequest:
+    """Parse an edited prompt, which may say what the parent's says of the picture that it was made from."""
+    forms = [name for name, is_kept in (("mix", parent.mix), ("colour", parent.colourise)) if is_kept]
+    return await parse_edited(interaction, text, parent, forms=forms)
 
 
 def _question() -> str:

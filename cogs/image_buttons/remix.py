@@ -198,7 +198,8 @@ async def with_references(
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:
     """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
-        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False, retouch=False)
+        parent = replace(actions.with_distinct_seeds(finished_picture(parent)), hold=False, retouch=False, video=False)
+        parent = replace(parent, source=None)  # the job starts from a tile, as strongly as the button says
     if action is Action.COLOUR:
         parent = colourised(parent)
     model = registry.find(parent.model) or registry.default
@@ -215,7 +216,9 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
     """Return the Params of a button's job with an edited prompt."""
     if action is Action.REROLL:
         if isinstance(parent.source, Tile):
-            return actions.with_prompt_of(parent, edited)
+            if not _is_variation(parent):
+                return actions.with_prompt_of(parent, edited)
+            return replace(_in_shape(parent, edited, model), source=parent.source, strength=parent.strength)
         if edited.original is not None or edited.image_prompts:
             return edited
         if parent.image_prompts:  # the edited prompt chose a model that starts from them
@@ -223,8 +226,7 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
         return replace(edited, source=parent.source or parent.original, blended=parent.blended)
     if action not in BASE_ACTION:
         return actions.with_prompt_of(params_for(action, parent, tile, model, edited.seed), edited)
-    if max(parent.aspect) > model.max_aspect * min(parent.aspect):
-        edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
+    edited = _in_shape(parent, edited, model)
     child = ACTION_PARAMS[BASE_ACTION[action]](edited, tile, model, edited.seed)
     return replace(
         child,
@@ -232,11 +234,25 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
         strength=_remix_strength(parent, edited, child),
         hold=edited.hold,
         retouch=edited.retouch,
+        video=edited.video,
     )
 
 
+def _is_variation(params: Params) -> bool:
+    """Return whether a grid was made from one picture without keeping its place or its pixels."""
+    keeps_place = params.frame is not None or params.mask is not None or params.region
+    return params.count > 1 and not keeps_place
+
+
+def _in_shape(parent: Params, edited: Params, model: Model) -> Params:
+    """Return an edited prompt in the shape of a panorama, which no prompt can ask for, if its parent is one."""
+    if max(parent.aspect) <= model.max_aspect * min(parent.aspect):
+        return edited
+    return replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
+
+
 def _remix_strength(parent: Params, edited: Params, child: Params) -> float:
-    if edited.mix:
+    if edited.mix and (edited.mix, edited.mix_keep) != (parent.mix, parent.mix_keep):
         return actions.MIX_STRENGTH
     if edited.retouch:
         return actions.RETOUCH_STRENGTH

@@ -21,6 +21,7 @@ from bot.policy.visibility import can_everybody_view, is_nsfw_withheld
 from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem
 from bot.ui.i18n import tr
 from bot.ui.reading_text import DESCRIBE_AGAIN, DRAW_ALL
+from cogs.autocomplete import available_models
 from cogs.batch import confirm_requests, submit_requests
 from cogs.imagine import submit_prompt
 from cogs.readings.buttons import require_reading
@@ -29,6 +30,7 @@ from generation.files.prompt_text import prompt_text
 from generation.job import Action
 from generation.params import Upload
 from generation.prompt import convert_infotext, format_prompt
+from generation.prompt.characters import remove_invisible
 from generation.prompt.infotext.finding import find_infotext
 
 MAX_LINK_LENGTH = 1000
@@ -100,7 +102,8 @@ async def describe_upload(interaction: Interaction, upload: Upload, told: str = 
     client = interaction.client
     known = told or await _found_prompt(interaction, upload)
     preferred = (await load_prompt_defaults(client.services, interaction)).model
-    params = await description_params(client.services, upload, preferred, known)
+    allowed = await available_models(client.services, interaction.guild_id)
+    params = await description_params(client.services, upload, preferred, allowed, known)
     await client.jobs.submit(interaction, Action.DESCRIBE, params)
 
 
@@ -117,7 +120,7 @@ async def _told_by(interaction: Interaction, image: discord.Attachment) -> str:
         return ""
     if find_infotext(text) is None:
         return ""
-    return convert_infotext(text, interaction.client.services.registry)[0]
+    return remove_invisible(convert_infotext(text, interaction.client.services.registry)[0])
 
 
 async def _found_prompt(interaction: Interaction, upload: Upload) -> str:
@@ -131,7 +134,8 @@ async def _found_prompt(interaction: Interaction, upload: Upload) -> str:
     if record is None or record.deleted:
         return ""
     is_own = record.job.requester.id == interaction.user.id
-    if not (can_everybody_view(interaction, record.job) or (is_own and await _is_private(interaction))):
+    only_they_read = interaction.context.dm_channel or await _is_private(interaction)
+    if not (can_everybody_view(interaction, record.job) or (is_own and only_they_read)):
         return ""
     if record.sensitive and await is_nsfw_withheld(
         services.policy, client, interaction.guild_id, interaction.channel_id

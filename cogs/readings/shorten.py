@@ -45,7 +45,7 @@ async def shorten_prompt(interaction: Interaction, prompt: str) -> None:
 
 async def _parse(interaction: Interaction, prompt: str) -> PromptRequest:
     """Return the request of a prompt; raise UserError for several, and for one with pictures."""
-    requests = await interaction.client.prompts.parse(interaction, prompt, with_image=False)
+    requests = await interaction.client.prompts.parse(interaction, prompt, with_image=False, ignored=("repeat",))
     if len(requests) > 1:
         raise PromptError(tr("One prompt can be shortened at a time: leave out choices in braces and `--repeat`"))
     (request,) = requests

@@ -82,7 +82,7 @@ class News(commands.Cog):
 
     def _line(self, record: JobRecord, people: int) -> str:
         destination, prompt = record.job.destination, format_prompt(record.job.params, self.services.registry)
-        shown = escape_markdown(truncate(" ".join(prompt.split()), MAX_PROMPT))
+        shown = escape_markdown(truncate(" ".join(prompt.split()) or tr("(pictures)"), MAX_PROMPT))
         line = f"- **{shown}** · {trn('{n} person', '{n} people', people)}"
         if record.result_message_id is None or destination.private:
             return line

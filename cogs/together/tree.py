@@ -97,7 +97,8 @@ class GoToSelect(PersistentItem, template=rf"{FAMILY_TREE}_go:{PLACE}"):
             await repost(interaction, record)
             return
         url = jump_url(to.guild_id, to.result_channel_id, record.result_message_id)
-        prompt = escape_markdown(truncate(_prompt(interaction, record), MAX_OPTION_LENGTH))
+        words = _prompt(interaction, record) or tr("(pictures)")  # a blend has none
+        prompt = escape_markdown(truncate(words, MAX_OPTION_LENGTH))
         await interaction.response.send_message(f"**{prompt}**\n{url}", ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
@@ -115,13 +116,17 @@ async def _collect(
     interaction: Interaction, asked: str, focus: str, can_view: Callable[[Interaction, Job], bool]
 ) -> Family:
     client = interaction.client
+    unknown = tr("I know no such picture that may be shown here.")
     record = await client.services.db.jobs.get(asked)
     if record is None or not can_view(interaction, record.job):
-        raise UserError(tr("I know no such picture that may be shown here."))
+        raise UserError(unknown)
     show_sensitive = allows_nsfw(client, interaction.channel_id)
-    return await collect_family(
+    family = await collect_family(
         client.services, partial(can_view, interaction), asked, focus, show_sensitive=show_sensitive
     )
+    if not family.shown:  # it was deleted, and so was all that may be seen of its family
+        raise UserError(unknown)
+    return family
 
 
 async def _file(interaction: Interaction, family: Family) -> discord.File:
@@ -133,7 +138,7 @@ async def _file(interaction: Interaction, family: Family) -> discord.File:
 def _display_name(interaction: Interaction, record: JobRecord) -> str:
     requester = record.job.requester
     member = interaction.guild.get_member(requester.id) if interaction.guild else None
-    return member.display_name if member else requester.name
+    return member.display_name if member else requester.name or tr("somebody")
 
 
 def _caption(family: Family) -> str:

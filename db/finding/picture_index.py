@@ -30,10 +30,9 @@ CHANGES = "SELECT number, job_id, gone FROM outline_changes WHERE number > 0 ORD
 SET_STAMP = """
     INSERT INTO memos (name, value) VALUES ('outlines', :stamp) ON CONFLICT (name) DO UPDATE SET value = :stamp
 """
-_INSERT_SHOWN = """
-    :job, :guild, :channel, :thread, :person, :at
-    WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job AND deleted_at IS NULL)
-"""
+# A job of nobody is that of somebody who had everything erased, but left the picture in a contest.
+_IS_KEPT = "EXISTS (SELECT 1 FROM jobs WHERE id = :job AND asker_id <> 0 AND deleted_at IS NULL)"
+_INSERT_SHOWN = f":job, :guild, :channel, :thread, :person, :at WHERE {_IS_KEPT}"
 INSERT_NEWER = f"""
     INSERT OR IGNORE INTO shown (id, job_id, guild_id, channel_id, thread_id, person_id, at)
     SELECT (SELECT max(0, coalesce(max(id), 0)) + 1 FROM shown), {_INSERT_SHOWN}
@@ -236,9 +235,8 @@ def shown_statements(picture: ShownPicture, words: Words, at: float, *, older: b
 
 def _insert_fingerprints(found: Fingerprints) -> Statement:
     return (
-        """INSERT OR IGNORE INTO fingerprints (job_id, guild_id, channel_id, person_id, outlines, vectors)
-           SELECT :job, :guild, :channel, :person, :outlines, :vectors
-           WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job AND deleted_at IS NULL)""",
+        f"""INSERT OR IGNORE INTO fingerprints (job_id, guild_id, channel_id, person_id, outlines, vectors)
+            SELECT :job, :guild, :channel, :person, :outlines, :vectors WHERE {_IS_KEPT}""",
         {
             "job": found.job_id,
             "guild": found.guild_id,

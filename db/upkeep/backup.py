@@ -13,7 +13,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,10 @@ _MEMBER_NAME = re.compile(
     rf"{re.escape(DATABASE_FILE)}|(?:{'|'.join(IMAGE_KINDS)})/[0-9A-Za-z-]{{1,2}}/[0-9A-Za-z-]+\.[0-9A-Za-z]+"
 )
 _STAGING_PREFIX = ".restoring-"
+_BACKUP_PREFIX = ".backup-"
+_BACKUP_NAME = re.compile(rf"{re.escape(_BACKUP_PREFIX)}[a-z0-9_]{{8}}")  # as tempfile names it
+_UNFINISHED_NAME = re.compile(rf"archive|{re.escape(DATABASE_FILE)}(?:-journal|-wal|-shm)?")
+_ABANDONED_S = 24 * 3600.0  # without a change
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _UNANSWERED = {"deferrals", "direct_messages"}  # a restored bot would answer them once more
 
@@ -56,7 +60,8 @@ def create_backup(data_dir: Path, target: Path) -> BackupContents:
     if target.exists() and not zipfile.is_zipfile(target):
         raise BackupError(f"{target} already exists and is not a backup: choose another name")
     try:
-        with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as staging:
+        _remove_abandoned_backups(target.parent)
+        with tempfile.TemporaryDirectory(prefix=_BACKUP_PREFIX, dir=target.parent) as staging:
             database, archive = Path(staging) / DATABASE_FILE, Path(staging) / "archive"
             jobs = _copy_database(data_dir / DATABASE_FILE, database)
             images = _write_archive(archive, database, data_dir)
@@ -96,13 +101,25 @@ def restore_backup(archive: Path, data_dir: Path, *, replace: bool) -> tuple[Bac
     return BackupContents(jobs, images), old_data
 
 
+def _remove_abandoned_backups(folder: Path) -> None:
+    """Delete what killed backups have left, nobody else's folder, and none that is still being written."""
+    for staging in folder.glob(f"{_BACKUP_PREFIX}*/"):
+        with suppress(OSError):  # another backup may have ended just now
+            files = list(staging.iterdir())
+            is_own = all(_UNFINISHED_NAME.fullmatch(path.name) and path.is_file() for path in files)
+            changed_at = max(path.stat().st_mtime for path in (staging, *files))
+            if _BACKUP_NAME.fullmatch(staging.name) and is_own and changed_at < time.time() - _ABANDONED_S:
+                shutil.rmtree(staging)
+
+
 def _copy_database(source: Path, target: Path) -> int:
     """Copy a snapshot of the database without the tokens; return the number of its jobs."""
     with _open_database(source) as live, _open_database(target) as copy:
         live.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
         _check_integrity(copy)
-        copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0", (REDACTED_TOKEN,))
+        # A job of a session has no token, by which it is known.
+        copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0 WHERE token <> ''", (REDACTED_TOKEN,))
         for table in _UNANSWERED & _table_names(copy):
             copy.execute(f"DELETE FROM {table}")
         copy.commit()
@@ -199,6 +216,11 @@ def _check_database(path: Path) -> int:
         if _has_sessions(database):  # people have gone on without the bot: it only says that the session ends
             database.execute(
                 "UPDATE collab_sessions SET phase = ?, due_at = 0 WHERE ended_at IS NULL", (RESTORED_PHASE,)
+            )
+            # Earlier backups gave a token to pictures that a telephone keeps to itself: they would be posted.
+            database.execute(
+                """UPDATE jobs SET token = '' WHERE state = 'drawn' AND private = 1
+                   AND id IN (SELECT job_id FROM collab_rounds)"""
             )
         database.execute("DELETE FROM memos WHERE name = 'commands'")  # other commands may have been synced since
         database.commit()

@@ -20,7 +20,9 @@ def add_backup(data_dir: Path, folder: Path, keep: int | None, now: float | None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = folder / time.strftime("atelier-%Y%m%d-%H%M%S.zip", time.localtime(now))
         contents = create_backup(data_dir, target)
-        for old in dated_backups(folder)[:-keep] if keep else []:
+        # The one just written stays, even if the clock was set back, or summer time has ended.
+        others = [path for path in dated_backups(folder) if path != target]
+        for old in others[: max(0, len(others) + 1 - keep)] if keep else []:
             old.unlink(missing_ok=True)
     except OSError as error:
         raise BackupError(f"{folder} cannot be used: {error.strerror}") from None

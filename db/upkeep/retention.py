@@ -30,7 +30,7 @@ GuildDays = Callable[[], Awaitable[Mapping[int, int]]]
 _JOB_ID = re.compile(r"[0-9a-f]{12}(?=[-.])")
 
 # A job expires only after it has ended and its status message (notice_id) is gone. It is kept while one of its images
-# is a favourite or the source of an unfinished job.
+# is a favourite, the source of an unfinished job, or a part of a session that goes on.
 _EXPIRE = """
     UPDATE jobs SET deleted_at = :now
     WHERE id = :id AND state IN ('answered', 'failed', 'cancelled') AND notice_id IS NULL
@@ -38,6 +38,12 @@ _EXPIRE = """
       AND NOT EXISTS (
           SELECT 1 FROM jobs AS unfinished
           WHERE unfinished.state IN ('waiting', 'drawing', 'drawn') AND instr(unfinished.params, 'tile:' || :id))
+      AND NOT EXISTS (
+          SELECT 1 FROM contest_entries JOIN collab_sessions AS contest ON contest.id = contest_entries.session
+          WHERE contest_entries.job_id = :id AND contest.ended_at IS NULL)
+      AND NOT EXISTS (
+          SELECT 1 FROM collab_rounds JOIN collab_sessions AS played ON played.id = collab_rounds.session
+          WHERE collab_rounds.job_id = :id AND played.ended_at IS NULL)
 """
 
 

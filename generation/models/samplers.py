@@ -52,7 +52,7 @@ SAMPLER_LABELS = {
 }
 
 # Other programs' names for the same: diffusers', ComfyUI's and InvokeAI's.
-_ALIASES = {"euler_ancestral": "euler_a", "uni_pc": "unipc", "plms": "pndm", "dpmpp_2m_sde_gpu": "dpmpp_2m_sde"}
+SAMPLER_ALIASES = {"euler_ancestral": "euler_a", "uni_pc": "unipc", "plms": "pndm", "dpmpp_2m_sde_gpu": "dpmpp_2m_sde"}
 _SCHEDULE = re.compile(
     r"_(?:karras|exponential|polyexponential|sgm_uniform|ddim_uniform|uniform|simple|beta|normal|gpu|bh2|k|trailing)$"
 )
@@ -76,7 +76,7 @@ def find_sampler(name: str, schedule: str = "") -> str | None:
 
 
 def _known_sampler(plain: str) -> str | None:
-    while (known := _ALIASES.get(plain, plain)) not in SAMPLERS:
+    while (known := SAMPLER_ALIASES.get(plain, plain)) not in SAMPLERS:
         shorter = _SCHEDULE.sub("", plain)
         if shorter == plain:
             return None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 MAX_WEIGHT = 10.0  # of nested groups together, as much as one can have; half-precision numbers end not far above
 # What a weight looks like, with the bracket after it. A smiley `(nice :3)`, a shape `(4:3)` and a time `(at 5:30)` are
 # none: a whole number is a weight up to 2, directly behind a word.
-_WEIGHT = r"[:：∶]\s?(?P<weight>\d?[.,]\d{1,4}|(?<![\s\d][:：∶])[012])\s?\)"
+_WEIGHT = r"[:：∶]\s?(?P<weight>\d?[.,]\d{1,8}|(?<![\s\d][:：∶])[012])\s?\)"
 _MARK = re.compile(rf"\\.|{_WEIGHT}|(?P<opens>\()|(?P<closes>\))", re.DOTALL)
 WEIGHTED_GROUP = rf"\([^()]+{_WEIGHT.replace('?P<weight>', '?:')}"
 

@@ -28,8 +28,8 @@ PREFACE = (
     rf"[^{COLONS}]{{0,60}}?\bprompts?\b[^{COLONS}]{{0,60}}[{COLONS}](?![{COLONS}])"
 )
 _COMMAND = re.compile(
-    rf"^(?:(?:{COMMANDS}\b\s?(?:prompt\b\s?[{COLONS}]?)?|(?:imagine\s)?prompt\s?(?:#?\d{{1,2}}\s?)?[{COLONS}](?![{COLONS}])"
-    rf"|--prompt(?:\s|=)|{PREFACE})\s?)+",
+    rf"^(?:(?:{COMMANDS}\b(?:[{COLONS}]++(?=[\s\w]))?\s?(?:prompt\b\s?[{COLONS}]*+)?"
+    rf"|(?:imagine\s)?prompt\s?(?:#?\d{{1,2}}\s?)?[{COLONS}](?![{COLONS}])|--prompt(?:\s|=)|{PREFACE})\s?)+",
     re.IGNORECASE,
 )
 # What Discord does not show: bold, italic (not a product, `2*3*4`), underlined (not a name, `__init__`), a spoiler.
@@ -72,7 +72,8 @@ def _patterns(labels: tuple[str, ...], modes: tuple[str, ...]) -> MessagePattern
     # A message's source, as *Copy Text* copies it: the prompt is the bold text, if any, whatever follows the mention.
     message = rf"(?:\*\*(.*?)\*\*\s-\s(?:{label})?|{label})<@!?\d+>.{{0,1000}}"
     by_id = rf"(?P<id><@!?\d+>)(?:{mode}){{0,4}}{_SUBTEXT}"
-    signature = rf"(?:^|\s)-\s(?:(?:{label})?(?:{by_id}|@[^()@]{{1,60}}?(?:{mode}){{1,4}})|{label}@[^()@]{{1,60}})$"
+    name = r"@(?:[^()@]|\([^()@]{1,40}\)){1,60}"
+    signature = rf"(?:^|\s)-\s(?:(?:{label})?(?:{by_id}|{name}?(?:{mode}){{1,4}})|{label}{name})$"
     return MessagePatterns(
         re.compile(message, re.IGNORECASE),
         re.compile(signature, re.IGNORECASE),

@@ -27,7 +27,7 @@ MAX_LENGTH_OF_WHEN = 10  # with the colon before it
 _OPEN, _THEN, _CLOSE = "\U0010fff0", "\U0010fff1", "\U0010fff2"
 _MARKS = re.compile(rf"([()\[\]{re.escape(COLONS)}{re.escape(DOUBLE_COLONS)}])")
 _SHARE = re.compile(
-    rf"\s?(?:[0\uff10]?[{re.escape(STOPS + COMMAS)}]\d{{1,4}}|\d{{1,2}}\s?[{re.escape(PERCENT_SIGNS)}])\s?"
+    rf"\s?(?:[0\uff10]?[{re.escape(STOPS + COMMAS)}]\d{{1,6}}|\d{{1,2}}\s?[{re.escape(PERCENT_SIGNS)}])\s?"
 )
 _STEPS = re.compile(r"(\s?)[1-9]\d{0,2}\s?")
 _LETTER = re.compile(r"[^\W\d_]")

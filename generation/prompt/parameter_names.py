@@ -38,6 +38,7 @@ FOREIGN_NAMES = {
 }
 
 _NAME = re.compile(r"[^\W\d_]+(?:[-_][^\W\d_]+)*")
+_RATIO = re.compile(rf"\d{{1,6}}[{re.escape(COLONS)}]\d{{1,6}}")
 ASSIGNMENT = f"=＝{COLONS}"
 
 
@@ -71,6 +72,8 @@ def unknown_parameter(name: str, options: Iterable[str], *, with_hint: bool) -> 
     nearest = nearest_name(name, options) if with_hint else None
     if name.startswith(("no-", "no_")):
         nearest = "no"
+    if _RATIO.fullmatch(name):
+        nearest = "ar"
     if nearest is None:
         return Text("Unrecognized parameter {typed}", typed=typed)
     if nearest in PLANNED:

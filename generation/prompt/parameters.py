@@ -10,7 +10,7 @@ from generation.job import Speed
 from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.models.samplers import SAMPLERS
+from generation.models.samplers import SAMPLER_ALIASES, SAMPLERS
 from generation.params import DEFAULT_IMAGE_GUIDANCE, MAX_SEED, ControlWeight, Params, Upload
 from generation.planning.actions import DEFAULT_KEEP, DEFAULT_MIX_KEEP, MAX_ZOOM, MIN_ZOOM
 from generation.planning.image_prompts import DEFAULT_IMAGE_WEIGHT, MAX_CHARACTER_WEIGHT
@@ -295,7 +295,7 @@ PARAMETERS = (
     ),
     Parameter(
         names=("cref",),
-        value_type=StyleName(),
+        value_type=StyleName(is_style=False),
         field="character_code",
         example="4f2a1c",
         default="none",
@@ -418,7 +418,7 @@ PARAMETERS = (
     ),
     Parameter(
         names=("sampler",),
-        value_type=Choice(SAMPLERS),
+        value_type=Choice(SAMPLERS, SAMPLER_ALIASES),
         field="sampler",
         example="euler_a",
         default="the model's",

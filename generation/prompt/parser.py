@@ -68,6 +68,7 @@ def parse_prompt(
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
     starts_from_images: bool = False,
+    ignored: Collection[str] = (),
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
 
@@ -82,6 +83,7 @@ def parse_prompt(
         forms=forms,
         new_seed=new_seed,
         starts_from_images=starts_from_images,
+        ignored=ignored,
     )
     if reading.problems:
         raise PromptError(*reading.problems)
@@ -99,12 +101,14 @@ def read_prompt(
     forms: Collection[str] = (),
     new_seed: Callable[[], int] = random_seed,
     starts_from_images: bool = False,
+    ignored: Collection[str] = (),
 ) -> PromptReading:
     """Read one prompt with `attached` images, and find all its problems.
 
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
-    last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
-    typed. `forms` are parameters that are valid because of the form that the prompt was typed into.
+    last. They do not set the fields that are `ignored`. A name in `options` stands for a text: `--mine` appends its
+    text to the prompt's, and its parameters count as typed. `forms` are parameters that are valid because of the form
+    that the prompt was typed into.
     """
     text, left_out = convert_infotext(text, registry)
     prompt = split_prompt(text, options)
@@ -115,7 +119,7 @@ def read_prompt(
     images = (PENDING_IMAGE,) * (attached + len(links))
     whole = " ".join(source.text for source in sources if source.text)
     parts = parse_parts(whole)
-    given, problems = _apply_defaults(typed, defaults, parts, images=len(images))
+    given, problems = _apply_defaults(typed, defaults, parts, ignored, images=len(images))
     problems += _combined_problems(typed, given, whole, parts, forms, images=len(images))
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
     request = None
@@ -144,7 +148,7 @@ def _combined_problems(
         *_hold_problems(given, forms, parts, scope.model, has_image=images > 0),
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
-        *_image_problems(images, parts, typed),
+        *_image_problems(images, parts, typed, forms),
         *_edit_problems(images, forms, scope.model),
         *_unsupported_inputs(images, parts, scope.model),
         *_style_problems(typed.values, given),
@@ -213,26 +217,54 @@ def _resolve_model(
 
 
 def _apply_defaults(
-    typed: ParameterLayer, defaults: Sequence[str], parts: tuple[PromptPart, ...], *, images: int
+    typed: ParameterLayer,
+    defaults: Sequence[str],
+    parts: tuple[PromptPart, ...],
+    ignored: Collection[str],
+    *,
+    images: int,
 ) -> tuple[dict[str, Any], list[Text]]:
     values, problems = typed.values, [*typed.problems]
     for text in defaults:
-        overridden = {*values}
+        overridden = {*values, *ignored}
         if values.get("draft"):
             overridden.add("num_inference_steps")  # else a draft could cost more than half
+        if images == 0 or values.get("hold") or values.get("retouch"):
+            overridden |= {"mix", "keep"}
         if images == 0:
-            overridden |= {"strength", "mix"}
+            overridden.add("strength")
+        if Capability.MIX not in typed.scope.model.capabilities:
+            overridden.add("keep")  # which says how much a mix keeps
         if images != 1:
             overridden |= {"colourise", "retouch"}
-        if typed.values.get("mix") or not any(part.edited for part in parts):
+        if values.get("mix") or not any(part.edited for part in parts):
             overridden |= {"hold", "retouch"}
         overridden.add("controls")  # they need a picture, which belongs to one prompt
         if Capability.EDIT in typed.scope.model.capabilities:
             overridden |= {"aspect", "retouch"}  # an edit has the shape of its picture, and starts from noise
         layer = layer_from_defaults(text, overridden, typed.scope)
-        values = layer.values | values
+        values = _fitting(layer.values, typed.scope) | values
         problems += layer.problems
     return values, problems
+
+
+def _fitting(values: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """Return the values of defaults that fit the model and each other."""
+    kept = _without_foreign_embeddings(values, scope)
+    unfit = {"hold", "retouch"} if "mix" in kept else {"keep"} if "mix" in values else set()
+    return {field: value for field, value in kept.items() if field not in unfit}
+
+
+def _without_foreign_embeddings(values: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """Return the values of defaults without the items that name an embedding for other models."""
+    kept = dict(values)
+    if "no" in values:
+        kept["no"] = tuple(item for item in values["no"] if not embedding_problems([item], scope))
+    for field in {"negative_prompt", "mix"} & values.keys():
+        if embedding_problems([values[field]], scope):
+            items = (item for item in values[field].split(",") if not embedding_problems([item], scope))
+            kept[field] = ",".join(items).strip()
+    return {field: value for field, value in kept.items() if value or field not in ("no", "negative_prompt", "mix")}
 
 
 def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[str]:
@@ -240,7 +272,9 @@ def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[
     return [*words, *given.get("no", ()), given.get("negative_prompt") or ""]
 
 
-def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer) -> list[Text]:
+def _image_problems(
+    images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer, forms: Collection[str]
+) -> list[Text]:
     if images > MAX_IMAGES:
         return [
             Text("A prompt can have at most {limit} pictures; this one has {number}", limit=MAX_IMAGES, number=images)
@@ -256,6 +290,8 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         return [Text("Add some text, or a second picture to blend with")]
     if images == 0 and not has_text:
         return [Text("Say what to draw: there is no text and no picture")]
+    if images == 0 and "strength" in typed.values and forms:
+        return [Text("`--iw` does not work in this form: leave it out")]
     if images == 0 and "strength" in typed.values:
         return [
             Text("Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one")

@@ -10,6 +10,7 @@ from typing import TypeVar
 from generation.errors import UserError
 from generation.prompt.characters import COMMAS
 from generation.prompt.copied_text import strip_copied_text
+from generation.prompt.infotext.finding import find_infotext
 from generation.prompt.syntax import SYNTAX_CHARS, unmask_escaped
 from generation.text import Text
 
@@ -24,8 +25,14 @@ class TooManyPermutations(UserError):
 
 
 def with_parameter(typed: str, parameter: str) -> str:
-    """Return the typed prompt without copied text, with one more parameter at its end."""
-    return f"{unmask_escaped(strip_copied_text(typed))} {parameter}".strip()
+    """Return the typed prompt without copied text, with one more parameter at its end.
+
+    Infotext that only its lines make one keeps them.
+    """
+    in_one_line = f"{unmask_escaped(strip_copied_text(typed))} {parameter}".strip()
+    if "\n" in typed and find_infotext(typed) and not find_infotext(in_one_line):
+        return f"{typed.rstrip()}\n{parameter}"
+    return in_one_line
 
 
 def permute(typed: str, limit: int) -> list[str]:

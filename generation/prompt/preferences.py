@@ -8,9 +8,11 @@ from typing import Any
 
 from generation.errors import UserError
 from generation.job import Speed
+from generation.models.capabilities import Capability
 from generation.models.registry import ModelRegistry
 from generation.prompt.parameter_names import is_reserved_name
-from generation.prompt.parser import parse_prompt
+from generation.prompt.parser import choose_model, parse_prompt
+from generation.prompt.request import PromptRequest
 from generation.prompt.writer import model_parameter
 from generation.text import Text
 
@@ -76,13 +78,18 @@ def check_suffix(text: str, registry: ModelRegistry) -> str:
         raise UserError(
             Text("A suffix can have parameters only, such as `--ar 3:2 --no text`. Put text into a custom option.")
         )
-    parse_prompt("x", registry, attached=1, defaults=(suffix,))
+    check_defaults(suffix, registry)
     return suffix
+
+
+def to_option_name(typed: str) -> str:
+    """Return the name of a custom option as it is stored."""
+    return typed.strip().removeprefix("--").lower()
 
 
 def check_option(name: str, value: str, registry: ModelRegistry) -> tuple[str, str]:
     """Return a custom option's name and value as they are stored; raise UserError (PromptError included)."""
-    name, value = name.strip().removeprefix("--").lower(), " ".join(value.split())
+    name, value = to_option_name(name), " ".join(value.split())
     if not _OPTION_NAME.fullmatch(name):
         raise UserError(
             Text(
@@ -100,5 +107,17 @@ def check_option(name: str, value: str, registry: ModelRegistry) -> tuple[str, s
                 number=len(value),
             )
         )
-    parse_prompt(f"x --{name}", registry, attached=1, options={name: value})
+    parse_prompt(f"x --{name}", registry, attached=_pictures_for(value, registry), options={name: value})
     return name, value
+
+
+def check_defaults(parameters: str, registry: ModelRegistry) -> PromptRequest:
+    """Return what a prompt that sets nothing itself becomes with default parameters; raise PromptError."""
+    defaults = (parameters,) if parameters else ()
+    return parse_prompt("x", registry, attached=_pictures_for(parameters, registry), defaults=defaults)
+
+
+def _pictures_for(parameters: str, registry: ModelRegistry) -> int:
+    """Return how many pictures parameters are checked with: one, since some need it, if their model takes any."""
+    model = choose_model((parameters,), registry)
+    return int(bool(model.capabilities & {Capability.IMG2IMG, Capability.EDIT}))

@@ -16,6 +16,7 @@ from generation.prompt.syntax import (
     COLON,
     IMAGE_LINK,
     LINK_LABEL,
+    LINK_WEIGHT,
     LONG_DASH,
     MISSING_SPACE,
     PARAMETER_START,
@@ -36,7 +37,7 @@ TAG = re.compile(
 )
 _TAG_IN_LIST = re.compile(rf"(?P<comma>,\s?)?{TAG.pattern}(?=(?P<after>\s?[,.]|[\w-]|))", re.IGNORECASE)
 _GLUED = re.compile(
-    rf"(\.(?:png|jpe?g|webp|gif))(?:[{re.escape(COMMAS)};]|(?=https?://))|[{re.escape(COMMAS)};|&](?=https?://)",
+    rf"(\.(?:png|jpe?g|webp|gif))(?:[{re.escape(COMMAS)};]|(?=https?://|--[a-z]+$))|[{re.escape(COMMAS)};|&](?=https?://)",
     re.IGNORECASE,
 )
 _LINK_START = re.compile(r"https?://", re.IGNORECASE)
@@ -161,14 +162,19 @@ def _format_problems(text: str) -> list[Text]:
 
 
 def _link_problems(links: tuple[str, ...]) -> list[Text]:
-    return [
-        Text(
-            "{link} is not a direct link to a picture: use one that ends in .png, .jpg, .jpeg, .webp or .gif",
-            link=quote(link),
+    return [_link_problem(link) for link in links if not IMAGE_LINK.fullmatch(link)]
+
+
+def _link_problem(link: str) -> Text:
+    if (weight := LINK_WEIGHT.search(link)) and IMAGE_LINK.fullmatch(link[: weight.start()]):
+        return Text(
+            "Pictures have no weights of their own here: leave out {weight}. `--iw` says how much they count",
+            weight=quote(weight[0]),
         )
-        for link in links
-        if not IMAGE_LINK.fullmatch(link)
-    ]
+    return Text(
+        "{link} is not a direct link to a picture: use one that ends in .png, .jpg, .jpeg, .webp or .gif",
+        link=quote(link),
+    )
 
 
 def _spacing_problems(text: str) -> list[Text]:

@@ -99,4 +99,5 @@ MISSING_SPACE = re.compile(rf"(?:{HYPHENS_IN_WORD}|{GLUED_PARAMETER})([^\W\d_]+)
 PERMUTATION_GROUP = re.compile(rf"\{{([^{{}}{re.escape(COMMAS)}]*+)[^{{}}]*+\}}")
 # What people write in front of a link: `1.`, `•`, `image 2:`.
 LINK_LABEL = rf"(?:[#>•*]|\d{{1,2}}[.)]|(?:images?|img|picture|reference|ref|url|link)(?:\s?\d)?\s?{COLON})"
+LINK_WEIGHT = re.compile(rf"{DOUBLE_COLON}[-\d.,]*$")  # Midjourney's, of one picture beside others
 IMAGE_LINK = re.compile(r"https?://[^\s/?#]+/[^\s?#]*\.(?:png|jpe?g|webp|gif)(?:[?#]\S*)?", re.IGNORECASE)

@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ from generation.prompt.characters import (
 )
 from generation.prompt.errors import ValueProblem, quote
 from generation.prompt.escaping import escape
-from generation.prompt.syntax import IMAGE_LINK, is_link, unmask
+from generation.prompt.syntax import IMAGE_LINK, LINK_WEIGHT, is_link, unmask
 from generation.prompt.weights import format_number
 from generation.text import Text
 
@@ -48,6 +48,8 @@ _NETWORK = re.compile(r"(?:te|unet)\s*=\s*", re.IGNORECASE)  # AUTOMATIC1111's n
 # What extensions of AUTOMATIC1111's web UI take, such as `lbw=OUTALL`.
 _EXTENSION_ARGUMENT = re.compile(r"(?!(?:te|unet)\b)[a-z_]+\s*=", re.IGNORECASE)
 _MAX_DENOMINATOR = 20
+_MARKED_LINK = re.compile(r"!?\[[^\[\]]*\]\((https?://\S+?)\)", re.IGNORECASE)
+_AROUND_LINK = f"{ANGLES_OPEN}{ANGLES_CLOSE}()[]"
 # An item between two commas; a comma inside a weight (`ink:0,8`) does not end it.
 WEIGHTED_NAME = re.compile(
     rf"[^{COMMAS}{COLONS}]*+[{COLONS}]\s*[^{COMMAS}{COLONS}]?\d*[{COMMAS}]\d+(?=\s*(?:[{COMMAS}]|$))|[^{COMMAS}]+"
@@ -216,11 +218,12 @@ class AspectRatio:
         match = _ASPECT.fullmatch(to_ascii(text).rstrip("%"))
         if match is None or not (width := int(match[1])) or not (height := int(match[2])):
             return ValueProblem(Text("must be two whole numbers such as `3:2`, not {typed}", typed=quote(text)))
-        if max(width, height) > scope.model.max_aspect * min(width, height):
+        if not _can_draw(scope.model, width, height):
             limit = Fraction(scope.model.max_aspect).limit_denominator(_MAX_DENOMINATOR)
             long, short = limit.numerator, limit.denominator
             return ValueProblem(
-                Text("must be between {short}:{long} and {long}:{short} with this model", short=short, long=long)
+                Text("must be between {short}:{long} and {long}:{short} with this model", short=short, long=long),
+                model_specific=any(_can_draw(model, width, height) for model in scope.registry.models),
             )
         divisor = math.gcd(width, height)
         return width // divisor, height // divisor
@@ -229,11 +232,17 @@ class AspectRatio:
         return f"{value[0]}:{value[1]}"
 
 
+def _can_draw(model: Model, width: int, height: int) -> bool:
+    """Return whether a model draws pictures of this shape."""
+    return max(width, height) <= model.max_aspect * min(width, height)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the names of a table; `DPM++ 2M Karras` is `dpmpp_2m_karras`."""
+    """One of the names of a table, or another name for one; `DPM++ 2M Karras` is `dpmpp_2m_karras`."""
 
     names: Mapping[str, Any]
+    aliases: Mapping[str, str] = field(default_factory=dict)
     greedy = True
     optional = False
 
@@ -243,6 +252,7 @@ class Choice:
 
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
         name = re.sub(r"[\s-]+", "_", to_ascii(text).lower().strip(CLOSING_MARKS).replace("+", "p"))
+        name = self.aliases.get(name, name)
         if name in self.names:
             return name
         nearest = difflib.get_close_matches(name[:MAX_MATCHED_LENGTH], self.names, 1)
@@ -431,15 +441,19 @@ class TextList:
 
 @dataclass(frozen=True, slots=True)
 class StyleName:
-    """A style reference: a link to a picture, the code of one that was used before, or `random`."""
+    """A reference to a picture: a link to it, the code of one that was used before, or, of a style, `random`."""
 
+    is_style: bool = True
     greedy = True
     optional = False
-    range = "a link to a picture, a code, or random"
+
+    @property
+    def range(self) -> str:
+        return "a link to a picture, a code, or random" if self.is_style else "a link to a picture, or a code"
 
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
-        stripped = (word.strip(ANGLES_OPEN + ANGLES_CLOSE) for word in unmask(text).replace(",", " ").split())
-        words = list(filter(None, stripped))
+        plain = _MARKED_LINK.sub(r"\1", unmask(text).replace(",", " "))
+        words = list(filter(None, (LINK_WEIGHT.sub("", word.strip(_AROUND_LINK)) for word in plain.split())))
         if len(words) != 1:
             return ValueProblem(Text("takes one picture, not {typed}", typed=quote(text)))
         (word,) = words

@@ -36,7 +36,7 @@ class RunningJobs:
     def __init__(self) -> None:
         self._jobs: dict[str, RunningJob] = {}
         self.counts = Counter[LimitKey]()  # by `limit_keys`
-        self._of_worker: defaultdict[Worker, dict[str, RunningJob]] = defaultdict(dict)
+        self._of_worker: dict[Worker, dict[str, RunningJob]] = {}  # only those with jobs: machines come and go
         self._slot_orders: defaultdict[int, dict[str, int]] = defaultdict(dict)
 
     def __iter__(self) -> Iterator[RunningJob]:
@@ -50,7 +50,7 @@ class RunningJobs:
         job_id = running.job.id
         self._jobs[job_id] = running
         self.counts.update(running.queued.limit_keys)
-        self._of_worker[running.slot.worker][job_id] = running
+        self._of_worker.setdefault(running.slot.worker, {})[job_id] = running
         self._slot_orders[running.job.requester.id][job_id] = running.slot.order
 
     def remove(self, job_id: str) -> RunningJob | None:
@@ -59,6 +59,8 @@ class RunningJobs:
         if running is not None:
             self.counts.subtract(running.queued.limit_keys)
             del self._of_worker[running.slot.worker][job_id]
+            if not self._of_worker[running.slot.worker]:
+                del self._of_worker[running.slot.worker]
             orders = self._slot_orders[running.job.requester.id]
             del orders[job_id]
             if not orders:
@@ -67,11 +69,11 @@ class RunningJobs:
 
     def of_worker(self, worker: Worker) -> list[RunningJob]:
         """Return the jobs of a worker, oldest slot first."""
-        return list(self._of_worker[worker].values())
+        return list(self._of_worker.get(worker, {}).values())
 
     def free_capacity(self, worker: Worker) -> int:
         """Return how many more jobs a worker takes."""
-        return worker.capacity - len(self._of_worker[worker])
+        return worker.capacity - len(self._of_worker.get(worker, {}))
 
     def newest_slot(self, person_id: int) -> int:
         """Return the number of a person's newest slot, 0 without one."""

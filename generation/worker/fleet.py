@@ -28,7 +28,8 @@ class Fleet:
     """The workers in the order of the settings, then those of the cluster, which come and go.
 
     Each of the settings starts when the one before it is ready or has failed: so one process at a time reads the disk
-    or downloads, and the first is ready as soon as if it were the only one. Without any, `registry` is needed.
+    or downloads, and the first is ready as soon as if it were the only one. One that is drained is left out. Without
+    any, `registry` is needed.
     """
 
     def __init__(self, workers: Sequence[Worker], registry: ModelRegistry | None = None) -> None:
@@ -85,6 +86,10 @@ class Fleet:
         for worker in self.workers:
             worker.subscribe(partial(callback, worker))
 
+    def wake(self) -> None:
+        """Look at the workers again after one began draining."""
+        self._changed.set()
+
     async def start(self) -> None:
         """Start the first worker, and the others after it in the background."""
         if self.workers:
@@ -104,10 +109,11 @@ class Fleet:
             with suppress(TimeoutError):
                 async with asyncio.timeout(START_TIMEOUT_S):
                     await self._end_of_load(earlier)
-            await worker.start()
+            if not worker.draining:
+                await worker.start()
 
     async def _end_of_load(self, worker: Worker) -> None:
-        while isinstance(worker.state, Loading):
+        while isinstance(worker.state, Loading) and not worker.draining:
             self._changed.clear()
             await self._changed.wait()
 

@@ -224,7 +224,12 @@ class LocalWorker:
         return self._offered is None or covers(self._offered, self.registry, params)
 
     async def start(self) -> None:
-        """Start loading the default model, the first time or after `close`; `state` reports its progress."""
+        """Start loading the default model, the first time or after `close`; `state` reports its progress.
+
+        Does nothing for a worker that is started already.
+        """
+        if self._process is not None or self._restart is not None:
+            return
         self._closing = False
         self.state = Loading(STARTING_PART, 0, 1, self.registry.default.name)
         self._start_process()
@@ -235,6 +240,7 @@ class LocalWorker:
         self._fail(self._death(None)("the worker is being closed"), sent=False)
         if self._restart is not None:
             self._restart.cancel()
+            self._restart = None
         if (process := self._process) is None:
             return
         process.send(Stop())

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bot.cli import parse_cli_prompt
+from bot.cli import parse_cli_prompt, with_shape
+from generation.messages import Generate
+from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError
 from main import with_prompt_last
+from tests.support.bot_harness import red_png
 
 REGISTRY = ModelRegistry.from_refs(["storybook"])
 
@@ -67,6 +70,17 @@ def test_everything_impossible_is_told_at_once():
 def test_a_prompt_without_text_needs_an_image(prompt):
     with pytest.raises(PromptError, match="Say what to draw"):
         parse_cli_prompt(prompt, REGISTRY, with_image=False)
+
+
+def test_an_edit_has_the_shape_of_its_picture():
+    editor = Model(name="editor", ref="m", is_editor=True)
+    params = parse_cli_prompt("make it winter", ModelRegistry((editor,)), with_image=True)
+    assert params.original is not None
+    for size, aspect in (((300, 200), (3, 2)), ((90, 160), (9, 16))):
+        request = Generate("0" * 12, params, 0, 0, original=red_png(*size))
+        shaped = with_shape(request, "make it winter", editor).params
+        assert (shaped.aspect, (shaped.width, shaped.height)) == (aspect, size_for(editor, aspect))
+        assert with_shape(request, "make it winter --ar 1:1", editor) is request
 
 
 def test_a_prompt_becomes_params():

@@ -22,11 +22,9 @@ from tests.support.timing import TIMEOUT_S
 class Studio:
     """Two workers in real processes, their queue, and what drains them."""
 
-    def __init__(self, folder) -> None:
-        make = LocalWorker
-        self.workers = [
-            make(SCRIPTED_REGISTRY, "cpu", 1, load=scripted_engine.load, name=name) for name in ("cuda:0", "cuda:1")
-        ]
+    def __init__(self, folder, load_first=scripted_engine.load) -> None:
+        loads = {"cuda:0": load_first, "cuda:1": scripted_engine.load}
+        self.workers = [LocalWorker(SCRIPTED_REGISTRY, "cpu", 1, load=load, name=name) for name, load in loads.items()]
         self.fleet = Fleet(self.workers)
         self.queue = Queue(self.fleet.workers, QueueLimits(running_per_person=9))
         self.draining = Draining(self.fleet, self.queue, folder)
@@ -75,6 +73,46 @@ async def test_a_drained_worker_ends_its_job_and_stops_and_can_be_used_again(tmp
         await found.draining.apply(["cuda:1"])
         await found.draw()
         assert found.drawn_by[-1] == "cuda:0"
+
+
+async def test_a_worker_drained_before_the_start_does_not_delay_the_others(tmp_path):
+    found = Studio(tmp_path, load_first=scripted_engine.load_forever)
+    await found.fleet.start()
+    try:
+        await found.draining.apply(["cuda:0"])
+        await found.draw()
+    finally:
+        await found.fleet.close()
+    assert found.drawn_by == ["cuda:1"]
+
+
+async def test_a_worker_drained_before_the_start_is_started_once_it_is_used_again(tmp_path):
+    found = Studio(tmp_path)
+    second = found.workers[1]
+    await found.fleet.start()
+    try:
+        await found.draining.apply(["cuda:1"])
+        await found.draw()
+        await found.fleet._starting
+        assert second._process is None
+        await found.draining.apply([])
+        await found.until_ready()
+    finally:
+        await found.fleet.close()
+
+
+async def test_a_worker_used_again_before_its_turn_has_one_process(tmp_path):
+    found = Studio(tmp_path)
+    second = found.workers[1]
+    await found.fleet.start()
+    try:
+        await found.draining.apply(["cuda:1"])
+        await found.draining.apply([])
+        process = second._process
+        await found.fleet._starting
+        assert second._process is process is not None
+    finally:
+        await found.fleet.close()
 
 
 async def test_jobs_wait_while_every_worker_is_drained(tmp_path):

@@ -19,8 +19,8 @@ from generation.models.files.controls import ControlNet
 CONFIG = Config()
 
 
-def dry_run(capsys, prompt: str, *, with_image: bool = False) -> tuple[int, dict]:
-    code = print_dry_run(CONFIG, prompt, with_image=with_image)
+def dry_run(capsys, prompt: str, *, with_image: bool = False, with_control: bool = False) -> tuple[int, dict]:
+    code = print_dry_run(CONFIG, prompt, with_image=with_image, with_control=with_control)
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -57,6 +57,8 @@ def test_a_dry_run_prints_controlnets_and_their_picture(capsys, monkeypatch):
     monkeypatch.setattr("bot.dry_run.load_registry", lambda _: replace(registry, adapters=Adapters(controls=(canny,))))
     code, printed = dry_run(capsys, "a fox --control canny:0.5 4f2a1c")
     assert (code, printed["parameters"]) == (0, {"control": [{"name": "canny", "weight": 0.5}, "4f2a1c"]})
+    code, printed = dry_run(capsys, "a fox --control canny:0.5", with_control=True)
+    assert (code, printed["parameters"]) == (0, {"control": [{"name": "canny", "weight": 0.5}]})
 
 
 def test_a_dry_run_prints_the_faults_beside_what_was_read(capsys):

@@ -21,6 +21,7 @@ from generation.worker.offer import covers
 from generation.worker.worker import LocalWorker
 from preview import UploadedFile
 from tests.cogs.config.test_config_commands import run_config
+from tests.cogs.test_find import make, png
 from tests.cogs.test_stealth import generate_stealth
 from tests.support.bot_harness import eventually, first_tile, red_png
 
@@ -103,6 +104,12 @@ async def test_the_prompt_in_the_file_comes_first(harness):
         assert "1 is the prompt that the picture was drawn with." in shown.content
 
 
+async def test_half_of_an_emoji_in_the_prompt_of_a_file_is_left_out(harness):
+    async with harness.bot():
+        await describe(harness, png_with(r'{"prompt": "a teal whale\ud83d", "steps": 20}'))
+        assert "1\\. a teal whale --steps 20\n" in (await result(harness)).content
+
+
 async def test_a_cancelled_description_ends(harness):
     async with harness.bot() as services:
         await describe(harness, png_with("a slow whale\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 96x64"))
@@ -133,6 +140,16 @@ async def test_the_prompt_of_a_private_picture_is_not_told_in_public(harness, as
             await harness.client.finder.update()
         await describe(harness, png, getattr(harness, asker))
         assert "secret" not in (await result(harness)).content
+
+
+async def test_the_prompt_of_ones_own_picture_is_told_in_direct_messages(harness):
+    direct = harness.server.world.dm_channel(harness.ada, harness.server.world.bot)
+    async with harness.bot() as services:
+        drawn = await make(harness, services, "an own fox", harness.ada)
+        picture = png(Image.open(io.BytesIO(await services.images.files.read(first_tile(drawn)))))
+        await harness.person(harness.ada).command("describe", direct, image=picture)
+        shown = await harness.server.wait_for(direct, lambda message: "1\\." in message.content)
+        assert "1\\. an own fox" in shown.content
 
 
 async def test_a_blocked_word_of_the_model_is_not_shown(harness):

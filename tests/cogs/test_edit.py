@@ -101,6 +101,7 @@ async def test_a_picture_that_was_drawn_here_is_changed_by_the_menu_and_in_its_f
     async with harness.bot(**settings) as services:
         await harness.imagine("a fox --ar 3:2")
         drawn = first_tile(await harness.result())
+        await services.db.preferences.update(harness.ada.id, suffix="--repeat 2")  # is left out of it
         asked = await edit_from_menu(harness, await harness.result(), "make it winter --iw 9")
         refused = await asked.message()
         assert "`--iw` must be" in refused.content

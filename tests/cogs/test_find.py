@@ -67,6 +67,14 @@ def screenshot_of(image):
     return page
 
 
+async def test_nothing_to_search_for_and_too_much_are_told(harness):
+    async with harness.bot():
+        assert (await find(harness)).content == "There is no picture here yet that you may see."
+        assert (await find(harness, words="♥")).content == "I found no picture with these words that you may see."
+        asked = await find(harness, words="fox", image=png(Image.new("RGB", (64, 64))))
+        assert asked.content == "Type words or attach a picture, not both."
+
+
 async def test_words_find_the_pictures_of_a_server_newest_first(harness):
     async with harness.bot() as services:
         fox = await make(harness, services, "a red fox")

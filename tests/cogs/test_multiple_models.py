@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from preview import UploadedFile
+from tests.cogs.config.test_config_commands import run_config
 from tests.cogs.image_buttons.test_remix import pick_image
 from tests.cogs.test_prompt_modal import modal_prompt
-from tests.support.bot_harness import first_tile, make_model, open_image
+from tests.support.bot_harness import first_tile, make_model, open_image, red_png
 
 SMALL, LARGE = (128, 128), (192, 192)  # the grids of the two models
 
@@ -166,3 +168,21 @@ async def test_allowing_only_a_removed_model_is_reported_and_can_be_fixed(harnes
         assert "Models: remove Engraver." in await run_command(harness, "config models", harness.mod, remove="engraver")
         await harness.imagine("a fox")
         await harness.result(text="a fox** - <@")
+
+
+async def test_blend_and_describe_choose_a_model_that_the_server_allows(harness):
+    def model(name, **own):
+        return make_model(harness.folder / name, name=name, **own)
+
+    known = {"things": ["boat", "fox"], "colours": ["red"], "places": ["sea"]}
+    models = model("First", unsupported=["blend"]), model("Second", known=known), model("Third", known=known)
+    async with harness.bot(models=models) as services:
+        for name in ("First", "Third"):
+            await run_config(harness, "models", add=name)
+        picture = UploadedFile("red.png", red_png(64, 64))
+        await run_command(harness, "blend", image1=picture, image2=picture)
+        assert (await load_record(services, await harness.result())).job.params.model == "Third"
+        await run_command(harness, "describe", image=picture)
+        await harness.server.wait_for(harness.channel, lambda message: "1\\." in message.content)
+        (row,) = await services.db.connection.fetch_all("SELECT id FROM jobs WHERE action = 'describe'")
+        assert (await services.db.jobs.get(row["id"])).job.params.model == "Third"

@@ -11,6 +11,7 @@ from bot.images import data_export
 from db.privacy import EXPORT_QUERIES
 from generation.params import Tile
 from preview import UploadedFile
+from preview.state import permissions
 from tests.support.bot_harness import eventually, first_tile, red_png
 from tests.support.timing import TIMEOUT_S
 
@@ -200,6 +201,70 @@ async def test_everything_is_deleted_except_what_others_made(harness):
         assert refused
         await harness.person(harness.ben).press(others, "U1")
         await harness.result(text="Image #1")
+
+
+async def test_a_result_that_was_sent_by_direct_message_is_deleted(harness):
+    channel = harness.server.world.add_channel(harness.guild, "walled", bot_denied=permissions.SEND_MESSAGES)
+    direct = harness.server.world.dm_channel(harness.ada)
+    async with harness.bot():
+        await harness.imagine("slow fox", channel=channel)
+        await harness.status_message("(25%)", channel)
+        harness.server.world.clock.advance(16 * 60)
+        harness.release_slow_jobs()
+        await harness.result(channel=direct)
+        reply = await delete_everything(harness)
+        await reply.wait_for(lambda each: "1 job" in each.content)
+        assert not harness.results(direct)
+
+
+async def test_what_was_asked_for_before_the_clock_was_set_back_is_deleted(harness):
+    offset = 60.0
+    async with harness.bot(clock=lambda: harness.server.world.clock.time() + offset):
+        await generate_result(harness)
+        offset = 0.0
+        reply = await delete_everything(harness)
+        await reply.wait_for(lambda each: "1 job" in each.content)
+        assert not harness.results()
+
+
+async def test_what_is_asked_for_later_is_kept_although_the_clock_was_set_back(harness):
+    offset = 300.0
+    async with harness.bot(clock=lambda: harness.server.world.clock.time() + offset):
+        await generate_result(harness)
+        offset = 0.0
+        held = harness.server.faults.hold("DELETE", f"/channels/{harness.channel.id}/messages/*")
+        reply = await delete_everything(harness)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
+        await generate_result(harness, "an owl")
+        held.release()
+        await reply.wait_for(lambda each: "1 job" in each.content)
+        (left,) = harness.results()
+        assert "an owl" in left.content
+
+
+async def test_a_result_whose_posting_was_never_confirmed_is_deleted(harness):
+    async with harness.bot():
+        harness.server.faults.drop_response("POST", f"/channels/{harness.channel.id}/messages", times=100)
+        await generate_result(harness)
+        reply = await delete_everything(harness)
+        await reply.wait_for(lambda each: "1 job" in each.content)
+        assert not harness.results()
+
+
+async def test_a_private_result_that_was_never_confirmed_is_taken_out(harness, monkeypatch, caplog):
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (3600,))
+    async with harness.bot():
+        status = await (
+            await harness.imagine("slow fox --stealth", image=UploadedFile("a.png", red_png(64, 64)))
+        ).message()
+        harness.server.faults.drop_response("PATCH", "/webhooks/*", times=100)
+        harness.release_slow_jobs()
+        await eventually(lambda: "trying again in 3600 s" in caplog.text)
+        harness.server.faults.clear()
+        reply = await delete_everything(harness)
+        await reply.wait_for(lambda each: "1 job" in each.content)
+        assert not status.attachments and not status.embeds
+        assert "being deleted" in status.content
 
 
 async def test_waiting_and_running_jobs_are_cancelled_first(harness):

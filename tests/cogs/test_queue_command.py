@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preview.state import permissions
 from preview.state.world import Overwrite
+from tests.support.sessions import make_session
 
 
 async def run_queue(harness, user=None, channel=None):
@@ -69,6 +70,18 @@ async def test_jobs_of_other_servers_are_listed_without_details(harness):
     for said in (text, direct):
         assert "25% · someone's, in another place\n" in f"{said}\n"
         assert "secret" not in said and str(harness.ada.id) not in said
+
+
+async def test_many_jams_of_a_host_fit_into_the_lists(harness):
+    async with harness.bot() as services:
+        place = {"guild_id": harness.guild.id, "channel_id": harness.channel.id, "host_id": harness.ben.id}
+        for number in range(50):
+            jam = make_session(id=f"{number:012x}", settings={"rounds": 5}, **place)
+            assert await services.db.sessions.add(jam, 50)
+        listed = await (await harness.person(harness.ben).command("jam list", harness.channel)).message()
+        for text in (listed.content, await run_queue(harness)):
+            assert text.count("🎷") > 20
+            assert text.endswith("\n…")
 
 
 async def test_a_long_queue_is_cut_with_the_number_left_out(harness):

@@ -170,6 +170,29 @@ async def test_a_custom_option_stands_for_its_text_and_parameters(harness):
         assert "You have no option `--mine`" in await run_command(harness, "prefer option set", name="mine")
 
 
+async def test_an_option_whose_name_became_a_parameter_can_be_deleted(harness):
+    async with harness.bot() as services:
+        await services.db.preferences.set_option(harness.ada.id, "hold", "in ink")
+        assert "`--hold` stands for: in ink" in await run_command(harness, "prefer option set", name="hold")
+        assert "is deleted" in await run_command(harness, "prefer option set", name="hold", delete=True)
+        assert await services.db.preferences.options(harness.ada.id) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("suffix", {"parameters": "--ar 3:2", "clear": True}),
+        ("model", {"name": "Painter", "clear": True}),
+        ("option set", {"name": "mine", "value": "in ink", "delete": True}),
+    ],
+)
+async def test_a_preference_is_not_set_and_removed_at_once(harness, name, options):
+    async with harness.bot() as services:
+        assert "contradict each other" in await run_command(harness, f"prefer {name}", **options)
+        assert await services.db.preferences.get(harness.ada.id) == Preferences()
+        assert await services.db.preferences.options(harness.ada.id) == {}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [("ar", "--raw", "already a parameter"), ("two words", "x", "one word"), ("mine", "--aspct 3:2", "did you mean")],

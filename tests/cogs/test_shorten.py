@@ -114,6 +114,13 @@ async def test_a_reading_can_be_cancelled(harness):
         assert await services.db.readings.get(record.job.id) is None
 
 
+async def test_a_preferred_repeat_shortens_a_prompt_once(harness):
+    async with harness.bot() as services:
+        await services.db.preferences.update(harness.ada.id, suffix="--repeat 3")
+        await shorten(harness, PROMPT)
+        await result(harness)
+
+
 async def test_a_reading_is_no_picture_of_its_person(harness):
     async with harness.bot() as services:
         await shorten(harness, f"{PROMPT} --video")

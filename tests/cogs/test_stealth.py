@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from preview import UploadedFile
+from tests.cogs.config.test_config_commands import run_config
 from tests.cogs.test_context_menus import close_direct_messages
 from tests.support.bot_harness import eventually, first_tile, open_image, red_png
 
@@ -194,3 +195,27 @@ async def test_stealth_presses_on_a_public_image_stay_private_and_give_credit(ha
     assert made.ephemeral
     assert f"after a picture by <@{harness.ada.id}>" in made.content
     assert len(harness.public_messages()) == 1
+
+
+async def test_private_pictures_have_a_way_on_once_they_are_switched_off(harness):
+    ada = harness.person(harness.ada)
+    async with harness.bot():
+        grid = await generate_stealth(harness)
+        await run_config(harness, "stealth", allowed=False)
+        await ada.press(grid, "U1")
+        single = await harness.server.wait_for(harness.channel, lambda message: "Remix" in message.labels)
+        assert single.ephemeral
+        refused = await (await ada.press(single, "Vary (Strong)")).message()
+        assert "*Remix* with `--public`" in refused.content
+        await ada.submit_modal(await ada.press(single, "Remix"), {"prompt": "a cat --public"})
+        assert not (await harness.result(text="a cat")).ephemeral
+
+
+async def test_a_public_grid_has_no_private_pictures_where_they_are_switched_off(harness):
+    async with harness.bot() as services:
+        await harness.imagine("a fox")
+        await services.db.preferences.update(harness.ben.id, private=True)
+        await run_config(harness, "stealth", allowed=False)
+        refused = await (await harness.person(harness.ben).press(await harness.result(), "U1")).message()
+        assert refused.ephemeral
+        assert "switched off" in refused.content

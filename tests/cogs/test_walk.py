@@ -42,6 +42,7 @@ def frames(film):
 
 async def test_a_walk_between_prompts_is_a_film_of_24_pictures(harness):
     async with harness.bot() as services:
+        await services.db.preferences.update(harness.ada.id, suffix="--repeat 3")  # is left out of it
         await walk(harness, "a fox --seed 5", "an owl --seed 9")
         posted = await harness.result(text="Walk by")
         record = await walk_job(services)
@@ -64,6 +65,16 @@ async def test_a_walk_between_prompts_is_a_film_of_24_pictures(harness):
         await harness.person(harness.ada).press(posted, "Upscale (Subtle)")
         upscaled = await harness.result(text="Upscaled")
         assert "**an owl**" in upscaled.content, "the end goes on with its own words"
+
+
+async def test_a_film_is_sent_by_direct_message_as_such(harness):
+    async with harness.bot():
+        await walk(harness, "a fox --seed 5", "an owl --seed 9")
+        posted = await harness.result(text="Walk by")
+        asked = await harness.person(harness.ben).context_menu("DM results", posted)
+        await asked.wait_for(lambda message: "direct messages" in message.content)
+        (sent,) = harness.server.messages(harness.server.world.dm_channel(harness.ben))
+        assert open_image(harness.server, sent).n_frames == open_image(harness.server, posted).n_frames == 48
 
 
 async def test_a_walk_below_a_grid_begins_and_ends_with_its_pictures(harness):
@@ -143,6 +154,16 @@ async def test_a_refused_walk_gives_both_prompts_back(harness):
             assert words in answer.content
             assert start in answer.content
             assert end in answer.content
+
+
+async def test_a_walk_with_many_faults_is_refused_within_one_message(harness):
+    unknown = " ".join(f"--{chr(97 + number % 26) * 30}{number // 26 * 'x'} 1" for number in range(60))
+    async with harness.bot():
+        refused = await (await walk(harness, f"a fox {unknown}", "an owl")).message()
+        assert refused.ephemeral
+        assert refused.content.startswith("• Unrecognized parameter `--aaa")
+        (attachment,) = refused.attachments
+        assert harness.server.core.files.get(attachment.id) == f"a fox {unknown}\nan owl".encode()
 
 
 async def test_a_walk_is_refused_for_blocked_words_at_its_end(harness):

@@ -144,6 +144,14 @@ async def test_a_failed_write_does_not_affect_others(store):
     assert (await store.get(job.id)).state is JobState.RUNNING
 
 
+@pytest.mark.parametrize("value", ["half of an emoji: \ud83d", 2**63])
+async def test_a_value_that_cannot_be_stored_does_not_affect_other_writes(store, value):
+    writes = (store.set_meta(str(number), value if number == 2 else "x") for number in range(5))
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [isinstance(result, Exception) for result in results] == [False, False, True, False, False]
+    assert [await store.get_meta(str(number)) for number in range(5)] == ["x", "x", None, "x", "x"]
+
+
 async def test_a_write_is_on_the_disk_before_it_returns(store):
     sqlite = store._connection._sqlite
     (mode,), (synchronous,) = [

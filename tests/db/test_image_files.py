@@ -9,6 +9,7 @@ import os
 import signal
 import struct
 import sys
+import threading
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from db.image_files import ImageStore
 from generation.errors import UserError
 from generation.messages import Grid
 from generation.params import Tile, Upload
+from tests.support.timing import TIMEOUT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN_FILES = Path("/proc/self/fd")
@@ -111,6 +113,29 @@ async def test_concurrent_identical_uploads_are_stored_complete(image_store, tmp
     assert set(uploads) == {Upload(hashlib.sha256(data).hexdigest())}
     assert await image_store.read(uploads[0]) == data
     assert len(files_below(tmp_path / "data")) == 1
+
+
+async def test_nothing_is_left_of_a_job_that_is_deleted_while_it_is_saved(image_store, tmp_path, monkeypatch):
+    began, may_go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    write_all = image_store._write_all
+
+    def write_slowly(*files) -> None:
+        began.set()
+        may_go_on.wait(TIMEOUT_S)
+        write_all(*files)
+        ended.set()
+
+    monkeypatch.setattr(image_store, "_write_all", write_slowly)
+    saving = asyncio.create_task(image_store.save(JOB, make_grid_files(b"a")))
+    await asyncio.to_thread(began.wait, TIMEOUT_S)
+    saving.cancel()
+    await asyncio.wait({saving})
+    deleting = asyncio.create_task(image_store.delete(JOB))
+    await asyncio.wait({deleting}, timeout=0.05)
+    may_go_on.set()
+    await deleting
+    await asyncio.to_thread(ended.wait, TIMEOUT_S)
+    assert files_below(tmp_path / "data") == []
 
 
 async def test_a_reader_sees_the_old_image_or_the_new_one_never_a_mix(image_store):

@@ -16,10 +16,13 @@ from db.preferences import PreferenceStore
 from db.privacy import EXPORT_QUERIES, JOB_TOTALS, START_CURSOR, UPLOAD_COUNT, Cursor, PersonalData
 from db.reports import ReportStore
 from db.threads import ThreadStore
+from db.together.contests import ContestStore, Entry
+from db.together.sessions import Round, SessionKind, SessionStore
 from db.usage import Usage
 from generation.job import Action
-from generation.params import PromptPart, Tile, Upload
+from generation.params import FilmKind, FilmPlan, PromptPart, Tile, Upload
 from tests.support.jobs import ADA, BEN, make_job
+from tests.support.sessions import make_session
 
 
 @pytest.fixture
@@ -161,9 +164,33 @@ async def test_an_upload_that_another_user_needs_is_kept(store, privacy):
     assert await privacy.erase_job(also.id) == ["b" * 64]
 
 
+@pytest.mark.parametrize("kind", [SessionKind.TELEPHONE, SessionKind.JAM])
+async def test_the_words_of_a_persons_rounds_are_erased(connection, privacy, kind):
+    sessions, session = SessionStore(connection), make_session(kind=kind, host_id=ADA.id)
+    await sessions.add(session, most=9)
+    facts = {"words": "a secret fox", "parent": "0123456789ab-1"}
+    await sessions.add_round(Round(session_id=session.id, number=1, job_id="x", facts=facts, worded_by=ADA.id))
+    await privacy.begin_erasure(ADA.id, 1000.0)
+    left = await sessions.round(session.id, 1)
+    assert (left.facts, left.worded_by) == ({"parent": "0123456789ab-1"}, None)
+
+
+async def test_a_picture_that_somebody_else_entered_and_left_is_erased(connection, post_job, privacy):
+    job, contest, contests = await post_job(), make_session(kind=SessionKind.CONTEST), ContestStore(connection)
+    await SessionStore(connection).add(contest, most=9)
+    entry = Entry(id=0, session_id=contest.id, person_id=BEN.id, tile=Tile(job.id, 0), at=1.0)
+    assert await contests.enter(entry, [contest.phase], each=1, most=9)
+    await privacy.begin_erasure(BEN.id, 1000.0, leaves_entries=True)
+    assert await privacy.is_left(job.id)
+    await privacy.begin_erasure(ADA.id, 1000.0)
+    assert not await privacy.is_left(job.id)
+
+
 async def test_usage_that_counts_towards_limits_cannot_be_erased(connection, store, post_job, privacy):
     usage = Usage(connection)
     await post_job(asked_at=500.0)
+    film = FilmPlan(FilmKind.ZOOM_OUT, steps=9)
+    await post_job(asked_at=450.0, params=replace(make_job().params, film=film, video=True))
     failed = make_job(asked_at=600.0)
     await store.add_job(failed)
     await store.mark_failed(failed.id, "No.")
@@ -176,7 +203,7 @@ async def test_usage_that_counts_towards_limits_cannot_be_erased(connection, sto
     for job_id in await privacy.jobs_to_erase(ADA.id, 1000.0, 100):
         await privacy.erase_job(job_id)
     assert await usage.totals(ADA.id, 1, 0.0) == before
-    assert (before.jobs, before.seconds, before.last_asked_at) == (2, 2.0, 500.0)
+    assert (before.jobs, before.seconds, before.last_asked_at) == (6, 4.0, 500.0)
 
 
 SQL_PARAMETERS = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}
@@ -191,6 +218,7 @@ SQL_PARAMETERS = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}
         statements.JOBS_PAGE,
         statements.UNFINISHED_JOBS,
         statements.JOBS_TO_ERASE,
+        statements.DATE_BACK_JOBS,
         statements.JOB_UPLOADS,
         statements.UPLOAD_IN_USE,
     ],

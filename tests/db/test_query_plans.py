@@ -17,6 +17,7 @@ SMALL_TABLES = {
     "deferrals": "responses under way",
     "direct_messages": "direct messages under way",
     "askers": "the recursive table of a statement",
+    "counted": "the recursive table of a statement",
     "entered": "the jobs that a statement names, and what was taken out of them",
     "guilds": "a row per server, read once a day",
     "erasures": "a row per user with an erasure in progress",

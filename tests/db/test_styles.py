@@ -109,6 +109,21 @@ async def test_a_style_ends_with_the_last_job_that_used_its_upload(styles, store
     assert unused not in (kept, new)
 
 
+async def test_a_style_outlasts_the_job_that_brought_it(styles, store, connection, clock, tmp_path):
+    async def guild_days():
+        return {}
+
+    code = await styles.add(PICTURE, ADA.id, 1, 2)
+    first, later = styled(code, asked_at=clock.now), styled(code, asked_at=clock.now + 9 * 24 * 3600)
+    for job in (first, later):
+        await store.add_job(job)
+        await store.cancel(job.id, "Cancelled.")
+        clock.now = later.asked_at
+    await Retention(connection, ImageStore(tmp_path), 7, guild_days, clock).sweep()
+    assert await store.get(first.id) is None
+    assert [style.code for style in await styles.find(code, BEN.id, 1)] == [code]
+
+
 async def test_random_never_draws_a_picture_of_a_controlnet_unless_it_is_a_style_too(styles):
     code = await styles.add(PICTURE, ADA.id, 1, 2, purpose="control")
     assert [style.code for style in await styles.find(code, BEN.id, 1)] == [code]

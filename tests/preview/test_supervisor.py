@@ -99,6 +99,30 @@ async def test_the_child_processes_of_a_killed_bot_end_too():
         assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
+async def test_a_bot_that_is_stopped_while_it_starts_ends_with_its_child_processes(monkeypatch):
+    start, may_go_on, has_output = asyncio.create_subprocess_exec, asyncio.Event(), asyncio.Event()
+
+    async def start_slowly(*command, **settings):
+        process = await start(*command, **settings)
+        await may_go_on.wait()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_slowly)
+    bot = BotSupervisor([sys.executable, "-c", WITH_CHILD])
+    bot.environment, bot.on_change = os.environ, has_output.set
+    task = asyncio.create_task(bot.run_forever())
+    async with asyncio.timeout(TIMEOUT_S):
+        await has_output.wait()
+        child = psutil.Process(int(bot.state()["words"].split()[1]))
+        processes = [child, child.parent()]
+        task.cancel()
+        await asyncio.sleep(0)
+        may_go_on.set()
+        await asyncio.wait([task])
+    await asyncio.to_thread(psutil.wait_procs, processes, TIMEOUT_S)
+    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes)
+
+
 async def test_a_bot_that_exits_is_reported_and_restarted(monkeypatch):
     monkeypatch.setattr(supervisor, "RESTART_DELAYS_S", (0.01,))
     states: list[bool] = []

@@ -86,10 +86,11 @@ class Videos:
         return await retry_after_crash(job.id, lambda: self._worker(job).generate(request, ignore_progress))
 
     def _worker(self, job: Job) -> Worker:
-        """Return the worker that can begin first."""
+        """Return the worker that can begin first, among those that are in use and have what the job needs."""
 
-        def readiness(worker: Worker) -> tuple[bool, bool]:
-            return isinstance(worker.state, Ready), worker.registry.model_name(job.params) in worker.loaded_models
+        def readiness(worker: Worker) -> tuple[bool, bool, bool]:
+            is_loaded = worker.registry.model_name(job.params) in worker.loaded_models
+            return not worker.draining and worker.can_draw(job.params), isinstance(worker.state, Ready), is_loaded
 
         return max(self._services.fleet.workers, key=readiness)
 

@@ -26,7 +26,7 @@ from cogs.together.canvas import messages
 from cogs.together.canvas.finding import FoundCanvas, find_canvas
 from cogs.together.canvas.handler import IDLE_S, CanvasHandler
 from cogs.together.canvas.painting import PALETTE
-from cogs.together.server_group import server_group
+from cogs.together.server_group import require_channel, server_group
 from db.together.canvases import PAINTING, Canvas
 from db.together.sessions import Session, SessionKind
 from generation.errors import UserError
@@ -36,6 +36,7 @@ from generation.planning.canvas import cell_side
 from generation.planning.image_prompts import has_character
 
 MAX_PROMPT = 1500  # characters
+IGNORED_DEFAULTS = ("aspect", "hd", "draft", "seamless", "repeat")  # a canvas is made of squares, one by one
 
 
 class CanvasCommand(commands.Cog):
@@ -106,15 +107,14 @@ class CanvasCommand(commands.Cog):
         canvas = Canvas(
             session_id=session.id, columns=columns, rows=rows, cell=cell_side(params.width), neighbours=neighbours
         )
-        if not destination_from(interaction).by_channel:
-            raise UserError(tr("I need to be able to send messages and files here for that."))
+        require_channel(interaction)
         if not await self.services.db.sessions.add(session, settings.sessions_at_once):
             raise PolicyDenied(tr("There are as many sessions in this channel as the server allows at once."))
         await self.services.db.canvases.add(canvas)
         return session
 
     async def _params(self, interaction: Interaction, theme: str) -> Params:
-        requests = await self.client.prompts.parse(interaction, theme, with_image=False)
+        requests = await self.client.prompts.parse(interaction, theme, with_image=False, ignored=IGNORED_DEFAULTS)
         if len(requests) != 1:
             raise UserError(tr("A canvas has one theme: leave out `--repeat` and choices in braces."))
         (request,) = requests

@@ -24,6 +24,7 @@ PIECES_PAGE = 10
 MAX_WORDS = 200  # characters
 MAX_THEME = 300  # characters shown; escaping may double them
 MAX_SHOWN_WORDS = 80
+MAX_LISTED_WORDS = 65  # of each piece on a page; escaping may double them
 MAX_NAMED = 15  # people in the credits
 MAX_DRAWN = 4  # times that candidates may be asked for, so three times again
 UNDO_S = 600.0
@@ -96,9 +97,9 @@ def whom(person_id: int) -> str:
     return f"<@{person_id}>" if person_id else tr("somebody")
 
 
-def quoted(words: str) -> str:
+def quoted(words: str, limit: int = MAX_SHOWN_WORDS) -> str:
     """Return somebody's words in quotation marks."""
-    return f'"{escape_markdown(truncate(" ".join(words.split()), MAX_SHOWN_WORDS))}"'
+    return f'"{escape_markdown(truncate(" ".join(words.split()), limit))}"'
 
 
 def standing_text(standing: Standing) -> str:
@@ -208,7 +209,8 @@ def pieces_text(standing: Standing, page: int) -> str:
     pieces = list(reversed(standing.pieces))
     shown = pieces[page * PIECES_PAGE : (page + 1) * PIECES_PAGE]
     lines = [
-        f"{quoted(piece.words)} · {whom(standing.author(piece))} · <t:{int(piece.placed_at)}:R>" for piece in shown
+        f"{quoted(piece.words, MAX_LISTED_WORDS)} · {whom(standing.author(piece))} · <t:{int(piece.placed_at)}:R>"
+        for piece in shown
     ]
     return "\n".join(["📜 " + tr("**Who did what**"), *lines]) if lines else tr("Nobody has painted anything yet.")
 

@@ -235,6 +235,8 @@ class TakeButton(PersistentItem, template=rf"{PREFIX}:take:{TILE_PATTERN}"):
             raise UserError(tr("This picture is no longer stored."))
         if record.sensitive and not allows_nsfw(interaction.client, found.session.channel_id):
             raise PolicyDenied(nsfw_message())
+        # Everybody reads them from now on, and they may have been blocked since they were drawn.
+        await interaction.client.services.policy.check_words(found.session.guild_id, record.job.params)
         await interaction.response.defer()
         piece = await found.handler.place(found.claim, self.tile.index, sensitive=record.sensitive)
         if piece is None:

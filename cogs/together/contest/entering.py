@@ -48,6 +48,7 @@ async def _require_enterable(interaction: Interaction, found: FoundContest, reco
         raise UserError(tr("Take one picture out of the grid first, with U1 to U4."))
     if record.sensitive and not allows_nsfw(interaction.client, found.session.channel_id):
         raise PolicyDenied(nsfw_message())
+    await interaction.client.services.policy.check_words(found.session.guild_id, record.job.params)
 
 
 async def _had_a_part(interaction: Interaction, record: JobRecord) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,7 @@ from cogs.together.contest.pictures import PairPictures
 from cogs.together.contest.results import Result
 from db.together.ballots import winner
 from db.together.sessions import Move, Round, Session, SessionKind
+from generation.prompt import PromptError
 
 log = logging.getLogger(__name__)
 
@@ -208,11 +210,20 @@ class ContestHandler:
 
     async def _room_theme(self, session: Session) -> str:
         tally = (await self.ballots.tallies(session.id, session.round)).get(THEME_VOTE, {})
-        offers = {str(each.person_id): each.words for each in await self.ballots.suggestions(session.id)}
+        offers = await self._allowed_offers(session)
         chosen = winner(
             session.id, session.round, {choice: votes for choice, votes in tally.items() if choice in offers}
         )
         return offers[chosen] if chosen is not None else await self._listed_theme(session)
+
+    async def _allowed_offers(self, session: Session) -> dict[str, str]:
+        """Return the themes on offer without those whose words the owners have blocked since."""
+        allowed: dict[str, str] = {}
+        for offer in await self.ballots.suggestions(session.id):
+            with suppress(PromptError):
+                await self.services.policy.check_text(session.guild_id, offer.words)
+                allowed[str(offer.person_id)] = offer.words
+        return allowed
 
     async def _listed_theme(self, session: Session) -> str:
         settings = await self.services.policy.settings(session.guild_id)

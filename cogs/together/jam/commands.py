@@ -20,10 +20,11 @@ from bot.sessions.jobs import round_job_id
 from bot.ui.errors import respond_ephemeral, user_message
 from bot.ui.i18n import audience, tr
 from bot.ui.prompt_block import format_prompt_block
+from bot.ui.text import fit_lines
 from cogs.together.jam import messages
 from cogs.together.jam.buttons import end_jam
 from cogs.together.jam.handler import DRAWING, JamHandler, progress_text
-from cogs.together.server_group import server_group
+from cogs.together.server_group import require_channel, server_group
 from db.together.sessions import Round, Session, SessionKind
 from generation.errors import UserError
 from generation.job import Speed
@@ -95,6 +96,7 @@ class JamCommand(commands.Cog):
         services = self.client.services
         participant = participant_from(interaction, services.clock())
         settings = await require_host(services.policy, participant)
+        require_channel(interaction)
         require_cost(settings, rounds)
         await require_room(services, participant.context, rounds)
         params, speed = await self._params(interaction, prompt, image)
@@ -117,7 +119,8 @@ class JamCommand(commands.Cog):
     async def _params(
         self, interaction: Interaction, prompt: str, image: discord.Attachment | None
     ) -> tuple[Params, Speed | None]:
-        requests = await self.client.prompts.parse(interaction, prompt, with_image=image is not None)
+        with_image = image is not None
+        requests = await self.client.prompts.parse(interaction, prompt, with_image=with_image, ignored=("repeat",))
         if len(requests) != 1:
             raise UserError(tr("A jam starts from one grid: leave out `--repeat` and choices in braces."))
         (request,) = requests
@@ -152,7 +155,7 @@ class JamCommand(commands.Cog):
     async def _create_thread(self, interaction: Interaction, message_id: int, prompt: str) -> int | None:
         """Create the jam's thread below its announcement; return None where that is not allowed."""
         channel = interaction.channel
-        if not isinstance(channel, discord.TextChannel):
+        if not isinstance(channel, discord.TextChannel) or not interaction.app_permissions.send_messages_in_threads:
             return None
         try:
             name = messages.thread_name(prompt)
@@ -171,7 +174,7 @@ class JamCommand(commands.Cog):
     @jam.command(name="list", description="The jams of this server")
     async def show(self, interaction: Interaction) -> None:
         lines = [progress_text(each) for each in await self._jams(interaction) if _can_see(interaction, each)]
-        text = "\n".join(lines) or tr("There is no jam at the moment: `/jam start` begins one.")
+        text = fit_lines(lines) or tr("There is no jam at the moment: `/jam start` begins one.")
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _jams(self, interaction: Interaction) -> list[Session]:

@@ -315,8 +315,8 @@ class JamHandler:
         else:
             await self.go_on(session, record.job, final=session.round >= int(session.settings["rounds"]))
 
-    async def go_on(self, session: Session, job: Job, *, final: bool) -> None:
-        """Take the step that the votes have decided, if no rival has."""
+    async def go_on(self, session: Session, job: Job, *, final: bool, reason: str = "") -> None:
+        """Take the step that the votes have decided, if no rival has, and say the `reason` of an early end."""
         tallies = await self.ballots.tallies(session.id, session.round)
         suggestions = await self.ballots.suggestions(session.id)
         moves = possible_moves(job.params, self.services.registry.find(job.params.model))
@@ -326,6 +326,8 @@ class JamHandler:
         step = session.step_to(FINALE if is_finale else DRAWING, made.number, None)
         if not await self.sessions.move_to_round(step, made):
             return
+        if reason:
+            await self.client.sessions.say(session, f"🎷 {reason}")
         if decision.worded_by is not None and not is_finale:
             await self.ballots.drop_suggestion(session.id, decision.worded_by)
         moved = await self.sessions.get(session.id)
@@ -353,8 +355,10 @@ class JamHandler:
 
     async def wake(self, session: Session) -> bool:
         """Open the vote of a sleeping jam again; returns False if it does not sleep."""
+        if session.phase != ASLEEP:  # one that has ended may have lost its settings
+            return False
         due_at = self.services.clock() + 60 * int(session.settings["minutes"])
-        woken = session.phase == ASLEEP and await self.sessions.move(session.step_to(VOTING, session.round, due_at))
+        woken = await self.sessions.move(session.step_to(VOTING, session.round, due_at))
         self.client.sessions.timer.wake()
         return woken
 
@@ -375,8 +379,7 @@ class JamHandler:
         record = await self.services.db.jobs.get(made.job_id) if made else None
         has_votes = (await self.ballots.turnout(session.id, session.round)).voters > 0
         if session.phase in (*OPEN_PHASES, ASLEEP) and record is not None and has_votes:
-            await self.client.sessions.say(session, f"🎷 {reason}")
-            await self.go_on(session, record.job, final=True)
+            await self.go_on(session, record.job, final=True, reason=reason)
         else:
             await self.client.sessions.end(session, reason)
 

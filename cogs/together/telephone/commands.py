@@ -20,8 +20,9 @@ from bot.policy.policy import PolicyDenied
 from bot.policy.sessions import Participant, participant_from, require_host
 from bot.ui.dynamic_items import PersistentItem
 from bot.ui.i18n import audience, tr, trn
+from bot.ui.text import fit_lines
 from cogs.together.finding import Found
-from cogs.together.server_group import server_group
+from cogs.together.server_group import require_channel, server_group
 from cogs.together.telephone import messages
 from cogs.together.telephone.buttons import end_telephone
 from cogs.together.telephone.finding import find_any_telephone
@@ -107,7 +108,7 @@ class TelephoneCommand(commands.Cog):
     @telephone.command(name="list", description="The telephones of this server")
     async def show(self, interaction: Interaction) -> None:
         lines = [await self._line(each) for each in await self._telephones(interaction) if _can_see(interaction, each)]
-        text = "\n".join(lines) or tr("There is no telephone at the moment: `/telephone start` begins one.")
+        text = fit_lines(lines) or tr("There is no telephone at the moment: `/telephone start` begins one.")
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _line(self, session: Session) -> str:
@@ -160,6 +161,7 @@ async def _begin(
     settings = await require_host(services.policy, participant)
     if not settings.telephones:
         raise PolicyDenied(tr("The owners of this server want no picture telephones."))
+    require_channel(interaction)
     if int(wanted["players"]) > settings.session_cost:
         raise PolicyDenied(
             trn(
@@ -224,7 +226,7 @@ async def _announce(interaction: Interaction, handler: TelephoneHandler, session
 async def _create_thread(interaction: Interaction, message_id: int) -> int | None:
     """Create the game's thread below its first message; return None where that is not allowed."""
     channel = interaction.channel
-    if not isinstance(channel, discord.TextChannel):
+    if not isinstance(channel, discord.TextChannel) or not interaction.app_permissions.send_messages_in_threads:
         return None
     with audience(private=False):
         name = f"📞 {tr('Picture telephone')}"

@@ -90,9 +90,9 @@ def help_button(session_id: str) -> Button:
     return Button(label=tr("Help"), emoji="❔", custom_id=f"{PREFIX}:help:{session_id}")
 
 
-def next_button(session_id: str, number: int) -> Button:
+def next_button(session_id: str, number: int, row: int) -> Button:
     """Return the button that shows the next picture."""
-    return Button(label=tr("Next"), emoji="▶️", style=BLUE, row=0, custom_id=f"{PREFIX}:next:{session_id}:{number}")
+    return Button(label=tr("Next"), emoji="▶️", style=BLUE, row=row, custom_id=f"{PREFIX}:next:{session_id}:{number}")
 
 
 def again_button(session_id: str) -> Button:

@@ -32,6 +32,7 @@ from generation.job import Job
 log = logging.getLogger(__name__)
 
 MAX_PINGED = 20
+BUTTONS_IN_ROW = 5  # at most, by Discord's rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,10 @@ class Reveal:
         return replace(message, content=text, view=view, pinged=pinged)
 
     def _view(self, job: Job, session: Session, number: int) -> discord.ui.View:
-        view = discord.ui.View(timeout=None)
-        view.add_item(messages.next_button(session.id, number))
-        for item in self.ordinary_view(job).children:
+        view, ordinary = discord.ui.View(timeout=None), self.ordinary_view(job).children
+        is_full = sum(item.row == 0 for item in ordinary) == BUTTONS_IN_ROW  # with *Colour*, the first one is
+        view.add_item(messages.next_button(session.id, number, row=1 if is_full else 0))
+        for item in ordinary:
             view.add_item(item)
         view.stop()
         return view

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from generation.prompt.characters import COMMAS, to_narrow
 from generation.prompt.copied_markup import undo_markup
@@ -36,6 +36,7 @@ MIN_SETTINGS = 2  # that a text without a negative prompt must have, to be infot
 # In one line, words such as `a receipt: CFG: 7, Seed: 2` are a sentence: other programs begin with the steps.
 MIN_SETTINGS_WITHOUT_STEPS = 3
 MIN_DREAM_OPTIONS = 3
+MAX_JSON_ENDS = 5  # that are tried
 MAX_LEADING = 300  # characters before the first certain setting, in which others are looked for
 
 _MARK = re.compile(LOOSE_MARKERS, re.IGNORECASE)
@@ -50,6 +51,7 @@ _TYPED_NEGATIVE = re.compile(rf"(?:^|\s){DASH}+(?:no|negative)\s*$", re.IGNORECA
 _SETTING = re.compile(SETTING, re.IGNORECASE)
 _SAMPLER_WORDS = re.compile(r"[\w+. ()-]{1,24}")  # after the first: `DPM++ 2M Karras`
 _AFTER_SETTING = re.compile(rf"\s*+(?:$|[,;|/.)\]}}•·–—-]|[^\W\d_][\w ]{{0,30}}{AS_COLON})")
+_TYPED_AFTER_JSON = re.compile(rf"(?<=[}}\])\"'”])[,;]?\s(?={PARAMETER_START.pattern})")
 _JSON_COMMENT = re.compile(r"(?<![:\w\"])//[^\n]*")
 _STEPS = re.compile(STEPS_SETTING, re.IGNORECASE)
 _SETTING_LINE = re.compile(rf"\n[^\w\n]*+{SETTING}", re.IGNORECASE)
@@ -120,6 +122,10 @@ def _read_own(text: str) -> Infotext | None:
 
 
 def _read_json(text: str) -> Infotext | None:
+    """Read JSON, and the parameters that a person typed behind it."""
+    for gap in islice(_TYPED_AFTER_JSON.finditer(text), MAX_JSON_ENDS):
+        if found := read_json(text[: gap.start()]):
+            return Infotext(*found, typed=text[gap.end() :])
     found = read_json(text)
     return Infotext(*found) if found else None
 
@@ -150,9 +156,19 @@ def _read_lines(text: str, *, is_labelled: bool, has_lines: bool) -> Infotext | 
     end = len(text) if start is None else start
     positive = text[: mark.start() if mark else end]
     negative = _MORE_NEGATIVE.sub(", ", text[mark.end() : end]) if mark else ""
-    settings, typed = ({}, "") if start is None else _read_settings(plain, start)
+    settings = dict[str, str]()
+    if start is None:
+        negative, typed = _split_typed(negative)
+    else:
+        settings, typed = _read_settings(plain, start)
     positive = _TYPED_NEGATIVE.sub("", _POSITIVE.sub("", positive))
     return Infotext(_without_list_mark(positive), _without_list_mark(negative).strip(f" {COMMAS}"), settings, typed)
+
+
+def _split_typed(text: str) -> tuple[str, str]:
+    """Return a text before the parameters that a person typed behind it, and these."""
+    start = PARAMETER_START.search(text)
+    return (text[: start.start()], text[start.start() :]) if start else (text, "")
 
 
 def _without_brackets(text: str) -> str:

@@ -25,7 +25,7 @@ _LABEL_LINE = re.compile(
 # Web pages show a setting's name above its value, or beside it without a colon.
 _BARE_SETTING = re.compile(
     r"^[^\S\n]*(?:(steps|seed|(?:cfg|guidance)(?:[ _]scale)?|clip[ _]skip)\s+(?=\d)"
-    r"|(sampler|scheduler|model)[^\S\n]*\n\s*)(\S[^\n:]{0,60})$",
+    r"|(sampler|scheduler|model)[^\S\n]*\n\s*)(\S[^\n:]{0,60}?)(?=$|\s--\w)",
     re.IGNORECASE | re.MULTILINE,
 )
 MIN_BARE_SETTINGS = 2

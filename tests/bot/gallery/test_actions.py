@@ -175,11 +175,13 @@ async def test_an_entry_of_an_open_contest_has_no_author(harness):
         assert tile.job_id not in json.dumps(await ben.json("/api/pictures", guild=guild, q="by:ada"))
         assert [each["job"] for each in (await ben.json(f"/api/tree/{tile.job_id}"))["pictures"]] == [tile.job_id]
         assert tile.job_id not in json.dumps((await ben.json(f"/api/tree/{child_id}"))["pictures"])
+        assert (await ben.json(f"/api/pictures/{child_id}-0"))["parents"] == [], "by its author, as the entry is"
         rows = csv.DictReader(io.StringIO((await zip_of(ben, tile)).read("prompts.csv").decode("utf-8-sig")))
         assert [row["author"] for row in rows] == [""]
         assert (await ada.json(path))["author"] == "ada"
         await write("UPDATE contest_entries SET place = 1, rank = 1", {})
         assert (await ben.json(path))["author"] == "ada", "it is decided"
+        assert [each["job"] for each in (await ben.json(f"/api/pictures/{child_id}-0"))["parents"]] == [tile.job_id]
 
 
 async def test_who_erases_their_data_is_logged_out(harness):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -50,3 +51,13 @@ async def test_a_refused_press_may_be_made_again_at_once(jobs):
     assert not await presses.is_repeated(PRESS)
     presses.refused(PRESS)
     assert not await presses.is_repeated(PRESS)
+
+
+async def test_of_two_presses_at_once_after_a_job_that_has_ended_one_is_repeated(jobs):
+    presses = RecentPresses(jobs, lambda: 0.0)
+    await jobs.add_job(job := make_job())
+    assert not await presses.is_repeated(PRESS)
+    presses.accepted(PRESS, job.id)
+    await jobs.cancel(job.id, "Cancelled.")
+    both = await asyncio.gather(presses.is_repeated(PRESS), presses.is_repeated(PRESS))
+    assert sorted(both) == [False, True]

@@ -16,6 +16,7 @@ from generation.queue.limits import QueueLimits
 from generation.queue.queue import Queue, QueuePosition
 from generation.worker.worker import Restarting
 from tests.bot.ui.test_job_text import JOB, MODEL, REGISTRY
+from tests.support.bot_harness import eventually
 
 SECONDS = 120
 STARTING = SimpleNamespace(
@@ -49,6 +50,28 @@ async def test_200_status_messages_are_not_edited_all_at_once(token_expires_at, 
     assert 0 < edits / SECONDS < most_a_second
     first = jobs[int((tick * EDIT_INTERVAL_S) / SECONDS_PER_JOB)]
     assert "next in line" in shown[first.id].content
+
+
+async def test_a_clock_that_is_set_back_does_not_keep_an_old_position():
+    now, position = 5000.0, 9
+    services = SimpleNamespace(registry=REGISTRY, clock=lambda: now, fleet=SimpleNamespace(workers=[STARTING]))
+    services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(position, None))
+    progress = JobProgress(services, JOB)
+    before = progress.render()
+    now, position = 1000.0, 1
+    assert progress.render() != before
+
+
+async def test_a_clock_that_is_set_changes_no_estimate_of_the_queue(harness):
+    offset = 0.0
+    async with harness.bot(clock=lambda: harness.server.world.clock.time() + offset) as services:
+        await harness.imagine("a slow fox")
+        await eventually(lambda: services.queue.running)
+        (job,) = services.queue.running
+        offset = 1e9
+        harness.release_slow_jobs()
+        await eventually(lambda: not services.queue.running)
+        assert 0 < services.queue.estimate_seconds(job.params) < 1e6
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from tests.support.bot_harness import eventually
+from tests.support.jobs import make_job
 from tests.support.timing import TIMEOUT_S
 
 
@@ -311,3 +313,16 @@ async def test_an_interrupted_deletion_is_finished_after_a_restart(harness):
     async with harness.bot():
         await eventually(lambda: not harness.results())
         await eventually(lambda: not list((harness.folder / "data").rglob(f"{row['id']}*")))
+
+
+async def test_no_channel_is_searched_for_a_picture_that_a_session_holds(harness):
+    to = replace(make_job().destination, token="", private=True, channel_id=harness.channel.id)
+    job = make_job(destination=replace(to, guild_id=harness.guild.id))
+    async with harness.bot() as services:
+        await services.db.jobs.add_job(job)
+        await services.db.jobs.mark_running(job.id)
+        await services.db.jobs.mark_generated(job.id, "webp")
+    searched = harness.server.faults.delay("GET", f"/channels/{harness.channel.id}/messages", 0.0, times=9)
+    async with harness.bot():
+        await eventually(lambda: not harness.client.unfinished_jobs and not harness.tasks)
+    assert not searched.hits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextlib import suppress
 
 
 async def test_work_that_nobody_waits_for_fails_with_a_word_and_ends_with_the_bot(harness, caplog):
@@ -27,3 +28,19 @@ async def test_work_that_nobody_waits_for_fails_with_a_word_and_ends_with_the_bo
         await sessions.stop()
     gc.collect()  # a coroutine that was never awaited would be an error
     assert "never" not in caplog.text
+
+
+async def test_a_stop_does_not_wait_for_work_that_cannot_be_interrupted(harness):
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def read():
+        begun.set()
+        while not may_end.is_set():
+            with suppress(asyncio.CancelledError):  # as a worker does until its step has ended
+                await may_end.wait()
+
+    async with harness.bot():
+        harness.client.sessions.spawn(read(), "this could not be done")
+        await begun.wait()
+        await harness.client.sessions.stop()
+        may_end.set()

@@ -57,6 +57,8 @@ def run(harness, tmp_path, monkeypatch):
             raise ProbeError("there is no such GPU", "Take another.")
         if name == "all":
             return [device("cuda:0", 24), device("cuda:1", 6)]
+        if name == "none":
+            return []
         return [device("cpu", weight=4) if name == "cpu" else device()]
 
     monkeypatch.setattr(wizard, "probe_devices", probe)
@@ -165,6 +167,21 @@ async def test_a_model_must_fit_into_each_of_several_devices(run, token, tmp_pat
 
 
 # --- the .env file
+
+
+async def test_a_machine_that_generates_nothing_is_set_up_for_its_cluster(run, token, tmp_path):
+    (tmp_path / ".env").write_text("DEVICE=none\nCLUSTER=10.0.0.5:6380\n")
+    terminal = ScriptedTerminal(interactive=False)
+    assert await run(terminal, token=token) == 0
+    assert "only the machines of the cluster generate" in terminal.said
+    assert read_settings(tmp_path / ".env") == {
+        "DEVICE": "none",
+        "CLUSTER": "10.0.0.5:6380",
+        "DISCORD_TOKEN": token,
+        "MODEL": "storybook",
+    }
+    with pytest.raises(ConfigError, match="CLUSTER names no other machines"):
+        await run(ScriptedTerminal(interactive=False), {"CLUSTER": ""}, token=token)
 
 
 def test_a_setting_is_changed_where_it_stands_and_all_else_stays(tmp_path):

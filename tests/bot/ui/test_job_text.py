@@ -10,13 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.jobs.family_line import family_line
 from bot.ui import job_text
-from generation.job import Action, Destination, Job, Requester
+from db.lineage import Ancestor
+from generation.job import Action, Destination, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.models.words.vocabulary import Vocabulary
 from generation.params import Params, PromptPart, Tile
+from generation.planning.walks import walk
 from generation.prompt import PromptError, parse_params
 from generation.queue.queue import QueuePosition
 from generation.worker.fleet import NO_WORKER
@@ -234,11 +237,24 @@ def test_a_result_of_a_button_does_not_repeat_the_unknown_words():
 
 
 @pytest.mark.parametrize(
-    "prompt", ["*_~" * 500, "_fox_and_" * 500, "x, " * 500, "_a* " * 300, "🦊 _, " * 300, "狐" * 1500]
+    "prompt", ["*_~" * 500, "_fox_and_" * 500, "x, " * 500, "_a* " * 300, "🦊 _, " * 300, "狐" * 1500, "_" * 1500]
 )
-def test_a_result_with_unknown_words_fits_into_a_message(prompt):
-    job = with_prompt(prompt)
-    text = job_text.finished(replace(job, action=Action.REMIX_SUBTLE), ModelRegistry((SMALL,)), Requester(2**63, "y"))
+def test_a_result_with_unknown_words_and_a_family_fits_into_a_message(prompt):
+    job = replace(with_prompt(prompt), action=Action.REMIX_SUBTLE, speed=Speed.RELAX)
+    text = job_text.finished(job, ModelRegistry((SMALL,)), Requester(2**63, "y"))
+    people = [2**63 + number % 5 for number in range(100)]
+    guild_id = job.destination.guild_id
+    text += family_line([Ancestor(job_id="x", person_id=each, guild_id=guild_id) for each in people], job)
+    assert "🌳" in text
+    assert len(job_text.with_dm_reason(text, job)) <= MAX_MESSAGE_LENGTH
+
+
+@pytest.mark.parametrize("letter", ["_", "*", "x", "狐"])
+def test_a_film_with_long_words_at_both_ends_fits_into_a_message(letter):
+    first, last = (letter * 3000 for _ in range(2))
+    params = walk(with_prompt(first).params, (PromptPart(f"{last}y"),), 5, 24, f"{last}y")
+    job = replace(JOB, action=Action.WALK, params=params)
+    text = job_text.finished(job, ModelRegistry((SMALL,)), Requester(2**63, "y"))
     assert len(job_text.with_dm_reason(text, job)) <= MAX_MESSAGE_LENGTH
 
 

@@ -10,13 +10,17 @@ from discord import Permissions
 
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
+from cogs.config.audit import format_details
+from cogs.config.commands import AUDIT_PAGE_SIZE
 from cogs.config.panel import PANEL_TTL_S
 from cogs.config.panel_fields import FIELDS, TextField, field_title, parse_selection
+from db.guilds import AuditEntry
 from generation.errors import UserError
 from preview import UploadedFile
+from preview.state.permissions import SEND_MESSAGES
 from preview.state.world import Overwrite, walk_components
 from preview.users.options import UserActionError
-from tests.support.bot_harness import eventually, red_png
+from tests.support.bot_harness import eventually, first_tile, red_png
 from tests.support.languages import run_in
 
 
@@ -98,6 +102,8 @@ async def test_each_setting_is_confirmed_stored_and_audited(harness):
 
 INVALID = (
     ("defaults", {"parameters": "--ar x"}, "--ar"),
+    ("defaults", {"parameters": "--iw 9"}, "--iw"),
+    ("defaults", {"parameters": "--keep 30"}, "--keep"),
     ("defaults", {"parameters": "a fox"}, "fox"),
     ("channels", {}, "at least one option to change"),
     ("feature", {"feature": "fast mode"}, "at least one option to change"),
@@ -118,6 +124,23 @@ async def test_invalid_input_is_refused_and_changes_nothing(harness):
         for name, options, expected in INVALID:
             assert expected in await run_config(harness, name, **options)
             assert await guild_settings(services, harness) == before
+
+
+async def test_options_that_contradict_each_other_change_nothing(harness):
+    role = harness.server.world.add_role(harness.guild, "patrons")
+    async with harness.bot() as services:
+        for name, options in (
+            ("defaults", {"parameters": "--s 250", "clear": True}),
+            ("models", {"add": "Painter", "every": True}),
+            ("channels", {"add": harness.channel, "everywhere": True}),
+            ("feature", {"feature": "fast mode", "add": role, "everybody": True}),
+            ("together", {"add_host": role, "everybody_hosts": True}),
+            ("log", {"channel": harness.channel, "clear": True}),
+            ("contest", {"channel": harness.channel, "stop": True}),
+            ("contest", {"role": role, "no_role": True}),
+        ):
+            assert "contradict each other" in await run_config(harness, name, **options)
+        assert await guild_settings(services, harness) == GuildSettings()
 
 
 async def test_a_negative_limit_is_refused_naming_the_range(harness):
@@ -169,6 +192,16 @@ async def open_panel(harness, user, page, custom_id):
     await harness.person(user).select(panel, page, custom_id="config:page")
     await eventually(lambda: custom_id in custom_ids(panel))
     return panel
+
+
+@pytest.mark.parametrize("name", ["gallery", "contest_channel", "log_channel"])
+async def test_the_panel_chooses_no_channel_where_the_bot_may_not_post(harness, name):
+    closed = harness.server.world.add_channel(harness.guild, "closed", bot_denied=SEND_MESSAGES)
+    async with harness.bot() as services:
+        panel = await open_panel(harness, harness.mod, field_title(FIELDS[name]), f"config:set:{name}")
+        chosen = await harness.person(harness.mod).select(panel, closed, custom_id=f"config:set:{name}")
+        assert "I may not post in" in await private_text(chosen)
+        assert await guild_settings(services, harness) == GuildSettings()
 
 
 async def test_a_stale_panel_keeps_the_changes_of_others(harness):
@@ -387,6 +420,17 @@ async def test_moderators_see_a_report_and_can_delete_and_block(harness):
         assert await services.db.reports.list_open(harness.guild.id) == []
 
 
+async def test_a_decision_in_the_log_channel_is_in_the_servers_language(harness):
+    log = harness.server.world.add_channel(harness.guild)
+    async with harness.bot():
+        _, report = await report_image(harness, log)
+        harness.mod.locale = "de"
+        await harness.person(harness.mod).press(report, "Dismiss")
+        await harness.server.wait_until(lambda: not report.labels)
+        assert f"<@{harness.mod.id}> dismissed the report." in report.content
+        assert report.content.startswith("**Report** by")
+
+
 async def test_a_moderator_cannot_block_a_server_manager(harness):
     log = harness.server.world.add_channel(harness.guild)
     for name, user, permission in (
@@ -401,6 +445,25 @@ async def test_a_moderator_cannot_block_a_server_manager(harness):
         assert "cannot be blocked" in await private_text(refused)
         assert await services.db.guilds.active_blocks(harness.guild.id) == []
         assert harness.results()
+
+
+@pytest.mark.parametrize("reason", ["*" * 200, "x" * 200])
+async def test_a_page_of_the_audit_fits_into_a_message_whatever_was_typed(harness, reason):
+    async with harness.bot():
+        for _ in range(AUDIT_PAGE_SIZE):
+            await run_config(harness, "block add", person=harness.ada, reason=reason)
+        assert len((await run_config(harness, "audit")).splitlines()) == AUDIT_PAGE_SIZE
+
+
+async def test_nobody_is_blocked_for_a_picture_whose_author_was_erased(harness):
+    log = harness.server.world.add_channel(harness.guild, "log")
+    async with harness.bot() as services:
+        result, report = await report_image(harness, log)
+        await services.db.personal_data.leave_job(first_tile(result).job_id)
+        refused = await harness.person(harness.mod).press(report, "Delete and block")
+        assert "nobody to block" in await private_text(refused)
+        assert await services.db.guilds.active_blocks(harness.guild.id) == []
+        assert "** - somebody" in await run_config(harness, "reports")
 
 
 async def test_deleting_a_reported_running_job_cancels_it(harness):
@@ -446,6 +509,11 @@ async def test_the_log_channel_receives_every_audit_entry(harness):
             assert f"<@{harness.mod.id}>" in heard.content
         harness.server.world.channels.pop(log.id)
         await run_config(harness, "stealth", allowed=False)  # a deleted log channel does no harm
+
+
+def test_the_audit_calls_an_erased_author_somebody():
+    entry = AuditEntry(guild_id=1, person_id=2, act="moderation", details="deleted job 0123456789ab of <@0>", at=0.0)
+    assert format_details(entry, 90) == "deleted job 0123456789ab of somebody"
 
 
 async def test_moderator_actions_on_others_jobs_are_audited(harness):

@@ -8,7 +8,7 @@ import pytest
 
 from bot.images.resizing import ImageResizer
 from generation.params import Tile
-from tests.support.bot_harness import eventually, open_image
+from tests.support.bot_harness import eventually, first_tile, open_image
 
 
 async def test_u_posts_a_tile_as_its_own_image_without_generating(harness):
@@ -161,6 +161,25 @@ async def test_a_large_image_is_varied_at_native_size_and_can_be_used_further(ha
         assert open_image(harness.server, varied).size == (2 * 88, 2 * 48)
         await harness.person(harness.ada).press(varied, "U4")
         await harness.result(text="Image #4")
+
+
+async def test_nobody_of_another_server_is_named_for_a_picture_that_came_along(harness):
+    ben, world = harness.person(harness.ben), harness.server.world
+    other = world.add_channel(world.add_guild("Elsewhere", harness.ben))
+    async with harness.bot():
+        await harness.imagine("a fox", harness.ada)
+        await harness.person(harness.ada).press(await harness.result(), "U1")
+        single = await harness.result(text="Image #1")
+        await (await ben.press(single, "❤️")).message()
+        shown = await (await ben.command("favourites", other, picture=first_tile(single).job_id)).message()
+        await harness.server.wait_until(lambda: "Vary (Strong)" in shown.labels)
+        await ben.press(shown, "Vary (Strong)")
+        varied = await harness.result(text="Variations", channel=other)
+        await ben.press(varied, "U1")
+        again = await harness.result(text=f"Image #1 <@{harness.ben.id}>", channel=other)
+        details = await (await ben.press(again, "Details")).message()
+        assert "↳ Image #1 somebody" in details.content
+        assert str(harness.ada.id) not in f"{varied.content}{again.content}{details.content}"
 
 
 async def test_anyone_may_press_and_owns_the_result_with_a_credit(harness):

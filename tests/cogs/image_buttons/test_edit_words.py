@@ -8,7 +8,7 @@ from generation.job import Action
 from generation.params import Tile
 from tests.cogs.image_buttons.test_remix import generate_grid, load_record, pick_image
 from tests.cogs.test_prompt_modal import modal_prompt
-from tests.support.bot_harness import first_tile
+from tests.support.bot_harness import first_tile, make_model
 
 LABEL = "Edit words"
 
@@ -133,6 +133,20 @@ async def test_what_cannot_be_edited_is_returned_with_the_reason(harness, prompt
         assert problem in message.content
         again = await harness.person(harness.ada).press(message, "Edit and retry")
         assert modal_prompt(await again.modal()) == prompt
+
+
+async def test_a_model_that_cannot_keep_is_asked_for_nothing_kept(harness):
+    model = make_model(harness.folder / "plain", name="Plain", unsupported=["prompt_edits"])
+    async with harness.bot(models=(model,)) as services:
+        ada = harness.person(harness.ada)
+        pressed = await ada.press(await pick_image(harness), LABEL)
+        assert modal_prompt(await pressed.modal()) == "a fox"
+        await ada.submit_modal(pressed, prompt="a huge fox")
+        again = await ada.press(await harness.status_message("too large"), "Edit and retry")
+        assert modal_prompt(await again.modal()) == "a huge fox"
+        await ada.submit_modal(again, prompt="an owl")
+        job = (await load_record(services, await harness.result(text="Words edited by"))).job
+    assert (job.params.parts[0].text, job.params.seed) == ("an owl", 5)
 
 
 async def test_keep_works_in_its_form_only(harness):

@@ -193,6 +193,21 @@ async def test_a_part_is_chosen_by_name_even_after_a_restart(harness):
         assert (await load_record(services, result)).job.params.region == (0, 3, 6)
 
 
+@pytest.mark.parametrize("prompt", ["a red fox --colour", "a fox --mix a coffee machine"])
+async def test_a_part_of_a_coloured_or_mixed_picture_keeps_that(harness, prompt):
+    async with harness.bot() as services:
+        ada = harness.person(harness.ada)
+        await ada.submit_modal(await ada.press(await pick_image(harness), "Remix"), prompt=prompt)
+        await ada.press(await harness.result(text="Remix (Strong)"), "U2")
+        asked = await open_region_picker(harness, await harness.result(text="Image #2"))
+        await ada.press(asked, "1 · top left")
+        await harness.server.wait_until(lambda: highlighted(asked) == [0])
+        await submit_selection(harness, asked)
+        result = await harness.result(text="Variations (Region) by")
+        params = (await load_record(services, result)).job.params
+    assert (params.region, params.colourise, params.mix != "") == ((0,), "--colour" in prompt, "--mix" in prompt)
+
+
 async def test_a_mask_replaces_the_selected_squares(harness):
     async with harness.bot() as services:
         picked = await pick_image(harness)

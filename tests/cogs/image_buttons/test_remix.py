@@ -126,7 +126,10 @@ async def test_a_refused_remix_keeps_its_prompt_and_its_image(harness):
     assert result.reference["message_id"] == str(picked.id)
 
 
-@pytest.mark.parametrize(("words", "says"), [("--repeat 2", "--repeat"), ("https://a.example/b.png", "Links")])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [("--repeat 2", "--repeat"), ("--iw 2", "in this form"), ("https://a.example/b.png", "Links")],
+)
 async def test_parameters_that_a_remix_cannot_use_are_refused(harness, words, says):
     async with harness.bot():
         pressed = await harness.person(harness.ada).press(await pick_image(harness), "Remix")
@@ -134,6 +137,31 @@ async def test_parameters_that_a_remix_cannot_use_are_refused(harness, words, sa
         assert (
             says in (await (await harness.person(harness.ada).submit_modal(pressed, prompt=prompt)).message()).content
         )
+
+
+async def test_a_remix_is_filmed_if_its_prompt_says_so(harness):
+    async with harness.bot() as services:
+        ada = harness.person(harness.ada)
+        await services.db.preferences.update(harness.ada.id, remix=True)
+        pressed = await ada.press(await generate_grid(harness, "a fox --video"), "V2")
+        assert modal_prompt(await pressed.modal()) == "a fox"
+        await ada.submit_modal(pressed, prompt="an owl --video")
+        assert (await load_record(services, await harness.result(text="an owl"))).job.params.video
+
+
+async def test_a_variation_is_drawn_again_with_another_shape_and_size(harness):
+    async with harness.bot() as services:
+        ada = harness.person(harness.ada)
+        grid = await generate_grid(harness, "a fox --ar 2:1 --draft")
+        await ada.press(grid, "V2")
+        varied = await harness.result(text="Variations (Strong) by")
+        await services.db.preferences.update(harness.ada.id, remix=True)
+        pressed = await ada.press(varied, "🔄")
+        assert modal_prompt(await pressed.modal()) == "a fox --ar 2:1 --draft"
+        await ada.submit_modal(pressed, prompt="a fox")
+        params = (await load_record(services, await harness.result(text="Rerolled by"))).job.params
+    assert (params.aspect, params.width, params.height, params.draft) == ((1, 1), 64, 64, False)
+    assert (params.source, params.strength, params.count) == (Tile(first_tile(grid).job_id, 1), 0.75, 4)
 
 
 async def test_low_variation_makes_v_subtle(harness):
@@ -149,6 +177,8 @@ async def test_a_reroll_keeps_the_uploaded_image(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         await harness.imagine("a fox --iw 2", image=UploadedFile("red.png", red_png(300, 300)))
+        pressed = await harness.person(harness.ada).press(await harness.result(), "V1")  # starts from that picture
+        assert modal_prompt(await pressed.modal()) == "a fox"
         pressed = await harness.person(harness.ada).press(await harness.result(), "🔄")
         assert modal_prompt(await pressed.modal()) == "a fox --iw 2"
         await harness.person(harness.ada).submit_modal(pressed, prompt="an owl --iw 3")
@@ -248,3 +278,6 @@ async def test_remix_mixes_another_idea_into_the_picture(harness):
         assert "Edit words" not in mixed.labels
         pressed = await harness.person(harness.ada).press(mixed, "Remix")
         assert modal_prompt(await pressed.modal()) == "a fox --mix a coffee machine --keep 70"
+        await harness.person(harness.ada).submit_modal(pressed, prompt="a wolf --mix a coffee machine --keep 70")
+        varied = (await load_record(services, await harness.result(text="a wolf"))).job.params
+    assert (params.strength, varied.strength, varied.mix) == (0.9, 0.75, "a coffee machine")

@@ -340,6 +340,19 @@ async def test_without_two_voters_it_is_extended_once_and_then_sleeps(harness, c
         await jam.phase("voting", 2)
 
 
+async def test_the_jam_of_a_host_who_was_erased_cannot_be_woken(harness, cy):
+    async with harness.bot() as services:
+        jam = await Jam.start(harness, services)
+        await jam.round(1)
+        jam.pass_time()
+        await jam.phase("extended")
+        jam.pass_time()
+        await jam.phase("asleep")
+        asleep = await harness.server.wait_for(harness.channel, lambda message: "the jam sleeps" in message.content)
+        await services.db.personal_data.begin_erasure(harness.ada.id, services.clock())
+        assert "does not sleep" in await private(await harness.person(cy).press(asleep, "Wake"))
+
+
 async def test_a_host_who_is_blocked_ends_the_jam_with_a_word(harness, cy):
     async with harness.bot() as services:
         jam = await Jam.start(harness, services)
@@ -432,6 +445,18 @@ async def test_only_host_and_moderators_end_it_and_that_is_audited(harness, cy):
         await jam.phase("ended")
         entries = await services.db.guilds.audit_entries(harness.guild.id)
         assert any("ended it in jam" in entry.details for entry in entries)
+
+
+async def test_a_jam_that_is_ended_twice_at_once_says_so_once(harness, cy):
+    async with harness.bot() as services:
+        jam = await Jam.start(harness, services)
+        first = await jam.round(1)
+        await jam.vote(cy, first, 4)
+        ada = harness.person(harness.ada)
+        for pressed in await asyncio.gather(*(ada.press(first, "End") for _ in range(2))):
+            await pressed.message()
+        await harness.server.wait_for(harness.channel, lambda message: "the jam is finished" in message.content)
+        assert sum("ends the jam" in message.content for message in harness.public_messages()) == 1
 
 
 @pytest.mark.parametrize(

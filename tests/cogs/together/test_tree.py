@@ -11,12 +11,14 @@ from PIL import Image
 
 from bot.images import family_tree
 from bot.images.family_tree import Kind
+from bot.jobs.deletion import delete_job
 from cogs.together.family import Family, _tile_index, collect_family
 from generation.job import Action, Requester
 from generation.params import Tile
+from preview import UploadedFile
 from preview.state.world import walk_components
 from tests.cogs.test_stealth import generate_stealth
-from tests.support.bot_harness import first_tile, is_result, open_image
+from tests.support.bot_harness import first_tile, is_result, open_image, red_png
 from tests.support.jobs import ADA, BEN, make_job
 
 
@@ -109,6 +111,44 @@ async def test_a_private_picture_leaks_nothing_to_others(harness):
             harness.channel, lambda message: "no such picture" in message.content and message.ephemeral
         )
         assert refused
+
+
+async def test_the_way_to_a_blend_has_no_empty_marks(harness):
+    picture = UploadedFile("red.png", red_png(64, 64))
+    async with harness.bot():
+        await harness.person(harness.ada).command("blend", harness.channel, image1=picture, image2=picture)
+        job_id = first_tile(await harness.result()).job_id
+        tree = await open_by_command(harness, harness.ada, job_id)
+        go = await (await harness.person(harness.ada).select(tree, job_id)).message()
+        assert go.content.startswith("**(pictures)**\n")
+
+
+async def test_a_tree_without_any_picture_left_is_refused_in_words(harness):
+    async with harness.bot() as services:
+        await harness.imagine("a castle", harness.ada)
+        job_id = first_tile(await harness.result(text="castle")).job_id
+        await delete_job(services, harness.client.delivery, await services.db.jobs.get(job_id))
+        await harness.person(harness.ada).command("tree", harness.channel, picture=job_id)
+        refused = await harness.server.wait_for(harness.channel, lambda message: "no such picture" in message.content)
+        assert refused.ephemeral
+
+
+async def test_a_picture_that_was_left_is_somebodys_everywhere(harness):
+    ben = harness.person(harness.ben)
+    async with harness.bot() as services:
+        await harness.imagine("a castle", harness.ada)
+        grid = await harness.result(text="castle")
+        single = await press(harness, harness.ada, grid, "U1")
+        for message in (grid, single):
+            await services.db.personal_data.leave_job(first_tile(message).job_id)
+        tree = await open_by_command(harness, harness.ben, first_tile(grid).job_id)
+        names = [each["label"] for part in walk_components(tree.components) for each in part.get("options", [])]
+        assert names == ["somebody", "somebody · picked"]
+        shown = await (await ben.command("show", harness.channel, job=first_tile(single).job_id)).message()
+        await harness.server.wait_until(lambda: "castle" in shown.content)
+        assert "Image #1 somebody" in shown.content
+        refused = await (await ben.press(shown, "Delete")).message()
+        assert refused.content == "Only a moderator can do this."
 
 
 # --- what is collected, without Discord's part in it

@@ -57,6 +57,19 @@ async def test_posted_jobs_wait_for_the_index_until_they_are_in_it(index, show, 
     assert await index.pending(9) == []
 
 
+async def test_a_picture_left_without_its_author_is_not_indexed(connection, gallery, index, post_job):
+    job = await post_job()
+    picture = ShownPicture(job_id=job.id, guild_id=1, channel_id=2, person_id=ADA.id)
+    statements = shown_statements(picture, Words(author="ada", model="storybook", prompt="a fox"), job.asked_at)
+    found = Fingerprints(
+        job_id=job.id, guild_id=1, channel_id=2, person_id=ADA.id, outlines=b"\1" * 24, vectors=b"\1" * 192
+    )
+    await PersonalData(connection).leave_job(job.id)
+    await index.add(job.id, statements, found)
+    assert await listed(gallery, PictureQuery(author=("ada",))) == []
+    assert await index.vectors_of_jobs([job.id]) == []
+
+
 async def test_what_was_asked_for_since_a_time_is_found_whenever_it_was_posted(gallery, show, connection):
     quick = await show("a quick fox", asked_at=1010.0)
     slow = await show("a slow fox", asked_at=1000.0)

@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import sys
 import threading
+import time
 import zipfile
 from contextlib import closing
 from dataclasses import replace
@@ -22,7 +23,7 @@ import pytest
 from db.connection import DATABASE_FILE, MIGRATIONS, Connection
 from db.image_files import ImageStore
 from db.jobs import JobState, JobStore
-from db.together.sessions import ENDED, RESTORED, SessionStore
+from db.together.sessions import ENDED, RESTORED, Round, SessionKind, SessionStore
 from db.upkeep.backup import (
     REDACTED_TOKEN,
     RESTORED_MESSAGE,
@@ -274,6 +275,25 @@ async def test_sessions_that_went_on_at_the_backup_only_say_that_they_end(tmp_pa
         assert (await store.get(over.id)).phase == ENDED
 
 
+@pytest.mark.parametrize("token", ["", REDACTED_TOKEN], ids=["now", "earlier"])
+async def test_a_picture_that_a_telephone_holds_is_held_after_a_restore(tmp_path, file, token):
+    to = replace(make_job().destination, token=token, private=True)
+    job, session = make_job(destination=to), make_session(kind=SessionKind.TELEPHONE)
+    async with Connection.open(tmp_path / "before" / DATABASE_FILE) as connection:
+        jobs, sessions = JobStore(connection), SessionStore(connection)
+        await sessions.add(session, most=5)
+        await sessions.add_round(Round(session_id=session.id, number=1, job_id=job.id))
+        await jobs.add_job(job)
+        await jobs.mark_running(job.id)
+        await jobs.mark_generated(job.id, "webp")
+    create_backup(tmp_path / "before", file)
+    target = make_empty_folder(tmp_path)
+    restore_backup(file, target, replace=False)
+    async with JobStore.open(target / DATABASE_FILE) as store:
+        (record,) = await store.open_records()
+        assert record.job.destination.is_held
+
+
 @pytest.mark.parametrize("old", sorted(OLD_DATABASES.glob("*.sql")), ids=lambda path: path.stem)
 async def test_a_backup_of_an_earlier_version_is_restored_and_works(tmp_path, file, old):
     data = tmp_path / "data"
@@ -435,6 +455,25 @@ def test_leftovers_of_an_interrupted_restore_are_deleted(data, file, tmp_path):
     (target / ".restoring-abc" / DATABASE_FILE).write_bytes(b"half")
     restore_backup(file, target, replace=False)
     assert not (target / ".restoring-abc").exists()
+
+
+def test_leftovers_of_a_killed_backup_are_deleted_after_a_day(data, file):
+    def leave(name: str, member: str, age: float, file_age: float | None = None) -> Path:
+        path = file.parent / name / member
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - (file_age or age),) * 2)
+        for folder in path.parents[: len(Path(member).parts)]:
+            os.utime(folder, (time.time() - age,) * 2)
+        return file.parent / name
+
+    old = 25 * 3600
+    killed, young = leave(".backup-abcdefg0", "archive", old), leave(".backup-abcdefg1", "archive", 3600)
+    long, diary = leave(".backup-abcdefg2", "archive", old, 60), leave(".backup-abcdefg3", "diary.txt", old)
+    folder, named = leave(".backup-abcdefg4", "archive/diary.txt", old), leave(".backup-of-mine", "archive", old)
+    create_backup(data, file)
+    assert not killed.exists()
+    assert all(kept.exists() for kept in (young, long, diary, folder, named))
 
 
 async def test_backups_while_another_process_adds_jobs(data, file, tmp_path):

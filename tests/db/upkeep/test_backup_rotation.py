@@ -34,6 +34,13 @@ def test_the_newest_backups_are_kept_and_other_files_too(data, tmp_path):
     assert {path.name for path in folder.iterdir()} > {"mine.zip", "atelier-old.zip"}
 
 
+def test_a_backup_just_written_is_kept_although_the_clock_was_set_back(data, tmp_path):
+    folder = tmp_path / "backups"
+    add_backup(data, folder, 1, now=2 * DAY)
+    earlier, _ = add_backup(data, folder, 1, now=DAY)
+    assert dated_backups(folder) == [earlier]
+
+
 def test_without_a_number_all_are_kept(data, tmp_path):
     for day in range(1, 4):
         add_backup(data, tmp_path / "backups", None, now=day * DAY)

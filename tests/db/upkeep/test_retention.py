@@ -12,11 +12,14 @@ import pytest
 
 from db.image_files import ImageStore
 from db.jobs import JobState, JobStore
+from db.together.contests import ContestStore, Entry
+from db.together.sessions import Round, SessionKind, SessionStore
 from db.upkeep import retention
 from db.upkeep.retention import DAY_S, Retention, retention_days_by_guild
 from generation.messages import Grid
 from generation.params import Tile
 from tests.support.jobs import make_job
+from tests.support.sessions import make_session
 from tests.support.timing import TIMEOUT_S
 
 GRID = Grid((b"1", b"2", b"3", b"4"), b"sheet", "webp", 0.1)
@@ -144,6 +147,25 @@ async def test_a_favourite_is_kept(store, image_store, clock, sweep):
     assert count_files(image_store, job_id) == 5
 
 
+async def test_the_pictures_of_a_session_are_kept_while_it_goes_on(store, image_store, clock, sweep):
+    entered, drawn, other = [await store_job(store, image_store) for _ in range(3)]
+    sessions, contests = SessionStore(store._connection), ContestStore(store._connection)
+    contest, jam = make_session(kind=SessionKind.CONTEST), make_session()
+    for session in (contest, jam):
+        await sessions.add(session, most=9)
+    entry = Entry(id=0, session_id=contest.id, person_id=7, tile=Tile(entered, 1), at=1.0)
+    assert await contests.enter(entry, [contest.phase], each=1, most=9)
+    await sessions.add_round(Round(session_id=jam.id, number=1, job_id=drawn))
+    clock.offset = 31 * DAY_S
+    await sweep(days=30)
+    assert [count_files(image_store, job_id) for job_id in (entered, drawn, other)] == [5, 5, 0]
+    assert await contests.entries(contest.id)
+    for session in (contest, jam):
+        await sessions.end(session.id, clock())
+    await sweep(days=30)
+    assert [count_files(image_store, job_id) for job_id in (entered, drawn)] == [0, 0]
+
+
 async def test_a_job_that_still_has_a_status_message_is_kept(store, image_store, clock, sweep):
     job_id = await store_job(store, image_store, JobState.FAILED)
     await store.set_status_message(job_id, 72)
@@ -259,6 +281,8 @@ async def test_retention_days_are_read_from_the_guilds_settings(store):
         (retention._EXPIRE, "USING INDEX jobs_open"),
         (retention._EXPIRE, "sqlite_autoindex_jobs_1 (id=?)"),
         (retention._EXPIRE, "favourites_by_job (job_id=?)"),
+        (retention._EXPIRE, "contest_entries_by_job (job_id=?)"),
+        (retention._EXPIRE, "collab_rounds_by_job (job_id=?)"),
     ],
 )
 async def test_expiring_jobs_uses_indexes(store, sql, index):

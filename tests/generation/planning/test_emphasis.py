@@ -15,6 +15,7 @@ from tests.support.growth import assert_grows_linearly
     ("(red fox：1.3)", [("red fox", 1.3)]),
     ("(red:1,3)", [("red", 1.3)]),
     ("(red:.5)", [("red", 0.5)]),
+    ("(red:1.157625) fox", [("red", 1.157625), (" fox", 1)]),
     ("(red: 1.3 )", [("red", 1.3)]),
     ("(red:0) fox", [("red", 0), (" fox", 1)]),
     ("((red:1.2) fox:1.5) snow", [("red", 1.8), (" fox", 1.5), (" snow", 1)]),

@@ -34,6 +34,8 @@ INFOTEXT = "\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7
         ("a cat [hat::10]", ["a cat hat", "a cat"], "a cat [hat::10]"),
         ("[rot:blau:0,4]", ["rot", "blau"], "[rot:blau:0.4]"),
         ("[red:blue:40%]", ["red", "blue"], "[red:blue:0.4]"),
+        ("[red:blue:0.333333]", ["red", "blue"], "[red:blue:0.333333]"),
+        ("[red:blue:.000012]", ["red", "blue"], "[red:blue:0.000012]"),
         ("[红：蓝：.5]", ["红", "蓝"], "[红:蓝:0.5]"),
         ("[(red:1.2):blue:.5]", ["(red:1.2)", "blue"], "[(red:1.2):blue:0.5]"),
         ("[red [fox]:blue:.5]", ["red [fox]", "blue"], "[red [fox]:blue:0.5]"),

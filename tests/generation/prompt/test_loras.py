@@ -184,6 +184,16 @@ def test_an_embedding_for_other_models_is_reported(typed: str) -> None:
     assert read_params(f"{typed} --model xl")
 
 
+def test_default_texts_leave_out_embeddings_for_other_models() -> None:
+    defaults = ("--negative <glow>, ugly, <moss> --no <Glow>, text",)
+    params = parse_prompt("a fox", REGISTRY, defaults=defaults).params
+    assert (params.negative_prompt, params.no) == ("ugly, <moss>", ("text",))
+    params = parse_prompt("a fox --model xl", REGISTRY, defaults=defaults).params
+    assert (params.negative_prompt, params.no) == ("<glow>, ugly", ("<Glow>", "text"))
+    assert parse_prompt("a fox", REGISTRY, defaults=("--negative <glow>",)).params.negative_prompt is None
+    assert parse_prompt("a fox", REGISTRY, attached=1, defaults=("--mix <glow> --keep 30",)).params.mix == ""
+
+
 def test_only_compatible_adapters_are_offered() -> None:
     def offered(model: Model) -> tuple[list[str], list[str]]:
         compatible = ADAPTERS.compatible_with(model)

@@ -11,7 +11,7 @@ from generation.models.adapters import Adapters
 from generation.models.files.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.prompt import PromptReading, format_prompt, parse_prompt, read_prompt
+from generation.prompt import PromptReading, format_prompt, parse_prompt, read_prompt, with_parameter
 from generation.prompt.characters import remove_invisible
 from tests.support.growth import assert_grows_linearly
 
@@ -156,6 +156,15 @@ def test_an_aspect_ratio_beside_settings_is_read():
     assert read("a fox\nSize: 512x512, Aspect ratio: 1:1, Seed: 5").parameters == {"aspect": (1, 1), "seed": 5}
 
 
+@pytest.mark.parametrize("last", ["Seed\n5\nSampler\nEuler a", "Sampler\nEuler a\nSeed\n5"])
+def test_parameters_behind_settings_without_colons_are_read(last):
+    page = f"## Prompt\na fox\n\n## Negative prompt\nugly\n\n## Settings\nSteps\n20\n{last}"
+    for typed in (f"{page} --ar 3:2", f"{page}\n--ar 3:2", with_parameter(page, "--ar 3:2")):
+        reading = read(typed)
+        assert (texts(reading), reading.left_out) == (["a fox"], ())
+        assert dict(reading.parameters) == SETTINGS | {"sampler": "euler_a", "aspect": (3, 2)}
+
+
 def test_braces_of_a_pasted_negative_prompt_are_no_choices():
     reading = read("a fox\nNegative prompt: {bad|ugly, dull}\nSteps: 20, Seed: 5")
     assert (reading.parameters["negative"], reading.problems) == ("{bad|ugly, dull}", ())
@@ -228,6 +237,13 @@ def test_the_settings_of_sd_next_begin_with_its_parser():
 def test_the_file_of_a_model_names_it(name):
     assert read(f"a fox\nSteps: 20, Seed: 5, Model: {name}").parameters["model"] == "dreamshaper_8"
     assert read(f"a fox --model {name}").parameters["model"] == "dreamshaper_8"
+
+
+@pytest.mark.parametrize("negative", ["", "none", "ugly"])
+def test_parameters_behind_a_negative_prompt_are_read(negative):
+    reading = read(f"a fox\nNegative prompt: {negative} --ar 3:2 --no cats")
+    expected = {"negative": negative} if negative == "ugly" else {}
+    assert (dict(reading.parameters), reading.problems) == (expected | {"aspect": (3, 2), "no": ("cats",)}, ())
 
 
 def test_parameters_typed_in_front_of_infotext_override_it():
@@ -356,6 +372,22 @@ def test_what_python_and_javascript_write_is_read_as_json(written):
     assert (reading.left_out, reading.problems) == ((), ())
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"prompt": "a fox", "negative_prompt": "ugly", "steps": 30, "seed": 5}',
+        "{prompt: a fox, negative_prompt: ugly, steps: 30, seed: 5},",
+        'image = pipe(prompt="a fox", negative_prompt="ugly", num_inference_steps=30, seed=5)',
+        "prompt='a fox', num_inference_steps=30, seed=5, negative_prompt='ugly'",
+        "```json\n{'prompt': 'a fox', 'negative_prompt': 'ugly', 'steps': 30, 'seed': 5}\n```",
+    ],
+)
+def test_parameters_behind_json_override_it(written):
+    reading = read(with_parameter(written, "--steps 20 --no cats"))
+    assert (texts(reading), reading.problems) == (["a fox"], ())
+    assert dict(reading.parameters) == SETTINGS | {"no": ("cats",)}
+
+
 def test_a_python_string_keeps_its_quotation_marks():
     reading = read(r"""{'prompt': 'a "red" fox\'s den', 'size': (512, 768), 'steps': 20}""")
     assert (texts(reading), dict(reading.parameters)) == (['a "red" fox\'s den'], {"aspect": (2, 3), "steps": 20})
@@ -445,7 +477,14 @@ def test_marks_and_blanks_around_a_value_do_not_count(typed, parameters):
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("h 768", "ar"), ("without text", "no"), ("num 4", "repeat"), ("b 4", "repeat"), ("no-text", "no")],
+    [
+        ("h 768", "ar"),
+        ("without text", "no"),
+        ("num 4", "repeat"),
+        ("b 4", "repeat"),
+        ("no-text", "no"),
+        ("16:9", "ar"),
+    ],
 )
 def test_a_name_of_another_program_gets_a_hint(typed, meant):
     assert read(f"a fox --{typed}").problems[0].endswith(f"did you mean `--{meant}`?")

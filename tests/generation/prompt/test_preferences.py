@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from generation.errors import UserError
+from generation.models.catalogue import Family
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt.preferences import STYLIZE_PRESETS, Preferences, check_option, check_suffix
@@ -48,11 +49,21 @@ def test_a_suffix_of_parameters_is_accepted(text, stored):
         ("--aspct 3:2", "did you mean"),
         ("--steps 1000", "150"),
         ("--no " + "x" * 600, "500"),
+        ("--iw 9", "between 0 and 3"),
+        ("--keep 30", "works with `--mix`"),
     ],
 )
 def test_any_other_suffix_is_rejected_with_the_reason(text, reason):
     with pytest.raises(UserError, match=reason):
         check_suffix(text, REGISTRY)
+
+
+@pytest.mark.parametrize("parameters", ["--seed 5", "--model karlo", "--model none --iw 2"])
+def test_parameters_may_choose_a_model_that_takes_no_pictures(parameters):
+    karlo = Model(name="Karlo", ref="karlo", family=Family.UNCLIP)
+    for registry in (ModelRegistry((karlo, MODEL)), ModelRegistry((MODEL, karlo))):
+        assert check_suffix(parameters, registry) == parameters
+        assert check_option("mine", parameters, registry) == ("mine", parameters)
 
 
 @pytest.mark.parametrize("name", ["mine", "--mine", " Mine ", "my-own", "größe", "日本"])

@@ -153,6 +153,7 @@ def test_two_images_need_no_text():
     assert (found.params.parts, found.params.strength) == ((PromptPart(""),), 0.36)
 
 
+NO_WEIGHTS = "Pictures have no weights of their own here: leave out"
 ONE_ALONE = ["Add some text, or a second picture to blend with"]
 NOT_DIRECT = "is not a direct link to a picture: use one that ends in .png, .jpg, .jpeg, .webp or .gif"
 
@@ -170,6 +171,7 @@ NOT_DIRECT = "is not a direct link to a picture: use one that ends in .png, .jpg
         ("https://fox.png a fox", 0, [f"`https://fox.png` {NOT_DIRECT}"]),
         ("https://example.org/?a.png a fox", 0, [f"`https://example.org/?a.png` {NOT_DIRECT}"]),
         (f"{FOX} a fox --iw 9", 0, ["`--iw` must be between 0 and 3"]),
+        (f"{FOX}::2 a fox", 0, [f"{NO_WEIGHTS} `::2`. `--iw` says how much they count"]),
         (
             "a fox --iw 2",
             0,
@@ -179,6 +181,16 @@ NOT_DIRECT = "is not a direct link to a picture: use one that ends in .png, .jpg
 )  # fmt: skip
 def test_invalid_images_are_rejected(typed, attached, expected):
     assert parse_problems(typed, attached=attached) == expected
+
+
+def test_a_parameter_glued_to_a_link_is_read():
+    request = parse_request(f"{FOX}--ar 3:2", attached=1)
+    assert (request.links, request.aspect) == ((FOX,), (3, 2))
+
+
+@pytest.mark.parametrize("typed", [f"({FOX})", f"[a fox]({FOX})", f"<{FOX}>", f"{FOX}::2", f"[{FOX}],"])
+def test_a_link_to_a_style_is_read_in_any_notation(typed):
+    assert parse_request(f"an owl --sref {typed} --sw 50").params.style_code == FOX
 
 
 def test_parse_params_accepts_an_image_but_no_links():
@@ -415,6 +427,30 @@ def test_mix_needs_a_picture_and_says_how_much_of_it_is_kept() -> None:
         "Cannot use `--mix` without a picture: attach one, or press *Remix* below one"
     ]
     assert parse_problems("a dog --keep 70") == ["`--keep` works with `--mix`, and in the form of *Edit words*"]
+
+
+def test_mix_as_a_default_is_for_prompts_with_a_picture_that_hold_none() -> None:
+    defaults = ["--mix a castle --keep 30"]
+    assert parse_request("a dog", attached=1, defaults=defaults).params.mix_keep == 30
+    assert parse_request("a dog", defaults=defaults).keep is None
+    for typed in ("--hold", "--retouch"):
+        request = parse_request(f"a [red:blue:.1] boat {typed}", attached=1, defaults=defaults)
+        assert (request.params.mix, request.keep) == ("", None)
+    for both in ([*defaults, "--hold"], [f"{defaults[0]} --hold --retouch"]):
+        params = parse_request("a [red:blue:.1] boat", attached=1, defaults=both).params
+        assert (params.mix, params.hold, params.retouch) == ("a castle", False, False)
+    editor = ModelRegistry((replace(MODEL, is_editor=True),))
+    assert parse_prompt("make it winter", editor, attached=1, defaults=defaults).keep is None
+
+
+def test_a_shape_in_the_settings_is_left_out_with_a_model_that_cannot_draw_it() -> None:
+    models = ModelRegistry((MODEL, replace(MODEL, name="narrow", max_aspect=1.5)))
+    assert parse_prompt("a fox", models, defaults=["--ar 2:1"]).aspect == (2, 1)
+    assert parse_prompt("a fox --model narrow", models, defaults=["--ar 2:1"]).aspect is None
+    with pytest.raises(PromptError, match="between 2:3 and 3:2 with this model"):
+        parse_prompt("a fox --model narrow --ar 2:1", models)
+    with pytest.raises(PromptError, match="In the settings"):
+        parse_prompt("a fox", models, defaults=["--ar 9:1"])
 
 
 def test_a_picture_is_held_where_words_change() -> None:

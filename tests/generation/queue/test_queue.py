@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import replace
 from itertools import count
 
@@ -295,6 +297,18 @@ async def test_a_worker_that_joins_is_used_at_once_and_one_that_parts_no_more():
     assert len(harness.started) == 2
     await people[1].finish()
     assert [person.slot.worker for person in harness.started] == [first, second, second]
+
+
+async def test_a_worker_that_has_gone_is_forgotten():
+    harness = QueueHarness()
+    harness.queue.join(worker := FakeWorker())
+    await settle()
+    harness.queue.part(worker)
+    await settle()
+    gone = weakref.ref(worker)
+    del worker
+    gc.collect()
+    assert gone() is None
 
 
 async def test_a_queue_without_any_worker_waits_for_the_first():

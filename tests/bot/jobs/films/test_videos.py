@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from db.jobs import JobState
+from generation.messages import Ready
 from generation.params import Tile
 from generation.planning.film_pictures import grids_of
 from tests.cogs.config.test_config_commands import run_config
@@ -109,6 +110,19 @@ async def test_a_crash_while_the_steps_are_decoded_loses_nothing(harness):
         (worker,) = services.fleet.workers
         await eventually(lambda: worker._jobs)
         worker._process.kill()
+        harness.release_slow_jobs()
+        await filmed(harness, posted)
+
+
+async def test_a_drained_worker_decodes_no_steps(harness):
+    async with harness.bot(device="cpu,cpu") as services:
+        first, second = services.fleet.workers
+        await eventually(lambda: all(isinstance(worker.state, Ready) for worker in (first, second)))
+        first.draining = True
+        await harness.imagine("undeveloped --video")
+        posted = await harness.result()
+        await eventually(lambda: first._jobs or second._jobs)
+        assert not first._jobs
         harness.release_slow_jobs()
         await filmed(harness, posted)
 

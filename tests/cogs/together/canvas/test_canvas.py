@@ -10,14 +10,18 @@ import pytest
 from PIL import Image, ImageChops
 
 from cogs.together.canvas.handler import CLAIM_S, PAUSE_S, CanvasHandler
+from cogs.together.canvas.messages import MAX_WORDS, PIECES_PAGE, Standing, pieces_text
 from cogs.together.canvas.pictures import CanvasPictures
+from db.together.canvases import Canvas, Piece
 from db.upkeep.backup import create_backup
 from db.upkeep.retention import Retention
+from generation.params import Tile, from_dict
 from preview import UploadedFile
 from preview.state.world import walk_components
+from tests.cogs.config.test_config_commands import run_config
 from tests.cogs.test_privacy import export_all
 from tests.support.bot_harness import eventually
-from tests.support.sessions import block, is_fresh
+from tests.support.sessions import block, is_fresh, make_session
 from tests.support.timing import TIMEOUT_S
 
 
@@ -244,6 +248,29 @@ async def test_blocked_words_are_refused_and_given_back(harness):
         assert await services.db.canvases.claims(painting.id) == []
 
 
+async def test_words_that_are_blocked_while_they_are_drawn_are_not_placed(harness):
+    async with harness.bot() as services:
+        painting = await Painting.start(harness, services)
+        shown = await painting.candidates(harness.ben, "a boat")
+        blocked = await harness.person(harness.mod).command("config words block", harness.channel, words="boat")
+        await blocked.message()
+        refused = await (await harness.person(harness.ben).press(shown, "1")).message()
+        assert refused.ephemeral
+        assert "do not allow `boat`" in refused.content
+        assert await services.db.canvases.pieces(painting.id) == []
+
+
+def test_a_page_of_pieces_fits_into_a_message_whatever_their_words():
+    place = {"x": 0, "y": 0, "tile": Tile("0123456789ab", 0), "sensitive": False, "placed_at": 1_796_073_807.0}
+    pieces = [
+        Piece(number=number, session_id="s", person_id=2**63, name="ada", words="*" * MAX_WORDS, **place)
+        for number in range(PIECES_PAGE)
+    ]
+    canvas = Canvas(session_id="s", columns=8, rows=8, cell=64, neighbours=False)
+    standing = Standing(session=make_session(), canvas=canvas, cells=(), pieces=pieces, claims=())
+    assert len(pieces_text(standing, 0)) <= 2000
+
+
 async def test_a_blocked_person_loses_the_place_and_their_name(harness):
     async with harness.bot() as services:
         painting = await Painting.start(harness, services)
@@ -383,6 +410,15 @@ async def test_a_theme_that_makes_no_squares_is_given_back(harness, theme):
         started = await harness.person(harness.ada).command("canvas start", harness.channel, theme=theme)
         assert theme in await private(started)
         assert await services.db.sessions.active() == []
+
+
+async def test_defaults_that_make_no_squares_are_left_out_of_a_canvas(harness):
+    async with harness.bot() as services:
+        await run_config(harness, "defaults", parameters="--ar 3:2 --draft --s 250")
+        await services.db.preferences.update(harness.ada.id, suffix="--repeat 2 --weird 5")
+        painting = await Painting.start(harness, services)
+        params = from_dict((await services.db.sessions.get(painting.id)).settings["params"])
+    assert (params.aspect, params.draft, params.stylize, params.weird) == ((1, 1), False, 250, 5)
 
 
 async def test_looking_around_moves_over_the_canvas(harness):

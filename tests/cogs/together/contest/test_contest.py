@@ -221,6 +221,33 @@ async def test_the_room_suggests_themes_and_votes(harness, cy):
         await contest.message("Contest 1: tiny houses")
 
 
+async def test_a_theme_whose_words_are_blocked_before_it_wins_is_not_taken(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services, theme_by="room", add_theme="owls")
+        naming = await contest.message("What is the theme?")
+        form = await harness.person(harness.ada).press(naming, "Suggest a theme")
+        await (await harness.person(harness.ada).submit_modal(form, {"theme": "a ghost ship"})).response()
+        blocked = await harness.person(harness.mod).command("config words block", harness.channel, words="ghost")
+        await blocked.message()
+        contest.pass_time(NAMING_S + 1)
+        await contest.message("Contest 1: owls")
+
+
+async def test_a_picture_with_blocked_words_cannot_be_entered(harness):
+    async with harness.bot() as services:
+        contest = await Contest.start(harness, services)
+        opened = await contest.message("Enter up to 2")
+        await contest.draw(harness.ada, "a ghost ship")
+        ada = harness.person(harness.ada)
+        panel = await (await ada.press(opened, "Enter")).message()
+        (select,) = selects(panel, "entry")
+        blocked = await harness.person(harness.mod).command("config words block", harness.channel, words="ghost")
+        await blocked.message()
+        refused = await (await ada.select(panel, "a ghost ship", custom_id=select["custom_id"])).message()
+        assert "do not allow `ghost`" in refused.content
+        assert await services.db.contests.entries((await contest.session()).id) == []
+
+
 async def test_a_theme_that_a_moderator_takes_out_is_shown_no_longer(harness):
     async with harness.bot() as services:
         contest = await Contest.start(harness, services, theme_by="room")

@@ -144,6 +144,15 @@ async def test_three_people_pass_a_picture_on_and_see_all_in_the_end(harness, cy
         assert {each.job.params.count for each in records} == {1}
 
 
+async def test_a_picture_with_every_button_is_shown_like_the_others(harness, cy):
+    async with harness.bot() as services:
+        telephone = await begin(harness, services, cy)
+        for number, words in enumerate(("a black and white photo of a whale", *WORDS[1:]), 1):
+            await telephone.write(number, words)
+        shown = await telephone.message("picture 1 of 3")
+        assert {"▶️ Next", "Colour", "Clean up"} <= set(shown.labels)
+
+
 @pytest.mark.parametrize(("native_size", "is_draft"), [(512, True), (256, False)])
 async def test_pictures_are_drafts_unless_they_would_be_too_small(harness, native_size, is_draft):
     facts = harness.model / "atelier.json"
