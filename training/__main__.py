@@ -35,10 +35,13 @@ def vae(options: argparse.Namespace) -> None:
 
 
 def text(options: argparse.Namespace) -> None:
-    """Train the tokenizer and the text encoder; --words adds words to a trained encoder."""
+    """Train the tokenizer and the text encoder; --words adds words to a trained encoder, --reword other languages."""
+    from training.rewording import reword
     from training.text import teach_words, train_text
 
-    if options.words:
+    if options.reword:
+        reword(device=options.device)
+    elif options.words:
         teach_words(options.words, device=options.device)
     else:
         train_text(device=options.device)
@@ -164,6 +167,7 @@ def parser() -> argparse.ArgumentParser:
     subparsers["text"].add_argument(
         "--words", nargs="+", metavar="WORD", help="objects, styles … that the encoder does not know yet"
     )
+    subparsers["text"].add_argument("--reword", action="store_true", help="bring other languages near plain English")
     subparsers["latents"].add_argument("--shards", type=int, default=LATENTS.shards)
     subparsers["latents"].add_argument("--first", type=int, default=0, help="the first shard to write")
     subparsers["latents"].add_argument("--step", type=int, default=1, help="write every n-th shard")

@@ -105,6 +105,29 @@ TEXT = TextSettings()
 
 
 @dataclass(frozen=True)
+class RewordingSettings:
+    """The fine-tuning of the text encoder on captions in other languages."""
+
+    steps: int = 1700
+    batch: int = 96
+    learning_rate: float = 7e-4
+    heads_learning_rate: float = 3e-3
+    # How many translations are of an object alone, and how many of these keep its place.
+    bare_share: float = 0.55
+    place_share: float = 0.35
+    # The weights of the parts of the loss; `tail` is how many of the last states count.
+    label_weight: float = 0.3
+    anchor_weight: float = 40.0
+    mean_weight: float = 15.0
+    tail_weight: float = 4.0
+    pooled_weight: float = 2.0
+    tail: int = 12
+
+
+REWORDING = RewordingSettings()
+
+
+@dataclass(frozen=True)
 class LatentSettings:
     """The number of shards of training drawings, and of drawings per shard."""
 
