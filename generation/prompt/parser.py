@@ -65,7 +65,7 @@ def parse_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    forms: Collection[str] = (),
+    forms: Collection[str] | None = None,
     new_seed: Callable[[], int] = random_seed,
     starts_from_images: bool = False,
     ignored: Collection[str] = (),
@@ -98,7 +98,7 @@ def read_prompt(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
-    forms: Collection[str] = (),
+    forms: Collection[str] | None = None,
     new_seed: Callable[[], int] = random_seed,
     starts_from_images: bool = False,
     ignored: Collection[str] = (),
@@ -108,7 +108,7 @@ def read_prompt(
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
     last. They do not set the fields that are `ignored`. A name in `options` stands for a text: `--mine` appends its
     text to the prompt's, and its parameters count as typed. `forms` are parameters that are valid because of the form
-    that the prompt was typed into.
+    that the prompt was typed into, if it was.
     """
     text, left_out = convert_infotext(text, registry)
     prompt = split_prompt(text, options)
@@ -137,18 +137,18 @@ def _combined_problems(
     given: Mapping[str, Any],
     whole: str,
     parts: tuple[PromptPart, ...],
-    forms: Collection[str],
+    form: Collection[str] | None,
     *,
     images: int,
 ) -> list[Text]:
     """Return the problems of what is valid alone, and not with the words, the pictures, the model or the form."""
-    scope = typed.scope
+    scope, forms = typed.scope, form or ()
     return [
         *_form_problems(given, forms, has_image=images > 0),
         *_hold_problems(given, forms, parts, scope.model, has_image=images > 0),
         *weight_problems(parts, given.get("no", ())),
         *edit_problems(whole),
-        *_image_problems(images, parts, typed, forms),
+        *_image_problems(images, parts, typed, in_form=form is not None),
         *_edit_problems(images, forms, scope.model),
         *_unsupported_inputs(images, parts, scope.model),
         *_style_problems(typed.values, given),
@@ -272,9 +272,7 @@ def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[
     return [*words, *given.get("no", ()), given.get("negative_prompt") or ""]
 
 
-def _image_problems(
-    images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer, forms: Collection[str]
-) -> list[Text]:
+def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer, *, in_form: bool) -> list[Text]:
     if images > MAX_IMAGES:
         return [
             Text("A prompt can have at most {limit} pictures; this one has {number}", limit=MAX_IMAGES, number=images)
@@ -290,7 +288,7 @@ def _image_problems(
         return [Text("Add some text, or a second picture to blend with")]
     if images == 0 and not has_text:
         return [Text("Say what to draw: there is no text and no picture")]
-    if images == 0 and "strength" in typed.values and forms:
+    if images == 0 and "strength" in typed.values and in_form:
         return [Text("`--iw` does not work in this form: leave it out")]
     if images == 0 and "strength" in typed.values:
         return [

@@ -124,7 +124,9 @@ def _read_own(text: str) -> Infotext | None:
 def _read_json(text: str) -> Infotext | None:
     """Read JSON, and the parameters that a person typed behind it."""
     for gap in islice(_TYPED_AFTER_JSON.finditer(text), MAX_JSON_ENDS):
-        if found := read_json(text[: gap.start()]):
+        before = text[: gap.start()]
+        is_inside = before.count("{") > before.count("}")
+        if not is_inside and (found := read_json(before)):
             return Infotext(*found, typed=text[gap.end() :])
     found = read_json(text)
     return Infotext(*found) if found else None

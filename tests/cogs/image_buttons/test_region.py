@@ -208,6 +208,15 @@ async def test_a_part_of_a_coloured_or_mixed_picture_keeps_that(harness, prompt)
     assert (params.region, params.colourise, params.mix != "") == ((0,), "--colour" in prompt, "--mix" in prompt)
 
 
+async def test_a_weight_of_the_picture_is_refused_as_in_other_forms(harness):
+    async with harness.bot():
+        asked = await open_region_picker(harness, await pick_image(harness))
+        await harness.person(harness.ada).press(asked, "1 · top left")
+        await harness.server.wait_until(lambda: highlighted(asked) == [0])
+        refused = await (await submit_selection(harness, asked, prompt="a cat --iw 2")).message()
+        assert "`--iw` does not work in this form" in refused.content
+
+
 async def test_a_mask_replaces_the_selected_squares(harness):
     async with harness.bot() as services:
         picked = await pick_image(harness)

@@ -388,6 +388,11 @@ def test_parameters_behind_json_override_it(written):
     assert dict(reading.parameters) == SETTINGS | {"no": ("cats",)}
 
 
+def test_parameters_that_are_typed_into_json_end_with_their_value():
+    reading = read('{prompt: "a fox" --no cats, steps: 20}')
+    assert (texts(reading), dict(reading.parameters)) == (["a fox"], {"no": ("cats",), "steps": 20})
+
+
 def test_a_python_string_keeps_its_quotation_marks():
     reading = read(r"""{'prompt': 'a "red" fox\'s den', 'size': (512, 768), 'steps': 20}""")
     assert (texts(reading), dict(reading.parameters)) == (['a "red" fox\'s den'], {"aspect": (2, 3), "steps": 20})
