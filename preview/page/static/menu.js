@@ -4,6 +4,17 @@ import { h } from "./dom.js";
 import { withEmoji } from "./emoji.js";
 import { moveFocus, removeWhenClosed, showPopup } from "./picker.js";
 
+/** Call `open` once the button of a right click is released: Chromium 150 closes a popup at its release. */
+export function whenReleased(event, open) {
+  if (!event.buttons) return open();
+  const once = new AbortController();
+  const released = () => {
+    once.abort();
+    open();
+  };
+  for (const name of ["pointerup", "pointercancel"]) addEventListener(name, released, { signal: once.signal });
+}
+
 /** Open a menu. Entries are `{label, act, danger?}`; empty groups are omitted. */
 export function openMenu(anchor, groups, label, point = null) {
   const popup = h("div", { popover: "auto", class: "popup menu", role: "menu", "aria-label": label });

@@ -8,7 +8,7 @@ import { h, icon } from "./dom.js";
 import { withEmoji } from "./emoji.js";
 import { act } from "./link.js";
 import { markdown } from "./markdown.js";
-import { openEmoji, openMenu } from "./menu.js";
+import { openEmoji, openMenu, whenReleased } from "./menu.js";
 import { avatar } from "./people.js";
 import { attachments } from "./pictures.js";
 import { contentsOf, localName, people, store } from "./store.js";
@@ -301,8 +301,8 @@ export class MessageView {
     if (event.target.closest("a, .picture, input, textarea") || String(getSelection())) return;
     event.preventDefault();
     const point = event.clientX || event.clientY ? { x: event.clientX, y: event.clientY } : null;
-    if (event.target.closest(".name, .face")) this.#openUserMenu(this.element, point);
-    else this.openMenu(this.element, point);
+    const ofUser = event.target.closest(".name, .face");
+    whenReleased(event, () => (ofUser ? this.#openUserMenu(this.element, point) : this.openMenu(this.element, point)));
   }
 
   /** Open the message's menu. */
