@@ -84,10 +84,10 @@ def finetune_decoder(options: argparse.Namespace) -> None:
 
 
 def classifier(options: argparse.Namespace) -> None:
-    """Train the image classifier on drawings; another seed draws other ones."""
+    """Train the image classifier on drawings."""
     from training.image_classifier import train_classifier
 
-    train_classifier(options.device, options.seed)
+    train_classifier(options.device)
 
 
 def export(options: argparse.Namespace) -> None:
@@ -159,7 +159,6 @@ def parser() -> argparse.ArgumentParser:
         subparsers[name] = commands.add_parser(name, parents=[shared], help=command.__doc__)
         subparsers[name].set_defaults(command=command)
     subparsers["draw"].add_argument("--seed", type=int, default=SEED)
-    subparsers["classifier"].add_argument("--seed", type=int, default=SEED + 10)
     subparsers["vae"].add_argument("--steps", type=int, default=VAE.steps)
     subparsers["vae"].add_argument("--batch", type=int, default=VAE.batch)
     subparsers["vae"].add_argument("--freeze", action="store_true", help="fix and whiten the latents")

@@ -5,18 +5,20 @@ from __future__ import annotations
 import random
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from training.settings import CLASSIFIER, RUNS, SEED
+from training.precision import autocast
+from training.settings import CLASSIFIER, CLASSIFIER_WEIGHTS, SEED
 from training.subjects import Subject, draw, sample_size, sample_subject
 from training.text import LABELS, encode_labels
 
-STATE = RUNS / "judge.pt"  # the name of existing checkpoints
 COLOURLESS_STYLES = ("black and white", "sepia", "neon", "line art")
 # Styles that only keep outlines of big shapes: they show clouds, sun and moon, but no drops, flakes, mist or stars.
 OUTLINED_STYLES, TOO_SMALL_TO_OUTLINE = ("neon", "line art"), ("rain", "snowfall", "fog", "stars")
@@ -51,17 +53,26 @@ class ImageClassifier(nn.Module):
 
 
 def preprocess(images: list[Image.Image]) -> Tensor:
-    """Return images shrunk to the classifier's input size, batch × 3 × 64 × 64."""
-    small = [np.asarray(p.resize((CLASSIFIER.image_size, CLASSIFIER.image_size), Image.Resampling.BOX)) for p in images]
-    return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    """Return images shrunk to the classifier's input size, batch × 3 × 64 × 64, from -1 to 1."""
+    return normalise(torch.stack([shrink(image) for image in images]))
+
+
+def shrink(image: Image.Image) -> Tensor:
+    """Return an image of the classifier's input size, 3 × 64 × 64 bytes."""
+    small = image.resize((CLASSIFIER.image_size, CLASSIFIER.image_size), Image.Resampling.BOX)
+    return torch.from_numpy(np.array(small)).permute(2, 0, 1)
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Return bytes as numbers from -1 to 1."""
+    return pixels.float() / 127.5 - 1
 
 
 def labelled_drawings(count: int, seed: int) -> tuple[Tensor, list[Subject]]:
-    """Return drawings and their subjects, held-out pairs included: those are held out from the UNet only."""
+    """Return small drawings in bytes and their subjects; held-out pairs are held out from the UNet only."""
     rng = random.Random(seed)
     subjects = [sample_subject(rng, held=None) for _ in range(count)]
-    small = [preprocess([draw(s, sample_size(rng), rng.randrange(2**31))]) for s in subjects]
-    return torch.cat(small), subjects
+    return torch.stack([shrink(draw(s, sample_size(rng), rng.randrange(2**31))) for s in subjects]), subjects
 
 
 def is_visible(subject: Subject, kind: str) -> bool:
@@ -83,53 +94,53 @@ def recall(classifier: ImageClassifier, count: int = 600) -> dict[str, float]:
     return {kind: sum(hits) / len(hits) for kind, hits in pairs.items() if hits}
 
 
-def load_partial_weights(classifier: ImageClassifier, known: dict[str, Tensor]) -> None:
-    """Load the weights of a classifier that has fewer words; new words come last in their kind."""
-    own = classifier.state_dict()
-    for name, weights in known.items():
-        if weights.ndim:
-            own[name][: len(weights)] = weights
-    classifier.load_state_dict(own)
-
-
-def train_classifier(device: str = "cpu", seed: int = SEED + 10) -> ImageClassifier:
-    """Train the classifier on drawings, starting from the last checkpoint; save it and print its recall."""
-    torch.manual_seed(seed)
-    images, subjects = labelled_drawings(CLASSIFIER.images, seed)
+def train_classifier(device: str = "cpu") -> ImageClassifier:
+    """Train the classifier on drawings; save it and print its recall."""
+    torch.manual_seed(SEED + 10)
+    images, subjects = labelled_drawings(CLASSIFIER.images, SEED + 10)
     labels = encode_labels(subjects)
-    classifier = ImageClassifier()
-    if STATE.exists():
-        load_partial_weights(classifier, torch.load(STATE, weights_only=True))
-    classifier.to(device)
+    classifier = ImageClassifier().to(device)
     optimiser = torch.optim.AdamW(classifier.parameters(), CLASSIFIER.learning_rate, weight_decay=0.02)
-    steps = CLASSIFIER.epochs * (CLASSIFIER.images // CLASSIFIER.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2 * CLASSIFIER.learning_rate, total_steps=steps)
+    steps = CLASSIFIER.epochs * (len(subjects) // CLASSIFIER.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, CLASSIFIER.learning_rate, total_steps=steps)
     start = time.monotonic()
     for epoch in range(CLASSIFIER.epochs):
         classifier.train()
         order = torch.randperm(len(subjects))[: steps // CLASSIFIER.epochs * CLASSIFIER.batch]
         for chosen in torch.split(order, CLASSIFIER.batch):
-            batch = images[chosen].to(device)
-            batch = batch.flip(-1) if torch.rand(1).item() < 0.5 else batch
-            scores = classifier(batch * (0.94 + 0.12 * torch.rand(len(chosen), 1, 1, 1, device=device)))
-            loss = torch.stack(
-                [F.cross_entropy(scores[kind], labels[kind][chosen].to(device)) for kind in LABELS]
-            ).sum()
+            inputs = disturb(normalise(images[chosen].to(device))).contiguous(memory_format=torch.channels_last)
+            with autocast(device):
+                scores = classifier(inputs)
+            losses = [F.cross_entropy(scores[kind].float(), labels[kind][chosen].to(device)) for kind in LABELS]
             optimiser.zero_grad()
-            torch.autograd.backward(loss)
+            torch.autograd.backward(torch.stack(losses).sum())
             optimiser.step()
             schedule.step()
-        report = f"loss {loss.item():.3f} {time.monotonic() - start:.0f} s"
+        report = f"loss {losses[0].item():.3f} {time.monotonic() - start:.0f} s"
         print(f"classifier epoch {epoch + 1}/{CLASSIFIER.epochs} {report}", flush=True)
     classifier.cpu()
-    torch.save(classifier.state_dict(), STATE)
+    save_classifier(classifier)
     figures = {kind: round(share, 3) for kind, share in recall(classifier).items()}
     print("classifier recall on held-out drawings", figures, flush=True)
     return classifier
 
 
-def load_trained_classifier() -> ImageClassifier:
+def disturb(images: Tensor) -> Tensor:
+    """Return images that are darker or noisier by chance, half of the time mirrored: only the drawing is to count."""
+    images = images.flip(-1) if torch.rand(1).item() < 0.5 else images
+    brightness, noise = torch.rand(2, len(images), 1, 1, 1, device=images.device)
+    disturbed: Tensor = images * (0.94 + 0.12 * brightness) + CLASSIFIER.noise * noise * torch.randn_like(images)
+    return disturbed
+
+
+def save_classifier(classifier: ImageClassifier, path: Path = CLASSIFIER_WEIGHTS) -> None:
+    """Write the weights in half precision: the file is part of the repository, so that figures stay comparable."""
+    weights = classifier.state_dict()
+    save_file({name: (w.half() if w.is_floating_point() else w).contiguous() for name, w in weights.items()}, path)
+
+
+def load_trained_classifier(path: Path = CLASSIFIER_WEIGHTS) -> ImageClassifier:
     """Load the trained classifier."""
     classifier = ImageClassifier()
-    classifier.load_state_dict(torch.load(STATE, weights_only=True))
+    classifier.load_state_dict(load_file(path))
     return classifier.eval()

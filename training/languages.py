@@ -27,8 +27,11 @@ class Language:
         return tuple(self.words[word].split("/")) if word in self.words else ()
 
 
-def translated_caption(subject: Subject, rng: random.Random) -> str:
-    """Return a caption in a random language that has a word for everything in the subject, or an empty one."""
+def translated_caption(subject: Subject, rng: random.Random, *, all_named: bool = False) -> str:
+    """Return a caption in a random language that has a word for everything in the subject, or an empty one.
+
+    Unless everything must be named, the colour is sometimes left out.
+    """
     asked = {kind: word for kind, word in subject.words() if kind not in ("finish", "style") and word != "clear"}
     able = [language for language in LANGUAGES.values() if all(word in language.words for word in asked.values())]
     if not able or not asked:
@@ -37,12 +40,13 @@ def translated_caption(subject: Subject, rng: random.Random) -> str:
     phrases = {kind: rng.choice(language.forms(word)) for kind, word in asked.items()}
     if phrases.get("time") and asked["time"] == "day" and rng.random() < 0.8:
         del phrases["time"]
+    if not all_named and rng.random() < 0.15:
+        phrases.pop("colour", None)
     return _joined(phrases, language, rng) or ""
 
 
 def _joined(phrases: dict[str, str], language: Language, rng: random.Random) -> str:
-    colour = phrases.get("colour", "") if rng.random() < 0.85 else ""
-    pair = (colour, phrases.get("thing", ""))
+    pair = (phrases.get("colour", ""), phrases.get("thing", ""))
     noun = language.separator.join(part for part in (pair if language.colour_first else pair[::-1]) if part)
     if noun and language.articles and rng.random() < 0.5:
         noun = f"{rng.choice(language.articles)} {noun}"

@@ -17,9 +17,11 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from training import text
 from training.captions import make_caption, plain_caption, unknown_noun
 from training.languages import translated_caption
+from training.objects import OBJECTS
+from training.palette import COLOURS
 from training.precision import autocast
-from training.settings import REWORDING, SEED
-from training.subjects import Subject, sample_subject
+from training.settings import REWORDING, SEED, TRAINED_OBJECTS
+from training.subjects import OBJECT_PLACES, Subject, is_held_out, sample_subject
 
 
 class Translation(NamedTuple):
@@ -39,18 +41,23 @@ class Batch(NamedTuple):
 
 
 def sample_translation(rng: random.Random) -> Translation:
-    """Return a random subject in a random language, more than half of the time an object without a place."""
+    """Return a random subject in a random language, more than half of the time an object with little else."""
     while True:
-        subject = sample_subject(rng)
-        if subject.thing and rng.random() < REWORDING.bare_share:
-            place = subject.place if rng.random() < REWORDING.place_share else ""
-            colour = rng.choice(["", subject.colour, subject.colour])
-            subject = replace(subject, colour=colour, background="", place=place, time="", weather="")
+        subject = sample_bare_object(rng) if rng.random() < REWORDING.bare_share else sample_subject(rng)
         time, weather = subject.time.replace("day", ""), subject.weather.replace("clear", "")  # both go without saying
         subject = replace(subject, style="", finish="", time=time, weather=weather)
-        if caption := translated_caption(subject, rng):
+        caption = translated_caption(subject, rng, all_named=True)
+        if caption and not is_held_out(subject):
             written = caption.capitalize() if rng.random() < 0.2 else caption
             return Translation(subject, written, plain_caption(subject))
+
+
+def sample_bare_object(rng: random.Random) -> Subject:
+    """Return an object, any as often as another, seldom with its place, and mostly with a colour."""
+    thing = rng.choice(TRAINED_OBJECTS)
+    place = rng.choice(OBJECT_PLACES[OBJECTS[thing].placement]) if rng.random() < REWORDING.place_share else ""
+    colour = rng.choice(tuple(COLOURS)) if rng.random() < REWORDING.colour_share else ""
+    return Subject(thing, colour, place=place)
 
 
 def english_captions(subjects: list[Subject], rng: random.Random) -> list[str]:

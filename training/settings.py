@@ -10,6 +10,7 @@ from training.palette import COLOURS
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "models" / "storybook"
 RUNS = ROOT / "training" / "runs"
+CLASSIFIER_WEIGHTS = ROOT / "training" / "classifier.safetensors"
 FIRST_WORDS = ROOT / "training" / "first_words.txt"
 CLIP_MERGES = ROOT / "models" / "clip" / "merges.txt.gz"
 SEED = 20261121
@@ -108,16 +109,17 @@ TEXT = TextSettings()
 class RewordingSettings:
     """The fine-tuning of the text encoder on captions in other languages."""
 
-    steps: int = 1700
+    steps: int = 1500
     batch: int = 96
     learning_rate: float = 7e-4
     heads_learning_rate: float = 3e-3
-    # How many translations are of an object alone, and how many of these keep its place.
+    # How many translations are of a bare object, and how many of these name a place or a colour.
     bare_share: float = 0.55
     place_share: float = 0.35
+    colour_share: float = 0.6
     # The weights of the parts of the loss; `tail` is how many of the last states count.
     label_weight: float = 0.3
-    anchor_weight: float = 40.0
+    anchor_weight: float = 160.0
     mean_weight: float = 15.0
     tail_weight: float = 4.0
     pooled_weight: float = 2.0
@@ -299,12 +301,13 @@ class ClassifierSettings:
     """The image classifier, which is trained on drawings only."""
 
     image_size: int = 64
-    images: int = 12_000
+    images: int = 100_000
     widths: tuple[int, ...] = (16, 32, 64, 96)
     dropout: float = 0.3
-    batch: int = 64
-    epochs: int = 3
-    learning_rate: float = 1e-3
+    batch: int = 128
+    epochs: int = 6
+    learning_rate: float = 3e-3
+    noise: float = 0.04
 
 
 CLASSIFIER = ClassifierSettings()
