@@ -35,7 +35,7 @@ def vae(options: argparse.Namespace) -> None:
 
 
 def text(options: argparse.Namespace) -> None:
-    """Train the tokenizer and the text encoder; --words adds words to a trained encoder, --reword other languages."""
+    """Train the tokenizer and the text encoder; --words and --reword fine-tune a trained one."""
     from training.rewording import reword
     from training.text import teach_words, train_text
 
@@ -163,10 +163,11 @@ def parser() -> argparse.ArgumentParser:
     subparsers["vae"].add_argument("--batch", type=int, default=VAE.batch)
     subparsers["vae"].add_argument("--freeze", action="store_true", help="fix and whiten the latents")
     subparsers["vae"].add_argument("--decoder", action="store_true", help="train only the decoder")
-    subparsers["text"].add_argument(
+    teaching = subparsers["text"].add_mutually_exclusive_group()
+    teaching.add_argument(
         "--words", nargs="+", metavar="WORD", help="objects, styles … that the encoder does not know yet"
     )
-    subparsers["text"].add_argument("--reword", action="store_true", help="bring other languages near plain English")
+    teaching.add_argument("--reword", action="store_true", help="bring other languages near plain English")
     subparsers["latents"].add_argument("--shards", type=int, default=LATENTS.shards)
     subparsers["latents"].add_argument("--first", type=int, default=0, help="the first shard to write")
     subparsers["latents"].add_argument("--step", type=int, default=1, help="write every n-th shard")

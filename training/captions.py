@@ -161,7 +161,7 @@ def training_caption(subject: Subject, rng: random.Random, *, all_named: bool = 
         subject = replace(subject, place="", time="", weather="")
     if kind < 0.15 and (text := translated_caption(subject, rng)):
         return ", ".join([text, *(rng.choice(SYNONYMS[word]) for word in (subject.style, subject.finish) if word)])
-    if kind < 0.25 and subject.thing and not all_named and (subject.place or rng.random() < 0.3):
+    if kind < 0.25 and subject.thing and not all_named and (not subject.background or rng.random() < 0.3):
         named = replace(subject, colour=subject.colour if rng.random() < 0.5 else "")
         return make_caption(named, rng, thing=unknown_noun(rng))
     text = make_caption(subject, rng)

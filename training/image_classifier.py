@@ -112,11 +112,12 @@ def train_classifier(device: str = "cpu") -> ImageClassifier:
             with autocast(device):
                 scores = classifier(inputs)
             losses = [F.cross_entropy(scores[kind].float(), labels[kind][chosen].to(device)) for kind in LABELS]
+            loss = torch.stack(losses).sum()
             optimiser.zero_grad()
-            torch.autograd.backward(torch.stack(losses).sum())
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
-        report = f"loss {losses[0].item():.3f} {time.monotonic() - start:.0f} s"
+        report = f"loss {loss.item():.3f} {time.monotonic() - start:.0f} s"
         print(f"classifier epoch {epoch + 1}/{CLASSIFIER.epochs} {report}", flush=True)
     classifier.cpu()
     save_classifier(classifier)
@@ -126,10 +127,10 @@ def train_classifier(device: str = "cpu") -> ImageClassifier:
 
 
 def disturb(images: Tensor) -> Tensor:
-    """Return images that are darker or noisier by chance, half of the time mirrored: only the drawing is to count."""
+    """Return images of slightly other contrast and with some noise, half of the time mirrored."""
     images = images.flip(-1) if torch.rand(1).item() < 0.5 else images
-    brightness, noise = torch.rand(2, len(images), 1, 1, 1, device=images.device)
-    disturbed: Tensor = images * (0.94 + 0.12 * brightness) + CLASSIFIER.noise * noise * torch.randn_like(images)
+    contrast, noise = torch.rand(2, len(images), 1, 1, 1, device=images.device)
+    disturbed: Tensor = images * (0.94 + 0.12 * contrast) + CLASSIFIER.noise * noise * torch.randn_like(images)
     return disturbed
 
 

@@ -1,6 +1,6 @@
 """Fine-tune the text encoder so that captions in other languages have nearly the states of their plain English ones.
 
-The UNet knows the English ones best, so a fox in German is drawn as well as one in English, without training the UNet.
+The UNet knows the English ones best, so that a fox in German is then drawn as well as one in English.
 """
 
 from __future__ import annotations

@@ -312,5 +312,5 @@ class ClassifierSettings:
 
 CLASSIFIER = ClassifierSettings()
 EVALUATED_CAPTIONS = 200
-# How often at least each word of `KNOWN` is asked for, so that its figure means something.
+# The least number of captions that ask for each word of `KNOWN`, so that its figure means something.
 REQUESTS_PER_WORD = 20

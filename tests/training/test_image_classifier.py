@@ -55,7 +55,7 @@ def test_labelled_drawings_are_bytes_of_the_same_drawings_each_time():
     assert subjects == same
 
 
-def test_disturbed_images_are_the_same_drawings_a_little_darker_or_noisier():
+def test_disturbed_images_are_the_same_drawings_with_a_little_noise():
     torch.manual_seed(2)
     images, _ = labelled_drawings(8, SEED)
     before = normalise(images)

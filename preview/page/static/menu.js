@@ -4,10 +4,14 @@ import { h } from "./dom.js";
 import { withEmoji } from "./emoji.js";
 import { moveFocus, removeWhenClosed, showPopup } from "./picker.js";
 
-/** Call `open` once the button of a right click is released: Chromium 150 closes a popup at its release. */
+let waiting = new AbortController();
+
+/** Call `open` once no button is pressed: Chromium 150 closes a popup when the button that opened it is released. */
 export function whenReleased(event, open) {
+  waiting.abort();
   if (!event.buttons) return open();
   const once = new AbortController();
+  waiting = once;
   const released = () => {
     once.abort();
     open();

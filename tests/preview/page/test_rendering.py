@@ -273,6 +273,22 @@ async def test_context_menus_of_messages_and_users_have_the_bots_commands(showca
     await find_messages(page, "Well done, @Atelier!").wait_for()
 
 
+async def test_a_menu_opens_when_the_button_is_released_and_at_once_by_the_menu_key(showcase, page):
+    said = await run_command(showcase.server, page, "say", text="pressed slowly")
+    menu = page.get_by_role("menu")
+    await said.hover()
+    await page.mouse.down(button="right")
+    await page.mouse.down(button="right")
+    await expect(menu).to_have_count(0)
+    await page.mouse.up(button="right")
+    await expect(menu).to_have_count(1)
+    await expect(menu.get_by_role("menuitem").first).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(menu).to_have_count(0)
+    await said.dispatch_event("contextmenu", {"buttons": 0, "bubbles": True})
+    await expect(menu).to_have_count(1)
+
+
 async def test_a_reaction_is_added_seen_by_others_and_removed(showcase, browser, page):
     said = await run_command(showcase.server, page, "say", text="react to this")
     await said.hover()
