@@ -10,13 +10,12 @@ let waiting = new AbortController();
 export function whenReleased(event, open) {
   waiting.abort();
   if (!event.buttons) return open();
-  const once = new AbortController();
-  waiting = once;
+  waiting = new AbortController();
   const released = () => {
-    once.abort();
+    waiting.abort();
     open();
   };
-  for (const name of ["pointerup", "pointercancel"]) addEventListener(name, released, { signal: once.signal });
+  for (const name of ["pointerup", "pointercancel"]) addEventListener(name, released, { signal: waiting.signal });
 }
 
 /** Open a menu. Entries are `{label, act, danger?}`; empty groups are omitted. */
